@@ -1,0 +1,118 @@
+//! Who is in the cluster, and how a node finds another.
+
+use crate::chunks::Chunks;
+use crate::ids::NodeId;
+use crate::metadata::Metadata;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Gateway,
+    Metadata,
+    Storage,
+    Controller,
+    Monitor,
+}
+
+impl Role {
+    pub const ALL: [Role; 5] =
+        [Role::Gateway, Role::Metadata, Role::Storage, Role::Controller, Role::Monitor];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Gateway => "gateway",
+            Role::Metadata => "metadata",
+            Role::Storage => "storage",
+            Role::Controller => "controller",
+            Role::Monitor => "monitor",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a node says of itself when it joins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSpec {
+    pub role: Role,
+    /// Where its seam (for gateways: S3) is served; empty in one process.
+    pub address: String,
+    /// Host name, to tell machines apart in `pocket status`.
+    pub host: String,
+    /// Bytes that it can hold; 0 where that means nothing.
+    pub capacity_bytes: u64,
+}
+
+/// How a node is doing, as the controller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeState {
+    Live,
+    /// Silent for longer than [`crate::limits::SUSPECT_AFTER`]: gets no new data.
+    Suspect,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    pub id: NodeId,
+    pub spec: NodeSpec,
+    pub state: NodeState,
+}
+
+/// All nodes that are not dead, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// Grows with every change.
+    pub version: u64,
+    /// Highest id given so far.
+    pub newest: NodeId,
+    /// In the order of their ids.
+    pub nodes: Vec<Node>,
+}
+
+impl ClusterView {
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.binary_search_by_key(&id, |n| n.id).ok().map(|i| &self.nodes[i])
+    }
+
+    /// Dead nodes never come back: a process that restarts is a new node. A node that this view is too old to know
+    /// is not dead.
+    pub fn is_dead(&self, id: NodeId) -> bool {
+        id <= self.newest && self.node(id).is_none()
+    }
+
+    pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(move |n| n.spec.role == role)
+    }
+}
+
+/// Finds the other planes. `None` means that the node is dead or not known here (yet): the caller answers 503 unless
+/// [`ClusterView::is_dead`] says more.
+pub trait Directory: Send + Sync + 'static {
+    fn shard(&self, node: NodeId) -> Option<Arc<dyn Metadata>>;
+    fn server(&self, node: NodeId) -> Option<Arc<dyn Chunks>>;
+    /// The newest view that reached this process.
+    fn view(&self) -> Arc<ClusterView>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_dead_only_if_the_view_is_new_enough_to_know() {
+        let spec =
+            NodeSpec { role: Role::Storage, address: String::new(), host: String::new(), capacity_bytes: 0 };
+        let node = |id| Node { id: NodeId(id), spec: spec.clone(), state: NodeState::Live };
+        let view = ClusterView { version: 1, newest: NodeId(5), nodes: vec![node(2), node(4)] };
+        let dead: Vec<bool> = (1..=7).map(|id| view.is_dead(NodeId(id))).collect();
+        assert_eq!(dead, [true, false, true, false, true, false, false]);
+    }
+}

@@ -1,0 +1,195 @@
+//! The control seam: every role -> controller. Registers and ends jobs, places them, keeps the membership.
+
+use crate::cluster::{ClusterView, Node, NodeSpec};
+use crate::hints::JobHints;
+use crate::ids::{Epoch, JobId, NodeId};
+use crate::names::{BucketName, TenantName};
+use crate::usage::UsageReport;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use thiserror::Error;
+
+/// What a caller of the controller can meet.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum ControlError {
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// The bucket is there; `tenant` owns it.
+    #[error("bucket already exists")]
+    BucketExists { tenant: TenantName },
+    /// Another tenant's bucket.
+    #[error("bucket belongs to another tenant")]
+    WrongTenant,
+    #[error("bucket is not empty")]
+    NotEmpty,
+    /// The caller's node id is unknown or was declared dead: drop everything and join again.
+    #[error("node is not a member; it must join again")]
+    NotAMember,
+    /// Not possible now: no live shards or servers, a shard did not answer, the controller is not reachable.
+    #[error("controller unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// A new job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    pub tenant: TenantName,
+    pub bucket: BucketName,
+    pub hints: JobHints,
+}
+
+/// A storage server's share of a job's new chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    pub server: NodeId,
+    /// Above 0; the weights of a map need not sum to 1.
+    pub weight: f64,
+}
+
+/// Everything a gateway needs to serve a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Placement {
+    pub job: JobId,
+    pub epoch: Epoch,
+    pub bucket: BucketName,
+    pub tenant: TenantName,
+    /// Milliseconds since 1970 by the controller's clock.
+    pub created_at_ms: u64,
+    /// As granted.
+    pub hints: JobHints,
+    /// A key lives at `shards[shard_of(key, shards.len())]`, see [`shard_of`].
+    pub shards: Vec<NodeId>,
+    pub weights: Vec<Weight>,
+}
+
+/// Index of the shard that a key belongs to: FNV-1a over its bytes, finished by a multiply-shift, modulo the number
+/// of shards. Every gateway computes the same, so this is part of the contract.
+pub fn shard_of(key: &str, shards: usize) -> usize {
+    if shards == 1 {
+        return 0;
+    }
+    let fnv =
+        key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let mixed = (fnv ^ (fnv >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((u128::from(mixed) * shards as u128) >> 64) as usize
+}
+
+/// A job as `pocket jobs` and ListBuckets show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobSummary {
+    pub job: JobId,
+    pub bucket: BucketName,
+    pub tenant: TenantName,
+    pub created_at_ms: u64,
+    pub hints: JobHints,
+    pub shards: u32,
+    pub servers: u32,
+    /// From the latest usage reports.
+    pub objects: u64,
+    pub bytes: u64,
+    /// Until its TTL ends it.
+    pub ends_in: Option<Duration>,
+}
+
+/// Which job to end and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndJob {
+    /// Who asks; `None` is the operator.
+    pub tenant: Option<TenantName>,
+    pub bucket: BucketName,
+    /// Only this life of the bucket.
+    pub job: Option<JobId>,
+    pub mode: EndMode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndMode {
+    /// As S3's DeleteBucket: refused unless empty.
+    IfEmpty,
+    /// With everything in it.
+    Force,
+}
+
+/// A sign of life, every [`crate::limits::HEARTBEAT_EVERY`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    pub node: NodeId,
+    /// Version of the view that the node has.
+    pub view_version: u64,
+    /// Jobs that the node holds something of.
+    pub jobs: Vec<JobId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatReply {
+    /// The view, where the node's is old.
+    pub view: Option<ClusterView>,
+    /// Those of the node's jobs that have ended: drop what is left of them.
+    pub ended: Vec<JobId>,
+}
+
+/// What a node gets when it joins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    pub node: NodeId,
+    pub view: ClusterView,
+}
+
+/// The cluster as `pocket status` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// Each with its latest report.
+    pub nodes: Vec<(Node, Option<UsageReport>)>,
+    pub jobs: Vec<JobSummary>,
+}
+
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// Makes a job and answers when all its shards know it. A failure leaves nothing behind.
+    async fn register(&self, registration: Registration) -> Result<Placement, ControlError>;
+
+    /// Where a bucket's job lives now.
+    async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError>;
+
+    /// Ends a job: every shard is frozen, found empty (for [`EndMode::IfEmpty`]), then fenced. When this answers, no
+    /// gateway serves anything of the job any more and its name is free.
+    async fn end(&self, end: EndJob) -> Result<(), ControlError>;
+
+    /// Jobs of one tenant, or all, in the order of their buckets' names.
+    async fn jobs(&self, tenant: Option<&TenantName>) -> Result<Vec<JobSummary>, ControlError>;
+
+    /// Becomes a member. Joining again gives a new identity.
+    async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError>;
+
+    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ControlError>;
+
+    /// Leaves in good order: what the node held is lost at once instead of after
+    /// [`crate::limits::DEAD_AFTER`].
+    async fn leave(&self, node: NodeId) -> Result<(), ControlError>;
+
+    async fn status(&self) -> Result<ClusterStatus, ControlError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_differ_in_one_digit_spread_evenly() {
+        for shards in [2, 3, 7] {
+            let mut counts = vec![0_u32; shards];
+            for i in 0..10_000 {
+                counts[shard_of(&format!("stage-1/part-{i:05}"), shards)] += 1;
+            }
+            let fair = 10_000 / shards as u32;
+            assert!(counts.iter().all(|&c| c > fair * 9 / 10 && c < fair * 11 / 10), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn the_shard_of_a_key_never_changes() {
+        let found: Vec<usize> = ["a", "b", "//", "ü", "stage/0"].iter().map(|k| shard_of(k, 5)).collect();
+        assert_eq!(found, [2, 1, 2, 0, 4]);
+    }
+}

@@ -1,0 +1,421 @@
+//! Job hints: what a bucket says it needs, as text from headers or tags, parsed into [`JobHints`].
+//!
+//! A hint that nobody knows, or whose value does not parse, is an error that names it; a hint that is known but not
+//! built yet is an error of its own kind, unless its value is what happens anyway. Nothing is ever ignored.
+
+use crate::limits::WAIT_MAX;
+use crate::tier::Tier;
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why hints were refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum HintError {
+    #[error("unknown hint {name:?}; the hints are {}", HINTS.join(", "))]
+    Unknown { name: String },
+    #[error("hint {name:?} is given twice")]
+    Twice { name: String },
+    #[error("hint {name:?} has the bad value {value:?}: {wanted}")]
+    Bad { name: &'static str, value: String, wanted: &'static str },
+    #[error("hint {name:?} with the value {value:?} is not implemented")]
+    NotBuilt { name: &'static str, value: String },
+}
+
+/// Names of all job hints, in the order of the documentation.
+pub const HINTS: [&str; 17] = [
+    "workers",
+    "capacity",
+    "throughput",
+    "latency-sensitive",
+    "ttl",
+    "idle-ttl",
+    "object-ttl",
+    "reads",
+    "wait",
+    "tier",
+    "etag",
+    "seal",
+    "backing",
+    "replicas",
+    "on-full",
+    "persist",
+    "class",
+];
+
+/// How the ETag of an object is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ETagRule {
+    /// MD5 where the client sent Content-MD5 or the body is small, else opaque.
+    #[default]
+    ByClient,
+    /// Always MD5.
+    Md5,
+    /// MD5 only where the client sent Content-MD5.
+    Fast,
+}
+
+/// A job's hints. As asked for by the client, or, in a [`crate::control::Placement`], as granted: then `capacity` and
+/// `throughput` are always there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobHints {
+    /// Concurrent tasks.
+    pub workers: Option<u32>,
+    /// Peak bytes.
+    pub capacity: Option<u64>,
+    /// Peak bytes a second.
+    pub throughput: Option<u64>,
+    pub latency_sensitive: bool,
+    /// The job ends this long after its creation.
+    pub ttl: Option<Duration>,
+    /// The job ends this long after its last request.
+    pub idle_ttl: Option<Duration>,
+    /// Default TTL of the job's objects.
+    pub object_ttl: Option<Duration>,
+    /// Complete reads after which an object is deleted.
+    pub reads: Option<u32>,
+    /// How long a GET of a missing key waits for it.
+    pub wait: Duration,
+    pub tier: Option<Tier>,
+    pub etag: ETagRule,
+}
+
+impl Default for JobHints {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            capacity: None,
+            throughput: None,
+            latency_sensitive: true,
+            ttl: None,
+            idle_ttl: None,
+            object_ttl: None,
+            reads: None,
+            wait: Duration::ZERO,
+            tier: None,
+            etag: ETagRule::ByClient,
+        }
+    }
+}
+
+impl JobHints {
+    /// Reads hints from pairs of name (without prefix) and value, all of one source.
+    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, HintError> {
+        Self::parse_layers([pairs])
+    }
+
+    /// Reads hints from several sources, the one with the highest precedence first. Every source is checked, also
+    /// where another one outweighs it.
+    pub fn parse_layers<'a, L>(layers: impl IntoIterator<Item = L>) -> Result<Self, HintError>
+    where
+        L: IntoIterator<Item = (&'a str, &'a str)>,
+    {
+        let mut hints = Self::default();
+        let mut given: Vec<&'static str> = Vec::new();
+        for layer in layers {
+            let mut in_layer: Vec<&'static str> = Vec::new();
+            for (name, value) in layer {
+                let Some(name) = HINTS.into_iter().find(|h| *h == name) else {
+                    return Err(HintError::Unknown { name: name.into() });
+                };
+                if in_layer.contains(&name) {
+                    return Err(HintError::Twice { name: name.into() });
+                }
+                in_layer.push(name);
+                let mut one = hints.clone();
+                one.set(name, value.trim())?;
+                if !given.contains(&name) {
+                    hints = one;
+                }
+            }
+            given.extend(in_layer);
+        }
+        Ok(hints)
+    }
+
+    fn set(&mut self, name: &'static str, value: &str) -> Result<(), HintError> {
+        match name {
+            "workers" => self.workers = Some(count(name, value)?),
+            "capacity" => self.capacity = Some(size(name, value)?),
+            "throughput" => self.throughput = Some(size(name, value.strip_suffix("/s").unwrap_or(value))?),
+            "latency-sensitive" => self.latency_sensitive = yes_or_no(name, value)?,
+            "ttl" => self.ttl = Some(duration(name, value)?),
+            "idle-ttl" => self.idle_ttl = Some(duration(name, value)?),
+            "object-ttl" => self.object_ttl = Some(duration(name, value)?),
+            "reads" => self.reads = Some(count(name, value)?),
+            "wait" => self.wait = parse_wait(value)?,
+            "tier" => {
+                let tier = value.parse().map_err(|()| bad(name, value, "dram, nvme, ssd or hdd"))?;
+                self.tier = Some(only_if(name, value, tier, tier == Tier::Dram)?);
+            }
+            "etag" => {
+                self.etag = match value {
+                    "md5" => ETagRule::Md5,
+                    "fast" => ETagRule::Fast,
+                    _ => return Err(bad(name, value, "md5 or fast")),
+                }
+            }
+            "seal" | "persist" => {
+                let on = match value {
+                    "on" => true,
+                    "off" => false,
+                    _ => return Err(bad(name, value, "on or off")),
+                };
+                only_if(name, value, (), !on)?;
+            }
+            "replicas" => {
+                let replicas: u32 = count(name, value)?;
+                only_if(name, value, (), replicas == 1)?;
+            }
+            "on-full" => match value {
+                "reject" => {}
+                "spill" | "evict" => only_if(name, value, (), false)?,
+                _ => return Err(bad(name, value, "spill, evict or reject")),
+            },
+            "backing" | "class" => match value {
+                "" => return Err(bad(name, value, "a name")),
+                _ => only_if(name, value, (), false)?,
+            },
+            _ => unreachable!("every name in HINTS has an arm"),
+        }
+        Ok(())
+    }
+
+    /// Name and value of every hint that holds, as `x-pocket-<name>` shows them; defaults are left out.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        let time = |d: &Duration| humantime::format_duration(*d).to_string();
+        let etag = match self.etag {
+            ETagRule::ByClient => None,
+            ETagRule::Md5 => Some("md5".into()),
+            ETagRule::Fast => Some("fast".into()),
+        };
+        let all = [
+            ("workers", self.workers.map(|n| n.to_string())),
+            ("capacity", self.capacity.map(|n| n.to_string())),
+            ("throughput", self.throughput.map(|n| n.to_string())),
+            ("latency-sensitive", Some(if self.latency_sensitive { "yes" } else { "no" }.into())),
+            ("ttl", self.ttl.as_ref().map(time)),
+            ("idle-ttl", self.idle_ttl.as_ref().map(time)),
+            ("object-ttl", self.object_ttl.as_ref().map(time)),
+            ("reads", self.reads.map(|n| n.to_string())),
+            ("wait", (!self.wait.is_zero()).then(|| time(&self.wait))),
+            ("tier", self.tier.map(|t| t.to_string())),
+            ("etag", etag),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// Hints of one object; they outweigh the job's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectHints {
+    pub ttl: Option<Duration>,
+    pub reads: Option<u32>,
+}
+
+impl ObjectHints {
+    /// As [`JobHints::parse`]; only `ttl` and `reads` can be said of an object.
+    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, HintError> {
+        let mut hints = Self::default();
+        for (name, value) in pairs {
+            let twice = || HintError::Twice { name: name.into() };
+            match name {
+                "ttl" if hints.ttl.is_some() => return Err(twice()),
+                "reads" if hints.reads.is_some() => return Err(twice()),
+                "ttl" => hints.ttl = Some(duration("ttl", value.trim())?),
+                "reads" => hints.reads = Some(count("reads", value.trim())?),
+                _ => return Err(HintError::Unknown { name: name.into() }),
+            }
+        }
+        Ok(hints)
+    }
+}
+
+/// The value of the hint or header `wait`: up to [`WAIT_MAX`], `0` for not at all.
+pub fn parse_wait(value: &str) -> Result<Duration, HintError> {
+    let wanted = "a time of at most 5 minutes, such as 10s or 500ms";
+    let wait = any_duration(value).ok_or_else(|| bad("wait", value, wanted))?;
+    if wait > WAIT_MAX { Err(bad("wait", value, wanted)) } else { Ok(wait) }
+}
+
+/// S3's storage classes: the ones that clients may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StorageClass {
+    Standard,
+    ReducedRedundancy,
+    StandardIa,
+    OnezoneIa,
+    IntelligentTiering,
+    Glacier,
+    DeepArchive,
+    GlacierIr,
+    ExpressOnezone,
+}
+
+impl StorageClass {
+    const NAMES: [(&'static str, Self); 9] = [
+        ("STANDARD", Self::Standard),
+        ("REDUCED_REDUNDANCY", Self::ReducedRedundancy),
+        ("STANDARD_IA", Self::StandardIa),
+        ("ONEZONE_IA", Self::OnezoneIa),
+        ("INTELLIGENT_TIERING", Self::IntelligentTiering),
+        ("GLACIER", Self::Glacier),
+        ("DEEP_ARCHIVE", Self::DeepArchive),
+        ("GLACIER_IR", Self::GlacierIr),
+        ("EXPRESS_ONEZONE", Self::ExpressOnezone),
+    ];
+
+    /// `None` for a class that S3 does not have.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(n, _)| *n == name).map(|(_, class)| class)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(_, class)| *class == self).map_or("STANDARD", |(name, _)| name)
+    }
+}
+
+fn bad(name: &'static str, value: &str, wanted: &'static str) -> HintError {
+    HintError::Bad { name, value: value.chars().take(80).collect(), wanted }
+}
+
+fn only_if<T>(name: &'static str, value: &str, built: T, holds: bool) -> Result<T, HintError> {
+    if holds { Ok(built) } else { Err(HintError::NotBuilt { name, value: value.chars().take(80).collect() }) }
+}
+
+fn count(name: &'static str, value: &str) -> Result<u32, HintError> {
+    value.parse().ok().filter(|&n| n > 0).ok_or_else(|| bad(name, value, "a whole number from 1"))
+}
+
+fn size(name: &'static str, value: &str) -> Result<u64, HintError> {
+    let size: Result<ByteSize, _> = value.parse();
+    size.ok()
+        .map(|s| s.as_u64())
+        .filter(|&n| n > 0)
+        .ok_or_else(|| bad(name, value, "a size, such as 512MiB or 10GB"))
+}
+
+/// A time with a unit, or whole seconds without one; at least a millisecond.
+fn duration(name: &'static str, value: &str) -> Result<Duration, HintError> {
+    let wanted = "a time of at most 10 years, such as 90s, 15m or 2h";
+    let most = Duration::from_secs(10 * 365 * 86_400);
+    any_duration(value).filter(|d| !d.is_zero() && *d <= most).ok_or_else(|| bad(name, value, wanted))
+}
+
+fn any_duration(value: &str) -> Option<Duration> {
+    let seconds = value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok()).flatten();
+    let duration = seconds.map(Duration::from_secs).or_else(|| humantime::parse_duration(value).ok())?;
+    // Shards count in milliseconds.
+    Some(Duration::from_millis(u64::try_from(duration.as_millis()).ok()?))
+}
+
+fn yes_or_no(name: &'static str, value: &str) -> Result<bool, HintError> {
+    match value {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err(bad(name, value, "yes or no")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hint_parses_and_shows() {
+        let hints = JobHints::parse([
+            ("workers", "12"),
+            ("capacity", "10GiB"),
+            ("throughput", "1GB/s"),
+            ("latency-sensitive", "no"),
+            ("ttl", "15m"),
+            ("idle-ttl", "90"),
+            ("object-ttl", "1500ms"),
+            ("reads", "2"),
+            ("wait", "10s"),
+            ("tier", "dram"),
+            ("etag", "md5"),
+            ("seal", "off"),
+            ("replicas", "1"),
+            ("on-full", "reject"),
+            ("persist", "off"),
+        ]);
+        let shown = hints.unwrap().shown();
+        let expected = [
+            ("workers", "12"),
+            ("capacity", "10737418240"),
+            ("throughput", "1000000000"),
+            ("latency-sensitive", "no"),
+            ("ttl", "15m"),
+            ("idle-ttl", "1m 30s"),
+            ("object-ttl", "1s 500ms"),
+            ("reads", "2"),
+            ("wait", "10s"),
+            ("tier", "dram"),
+            ("etag", "md5"),
+        ];
+        assert_eq!(shown.iter().map(|(n, v)| (*n, v.as_str())).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        for (name, value) in [
+            ("workers", "0"),
+            ("workers", "many"),
+            ("capacity", "10 parsecs"),
+            ("capacity", "0"),
+            ("ttl", "5 fortnights"),
+            ("ttl", "0s"),
+            ("ttl", "-1"),
+            ("ttl", ""),
+            ("wait", "6m"),
+            ("tier", "tape"),
+            ("seal", "maybe"),
+            ("on-full", "panic"),
+            ("latency-sensitive", "rather"),
+            ("ttl", "99999999999999999999"),
+        ] {
+            match JobHints::parse([(name, value)]) {
+                Err(HintError::Bad { name: n, .. }) => assert_eq!(n, name),
+                other => panic!("{name}={value}: {other:?}"),
+            }
+        }
+        assert!(matches!(JobHints::parse([("tll", "5s")]), Err(HintError::Unknown { .. })));
+        assert!(matches!(JobHints::parse([("ttl", "5s"), ("ttl", "5s")]), Err(HintError::Twice { .. })));
+    }
+
+    #[test]
+    fn what_is_not_built_is_said_so() {
+        for (name, value) in [
+            ("tier", "nvme"),
+            ("seal", "on"),
+            ("replicas", "2"),
+            ("on-full", "spill"),
+            ("on-full", "evict"),
+            ("persist", "on"),
+            ("backing", "s3://b"),
+            ("class", "nightly"),
+        ] {
+            match JobHints::parse([(name, value)]) {
+                Err(HintError::NotBuilt { name: n, .. }) => assert_eq!(n, name),
+                other => panic!("{name}={value}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_earlier_layer_outweighs_a_later_one_but_both_are_checked() {
+        let hints =
+            JobHints::parse_layers([vec![("ttl", "5s")], vec![("ttl", "9s"), ("reads", "3")]]).unwrap();
+        assert_eq!((hints.ttl, hints.reads), (Some(Duration::from_secs(5)), Some(3)));
+        assert!(JobHints::parse_layers([vec![("ttl", "5s")], vec![("ttl", "soon")]]).is_err());
+    }
+
+    #[test]
+    fn objects_take_ttl_and_reads_only() {
+        let hints = ObjectHints::parse([("ttl", "2s"), ("reads", "1")]).unwrap();
+        assert_eq!(hints, ObjectHints { ttl: Some(Duration::from_secs(2)), reads: Some(1) });
+        assert!(ObjectHints::parse([("workers", "1")]).is_err());
+    }
+}

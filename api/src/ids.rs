@@ -1,0 +1,97 @@
+//! Identities. Every id is issued once and never again, also not by a controller that lost its state: they start
+//! from the wall clock of the controller that issues them (see [`IdSource`]).
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{:x}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+id!(
+    /// A job: one life of a bucket. A bucket that is deleted and created again is another job.
+    JobId,
+    "j"
+);
+id!(
+    /// One incarnation of one role's process: given by the controller when the role joins. A process that restarts
+    /// joins again and is another node, so whoever still names the old one is told instead of answered wrongly.
+    /// Ids grow with time: a node that is absent from a view although its id is at most the view's newest is dead.
+    NodeId,
+    "n"
+);
+id!(
+    /// A read lease granted by a shard; meaningful at that shard only.
+    LeaseId,
+    "l"
+);
+
+/// Version of a job's placement. Grows by one with every change of shards, weights or hints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Epoch(pub u64);
+
+/// A chunk: a run of bytes on one storage server, written once.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChunkId {
+    /// The server that holds it.
+    pub server: NodeId,
+    /// Issued by that server, never reused.
+    pub number: u64,
+}
+
+impl fmt::Debug for ChunkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{:x}@{}", self.number, self.server)
+    }
+}
+
+/// One act of writing: a PUT, an uploaded part, or a reference taken for a copy. Minted by a gateway, unique in the
+/// cluster. It names the manifest that the act leaves behind, and what a shard burns when it has never heard of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WriteId {
+    /// The gateway that minted it.
+    pub gateway: NodeId,
+    /// Counts up at that gateway.
+    pub number: u64,
+}
+
+impl fmt::Debug for WriteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "w{:x}@{}", self.number, self.gateway)
+    }
+}
+
+/// Issues ids that are unique without stored state: milliseconds since 1970 shifted by 20 bits, then counted up. A
+/// source that is made anew starts above all ids of an older one as long as no source issues more than 2^20
+/// (a million) ids a millisecond on average and the wall clock is not set back.
+#[derive(Debug)]
+pub struct IdSource(AtomicU64);
+
+impl IdSource {
+    /// `now_ms`: milliseconds since 1970.
+    pub fn starting_at(now_ms: u64) -> Self {
+        Self(AtomicU64::new(now_ms << 20))
+    }
+
+    /// A value that no call has returned before.
+    pub fn issue(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}

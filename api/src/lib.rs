@@ -1,0 +1,27 @@
+//! The contract between Pocket's planes.
+//!
+//! Everything that two planes must agree on lives here and nowhere else: names and ids, tiers, hints, object
+//! descriptions, limits, and the four seams (metadata, chunks, control, usage) with their errors. A plane imports
+//! this crate and no other plane; whether the value behind a seam is in the same process or across a network is
+//! chosen once, in the `pocket` binary.
+//!
+//! This crate does no I/O and knows neither S3's XML nor any wire format.
+
+pub mod budget;
+pub mod checksum;
+pub mod chunks;
+pub mod clock;
+pub mod cluster;
+pub mod conditions;
+pub mod control;
+pub mod hints;
+pub mod ids;
+pub mod limits;
+pub mod metadata;
+pub mod names;
+pub mod object;
+pub mod tier;
+pub mod usage;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;

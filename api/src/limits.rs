@@ -1,0 +1,56 @@
+//! Limits that planes share. Each has a name and a reason; a plane's own limits stand in that plane.
+
+use std::time::Duration;
+
+/// S3's bounds on bucket names.
+pub const BUCKET_NAME_MIN_BYTES: usize = 3;
+/// See [`BUCKET_NAME_MIN_BYTES`].
+pub const BUCKET_NAME_MAX_BYTES: usize = 63;
+/// S3's bound on object keys.
+pub const KEY_MAX_BYTES: usize = 1024;
+/// S3's largest object: 5 TiB.
+pub const OBJECT_MAX_BYTES: u64 = 5 << 40;
+/// S3's largest single PUT and largest part: 5 GiB.
+pub const PUT_MAX_BYTES: u64 = 5 << 30;
+/// S3's smallest part that is not the last: 5 MiB.
+pub const PART_MIN_BYTES: u64 = 5 << 20;
+/// S3's highest part number.
+pub const PART_NUMBER_MAX: u16 = 10_000;
+/// S3's page size for every listing.
+pub const LIST_MAX_KEYS: u32 = 1_000;
+/// S3's bound on user metadata: names and values together.
+pub const USER_METADATA_MAX_BYTES: usize = 2_048;
+
+/// Objects and parts up to this size travel with their commit and live in the shard: one hop instead of two, and no
+/// slot of the arena. The value is where the CPU of both ways meets; `docs/benchmarks.md` has the measurement.
+pub const INLINE_MAX_BYTES: usize = 16 << 10;
+/// Size of the chunks that larger objects are cut into; the last one is as long as what is left. Large enough that a
+/// chunk's fixed cost (a frame, a slot, 24 bytes of manifest) vanishes, small enough that a PUT spreads over servers.
+pub const CHUNK_MAX_BYTES: u32 = 1 << 20;
+/// Most segments in one answer to a lookup: at 1 MiB a chunk, 1 GiB of object in some 32 KiB of answer. Longer
+/// manifests are read in pages.
+pub const SEGMENTS_PER_PAGE: usize = 1_024;
+
+/// How long a read lease lives without renewal. Long enough to survive a pause of the gateway, short enough that the
+/// space of a dead gateway's reads comes back soon.
+pub const READ_LEASE: Duration = Duration::from_secs(15);
+/// A write that was neither committed nor touched for this long is asked about at its shard. Gateways touch their
+/// open writes every [`WRITE_TOUCH_EVERY`].
+pub const WRITE_IDLE_BEFORE_ASKING: Duration = Duration::from_secs(30);
+/// How often a gateway tells servers that a write is still going on: three touches may be lost.
+pub const WRITE_TOUCH_EVERY: Duration = Duration::from_secs(8);
+/// How long a transfer may stand still before the gateway cuts it. Below [`WRITE_IDLE_BEFORE_ASKING`], so that a
+/// stalled upload is ended by its gateway and not behind its back.
+pub const TRANSFER_STALL: Duration = Duration::from_secs(20);
+/// Longest time that a GET may wait for a key.
+pub const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// How often a node reports to the controller.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
+/// A node that has been silent this long gets no new data.
+pub const SUSPECT_AFTER: Duration = Duration::from_millis(1_500);
+/// A node that has been silent this long is dead: it is fenced, and what it held is lost.
+pub const DEAD_AFTER: Duration = Duration::from_millis(4_000);
+/// How long a frozen job stays frozen without word from the controller. Longer than the controller's own deadline for
+/// ending a job, so that a freeze never lapses under a fence that is still on its way.
+pub const FREEZE_LEASE: Duration = Duration::from_secs(10);

@@ -1,0 +1,155 @@
+//! Names that come from outside, parsed once at the edge into types that cannot be wrong.
+
+use crate::limits::{BUCKET_NAME_MAX_BYTES, BUCKET_NAME_MIN_BYTES, KEY_MAX_BYTES};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why a name was refused. The text names the rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NameError {
+    #[error("bucket name {0:?}: {1}")]
+    Bucket(String, &'static str),
+    #[error("object key of {0} bytes: at most {KEY_MAX_BYTES} are allowed")]
+    KeyTooLong(usize),
+    #[error("object key is empty")]
+    KeyEmpty,
+    #[error("tenant name {0:?}: 1 to 64 letters, digits, '-', '_' and '.'")]
+    Tenant(String),
+}
+
+/// A bucket name by S3's rules for general purpose buckets.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BucketName(Arc<str>);
+
+impl BucketName {
+    /// Refuses what S3 refuses: length, characters, ends, two dots in a row, the look of an IPv4 address.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        let refuse = |why| Err(NameError::Bucket(name.chars().take(80).collect(), why));
+        let bytes = name.as_bytes();
+        if bytes.len() < BUCKET_NAME_MIN_BYTES || bytes.len() > BUCKET_NAME_MAX_BYTES {
+            return refuse("must be 3 to 63 characters long");
+        }
+        let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+        if !bytes.iter().all(inner) {
+            return refuse("only lower-case letters, digits, '-' and '.' are allowed");
+        }
+        let end = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        if !end(bytes[0]) || !end(bytes[bytes.len() - 1]) {
+            return refuse("must begin and end with a letter or a digit");
+        }
+        if name.contains("..") {
+            return refuse("must not have two dots in a row");
+        }
+        if name.parse::<std::net::Ipv4Addr>().is_ok() {
+            return refuse("must not look like an IP address");
+        }
+        Ok(Self(name.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An object key: 1 to 1,024 bytes of UTF-8, compared by bytes. Nothing in it is special to Pocket: "//", ".", a
+/// trailing "/" are bytes like others.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectKey(Box<str>);
+
+impl ObjectKey {
+    pub fn parse(key: &str) -> Result<Self, NameError> {
+        match key.len() {
+            0 => Err(NameError::KeyEmpty),
+            1..=KEY_MAX_BYTES => Ok(Self(key.into())),
+            n => Err(NameError::KeyTooLong(n)),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for ObjectKey {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whom a job belongs to. Credentials are a tenant's; only its creator's tenant may touch a job.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantName(Arc<str>);
+
+impl TenantName {
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
+            return Err(NameError::Tenant(name.chars().take(80).collect()));
+        }
+        Ok(Self(name.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! name_traits {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(name: String) -> Result<Self, NameError> {
+                Self::parse(&name)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.to_string()
+            }
+        }
+    )*};
+}
+name_traits!(BucketName, ObjectKey, TenantName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_names_follow_the_rules_of_s3() {
+        for good in ["abc", "my-bucket", "a.b.c", "0ab", &"x".repeat(63)] {
+            assert!(BucketName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ab", &"x".repeat(64), "Abc", "a_b", "-ab", "ab-", "a..b", "10.0.0.1", "ä23"] {
+            assert!(BucketName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_any_utf8_up_to_1024_bytes() {
+        for good in ["a", "//x", "dir/", ".", "../..", "ü ", &"k".repeat(1024)] {
+            assert_eq!(ObjectKey::parse(good).unwrap().as_str(), good);
+        }
+        assert_eq!(ObjectKey::parse(""), Err(NameError::KeyEmpty));
+        assert_eq!(ObjectKey::parse(&"k".repeat(1025)), Err(NameError::KeyTooLong(1025)));
+    }
+}
