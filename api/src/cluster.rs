@@ -100,6 +100,8 @@ pub trait Directory: Send + Sync + 'static {
     fn server(&self, node: NodeId) -> Option<Arc<dyn Chunks>>;
     /// The newest view that reached this process.
     fn view(&self) -> Arc<ClusterView>;
+    /// A view has come from the controller; one that is not newer is passed over.
+    fn update(&self, view: ClusterView);
 }
 
 #[cfg(test)]

@@ -171,6 +171,13 @@ pub trait Control: Send + Sync + 'static {
     async fn status(&self) -> Result<ClusterStatus, ControlError>;
 }
 
+/// A role that holds something of jobs: what a heartbeat lists, and what its answer ends.
+pub trait JobHolder: Send + Sync + 'static {
+    fn jobs(&self) -> Vec<JobId>;
+    /// These have ended. Must not block.
+    fn drop_jobs(&self, ended: &[JobId]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

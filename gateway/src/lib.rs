@@ -1,1 +1,7 @@
+//! The S3 front: authenticates requests, turns them into calls on the other planes' seams, and streams bytes.
+//!
+//! A request passes `server` (HTTP), `edge` (signature, framing, checksums: everything that can be refused before an
+//! operation is known to S3's data types), s3s (routing, types, XML) and one file of `ops`. This is the only crate
+//! that knows S3. It keeps nothing that it cannot lose.
 
+pub mod context;

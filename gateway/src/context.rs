@@ -1,0 +1,105 @@
+//! What the edge found out about a request, for the operations behind s3s: it travels in the request's extensions as
+//! an `Arc<RequestContext>`.
+
+use parking_lot::Mutex;
+use pocket_api::checksum::Checksum;
+use pocket_api::metadata::Delivery;
+use pocket_api::names::TenantName;
+use s3s::S3ErrorCode;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
+
+/// One request that the edge has let through.
+#[derive(Debug)]
+pub struct RequestContext {
+    /// 16 hex digits; also in the answer as `x-amz-request-id`.
+    pub request_id: String,
+    /// Whose credentials signed it.
+    pub tenant: TenantName,
+    pub connection: Arc<Connection>,
+    pub body: BodyOutcome,
+}
+
+/// What became of the body. Meaningful only when its stream has ended: an object may be committed only if
+/// [`BodyOutcome::verified`] says so.
+#[derive(Debug, Default)]
+pub struct BodyOutcome(OnceLock<Result<Option<Checksum>, Refusal>>);
+
+impl BodyOutcome {
+    /// Called once by the edge when the body has ended: all promises of length, signature and checksum held, with the
+    /// checksum that the client named in a header or trailer; or the first that did not.
+    pub fn settle(&self, outcome: Result<Option<Checksum>, Refusal>) {
+        let _ = self.0.set(outcome);
+    }
+
+    /// The checksum, if the client sent one, of a body that is whole and right. A body that has not ended yet is
+    /// refused as incomplete.
+    pub fn verified(&self) -> Result<Option<Checksum>, Refusal> {
+        let incomplete = || Refusal::new(S3ErrorCode::IncompleteBody, "the request body ended early");
+        self.0.get().cloned().unwrap_or_else(|| Err(incomplete()))
+    }
+}
+
+/// A request refused with S3's own error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    pub code: S3ErrorCode,
+    /// Names what is wrong; shown to the client.
+    pub message: Cow<'static, str>,
+}
+
+impl Refusal {
+    pub fn new(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// The connection that a request came on, as far as operations may act on it.
+#[derive(Default)]
+pub struct Connection {
+    cut: CancellationToken,
+    after_flush: Mutex<Vec<OnDelivered>>,
+}
+
+/// Told once how a response body ended.
+pub type OnDelivered = Box<dyn FnOnce(Delivery) + Send>;
+
+impl Connection {
+    /// Closes the connection at once, whatever is going on: the client sees a transfer that breaks off.
+    pub fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// Resolves when somebody cuts the connection; the server then drops it.
+    pub async fn until_cut(&self) {
+        self.cut.cancelled().await;
+    }
+
+    /// For a response body that has just handed out its last frame: `told` is called with [`Delivery::Sent`] when
+    /// everything handed out so far is in the socket, or with [`Delivery::Failed`] when the connection ends first.
+    pub fn after_flush(&self, told: OnDelivered) {
+        self.after_flush.lock().push(told);
+    }
+
+    /// Called by the server: everything written so far is in the socket.
+    pub fn flushed(&self) {
+        self.tell(Delivery::Sent);
+    }
+
+    /// Called by the server when the connection has ended.
+    pub fn ended(&self) {
+        self.tell(Delivery::Failed);
+    }
+
+    fn tell(&self, delivery: Delivery) {
+        let waiting = std::mem::take(&mut *self.after_flush.lock());
+        waiting.into_iter().for_each(|told| told(delivery));
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("cut", &self.cut.is_cancelled()).finish_non_exhaustive()
+    }
+}
