@@ -3,3 +3,7 @@
 //!
 //! A suite takes a factory that makes a fresh value, runs its cases one after the other and panics with the name of
 //! the promise that does not hold.
+
+pub mod chunks;
+pub mod control;
+pub mod metadata;
