@@ -1,0 +1,97 @@
+"""Fixtures: clients for every gateway, a bucket a test, and request headers that boto3 has no parameter for."""
+
+import contextlib
+import os
+import uuid
+
+import boto3
+import pytest
+from botocore.config import Config
+
+ENDPOINTS = os.environ["POCKET_ENDPOINTS"].split(",")
+REGION = os.environ.get("AWS_REGION", "us-east-1")
+
+
+def make_client(endpoint=ENDPOINTS[0], style="path", **options):
+    """A client as an application would make it: endpoint, region and addressing style, no retries to hide errors."""
+    s3 = {"addressing_style": style, **options.pop("s3", {})}
+    config = Config(s3=s3, retries={"max_attempts": 1}, connect_timeout=5, read_timeout=30, **options)
+    return boto3.client("s3", endpoint_url=endpoint, region_name=REGION, config=config)
+
+
+@contextlib.contextmanager
+def headers(client, **extra):
+    """Adds headers to every request made inside, before it is signed; `_` stands for `-`."""
+
+    def add(request, **_):
+        for name, value in extra.items():
+            request.headers[name.replace("_", "-")] = value
+
+    client.meta.events.register("before-sign.s3.*", add)
+    try:
+        yield client
+    finally:
+        client.meta.events.unregister("before-sign.s3.*", add)
+
+
+def end_job(client, bucket):
+    with headers(client, x_pocket_force_delete="true"):
+        client.delete_bucket(Bucket=bucket)
+
+
+def error_of(call, **arguments):
+    """(HTTP status, S3 code) of a call that must fail."""
+    with pytest.raises(Exception) as caught:
+        call(**arguments)
+    response = getattr(caught.value, "response", None)
+    assert response is not None, f"not an S3 error: {caught.value!r}"
+    return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
+
+
+def new_name(prefix="t"):
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def s3():
+    return make_client()
+
+
+@pytest.fixture(scope="session")
+def other_gateway():
+    """A client of the last gateway: another process where there are several."""
+    return make_client(ENDPOINTS[-1])
+
+
+@pytest.fixture
+def bucket(s3):
+    name = new_name()
+    s3.create_bucket(Bucket=name)
+    yield name
+    with contextlib.suppress(s3.exceptions.NoSuchBucket):
+        end_job(s3, name)
+
+
+@pytest.fixture
+def make_bucket(s3):
+    """Makes buckets with hints and ends them after the test."""
+    made = []
+
+    def make(**hints):
+        name = new_name()
+        with headers(s3, **{f"x_pocket_{hint}": value for hint, value in hints.items()}):
+            s3.create_bucket(Bucket=name)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        with contextlib.suppress(s3.exceptions.NoSuchBucket):
+            end_job(s3, name)
+
+
+def content(size, seed=0):
+    """Bytes that repeat nowhere near a chunk or part border."""
+    import random
+
+    return random.Random(seed).randbytes(size)

@@ -1,0 +1,103 @@
+"""Ranges and conditions."""
+
+import datetime
+
+import pytest
+from conftest import content, error_of
+
+SIZE = 2_500_000
+
+
+@pytest.fixture
+def object_(s3, bucket):
+    body = content(SIZE)
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=body)["ETag"]
+    return {"Bucket": bucket, "Key": "k"}, body, etag
+
+
+@pytest.mark.parametrize(
+    "text, first, last",
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=5-9", 5, 9),
+        ("bytes=1048570-1048585", 1048570, 1048585),
+        ("bytes=1000000-", 1_000_000, SIZE - 1),
+        ("bytes=-1", SIZE - 1, SIZE - 1),
+        ("bytes=-99999999", 0, SIZE - 1),
+        ("bytes=2499999-99999999", SIZE - 1, SIZE - 1),
+    ],
+)
+def test_ranges(other_gateway, object_, text, first, last):
+    where, body, _ = object_
+    got = other_gateway.get_object(**where, Range=text)
+    assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
+    assert got["ContentRange"] == f"bytes {first}-{last}/{SIZE}"
+    assert got["Body"].read() == body[first : last + 1]
+    assert other_gateway.head_object(**where, Range=text)["ContentLength"] == last - first + 1
+
+
+def test_a_range_behind_the_end_is_416(s3, object_):
+    where, _, _ = object_
+    assert error_of(s3.get_object, **where, Range=f"bytes={SIZE}-") == (416, "InvalidRange")
+
+
+def test_any_range_of_an_empty_object_is_416_and_whole_reads_are_fine(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="e", Body=b"")
+    assert error_of(s3.get_object, Bucket=bucket, Key="e", Range="bytes=0-0") == (416, "InvalidRange")
+    assert s3.get_object(Bucket=bucket, Key="e")["Body"].read() == b""
+
+
+def test_read_conditions(s3, object_):
+    where, body, etag = object_
+    modified = s3.head_object(**where)["LastModified"]
+    earlier, later = modified - datetime.timedelta(hours=1), modified + datetime.timedelta(hours=1)
+    for good in [
+        {"IfMatch": etag},
+        {"IfMatch": etag.strip('"')},
+        {"IfMatch": "*"},
+        {"IfNoneMatch": '"0123456789abcdef0123456789abcdef"'},
+        {"IfModifiedSince": earlier},
+        {"IfUnmodifiedSince": later},
+    ]:
+        assert s3.get_object(**where, **good)["Body"].read() == body
+        s3.head_object(**where, **good)
+    for failed in [{"IfMatch": '"0123456789abcdef0123456789abcdef"'}, {"IfUnmodifiedSince": earlier}]:
+        assert error_of(s3.get_object, **where, **failed) == (412, "PreconditionFailed")
+        assert error_of(s3.head_object, **where, **failed) == (412, "412")
+    for unmodified in [{"IfNoneMatch": etag}, {"IfNoneMatch": "*"}, {"IfModifiedSince": later}]:
+        assert error_of(s3.get_object, **where, **unmodified)[0] == 304
+        assert error_of(s3.head_object, **where, **unmodified)[0] == 304
+
+
+def test_a_ranged_read_of_a_changed_object_fails(s3, other_gateway, object_):
+    where, _, etag = object_
+    other_gateway.put_object(**where, Body=b"changed")
+    assert error_of(s3.get_object, **where, Range="bytes=0-3", IfMatch=etag) == (412, "PreconditionFailed")
+
+
+def test_put_if_none_match_makes_only_what_is_missing(s3, other_gateway, bucket):
+    where = {"Bucket": bucket, "Key": "k"}
+    s3.put_object(**where, Body=b"first", IfNoneMatch="*")
+    again = error_of(other_gateway.put_object, **where, Body=b"second", IfNoneMatch="*")
+    assert again == (412, "PreconditionFailed")
+    assert s3.get_object(**where)["Body"].read() == b"first"
+    s3.delete_object(**where)
+    other_gateway.put_object(**where, Body=b"third", IfNoneMatch="*")
+
+
+def test_put_if_match_replaces_only_what_is_known(s3, bucket):
+    where = {"Bucket": bucket, "Key": "k"}
+    assert error_of(s3.put_object, **where, Body=b"x", IfMatch='"' + "0" * 32 + '"') == (404, "NoSuchKey")
+    etag = s3.put_object(**where, Body=b"one")["ETag"]
+    s3.put_object(**where, Body=b"two", IfMatch=etag)
+    assert error_of(s3.put_object, **where, Body=b"three", IfMatch=etag) == (412, "PreconditionFailed")
+    assert s3.get_object(**where)["Body"].read() == b"two"
+
+
+def test_delete_if_match(s3, bucket):
+    where = {"Bucket": bucket, "Key": "k"}
+    old = s3.put_object(**where, Body=b"one")["ETag"]
+    new = s3.put_object(**where, Body=b"two")["ETag"]
+    assert error_of(s3.delete_object, **where, IfMatch=old) == (412, "PreconditionFailed")
+    s3.delete_object(**where, IfMatch=new)
+    assert error_of(s3.head_object, **where) == (404, "404")
