@@ -1,0 +1,46 @@
+//! What a command leaves to be done outside of the state machine: said here as values, done by the shard around it.
+
+use crate::key::Key;
+use pocket_api::ids::{ChunkId, NodeId, WriteId};
+use pocket_api::metadata::{Answer, MetadataError};
+
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Chunks that nothing names any more.
+    pub(crate) freed: Vec<ChunkId>,
+    /// References that are not held any more, with the shards that count them.
+    pub(crate) released: Vec<(NodeId, WriteId)>,
+    /// References to ask about, with their holders.
+    pub(crate) asked: Vec<(NodeId, WriteId)>,
+    /// Keys that may be readable now and were not before.
+    pub(crate) woken: Vec<Key>,
+}
+
+/// The answer to a command and what is left to be done.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) output: Result<Output, MetadataError>,
+    pub(crate) effects: Effects,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Output {
+    Done,
+    Answer(Answer),
+    /// Of a question or a renewal.
+    Held(bool),
+    Frozen {
+        objects: u64,
+    },
+    /// Of a sweep: how many objects expired, and whether there is more to do at once.
+    Swept {
+        expired: u64,
+        more: bool,
+    },
+}
+
+impl From<Answer> for Output {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}

@@ -1,0 +1,174 @@
+//! One object as the ordered map holds it, kept small: a million of them are a normal load. Inside the state machine.
+
+use crate::pieces::Content;
+use crate::reads::Reads;
+use pocket_api::checksum::Checksum;
+use pocket_api::clock::Timestamp;
+use pocket_api::metadata::{Committed, ListedObject, MetadataError, Select};
+use pocket_api::names::ObjectKey;
+use pocket_api::object::{ETag, ObjectHeaders, ObjectMeta};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) etag: ETag,
+    /// Bytes of the account that the entry itself holds. A body has its own charge, for it may outlive the entry.
+    pub(crate) charge_bytes: u32,
+    pub(crate) size: u64,
+    pub(crate) modified: Timestamp,
+    expires: Option<NonZeroU64>,
+    /// Tells this object from an earlier or later one of the same key.
+    pub(crate) version: u64,
+    pub(crate) reads: Option<Box<Reads>>,
+    pub(crate) headers: Option<Arc<ObjectHeaders>>,
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) content: Content,
+}
+
+/// What a new entry says besides its content.
+pub(crate) struct Description {
+    pub(crate) etag: ETag,
+    pub(crate) size: u64,
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) headers: Option<Arc<ObjectHeaders>>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) reads: Option<u32>,
+}
+
+impl Entry {
+    pub(crate) fn new(
+        description: Description,
+        content: Content,
+        charge_bytes: u32,
+        version: u64,
+        now: Timestamp,
+    ) -> Self {
+        let Description { etag, size, checksum, headers, expires_at, reads } = description;
+        Self {
+            etag,
+            charge_bytes,
+            size,
+            modified: now,
+            expires: expires_at.and_then(|at| NonZeroU64::new(at.0)),
+            version,
+            reads: reads.map(|n| Box::new(Reads::new(Some(n)))),
+            headers,
+            checksum,
+            content,
+        }
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        self.expires.map(|at| Timestamp(at.get()))
+    }
+
+    /// Never served from this moment on.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|at| at.get() <= now.0)
+    }
+
+    pub(crate) fn parts(&self) -> u16 {
+        match &self.content {
+            Content::Inline(_) => 0,
+            Content::Body(body) => body.part_ends.len() as u16,
+        }
+    }
+
+    pub(crate) fn meta(&self) -> ObjectMeta {
+        ObjectMeta {
+            size: self.size,
+            etag: self.etag,
+            last_modified: self.modified,
+            expires_at: self.expires_at(),
+            reads_left: self.reads.as_ref().and_then(|r| r.left()),
+            checksum: self.checksum.clone(),
+            headers: self.headers.clone(),
+            parts: self.parts(),
+        }
+    }
+
+    pub(crate) fn committed(&self) -> Committed {
+        Committed {
+            etag: self.etag,
+            checksum: self.checksum.clone(),
+            size: self.size,
+            last_modified: self.modified,
+            expires_at: self.expires_at(),
+        }
+    }
+
+    pub(crate) fn listed(&self, key: ObjectKey) -> ListedObject {
+        ListedObject {
+            key,
+            size: self.size,
+            etag: self.etag,
+            last_modified: self.modified,
+            checksum: self.checksum.as_ref().map(|c| (c.algorithm, c.kind)),
+            storage_class: self.headers.as_ref().and_then(|h| h.storage_class),
+        }
+    }
+
+    /// Offset and length of the selected bytes.
+    pub(crate) fn select(&self, select: Select) -> Result<(u64, u64), MetadataError> {
+        match select {
+            Select::Whole => Ok((0, self.size)),
+            Select::Range(range) => {
+                range.resolve(self.size).ok_or(MetadataError::RangeNotSatisfiable { size: self.size })
+            }
+            Select::Part(number) => self.part(number),
+        }
+    }
+
+    fn part(&self, number: u16) -> Result<(u64, u64), MetadataError> {
+        let whole = [self.size];
+        let ends = match &self.content {
+            Content::Body(body) if !body.part_ends.is_empty() => &body.part_ends[..],
+            _ => &whole[..],
+        };
+        let index = usize::from(number).wrapping_sub(1);
+        let end = ends.get(index).ok_or(MetadataError::NoSuchPart { parts: ends.len() as u16 })?;
+        let start = if index == 0 { 0 } else { ends[index - 1] };
+        Ok((start, end - start))
+    }
+}
+
+/// Headers of recent objects. Jobs write the same few over and over: equal ones are kept once.
+#[derive(Debug, Default)]
+pub(crate) struct HeaderPool {
+    recent: Vec<Arc<ObjectHeaders>>,
+    next: usize,
+}
+
+/// Few, because each commit with headers compares with all of them.
+const HEADER_POOL: usize = 8;
+
+impl HeaderPool {
+    /// Those of a recent object that are equal.
+    pub(crate) fn find(&self, headers: &ObjectHeaders) -> Option<&Arc<ObjectHeaders>> {
+        self.recent.iter().find(|h| ***h == *headers)
+    }
+
+    /// User metadata mostly differs from object to object and is not worth a place.
+    pub(crate) fn remember(&mut self, headers: &Arc<ObjectHeaders>) {
+        if !headers.user.is_empty() {
+            return;
+        }
+        if self.recent.len() < HEADER_POOL {
+            self.recent.push(headers.clone());
+        } else {
+            self.recent[self.next] = headers.clone();
+            self.next = (self.next + 1) % HEADER_POOL;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_stays_small() {
+        assert!(size_of::<Entry>() <= 136, "{}", size_of::<Entry>());
+    }
+}

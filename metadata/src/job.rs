@@ -1,0 +1,95 @@
+//! One job at this shard: its state under its lock, who waits in it, when it was last used. What is done around the pure
+//! state, and nothing of what it decides.
+
+use crate::effects::{Effects, Output};
+use crate::state::{Command, JobState, Remains, apply};
+use crate::waiters::{WaiterCount, Waiters};
+use parking_lot::RwLock;
+use pocket_api::clock::{Clock, Timestamp};
+use pocket_api::ids::JobId;
+use pocket_api::metadata::MetadataError;
+use pocket_api::usage::JobUse;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub(crate) struct Job {
+    pub(crate) id: JobId,
+    pub(crate) state: RwLock<JobState>,
+    pub(crate) waiters: Waiters,
+    clock: Arc<dyn Clock>,
+    last_used_ms: AtomicU64,
+}
+
+impl Job {
+    pub(crate) fn new(state: JobState, clock: Arc<dyn Clock>, waiting: WaiterCount) -> Self {
+        let last_used_ms = AtomicU64::new(clock.now().0);
+        Self { id: state.job, state: RwLock::new(state), waiters: Waiters::new(waiting), clock, last_used_ms }
+    }
+
+    /// The job was used.
+    pub(crate) fn touch(&self) {
+        self.last_used_ms.store(self.clock.now().0, Ordering::Relaxed);
+    }
+
+    /// Applies a command and wakes whoever waits for what it changed. The rest of the effects is the caller's.
+    pub(crate) fn apply(&self, command: Command) -> (Result<Output, MetadataError>, Effects) {
+        let outcome = {
+            let mut state = self.state.write();
+            // Under the lock, so that a later command never has an earlier time.
+            let now = self.clock.now();
+            apply(&mut state, command, now)
+        };
+        for key in &outcome.effects.woken {
+            self.waiters.wake(key.as_str());
+        }
+        (outcome.output, outcome.effects)
+    }
+
+    /// Freezes the job if it was not used for `idle_for` and nobody reads or waits.
+    pub(crate) fn freeze(&self, idle_for: Option<Duration>) -> Result<Output, MetadataError> {
+        let mut state = self.state.write();
+        let now = self.clock.now();
+        if let Some(idle_for) = idle_for
+            && (self.is_open(&state, now) || self.unused_since(now) < idle_for)
+        {
+            return Err(MetadataError::Busy);
+        }
+        apply(&mut state, Command::Freeze, now).output
+    }
+
+    /// Ends the job; with `only_frozen` refused where the freeze has lapsed. The remains are to be dropped where it
+    /// may take its time.
+    pub(crate) fn end(&self, only_frozen: bool) -> Result<Remains, MetadataError> {
+        let remains = {
+            let mut state = self.state.write();
+            if only_frozen && !state.is_frozen(self.clock.now()) {
+                return Err(MetadataError::Busy);
+            }
+            state.end()
+        };
+        self.waiters.wake_all();
+        Ok(remains)
+    }
+
+    /// Transfers or waits are going on.
+    fn is_open(&self, state: &JobState, now: Timestamp) -> bool {
+        !self.waiters.is_empty() || state.leases.any_open(now)
+    }
+
+    fn unused_since(&self, now: Timestamp) -> Duration {
+        now.since(Timestamp(self.last_used_ms.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn usage(&self) -> JobUse {
+        let state = self.state.read();
+        let now = self.clock.now();
+        let idle = if self.is_open(&state, now) { Duration::ZERO } else { self.unused_since(now) };
+        JobUse {
+            job: self.id,
+            objects: state.objects.len() as u64,
+            bytes: state.logical_bytes,
+            idle_ms: idle.as_millis() as u64,
+        }
+    }
+}

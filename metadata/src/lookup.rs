@@ -1,0 +1,196 @@
+//! Reading: lookups with their conditions and selections, leases on what they found, pages of segments. Commands and
+//! queries of the state machine.
+
+use crate::entry::Entry;
+use crate::key::Key;
+use crate::lease::{CountedRead, Lease};
+use crate::pieces::{Content, manifest_page, page};
+use crate::reads::{Purpose, Reservation, Settled};
+use crate::state::{JobState, bytes_of};
+use bytes::Bytes;
+use pocket_api::clock::Timestamp;
+use pocket_api::conditions::{ReadConditions, Verdict};
+use pocket_api::ids::LeaseId;
+use pocket_api::limits::READ_LEASE;
+use pocket_api::metadata::{
+    Answer, Delivery, Found, Lookup, MetadataError, Reply, SegmentPage, SegmentsOf, Want,
+};
+use pocket_api::names::ObjectKey;
+use pocket_api::object::Segment;
+
+impl JobState {
+    /// An object that is there and meets the conditions.
+    pub(crate) fn find(
+        &self,
+        key: &ObjectKey,
+        conditions: &ReadConditions,
+        now: Timestamp,
+    ) -> Result<&Entry, MetadataError> {
+        let entry = self.objects.get(bytes_of(key)).filter(|entry| !entry.is_expired(now));
+        let entry = entry.ok_or(MetadataError::NoSuchKey)?;
+        if self.is_lost(entry) {
+            return Err(MetadataError::Lost);
+        }
+        if conditions.is_empty() {
+            return Ok(entry);
+        }
+        match conditions.judge(&entry.etag, entry.modified) {
+            Verdict::Proceed => Ok(entry),
+            Verdict::NotModified => Err(MetadataError::NotModified(Box::new(entry.meta()))),
+            Verdict::Failed => Err(MetadataError::PreconditionFailed),
+        }
+    }
+
+    /// A lookup that changes nothing: of what the object is like, or of inline bytes whose reads nobody counts. `None`
+    /// for another one that may be served.
+    pub(crate) fn lookup_shared(
+        &self,
+        lookup: &Lookup,
+        now: Timestamp,
+    ) -> Option<Result<Answer, MetadataError>> {
+        let found = self.find(&lookup.key, &lookup.conditions, now);
+        let selected = found.and_then(|entry| Ok((entry, entry.select(lookup.select)?)));
+        let (entry, selection) = match selected {
+            Ok(selected) => selected,
+            Err(refused) => return Some(Err(refused)),
+        };
+        let (page, payload) = match (lookup.want, &entry.content) {
+            (Want::Meta, _) => Default::default(),
+            (Want::Data, Content::Inline(bytes)) if entry.reads.is_none() => inline_page(bytes, selection),
+            _ => return None,
+        };
+        Some(Ok(answer(entry, selection, page, payload, None, false, now)))
+    }
+
+    pub(crate) fn lookup(&mut self, lookup: Lookup, now: Timestamp) -> Result<Answer, MetadataError> {
+        if let Some(answer) = self.lookup_shared(&lookup, now) {
+            return answer;
+        }
+        self.leases.check_room()?;
+        let entry = self.objects.get_mut(bytes_of(&lookup.key)).ok_or(MetadataError::NoSuchKey)?;
+        let selection = entry.select(lookup.select)?;
+        let reservation = reserve(entry, lookup.want, selection)?;
+        let (page, payload, body) = match &entry.content {
+            Content::Inline(bytes) => {
+                let (page, payload) = inline_page(bytes, selection);
+                (page, payload, None)
+            }
+            Content::Body(body) => {
+                let (page, payload) = page(&body.pieces, &self.manifests, selection, 0);
+                let in_answer = |segment: &Segment| matches!(segment, Segment::Inline { .. });
+                let complete = page.next.is_none() && page.segments.iter().all(in_answer);
+                (page, payload, (!complete).then(|| body.clone()))
+            }
+        };
+        let counted = reservation.is_some();
+        let lease = (counted || body.is_some()).then(|| {
+            let counted = reservation.map(|reservation| CountedRead {
+                key: Key(lookup.key),
+                version: entry.version,
+                reservation,
+            });
+            self.leases.grant(Lease { expires_at: now + READ_LEASE, body, selection, counted })
+        });
+        Ok(answer(entry, selection, page, payload, lease, counted, now))
+    }
+
+    pub(crate) fn segments(&self, of: SegmentsOf, now: Timestamp) -> Result<Answer, MetadataError> {
+        match of {
+            SegmentsOf::Lease { lease, skip } => {
+                let lease = self.leases.get(lease, now).ok_or(MetadataError::LeaseEnded)?;
+                let pieces = lease.body.as_ref().map_or(&[][..], |body| &body.pieces);
+                if pieces.is_empty() || skip > lease.selection.1 {
+                    let text = format!("no segments at {skip} of {} leased bytes", lease.selection.1);
+                    return Err(MetadataError::BadRequest(text));
+                }
+                let (page, payload) = page(pieces, &self.manifests, lease.selection, skip);
+                Ok(Answer { reply: Reply::Segments(page), payload })
+            }
+            SegmentsOf::Manifest { manifest, offset, len } => {
+                let total = self.manifests.len_bytes(manifest).ok_or(MetadataError::LeaseEnded)?;
+                if self.manifests.is_lost(manifest) {
+                    return Err(MetadataError::Lost);
+                }
+                if offset.checked_add(len).is_none_or(|end| end > total) {
+                    let text = format!("{len} bytes at {offset} of a manifest of {total}");
+                    return Err(MetadataError::BadRequest(text));
+                }
+                let page = manifest_page(self.manifests.extents(manifest), offset, len);
+                Ok(Reply::Segments(page).into())
+            }
+        }
+    }
+
+    /// Ends a lease: gives back its hold on the bytes and settles the read that it reserved. One that has ended is
+    /// passed over.
+    pub(crate) fn end_lease(&mut self, lease: LeaseId, delivery: Delivery) {
+        let Some(lease) = self.leases.remove(lease) else { return };
+        if let Some(read) = lease.counted {
+            self.settle(read, delivery);
+        }
+        if let Some(body) = lease.body {
+            self.drop_body(body);
+        }
+    }
+
+    fn settle(&mut self, read: CountedRead, delivery: Delivery) {
+        let same = |entry: &&mut Box<Entry>| entry.version == read.version;
+        let Some(entry) = self.objects.get_mut(bytes_of(&read.key.0)).filter(same) else { return };
+        let size = entry.size;
+        let Some(reads) = &mut entry.reads else { return };
+        match reads.settle(read.reservation, delivery == Delivery::Sent, size) {
+            Settled::Gone => {
+                self.remove(&read.key);
+            }
+            Settled::Used | Settled::GivenBack => {
+                if reads.is_idle() {
+                    entry.reads = None;
+                }
+                self.effects.woken.push(read.key);
+            }
+        }
+    }
+}
+
+/// Reserves a read where they are counted or the object goes with it; all taken is as good as missing.
+fn reserve(
+    entry: &mut Entry,
+    want: Want,
+    (offset, len): (u64, u64),
+) -> Result<Option<Reservation>, MetadataError> {
+    let purpose = if want == Want::DataAndDelete { Purpose::ReadAndDelete } else { Purpose::Read };
+    match &mut entry.reads {
+        None if purpose == Purpose::Read => Ok(None),
+        Some(reads) if purpose == Purpose::Read && !reads.counted() => {
+            if reads.available() {
+                Ok(None)
+            } else {
+                Err(MetadataError::NoSuchKey)
+            }
+        }
+        reads => {
+            let reads = reads.get_or_insert_default();
+            let held = reads.reserve(purpose, (offset, offset + len), entry.size);
+            held.map(Some).ok_or(MetadataError::NoSuchKey)
+        }
+    }
+}
+
+fn inline_page(bytes: &Bytes, (offset, len): (u64, u64)) -> (SegmentPage, Bytes) {
+    let payload = bytes.slice(offset as usize..(offset + len) as usize);
+    let segments = if len == 0 { Vec::new() } else { vec![Segment::Inline { len: len as u32 }] };
+    (SegmentPage { segments, next: None }, payload)
+}
+
+fn answer(
+    entry: &Entry,
+    (offset, len): (u64, u64),
+    page: SegmentPage,
+    payload: Bytes,
+    lease: Option<LeaseId>,
+    counted: bool,
+    now: Timestamp,
+) -> Answer {
+    let found = Found { meta: entry.meta(), now, offset, len, page, lease, counted };
+    Answer { reply: Reply::Found(Box::new(found)), payload }
+}

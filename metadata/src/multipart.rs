@@ -1,0 +1,183 @@
+//! Multipart uploads: created, filled, completed, aborted. Commands of the state machine. Completing moves the parts'
+//! pieces into the object; no byte is touched. TTLs of objects do not reach uploads.
+
+use crate::account::{BODY_BYTES, FINISHED_BYTES, pieces_charge};
+use crate::commit::entry_charge;
+use crate::entry::Description;
+use crate::key::Key;
+use crate::pieces::Content;
+use crate::state::{JobState, bytes_of};
+use crate::uploads::{Finished, Part, Upload, part_charge, upload_charge};
+use bytes::Bytes;
+use pocket_api::clock::Timestamp;
+use pocket_api::limits::PART_NUMBER_MAX;
+use pocket_api::metadata::{
+    Answer, Complete, CreateUpload, MetadataError, PutPart, Reply, UploadId, UploadInfo, UploadPage,
+};
+use pocket_api::names::ObjectKey;
+use std::collections::BTreeMap;
+
+impl JobState {
+    pub(crate) fn create_upload(
+        &mut self,
+        create: CreateUpload,
+        now: Timestamp,
+    ) -> Result<Answer, MetadataError> {
+        let CreateUpload { key, headers, hints, checksum } = create;
+        self.check_writable(now)?;
+        self.reads(&hints)?;
+        let key = Key(key);
+        let (headers, headers_bytes) = self.pooled(headers);
+        let charge_bytes = upload_charge(&key, headers_bytes);
+        self.account.take(charge_bytes)?;
+        let number = self.uploads.next_number();
+        let upload = self.home.upload_ids.issue(self.job, key.as_str(), number);
+        let parts = BTreeMap::new();
+        let open = Upload { initiated: now, headers, hints, checksum, parts, charge_bytes };
+        self.uploads.open.entry(key).or_default().insert(number, open);
+        Ok(Reply::UploadCreated { upload }.into())
+    }
+
+    /// The number of an upload id that was issued for this key.
+    fn number(&self, key: &ObjectKey, upload: &UploadId) -> Result<u64, MetadataError> {
+        self.home.upload_ids.read(self.job, key.as_str(), upload).ok_or(MetadataError::NoSuchUpload)
+    }
+
+    pub(crate) fn put_part(
+        &mut self,
+        part: PutPart,
+        payload: Bytes,
+        now: Timestamp,
+    ) -> Result<Answer, MetadataError> {
+        let PutPart { key, upload, number: part_number, write, size, etag, checksum, content } = part;
+        self.check_writable(now)?;
+        if !(1..=PART_NUMBER_MAX).contains(&part_number) {
+            return Err(MetadataError::BadRequest(format!("part number {part_number}")));
+        }
+        let number = self.number(&key, &upload)?;
+        if self.uploads.get(bytes_of(&key), number).is_none() {
+            return Err(MetadataError::NoSuchUpload);
+        }
+        let admission = self.admit(write, size, content, payload)?;
+        let charge = part_charge(admission.pieces_bytes, checksum.as_ref());
+        self.account.take(charge + admission.manifest_bytes)?;
+        let pieces = self.take_in(admission);
+        let part = Part { write, size, etag, modified: now, checksum, pieces };
+        self.logical_bytes += size;
+        let open = self.uploads.get_mut(bytes_of(&key), number);
+        if let Some(old) = open.and_then(|upload| upload.parts.insert(part_number, part)) {
+            self.drop_part(old);
+        }
+        Ok(Reply::Done.into())
+    }
+
+    pub(crate) fn upload(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        after: u16,
+        max: u32,
+    ) -> Result<Answer, MetadataError> {
+        let number = self.number(key, upload)?;
+        if let Some(finished) = self.uploads.finished(number) {
+            let completed = Some(finished.committed.clone());
+            let page = UploadPage { info: finished.info.clone(), parts: Vec::new(), more: false, completed };
+            return Ok(Reply::Upload(Box::new(page)).into());
+        }
+        let open = self.uploads.get(bytes_of(key), number).ok_or(MetadataError::NoSuchUpload)?;
+        let mut rest = open.parts.range(after.saturating_add(1)..);
+        let parts = rest.by_ref().take(max as usize).map(|(number, part)| part.shown(*number)).collect();
+        let info = info(key, upload, open);
+        let page = UploadPage { info, parts, more: rest.next().is_some(), completed: None };
+        Ok(Reply::Upload(Box::new(page)).into())
+    }
+
+    pub(crate) fn complete(&mut self, complete: Complete, now: Timestamp) -> Result<Answer, MetadataError> {
+        let Complete { key, upload: id, parts: named, etag, checksum, condition } = complete;
+        let number = self.number(&key, &id)?;
+        if let Some(finished) = self.uploads.finished(number) {
+            return Ok(Reply::Committed(finished.committed.clone()).into());
+        }
+        self.check_writable(now)?;
+        let open = self.uploads.get(bytes_of(&key), number).ok_or(MetadataError::NoSuchUpload)?;
+        if named.is_empty() || !named.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err(MetadataError::BadRequest("parts that do not ascend".into()));
+        }
+        let (mut size, mut ends, mut pieces_bytes) = (0, Vec::with_capacity(named.len()), 0);
+        for &(part_number, write) in &named {
+            let part = open.parts.get(&part_number).filter(|part| part.write == write);
+            let part = part.ok_or(MetadataError::InvalidPart(part_number))?;
+            size += part.size;
+            ends.push(size);
+            pieces_bytes += pieces_charge(&part.pieces);
+        }
+        self.check_condition(&key, &condition, now)?;
+        let info = info(&key, &id, open);
+        let (headers, hints) = (open.headers.clone(), open.hints.clone());
+        let expires_at = self.expires_at(&hints, now);
+        let reads = self.reads(&hints)?;
+        let description = Description { etag, size, checksum, headers, expires_at, reads };
+        let key = Key(key);
+        // Parts and upload are paid for already; headers move with the upload's charge.
+        let headers_bytes = open.charge_bytes - upload_charge(&key, 0);
+        let entry_bytes = entry_charge(&key, &description, headers_bytes);
+        let finished_bytes = FINISHED_BYTES + key.as_str().len() as u64;
+        let body_bytes = BODY_BYTES + pieces_bytes + 8 * ends.len() as u64;
+        let old_bytes = open.charge_bytes + open.parts.values().map(Part::charge).sum::<u64>();
+        self.account.exchange(old_bytes, u64::from(entry_bytes) + body_bytes + finished_bytes)?;
+
+        let Some(mut open) = self.uploads.remove(bytes_of(&key.0), number) else {
+            return Err(MetadataError::NoSuchUpload);
+        };
+        self.logical_bytes -= open.parts.values().map(|part| part.size).sum::<u64>();
+        let mut pieces = Vec::new();
+        for (part_number, _) in &named {
+            if let Some(part) = open.parts.remove(part_number) {
+                pieces.extend(part.pieces);
+            }
+        }
+        // Empty parts leave an empty inline piece behind; it holds nothing but its charge.
+        for unnamed in open.parts.into_values() {
+            self.release_pieces(&unnamed.pieces);
+        }
+        let content = Content::new(pieces, ends);
+        let committed = self.put(key, description, content, entry_bytes, now);
+        let finished = Finished { info, committed: committed.clone(), charge_bytes: finished_bytes };
+        let forgotten_bytes = self.uploads.finish(number, finished, now);
+        self.account.give_back(forgotten_bytes);
+        Ok(Reply::Committed(committed).into())
+    }
+
+    pub(crate) fn abort(
+        &mut self,
+        key: ObjectKey,
+        upload: &UploadId,
+        now: Timestamp,
+    ) -> Result<Answer, MetadataError> {
+        let number = self.number(&key, upload)?;
+        self.check_writable(now)?;
+        if let Some(open) = self.uploads.remove(bytes_of(&key), number) {
+            self.account.give_back(open.charge_bytes);
+            for part in open.parts.into_values() {
+                self.drop_part(part);
+            }
+        }
+        Ok(Reply::Done.into())
+    }
+
+    fn drop_part(&mut self, part: Part) {
+        self.logical_bytes -= part.size;
+        self.account.give_back(part.charge());
+        self.release_pieces(&part.pieces);
+    }
+}
+
+pub(crate) fn info(key: &ObjectKey, upload: &UploadId, open: &Upload) -> UploadInfo {
+    UploadInfo {
+        key: key.clone(),
+        upload: upload.clone(),
+        initiated: open.initiated,
+        checksum: open.checksum,
+        storage_class: open.headers.as_ref().and_then(|headers| headers.storage_class),
+    }
+}

@@ -1,0 +1,152 @@
+//! What a shard has to tell others: chunks to free at storage servers, references to release at other shards. Gathered for a
+//! moment, sent in batches, repeated until it was heard or the receiver is dead. Around the state machine; never
+//! called under a job's lock for longer than it takes to append.
+
+use crate::effects::Effects;
+use parking_lot::Mutex;
+use pocket_api::chunks::ChunkError;
+use pocket_api::cluster::Directory;
+use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
+use pocket_api::metadata::{MetadataError, ShardRequest};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tracing::warn;
+
+/// How long a courier waits for more before it sends: short against the 100 ms in which space should be back, long
+/// enough for a bulk delete to become one call.
+const GATHER: Duration = Duration::from_millis(10);
+/// Most items in one call: 64 KiB of ids.
+const BATCH_MAX: usize = 4_096;
+/// A call that takes longer is repeated.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after a call that failed. A receiver that stays silent is dead within seconds, and its items are dropped.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// Items by receiver. Bounded by what there is to free: each item names a chunk that its server still counts, or a
+/// reference that its home still counts.
+pub(crate) struct Outbox {
+    directory: Arc<dyn Directory>,
+    runtime: Handle,
+    own: Weak<Outbox>,
+    waiting: Mutex<HashMap<NodeId, Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    items: Vec<Item>,
+    /// A courier is on it.
+    served: bool,
+}
+
+/// A server gets only chunks, a shard only references.
+#[derive(Clone, Copy)]
+enum Item {
+    Free(ChunkId),
+    Release(JobId, WriteId),
+}
+
+enum Undelivered {
+    /// Send it again.
+    Later,
+    /// The receiver refused it: repeating would not help.
+    Never(String),
+}
+
+impl Outbox {
+    pub(crate) fn new(directory: Arc<dyn Directory>, runtime: Handle) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self { directory, runtime, own: own.clone(), waiting: Mutex::default() })
+    }
+
+    /// Items that are waiting to be sent.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.lock().values().map(|queue| queue.items.len()).sum()
+    }
+
+    pub(crate) fn post(&self, job: JobId, effects: &Effects) {
+        if effects.freed.is_empty() && effects.released.is_empty() {
+            return;
+        }
+        let mut waiting = self.waiting.lock();
+        for &chunk in &effects.freed {
+            self.append(&mut waiting, chunk.server, Item::Free(chunk));
+        }
+        for &(home, reference) in &effects.released {
+            self.append(&mut waiting, home, Item::Release(job, reference));
+        }
+    }
+
+    fn append(&self, waiting: &mut HashMap<NodeId, Queue>, receiver: NodeId, item: Item) {
+        let queue = waiting.entry(receiver).or_default();
+        queue.items.push(item);
+        if !queue.served {
+            queue.served = true;
+            self.runtime.spawn(serve(self.own.clone(), receiver));
+        }
+    }
+
+    /// The next batch; the queue goes with its last item.
+    fn next_batch(&self, receiver: NodeId) -> Option<Vec<Item>> {
+        let mut waiting = self.waiting.lock();
+        let queue = waiting.get_mut(&receiver)?;
+        if queue.items.is_empty() || self.directory.view().is_dead(receiver) {
+            waiting.remove(&receiver);
+            return None;
+        }
+        let rest = queue.items.split_off(queue.items.len().min(BATCH_MAX));
+        Some(std::mem::replace(&mut queue.items, rest))
+    }
+
+    fn put_back(&self, receiver: NodeId, batch: Vec<Item>) {
+        let mut waiting = self.waiting.lock();
+        waiting.entry(receiver).or_default().items.extend(batch);
+    }
+
+    async fn send(&self, receiver: NodeId, batch: &[Item]) -> Result<(), Undelivered> {
+        let (mut chunks, mut references) = (Vec::new(), Vec::new());
+        for item in batch {
+            match *item {
+                Item::Free(chunk) => chunks.push(chunk),
+                Item::Release(job, reference) => references.push((job, reference)),
+            }
+        }
+        if !chunks.is_empty() {
+            let server = self.directory.server(receiver).ok_or(Undelivered::Later)?;
+            match server.free(chunks).await {
+                Ok(()) | Err(ChunkError::NoSuchChunk) => {}
+                Err(ChunkError::Unavailable(_) | ChunkError::Full) => return Err(Undelivered::Later),
+                Err(error @ ChunkError::BadRequest(_)) => return Err(Undelivered::Never(error.to_string())),
+            }
+        }
+        if !references.is_empty() {
+            let shard = self.directory.shard(receiver).ok_or(Undelivered::Later)?;
+            match shard.shard(ShardRequest::ReleaseReferences(references)).await {
+                Ok(_) | Err(MetadataError::NoSuchJob) => {}
+                Err(MetadataError::Unavailable(_) | MetadataError::Full) => return Err(Undelivered::Later),
+                Err(error) => return Err(Undelivered::Never(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The courier of one receiver: runs while there is something to bring and the outbox lives.
+async fn serve(outbox: Weak<Outbox>, receiver: NodeId) {
+    tokio::time::sleep(GATHER).await;
+    while let Some(outbox) = outbox.upgrade() {
+        let Some(batch) = outbox.next_batch(receiver) else { return };
+        let sent = tokio::time::timeout(CALL_TIMEOUT, outbox.send(receiver, &batch)).await;
+        match sent.unwrap_or(Err(Undelivered::Later)) {
+            Ok(()) => {}
+            Err(Undelivered::Never(error)) => {
+                warn!(%receiver, items = batch.len(), error, "frees and releases were refused");
+            }
+            Err(Undelivered::Later) => {
+                outbox.put_back(receiver, batch);
+                drop(outbox);
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+}

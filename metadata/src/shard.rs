@@ -1,0 +1,220 @@
+//! The shard: serves the metadata seam from the jobs that it holds. Finds the job, lets the pure state decide, carries out
+//! what that leaves to be done. Calls other planes only through the directory, and never under a lock.
+
+use crate::effects::{Effects, Output};
+use crate::job::Job;
+use crate::list::{Listing, UploadsListing};
+use crate::metrics::ShardMetrics;
+use crate::outbox::Outbox;
+use crate::state::{Command, Home};
+use crate::upload_id::UploadIds;
+use crate::waiters::WaiterCount;
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use pocket_api::budget::ByteBudget;
+use pocket_api::clock::Clock;
+use pocket_api::cluster::Directory;
+use pocket_api::control::JobHolder;
+use pocket_api::ids::{Epoch, JobId, NodeId};
+use pocket_api::limits::WAIT_MAX;
+use pocket_api::metadata::{
+    Answer, JobRef, List, ListUploads, Lookup, Metadata, MetadataError, Reply, Request, ShardReply,
+    ShardRequest,
+};
+use pocket_api::usage::{UsageReport, UsageSource};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// What a shard is made with.
+#[derive(Debug)]
+pub struct ShardConfig {
+    /// What metadata and inline bytes may take; shared with the arena where both live in one process.
+    pub budget: ByteBudget,
+}
+
+/// A shard of the metadata plane, in memory: it ends with its process, and its successor is another node.
+pub struct Shard {
+    pub(crate) home: Home,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) runtime: Handle,
+    pub(crate) jobs: RwLock<HashMap<JobId, Arc<Job>>>,
+    /// Jobs that have ended here, so that a late Open does not bring one back.
+    pub(crate) ended: Mutex<BTreeSet<JobId>>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) waiting: WaiterCount,
+    pub(crate) metrics: ShardMetrics,
+}
+
+impl Shard {
+    /// Starts a shard that is `node`. Must be called within a tokio runtime, which runs its timers until the shard is
+    /// dropped.
+    pub fn start(
+        config: ShardConfig,
+        node: NodeId,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let runtime = Handle::current();
+        let upload_ids = UploadIds::new(rand::random());
+        let shard = Arc::new(Self {
+            home: Home { node, upload_ids, budget: config.budget },
+            outbox: Outbox::new(directory.clone(), runtime.clone()),
+            directory,
+            clock,
+            runtime,
+            jobs: RwLock::default(),
+            ended: Mutex::default(),
+            waiting: WaiterCount::default(),
+            metrics: ShardMetrics::new(),
+        });
+        shard.runtime.spawn(crate::timers::run(Arc::downgrade(&shard)));
+        shard
+    }
+
+    pub(crate) fn find(&self, job: JobId) -> Option<Arc<Job>> {
+        self.jobs.read().get(&job).cloned()
+    }
+
+    pub(crate) fn all_jobs(&self) -> Vec<Arc<Job>> {
+        self.jobs.read().values().cloned().collect()
+    }
+
+    /// Applies a command to a job and sees to its effects.
+    pub(crate) fn apply(&self, job: &Job, command: Command) -> Result<Output, MetadataError> {
+        let (output, effects) = job.apply(command);
+        self.carry_out(job.id, effects);
+        output
+    }
+
+    pub(crate) fn carry_out(&self, job: JobId, effects: Effects) {
+        self.outbox.post(job, &effects);
+        if !effects.asked.is_empty() {
+            self.ask_holders(job, effects.asked);
+        }
+    }
+
+    /// A request that is answered at once.
+    fn serve(
+        &self,
+        job: &Job,
+        epoch: Epoch,
+        request: Request,
+        payload: Bytes,
+    ) -> Result<Answer, MetadataError> {
+        let may_change_nothing = matches!(
+            request,
+            Request::Ping | Request::Lookup(_) | Request::Segments(_) | Request::Upload { .. }
+        );
+        if may_change_nothing {
+            let state = job.state.read();
+            if let Some(answer) = state.query(epoch, &request, self.clock.now()) {
+                return answer;
+            }
+        }
+        match self.apply(job, Command::Request { epoch, request, payload })? {
+            Output::Answer(answer) => Ok(answer),
+            other => unreachable!("a request was answered with {other:?}"),
+        }
+    }
+
+    async fn lookup(&self, job: &Job, epoch: Epoch, lookup: Lookup) -> Result<Answer, MetadataError> {
+        let look = |lookup| self.serve(job, epoch, Request::Lookup(lookup), Bytes::new());
+        if lookup.wait.is_zero() {
+            return look(lookup);
+        }
+        let deadline = self.clock.now() + lookup.wait.min(WAIT_MAX);
+        match look(lookup.clone()) {
+            Err(MetadataError::NoSuchKey) => {}
+            found => return found,
+        }
+        let ends_at = job.state.read().ends_at();
+        let subscription =
+            job.waiters.subscribe(lookup.key.as_str(), ends_at.map_or(deadline, |at| at.min(deadline)))?;
+        let found = loop {
+            match look(lookup.clone()) {
+                Err(MetadataError::NoSuchKey) if self.clock.now() < deadline => subscription.woken().await,
+                found => break found,
+            }
+        };
+        job.touch();
+        found
+    }
+
+    /// Takes the lock anew for each step, so that a long list keeps nobody from writing.
+    fn list(&self, job: &Job, epoch: Epoch, list: List) -> Result<Answer, MetadataError> {
+        let mut listing = Listing::new(list)?;
+        loop {
+            let state = job.state.read();
+            if listing.step(&state, epoch, self.clock.now())? {
+                return Ok(Reply::Listed(listing.into_page()).into());
+            }
+        }
+    }
+
+    fn list_uploads(&self, job: &Job, epoch: Epoch, list: ListUploads) -> Result<Answer, MetadataError> {
+        let mut listing = UploadsListing::new(list)?;
+        loop {
+            let state = job.state.read();
+            if listing.step(&state, epoch, self.clock.now())? {
+                return Ok(Reply::Uploads(listing.into_page()).into());
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Metadata for Shard {
+    async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
+        self.metrics.count(&request);
+        let found = self.find(job.job).ok_or(MetadataError::NoSuchJob)?;
+        found.touch();
+        match request {
+            Request::Lookup(lookup) => self.lookup(&found, job.epoch, lookup).await,
+            Request::List(list) => self.list(&found, job.epoch, list),
+            Request::ListUploads(list) => self.list_uploads(&found, job.epoch, list),
+            request => self.serve(&found, job.epoch, request, payload),
+        }
+    }
+
+    async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
+        match request {
+            ShardRequest::Open(spec) => self.open(&spec),
+            ShardRequest::SetEpoch(job) => self.set_epoch(job),
+            ShardRequest::Freeze { job, idle_for } => self.freeze(job, idle_for),
+            ShardRequest::Thaw { job } => self.thaw(job),
+            ShardRequest::End { job, only_frozen } => self.end(job, only_frozen),
+            ShardRequest::Renew(leases) => Ok(self.renew(leases)),
+            ShardRequest::Release(leases) => Ok(self.release(leases)),
+            ShardRequest::AskWrites(writes) => Ok(self.ask(writes, Command::AskWrite)),
+            ShardRequest::AskReferences(references) => Ok(self.ask(references, Command::AskReference)),
+            ShardRequest::ConfirmReferences(references) => Ok(self.references_held(references, true)),
+            ShardRequest::ReleaseReferences(references) => Ok(self.references_held(references, false)),
+        }
+    }
+}
+
+impl JobHolder for Shard {
+    fn jobs(&self) -> Vec<JobId> {
+        self.jobs.read().keys().copied().collect()
+    }
+
+    fn drop_jobs(&self, ended: &[JobId]) {
+        for &job in ended {
+            // A job that was ended by somebody else meanwhile is all right.
+            let _ = self.end(job, false);
+        }
+    }
+}
+
+impl UsageSource for Shard {
+    fn fill(&self, report: &mut UsageReport) {
+        report.jobs.extend(self.all_jobs().iter().map(|job| job.usage()));
+    }
+}
+
+/// How often a shard looks what is due.
+pub(crate) const TICK: Duration = Duration::from_millis(50);

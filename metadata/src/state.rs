@@ -1,0 +1,299 @@
+//! The state of one job at one shard, and the commands that change it. A pure state machine: no clock, no randomness, no
+//! I/O, no await; the same commands in the same order leave the same state. What is to be done elsewhere comes out
+//! as [`Effects`]. The commands themselves stand in the files of their subjects.
+
+use crate::account::Account;
+use crate::effects::{Effects, Outcome, Output};
+use crate::entry::{Entry, HeaderPool};
+use crate::expiry::Expiry;
+use crate::key::Key;
+use crate::lease::Leases;
+use crate::manifest::Manifests;
+use crate::pieces::{Content, Piece};
+use crate::references::{Burned, Held, References};
+use crate::upload_id::UploadIds;
+use crate::uploads::Uploads;
+use bytes::Bytes;
+use pocket_api::budget::ByteBudget;
+use pocket_api::clock::Timestamp;
+use pocket_api::cluster::ClusterView;
+use pocket_api::hints::ObjectHints;
+use pocket_api::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
+use pocket_api::limits::FREEZE_LEASE;
+use pocket_api::metadata::{Answer, Delivery, JobSpec, MetadataError, Reply, Request};
+use pocket_api::names::ObjectKey;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything that changes a job, except its end.
+#[derive(Debug)]
+// Most commands are requests, and each lives on the stack for one call: a box would only cost an allocation.
+#[expect(clippy::large_enum_variant)]
+pub(crate) enum Command {
+    Request {
+        epoch: Epoch,
+        request: Request,
+        payload: Bytes,
+    },
+    Renew(LeaseId),
+    Release(LeaseId, Delivery),
+    AskWrite(WriteId),
+    AskReference(WriteId),
+    /// A holder's answer, or a gateway's word.
+    ReferenceHeld {
+        reference: WriteId,
+        held: bool,
+    },
+    SetEpoch(Epoch),
+    Freeze,
+    Thaw,
+    /// Nodes have come, gone or died.
+    View(Arc<ClusterView>),
+    /// Whatever is due by now, as much as one hold of the lock should do.
+    Sweep,
+}
+
+/// The shard that a job's state lives at.
+#[derive(Clone)]
+pub(crate) struct Home {
+    pub(crate) node: NodeId,
+    pub(crate) upload_ids: UploadIds,
+    pub(crate) budget: ByteBudget,
+}
+
+pub(crate) struct JobState {
+    pub(crate) home: Home,
+    pub(crate) job: JobId,
+    epoch: Epoch,
+    ends_at: Option<Timestamp>,
+    /// Nothing is served any more; what a caller still holds of this value is a husk.
+    ended: bool,
+    frozen_until: Option<Timestamp>,
+    /// For objects that say nothing.
+    pub(crate) defaults: ObjectHints,
+    pub(crate) objects: BTreeMap<Key, Box<Entry>>,
+    /// Logical bytes of objects and parts.
+    pub(crate) logical_bytes: u64,
+    pub(crate) newest_version: u64,
+    pub(crate) expiry: Expiry,
+    pub(crate) header_pool: HeaderPool,
+    pub(crate) manifests: Manifests,
+    pub(crate) references: References,
+    pub(crate) held: Held,
+    pub(crate) burned: Burned,
+    pub(crate) leases: Leases,
+    pub(crate) uploads: Uploads,
+    pub(crate) account: Account,
+    pub(crate) view: Arc<ClusterView>,
+    pub(crate) next_housekeeping: Timestamp,
+    /// Of the command that is being applied.
+    pub(crate) effects: Effects,
+}
+
+impl JobState {
+    pub(crate) fn open(spec: &JobSpec, home: Home, view: Arc<ClusterView>, now: Timestamp) -> Self {
+        Self {
+            account: Account::new(home.budget.clone()),
+            home,
+            job: spec.job,
+            epoch: spec.epoch,
+            ends_at: spec.ends_in.map(|left| now + left),
+            ended: false,
+            frozen_until: None,
+            defaults: ObjectHints { ttl: spec.hints.object_ttl, reads: spec.hints.reads },
+            objects: BTreeMap::new(),
+            logical_bytes: 0,
+            newest_version: 0,
+            expiry: Expiry::default(),
+            header_pool: HeaderPool::default(),
+            manifests: Manifests::default(),
+            references: References::default(),
+            held: Held::default(),
+            burned: Burned::default(),
+            leases: Leases::default(),
+            uploads: Uploads::default(),
+            view,
+            next_housekeeping: now,
+            effects: Effects::default(),
+        }
+    }
+
+    /// Ends the job in one step, whatever its size: its share of the budget is given back, and all that it held comes
+    /// out, to be dropped where that may take its time. Every later command is [`MetadataError::NoSuchJob`].
+    pub(crate) fn end(&mut self) -> Remains {
+        self.ended = true;
+        let empty = self.account.another();
+        drop(std::mem::replace(&mut self.account, empty));
+        self.logical_bytes = 0;
+        self.expiry = Expiry::default();
+        Remains {
+            _objects: std::mem::take(&mut self.objects),
+            _manifests: std::mem::take(&mut self.manifests),
+            _references: std::mem::take(&mut self.references),
+            _held: std::mem::take(&mut self.held),
+            _leases: std::mem::take(&mut self.leases),
+            _uploads: std::mem::take(&mut self.uploads),
+        }
+    }
+
+    pub(crate) fn ends_at(&self) -> Option<Timestamp> {
+        self.ends_at
+    }
+
+    /// Whether its own TTL is over, or somebody ended it.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.ended || self.ends_at.is_some_and(|at| at <= now)
+    }
+
+    pub(crate) fn is_frozen(&self, now: Timestamp) -> bool {
+        self.frozen_until.is_some_and(|until| until > now)
+    }
+
+    pub(crate) fn check(&self, epoch: Epoch, now: Timestamp) -> Result<(), MetadataError> {
+        if self.is_over(now) {
+            return Err(MetadataError::NoSuchJob);
+        }
+        if epoch < self.epoch {
+            return Err(MetadataError::StaleEpoch(self.epoch));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_writable(&self, now: Timestamp) -> Result<(), MetadataError> {
+        if self.is_frozen(now) { Err(MetadataError::Busy) } else { Ok(()) }
+    }
+
+    /// Whether bytes of it died with a server or another shard.
+    pub(crate) fn is_lost(&self, entry: &Entry) -> bool {
+        if !self.manifests.any_dead() && !self.held.any_dead() {
+            return false;
+        }
+        match &entry.content {
+            Content::Inline(_) => false,
+            Content::Body(body) => body.pieces.iter().any(|piece| match piece {
+                Piece::Inline(_) => false,
+                Piece::Local { manifest, .. } => self.manifests.is_lost(*manifest),
+                Piece::Remote(reference) => self.held.is_lost(reference.home),
+            }),
+        }
+    }
+
+    /// Whether it is there for lists and conditions.
+    pub(crate) fn is_visible(&self, entry: &Entry, now: Timestamp) -> bool {
+        !entry.is_expired(now) && !self.is_lost(entry)
+    }
+
+    /// Objects that are there.
+    fn count_visible(&self, now: Timestamp) -> u64 {
+        if self.manifests.any_dead() || self.held.any_dead() {
+            return self.objects.values().filter(|entry| self.is_visible(entry, now)).count() as u64;
+        }
+        self.objects.len() as u64 - self.expiry.due(now)
+    }
+
+    /// Requests that change nothing; `None` for one that has to be applied. Cheap enough to be tried first.
+    pub(crate) fn query(
+        &self,
+        epoch: Epoch,
+        request: &Request,
+        now: Timestamp,
+    ) -> Option<Result<Answer, MetadataError>> {
+        if let Err(refused) = self.check(epoch, now) {
+            return Some(Err(refused));
+        }
+        match request {
+            Request::Ping => Some(Ok(Reply::Done.into())),
+            Request::Lookup(lookup) => self.lookup_shared(lookup, now),
+            Request::Segments(of) => Some(self.segments(*of, now)),
+            Request::Upload { key, upload, after, max } => Some(self.upload(key, upload, *after, *max)),
+            _ => None,
+        }
+    }
+
+    fn request(&mut self, request: Request, payload: Bytes, now: Timestamp) -> Result<Answer, MetadataError> {
+        match request {
+            Request::Lookup(lookup) => self.lookup(lookup, now),
+            Request::Commit(commit) => self.commit(commit, payload, now),
+            Request::Delete { key, condition } => self.delete(key, &condition, now),
+            Request::DeleteMany { keys } => self.delete_many(keys, now),
+            Request::AddReference(add) => self.add_reference(add, now),
+            Request::ForkReference { manifest, reference, holder } => {
+                self.fork_reference(manifest, reference, holder, now)
+            }
+            Request::CreateUpload(create) => self.create_upload(create, now),
+            Request::PutPart(part) => self.put_part(part, payload, now),
+            Request::Complete(complete) => self.complete(complete, now),
+            Request::Abort { key, upload } => self.abort(key, &upload, now),
+            Request::Ping
+            | Request::Segments(_)
+            | Request::Upload { .. }
+            | Request::List(_)
+            | Request::ListUploads(_) => {
+                Err(MetadataError::BadRequest("a request that changes nothing was applied".into()))
+            }
+        }
+    }
+}
+
+/// Applies one command. The time never goes back from one command to the next.
+pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> Outcome {
+    debug_assert!(state.effects.freed.is_empty() && state.effects.woken.is_empty());
+    let output = match command {
+        Command::Request { epoch, request, payload } => {
+            state.check(epoch, now).and_then(|()| state.request(request, payload, now)).map(Output::Answer)
+        }
+        _ if state.ended => Err(MetadataError::NoSuchJob),
+        Command::Renew(lease) => Ok(Output::Held(state.leases.renew(lease, now))),
+        Command::Release(lease, delivery) => {
+            state.end_lease(lease, delivery);
+            Ok(Output::Done)
+        }
+        Command::AskWrite(write) => {
+            // Where there is no room to burn it, it may still be committed: not ours to give up.
+            Ok(Output::Held(state.manifests.contains(write) || !state.burned.burn(write, now)))
+        }
+        Command::AskReference(reference) => {
+            Ok(Output::Held(state.held.contains(reference) || !state.burned.burn(reference, now)))
+        }
+        Command::ReferenceHeld { reference, held: true } => {
+            state.references.confirm(reference);
+            Ok(Output::Done)
+        }
+        Command::ReferenceHeld { reference, held: false } => {
+            state.end_reference(reference);
+            Ok(Output::Done)
+        }
+        Command::SetEpoch(epoch) => {
+            state.epoch = state.epoch.max(epoch);
+            Ok(Output::Done)
+        }
+        Command::Freeze => {
+            state.frozen_until = Some(now + FREEZE_LEASE);
+            Ok(Output::Frozen { objects: state.count_visible(now) })
+        }
+        Command::Thaw => {
+            state.frozen_until = None;
+            Ok(Output::Done)
+        }
+        Command::View(view) => {
+            state.see(view);
+            Ok(Output::Done)
+        }
+        Command::Sweep => Ok(state.sweep(now)),
+    };
+    Outcome { output, effects: std::mem::take(&mut state.effects) }
+}
+
+/// What a job held when it ended. Dropping it takes as long as it was large.
+pub(crate) struct Remains {
+    _objects: BTreeMap<Key, Box<Entry>>,
+    _manifests: Manifests,
+    _references: References,
+    _held: Held,
+    _leases: Leases,
+    _uploads: Uploads,
+}
+
+pub(crate) fn bytes_of(key: &ObjectKey) -> &[u8] {
+    key.as_str().as_bytes()
+}

@@ -1,0 +1,59 @@
+//! What time and deaths do to a job: expired objects go, leases end, references are asked about, what died is noted.
+//! Commands of the state machine.
+
+use crate::effects::Output;
+use crate::state::JobState;
+use pocket_api::clock::Timestamp;
+use pocket_api::cluster::ClusterView;
+use pocket_api::metadata::Delivery;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most objects and references that one sweep handles: some 0.2 ms under the lock.
+const SWEEP_MAX: usize = 512;
+/// How often leases and old memories are looked through. Leases live for 15 s, so a second more is little.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(1);
+
+impl JobState {
+    pub(crate) fn is_sweep_due(&self, now: Timestamp) -> bool {
+        self.expiry.is_due(now) || self.references.is_due(now) || self.next_housekeeping <= now
+    }
+
+    pub(crate) fn sweep(&mut self, now: Timestamp) -> Output {
+        let mut expired = 0;
+        while expired < SWEEP_MAX as u64
+            && let Some((_, key)) = self.expiry.pop_due(now)
+        {
+            self.remove(&key);
+            expired += 1;
+        }
+        for _ in 0..SWEEP_MAX {
+            let Some((holder, reference)) = self.references.next_to_ask(now) else { break };
+            if holder == self.home.node || self.view.is_dead(holder) {
+                // A commit here would have spent it; a dead holder's objects are gone.
+                self.end_reference(reference);
+            } else {
+                self.effects.asked.push((holder, reference));
+            }
+        }
+        if self.next_housekeeping <= now {
+            self.next_housekeeping = now + HOUSEKEEPING_EVERY;
+            for lease in self.leases.ended(now) {
+                self.end_lease(lease, Delivery::Failed);
+            }
+            self.burned.forget_old(now);
+            let forgotten_bytes = self.uploads.forget_old(now);
+            self.account.give_back(forgotten_bytes);
+        }
+        Output::Swept { expired, more: self.expiry.is_due(now) || self.references.is_due(now) }
+    }
+
+    pub(crate) fn see(&mut self, view: Arc<ClusterView>) {
+        self.manifests.bury(&view);
+        self.held.bury(&view);
+        for reference in self.references.orphaned(&view) {
+            self.end_reference(reference);
+        }
+        self.view = view;
+    }
+}

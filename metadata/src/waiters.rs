@@ -1,0 +1,171 @@
+//! Reads that wait for a key. Around the state machine: a waiter subscribes first and looks then, so that no wake-up is
+//! lost; it is woken by its key, its deadline, or the end of the job or its epoch, and polls nothing.
+
+use parking_lot::Mutex;
+use pocket_api::clock::Timestamp;
+use pocket_api::metadata::MetadataError;
+use slab::Slab;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+/// Most waiting reads of one shard, over all jobs: a waiter costs some 1 KiB with its call, so 64 MiB.
+const WAITERS_MAX: usize = 1 << 16;
+
+/// How many wait at this shard.
+#[derive(Clone, Default)]
+pub(crate) struct WaiterCount(Arc<AtomicUsize>);
+
+impl WaiterCount {
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Who waits in one job.
+pub(crate) struct Waiters {
+    table: Mutex<Table>,
+    /// Size of the table. Read without its lock after every change of the state: a waiter is counted before it looks,
+    /// so whoever changed the state after that look sees the count.
+    here: AtomicUsize,
+    at_shard: WaiterCount,
+}
+
+#[derive(Default)]
+struct Table {
+    waiters: Slab<Waiter>,
+    by_key: HashMap<Box<str>, Vec<usize>>,
+    by_deadline: BTreeSet<(Timestamp, usize)>,
+}
+
+struct Waiter {
+    notify: Arc<Notify>,
+    key: Box<str>,
+    deadline: Timestamp,
+}
+
+/// One subscription; ends when it is dropped.
+pub(crate) struct Subscription<'a> {
+    waiters: &'a Waiters,
+    id: usize,
+    notify: Arc<Notify>,
+}
+
+impl Waiters {
+    pub(crate) fn new(at_shard: WaiterCount) -> Self {
+        Self { table: Mutex::default(), here: AtomicUsize::new(0), at_shard }
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        key: &str,
+        deadline: Timestamp,
+    ) -> Result<Subscription<'_>, MetadataError> {
+        if self.at_shard.0.fetch_add(1, Ordering::Relaxed) >= WAITERS_MAX {
+            self.at_shard.0.fetch_sub(1, Ordering::Relaxed);
+            return Err(MetadataError::Full);
+        }
+        let notify = Arc::new(Notify::new());
+        let mut table = self.table.lock();
+        let id = table.waiters.insert(Waiter { notify: notify.clone(), key: key.into(), deadline });
+        table.by_key.entry(key.into()).or_default().push(id);
+        table.by_deadline.insert((deadline, id));
+        self.here.fetch_add(1, Ordering::SeqCst);
+        Ok(Subscription { waiters: self, id, notify })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.here.load(Ordering::SeqCst) == 0
+    }
+
+    pub(crate) fn wake(&self, key: &str) {
+        if self.is_empty() {
+            return;
+        }
+        let table = self.table.lock();
+        for &id in table.by_key.get(key).into_iter().flatten() {
+            table.waiters[id].notify.notify_one();
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        let table = self.table.lock();
+        table.waiters.iter().for_each(|(_, waiter)| waiter.notify.notify_one());
+    }
+
+    /// Wakes those whose time is up.
+    pub(crate) fn wake_due(&self, now: Timestamp) {
+        if self.is_empty() {
+            return;
+        }
+        let table = self.table.lock();
+        for (_, id) in table.by_deadline.range(..=(now, usize::MAX)) {
+            table.waiters[*id].notify.notify_one();
+        }
+    }
+}
+
+impl Subscription<'_> {
+    /// Returns after the next wake-up, or at once when there was one since the last return.
+    pub(crate) async fn woken(&self) {
+        self.notify.notified().await;
+    }
+}
+
+impl Drop for Subscription<'_> {
+    fn drop(&mut self) {
+        let mut table = self.waiters.table.lock();
+        let waiter = table.waiters.remove(self.id);
+        table.by_deadline.remove(&(waiter.deadline, self.id));
+        if let Some(of_key) = table.by_key.get_mut(&waiter.key) {
+            of_key.retain(|id| *id != self.id);
+            if of_key.is_empty() {
+                table.by_key.remove(&waiter.key);
+            }
+        }
+        self.waiters.here.fetch_sub(1, Ordering::SeqCst);
+        self.waiters.at_shard.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn is_woken(subscription: &Subscription<'_>) -> bool {
+        let woken = pin!(subscription.woken());
+        woken.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[test]
+    fn a_waiter_is_woken_by_its_key_and_by_its_deadline_and_leaves_nothing() {
+        let count = WaiterCount::default();
+        let waiters = Waiters::new(count.clone());
+        let a = waiters.subscribe("a", Timestamp(10)).unwrap();
+        let b = waiters.subscribe("b", Timestamp(20)).unwrap();
+        waiters.wake("a");
+        assert!(is_woken(&a) && !is_woken(&a) && !is_woken(&b));
+        waiters.wake_due(Timestamp(19));
+        assert!(is_woken(&a) && !is_woken(&b));
+        waiters.wake_all();
+        assert!(is_woken(&b));
+        assert_eq!(count.get(), 2);
+        drop((a, b));
+        let table = waiters.table.lock();
+        assert!(table.waiters.is_empty() && table.by_key.is_empty() && table.by_deadline.is_empty());
+        assert_eq!(count.get(), 0);
+    }
+
+    #[test]
+    fn more_waiters_than_allowed_are_refused() {
+        let count = WaiterCount::default();
+        count.0.store(WAITERS_MAX, Ordering::Relaxed);
+        let waiters = Waiters::new(count.clone());
+        assert_eq!(waiters.subscribe("a", Timestamp(1)).err(), Some(MetadataError::Full));
+        assert_eq!(count.get(), WAITERS_MAX);
+    }
+}
