@@ -1,0 +1,222 @@
+//! The controller as the other planes see it: [`Control`] and [`Usage`] over one locked state.
+//!
+//! Whatever changes the state runs in a task of its own: a caller that goes away in the middle does not leave half a
+//! job behind. The lock is never held across an await.
+
+use crate::gates::Gates;
+use crate::metrics::Metrics;
+use crate::state::State;
+use crate::state_file::StateFile;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pocket_api::clock::{Clock, Timestamp};
+use pocket_api::cluster::{Directory, NodeSpec};
+use pocket_api::control::{
+    ClusterStatus, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement,
+    Registration,
+};
+use pocket_api::ids::NodeId;
+use pocket_api::names::{BucketName, TenantName};
+use pocket_api::usage::{Usage, UsageReport};
+use std::path::PathBuf;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::{Notify, Semaphore};
+
+#[derive(Clone, Debug, Default)]
+pub struct ControllerConfig {
+    /// Where jobs and members are kept for the next start; `None` keeps them in memory only.
+    pub state_file: Option<PathBuf>,
+}
+
+/// Why a controller did not start.
+#[derive(Debug, Error)]
+pub enum ControllerError {
+    #[error("state file {}: {source}", path.display())]
+    StateFile { path: PathBuf, source: std::io::Error },
+    #[error("state file {} cannot be used: {reason}", path.display())]
+    BadStateFile { path: PathBuf, reason: String },
+}
+
+/// The control plane. Its upkeep ends when it is dropped.
+pub struct Controller {
+    shared: Arc<Shared>,
+}
+
+/// What the calls and the upkeep work on.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    file: Option<StateFile>,
+    pub(crate) gates: Gates,
+    pub(crate) directory: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    /// One permit for each job that the upkeep works on.
+    pub(crate) hands: Arc<Semaphore>,
+    /// There may be something to do before the next tick.
+    pub(crate) wake: Arc<Notify>,
+}
+
+impl Controller {
+    /// Loads what an earlier controller kept, and begins. Reaches shards and servers through `directory`, and tells
+    /// it every new view. Must be called on a tokio runtime.
+    pub fn start(
+        config: ControllerConfig,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, ControllerError> {
+        let shared = Shared::open(config, directory, clock)?;
+        crate::upkeep::start(&shared);
+        Ok(Arc::new(Self { shared }))
+    }
+
+    /// Runs a change to its end, whether or not the caller waits for it.
+    async fn run<T, Change>(&self, change: impl FnOnce(Arc<Shared>) -> Change) -> Result<T, ControlError>
+    where
+        T: Send + 'static,
+        Change: Future<Output = Result<T, ControlError>> + Send + 'static,
+    {
+        let task = tokio::spawn(change(self.shared.clone()));
+        task.await.unwrap_or_else(|error| Err(ControlError::Unavailable(error.to_string())))
+    }
+}
+
+impl Shared {
+    pub(crate) fn open(
+        config: ControllerConfig,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, ControllerError> {
+        let now = clock.now();
+        let (state, file) = match config.state_file {
+            None => (State::new(now), None),
+            Some(path) => {
+                let kept = StateFile::load(&path)?;
+                let state = kept.map_or_else(|| State::new(now), |kept| State::restored(kept, now));
+                let file = StateFile::create(path, state.kept())?;
+                (state, Some(file))
+            }
+        };
+        directory.update(state.members.view());
+        Ok(Arc::new(Self {
+            state: Mutex::new(state),
+            file,
+            gates: Gates::default(),
+            directory,
+            clock,
+            metrics: Metrics::new(),
+            hands: Arc::new(Semaphore::new(crate::upkeep::HANDS)),
+            wake: Arc::new(Notify::new()),
+        }))
+    }
+
+    /// Looks at the state, with the time.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&State, Timestamp) -> R) -> R {
+        let state = self.state.lock();
+        look(&state, self.clock.now())
+    }
+
+    /// Changes the state; a new view goes to the directory at once.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State, Timestamp) -> R) -> R {
+        let mut state = self.state.lock();
+        let before = state.members.version();
+        let result = change(&mut state, self.clock.now());
+        let view = (state.members.version() != before).then(|| state.members.view());
+        drop(state);
+        if let Some(view) = view {
+            self.directory.update(view);
+        }
+        result
+    }
+
+    /// Returns when the state as it is now, or a later one, survives a restart.
+    pub(crate) async fn keep(&self) -> Result<(), ControlError> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let revision = self.read(|state, _| state.revision());
+        file.save(revision, || self.read(|state, _| state.kept())).await.map_err(|error| {
+            self.metrics.failed_saves.increment(1);
+            tracing::warn!(%error, "cannot write the state file");
+            ControlError::Unavailable(format!("cannot write the state file: {error}"))
+        })
+    }
+
+    async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError> {
+        let described = format!("{} at {:?} on {:?}", spec.role, spec.address, spec.host);
+        let (node, replaced, view) = self.change(|state, now| {
+            let (node, replaced) = state.join(spec, now)?;
+            Ok::<_, ControlError>((node, replaced, state.members.view()))
+        })?;
+        tracing::info!(%node, "joined: {described}");
+        if !replaced.is_empty() {
+            self.metrics.dead_nodes.increment(replaced.len() as u64);
+            tracing::warn!(%node, ?replaced, "a process came back as another node");
+        }
+        self.wake.notify_one();
+        self.keep().await?;
+        Ok(Joined { node, view })
+    }
+
+    async fn leave(&self, node: NodeId) -> Result<(), ControlError> {
+        let spec = self.change(|state, _| state.leave(node))?;
+        tracing::info!(%node, role = %spec.role, "left");
+        self.wake.notify_one();
+        self.keep().await
+    }
+}
+
+#[async_trait]
+impl Control for Controller {
+    async fn register(&self, registration: Registration) -> Result<Placement, ControlError> {
+        self.run(|shared| async move { shared.register(registration).await }).await
+    }
+
+    async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError> {
+        self.shared
+            .read(|state, now| state.named(bucket).ok_or(ControlError::NoSuchBucket)?.shown(now).cloned())
+    }
+
+    async fn end(&self, end: EndJob) -> Result<(), ControlError> {
+        self.run(|shared| async move { shared.end(end).await }).await
+    }
+
+    async fn jobs(&self, tenant: Option<&TenantName>) -> Result<Vec<JobSummary>, ControlError> {
+        Ok(self.shared.read(|state, now| state.summaries(tenant, now)))
+    }
+
+    async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError> {
+        self.run(|shared| async move { shared.join(spec).await }).await
+    }
+
+    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ControlError> {
+        let Heartbeat { node, view_version, jobs } = heartbeat;
+        self.shared.change(|state, now| {
+            state.members.heard(node, now)?;
+            let old = view_version != state.members.version();
+            Ok(HeartbeatReply { view: old.then(|| state.members.view()), ended: state.ended(jobs) })
+        })
+    }
+
+    async fn leave(&self, node: NodeId) -> Result<(), ControlError> {
+        self.run(move |shared| async move { shared.leave(node).await }).await
+    }
+
+    async fn status(&self) -> Result<ClusterStatus, ControlError> {
+        Ok(self.shared.read(|state, now| {
+            let nodes = state.members.view().nodes.into_iter();
+            let with_report = nodes.map(|node| {
+                let report = state.report(node.id).map(|latest| latest.report.clone());
+                (node, report)
+            });
+            ClusterStatus { nodes: with_report.collect(), jobs: state.summaries(None, now) }
+        }))
+    }
+}
+
+#[async_trait]
+impl Usage for Controller {
+    async fn report(&self, node: NodeId, report: UsageReport) -> Result<(), ControlError> {
+        self.shared.change(|state, now| state.reported(node, report, now))
+    }
+}

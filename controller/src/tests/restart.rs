@@ -1,0 +1,96 @@
+//! A controller that restarts from its state file.
+
+use crate::fixture::{Rig, registration};
+use pocket_api::clock::Clock;
+use pocket_api::conformance::control::stubs::Fault;
+use pocket_api::control::{ControlError, EndMode, Placement};
+use pocket_api::hints::JobHints;
+use pocket_api::limits::DEAD_AFTER;
+use pocket_api::metadata::{MetadataError, ShardRequest};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const RETRY: Duration = Duration::from_millis(500);
+
+fn rig(shards: usize, servers: usize) -> (Rig, PathBuf, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    (Rig::with_file(Some(path.clone()), shards, servers), path, folder)
+}
+
+/// Weights may differ in the last bit after a trip through JSON.
+fn same(a: &Placement, b: &Placement) -> bool {
+    let close = a.weights.iter().zip(&b.weights).all(|(a, b)| (a.weight - b.weight).abs() < 1e-12);
+    let servers = |p: &Placement| p.weights.iter().map(|w| w.server).collect::<Vec<_>>();
+    close
+        && servers(a) == servers(b)
+        && Placement { weights: Vec::new(), ..a.clone() } == Placement { weights: Vec::new(), ..b.clone() }
+}
+
+#[tokio::test]
+async fn jobs_names_members_and_ttls_go_on() {
+    let (mut rig, path, _folder) = rig(2, 3);
+    let hints = JobHints { ttl: Some(Duration::from_secs(60)), ..JobHints::default() };
+    let before = rig.shared.register(registration("data", hints)).await.unwrap();
+    let view = rig.shared.read(|state, _| state.members.view());
+    rig.clock.advance(Duration::from_secs(20));
+    rig.restart(path);
+    assert!(same(&rig.placement("data").unwrap(), &before));
+    let after = rig.shared.read(|state, _| state.members.view());
+    assert_eq!(after.nodes, view.nodes, "all count as live");
+    assert!(after.version > view.version, "and are told the view anew");
+    let ends_in = rig.shared.read(|state, now| state.summaries(None, now)[0].ends_in);
+    assert_eq!(ends_in, Some(Duration::from_secs(40)));
+    assert!(matches!(rig.register("data").await, Err(ControlError::BucketExists { .. })));
+    assert!(rig.register("more").await.unwrap().job > before.job);
+}
+
+#[tokio::test]
+async fn members_that_died_meanwhile_are_found_dead_only_after_their_time() {
+    let (mut rig, path, _folder) = rig(1, 2);
+    let before = rig.register("data").await.unwrap();
+    rig.clock.advance(Duration::from_secs(3_600));
+    rig.restart(path);
+    let silent = rig.servers[1].0;
+    rig.round(DEAD_AFTER, &[silent]).await;
+    assert_eq!(rig.placement("data").unwrap().epoch, before.epoch, "not yet");
+    rig.round(RETRY, &[silent]).await;
+    let after = rig.placement("data").unwrap();
+    assert!(after.epoch > before.epoch && after.weights.iter().all(|w| w.server != silent));
+}
+
+#[tokio::test]
+async fn an_end_that_had_begun_is_carried_on() {
+    let (mut rig, path, _folder) = rig(2, 1);
+    let job = rig.register("data").await.unwrap().job;
+    let cut = || Fault::Error(MetadataError::Unavailable("cut off".into()));
+    rig.shards[1].1.fail(move |request| matches!(request, ShardRequest::End { .. }).then(cut));
+    rig.end("data", EndMode::IfEmpty).await.unwrap_err();
+    rig.restart(path.clone());
+    assert!(rig.placement("data").is_err(), "not shown as if nothing had been");
+    rig.shards[1].1.heal();
+    rig.round(RETRY, &[]).await;
+    assert!(rig.shards.iter().all(|(_, shard)| shard.job(job).is_none()));
+    assert_eq!(rig.placement("data"), Err(ControlError::NoSuchBucket));
+    rig.restart(path);
+    assert!(rig.register("data").await.unwrap().job > job, "the end itself was kept");
+}
+
+#[tokio::test]
+async fn a_registration_that_cannot_be_kept_does_not_happen() {
+    let (rig, path, folder) = rig(1, 1);
+    let kept = rig.register("kept").await.unwrap();
+    // The folder becomes a file: nothing can be written next to the state file.
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    std::fs::write(folder.path(), "in the way").unwrap();
+    assert!(matches!(rig.register("lost").await, Err(ControlError::Unavailable(_))));
+    assert_eq!(rig.placement("lost"), Err(ControlError::NoSuchBucket));
+    assert_eq!(rig.shards[0].1.jobs(), [kept.job], "nothing is left of it");
+    assert!(matches!(rig.end("kept", EndMode::IfEmpty).await, Err(ControlError::Unavailable(_))));
+    assert_eq!(rig.placement("kept"), Ok(kept.clone()));
+    assert!(!rig.shards[0].1.job(kept.job).unwrap().frozen);
+    std::fs::remove_file(folder.path()).unwrap();
+    std::fs::create_dir(folder.path()).unwrap();
+    assert!(rig.register("lost").await.is_ok(), "and goes on once the disk is back");
+    assert!(path.exists() && rig.clock.now() >= crate::fixture::START);
+}

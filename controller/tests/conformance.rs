@@ -1,0 +1,26 @@
+//! The controller keeps the promises of its seams.
+
+use pocket_api::conformance::control::{Seams, suite};
+use pocket_controller::{Controller, ControllerConfig};
+
+#[tokio::test]
+async fn a_controller_in_memory_keeps_the_promises_of_control() {
+    suite(async |directory, clock| {
+        let controller = Controller::start(ControllerConfig::default(), directory, clock).unwrap();
+        Seams { control: controller.clone(), usage: controller }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_controller_with_a_state_file_keeps_the_promises_of_control() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = std::sync::atomic::AtomicU32::new(0);
+    suite(async |directory, clock| {
+        let file = files.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let state_file = Some(folder.path().join(format!("state-{file}.json")));
+        let controller = Controller::start(ControllerConfig { state_file }, directory, clock).unwrap();
+        Seams { control: controller.clone(), usage: controller }
+    })
+    .await;
+}
