@@ -7,4 +7,22 @@
 pub mod config;
 pub mod context;
 pub mod credentials;
+mod edge;
+pub mod front;
+pub mod gateway;
+pub mod ops;
 pub mod planes;
+mod server;
+
+mod bucket_tags;
+mod checksums;
+mod copies;
+mod errors;
+mod headers;
+mod listing;
+mod metrics;
+mod placements;
+mod reader;
+mod space;
+mod transfers;
+mod writer;

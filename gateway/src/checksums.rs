@@ -1,0 +1,292 @@
+//! Checksums of whole objects out of those of their parts, and their text form. The sums of parts were verified by
+//! the edge while their bytes passed; nothing here sees a byte of an object.
+
+use crate::errors::{invalid_argument, s3};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use crc_fast::CrcAlgorithm;
+use md5::{Digest, Md5};
+use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
+use pocket_api::metadata::UploadedPart;
+use pocket_api::object::ETag;
+use s3s::{S3ErrorCode, S3Result};
+use sha1::Sha1;
+use sha2::Sha256;
+use smallvec::SmallVec;
+
+/// As S3 shows it: base64, with `-<parts>` where it covers the sums of parts.
+pub(crate) fn show(checksum: &Checksum, parts: u16) -> String {
+    let text = BASE64.encode(&checksum.value);
+    match checksum.kind {
+        ChecksumKind::Composite => format!("{text}-{parts}"),
+        ChecksumKind::FullObject => text,
+    }
+}
+
+/// Puts a checksum into the fields that S3's types have for it.
+macro_rules! show_checksum {
+    ($output:expr, $checksum:expr, $parts:expr) => {
+        if let Some(checksum) = $checksum {
+            use pocket_api::checksum::ChecksumAlgorithm;
+            let text = Some($crate::checksums::show(checksum, $parts));
+            match checksum.algorithm {
+                ChecksumAlgorithm::Crc32 => $output.checksum_crc32 = text,
+                ChecksumAlgorithm::Crc32c => $output.checksum_crc32c = text,
+                ChecksumAlgorithm::Crc64Nvme => $output.checksum_crc64nvme = text,
+                ChecksumAlgorithm::Sha1 => $output.checksum_sha1 = text,
+                ChecksumAlgorithm::Sha256 => $output.checksum_sha256 = text,
+            }
+        }
+    };
+}
+pub(crate) use show_checksum;
+
+/// The one checksum, if any, that a request names in the fields that S3's types have for it.
+macro_rules! named_checksum {
+    ($input:expr) => {
+        $crate::checksums::only_one([
+            (pocket_api::checksum::ChecksumAlgorithm::Crc32, $input.checksum_crc32.as_deref()),
+            (pocket_api::checksum::ChecksumAlgorithm::Crc32c, $input.checksum_crc32c.as_deref()),
+            (pocket_api::checksum::ChecksumAlgorithm::Crc64Nvme, $input.checksum_crc64nvme.as_deref()),
+            (pocket_api::checksum::ChecksumAlgorithm::Sha1, $input.checksum_sha1.as_deref()),
+            (pocket_api::checksum::ChecksumAlgorithm::Sha256, $input.checksum_sha256.as_deref()),
+        ])
+    };
+}
+pub(crate) use named_checksum;
+
+/// A checksum as a client names it: raw bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NamedChecksum {
+    pub(crate) algorithm: ChecksumAlgorithm,
+    pub(crate) value: SmallVec<[u8; 8]>,
+}
+
+impl NamedChecksum {
+    pub(crate) fn is(&self, checksum: &Checksum) -> bool {
+        (self.algorithm, &self.value) == (checksum.algorithm, &checksum.value)
+    }
+}
+
+pub(crate) fn only_one(fields: [(ChecksumAlgorithm, Option<&str>); 5]) -> S3Result<Option<NamedChecksum>> {
+    let mut found = None;
+    for (algorithm, text) in fields {
+        let Some(text) = text else { continue };
+        if found.is_some() {
+            return Err(s3(S3ErrorCode::InvalidRequest, "Expecting a single x-amz-checksum- value"));
+        }
+        found = Some(NamedChecksum { algorithm, value: parse(algorithm, text)? });
+    }
+    Ok(found)
+}
+
+/// Reads what [`show`] writes; the number of parts may be left away.
+fn parse(algorithm: ChecksumAlgorithm, text: &str) -> S3Result<SmallVec<[u8; 8]>> {
+    // '-' is no digit of base64.
+    let digits = text.split_once('-').map_or(text, |(digits, _)| digits);
+    let value = BASE64.decode(digits).ok().filter(|value| value.len() == algorithm.len_bytes());
+    let bad = || s3(S3ErrorCode::InvalidRequest, format!("Value for {} is invalid", algorithm.header()));
+    value.map(SmallVec::from_vec).ok_or_else(bad)
+}
+
+/// Reads `x-amz-checksum-algorithm` and `x-amz-checksum-type` of a new upload.
+pub(crate) fn announced(
+    algorithm: Option<&str>,
+    kind: Option<&str>,
+) -> S3Result<Option<(ChecksumAlgorithm, ChecksumKind)>> {
+    let Some(name) = algorithm else {
+        return match kind {
+            None => Ok(None),
+            Some(_) => {
+                Err(s3(S3ErrorCode::InvalidRequest, "x-amz-checksum-type needs x-amz-checksum-algorithm"))
+            }
+        };
+    };
+    let algorithm = parse_algorithm(name)?;
+    let kind = match kind {
+        None if algorithm == ChecksumAlgorithm::Crc64Nvme => ChecksumKind::FullObject,
+        None | Some("COMPOSITE") => ChecksumKind::Composite,
+        Some("FULL_OBJECT") => ChecksumKind::FullObject,
+        Some(other) => return Err(invalid_argument(format!("unknown checksum type {other:?}"))),
+    };
+    let combines = crc(algorithm).is_some();
+    let possible = match kind {
+        ChecksumKind::FullObject => combines,
+        ChecksumKind::Composite => algorithm != ChecksumAlgorithm::Crc64Nvme,
+    };
+    if !possible {
+        let text = format!("The {} checksum type cannot be used with {algorithm}.", show_kind(kind));
+        return Err(s3(S3ErrorCode::InvalidRequest, text));
+    }
+    Ok(Some((algorithm, kind)))
+}
+
+pub(crate) fn parse_algorithm(name: &str) -> S3Result<ChecksumAlgorithm> {
+    let found = ChecksumAlgorithm::ALL.into_iter().find(|a| a.as_str().eq_ignore_ascii_case(name));
+    found.ok_or_else(|| {
+        s3(S3ErrorCode::InvalidRequest, format!("Checksum algorithm {name:?} is not supported"))
+    })
+}
+
+pub(crate) fn show_kind(kind: ChecksumKind) -> &'static str {
+    match kind {
+        ChecksumKind::FullObject => "FULL_OBJECT",
+        ChecksumKind::Composite => "COMPOSITE",
+    }
+}
+
+/// The ETag of a completed upload: MD5 over the parts' digests, with their number.
+pub(crate) fn composed_etag<'a>(parts: impl ExactSizeIterator<Item = &'a UploadedPart>) -> ETag {
+    let count = u16::try_from(parts.len()).unwrap_or(u16::MAX);
+    let mut md5 = Md5::new();
+    parts.for_each(|part| md5.update(part.etag.digest));
+    ETag { digest: md5.finalize().into(), parts: count }
+}
+
+/// The checksum of a completed upload; `None` where a part lacks a sum of the announced algorithm, because sums that
+/// the client did not send are never demanded.
+pub(crate) fn composed(
+    algorithm: ChecksumAlgorithm,
+    kind: ChecksumKind,
+    parts: &[&UploadedPart],
+) -> Option<Checksum> {
+    let sums: Option<Vec<(&[u8], u64)>> = parts
+        .iter()
+        .map(|part| {
+            part.checksum.as_ref().filter(|c| c.algorithm == algorithm).map(|c| (&c.value[..], part.size))
+        })
+        .collect();
+    let sums = sums?;
+    let value = match kind {
+        ChecksumKind::Composite => digest_of_sums(algorithm, &sums),
+        ChecksumKind::FullObject => combined(algorithm, &sums)?,
+    };
+    Some(Checksum { algorithm, kind, value })
+}
+
+fn crc(algorithm: ChecksumAlgorithm) -> Option<CrcAlgorithm> {
+    match algorithm {
+        ChecksumAlgorithm::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
+        ChecksumAlgorithm::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
+        ChecksumAlgorithm::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
+        ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256 => None,
+    }
+}
+
+fn digest_of_sums(algorithm: ChecksumAlgorithm, sums: &[(&[u8], u64)]) -> SmallVec<[u8; 8]> {
+    let concatenated: Vec<u8> = sums.iter().flat_map(|(sum, _)| sum.iter().copied()).collect();
+    match (algorithm, crc(algorithm)) {
+        (_, Some(crc)) => crc_bytes(algorithm, crc_fast::checksum(crc, &concatenated)),
+        (ChecksumAlgorithm::Sha1, None) => SmallVec::from_slice(&Sha1::digest(&concatenated)),
+        (_, None) => SmallVec::from_slice(&Sha256::digest(&concatenated)),
+    }
+}
+
+/// The CRC of the concatenation out of the CRCs and lengths of its pieces. `None` for what cannot be combined.
+fn combined(algorithm: ChecksumAlgorithm, sums: &[(&[u8], u64)]) -> Option<SmallVec<[u8; 8]>> {
+    let crc = crc(algorithm)?;
+    let number = |sum: &[u8]| sum.iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
+    let (first, rest) = sums.split_first()?;
+    let whole = rest
+        .iter()
+        .fold(number(first.0), |left, (sum, len)| crc_fast::checksum_combine(crc, left, number(sum), *len));
+    Some(crc_bytes(algorithm, whole))
+}
+
+fn crc_bytes(algorithm: ChecksumAlgorithm, crc: u64) -> SmallVec<[u8; 8]> {
+    SmallVec::from_slice(&crc.to_be_bytes()[8 - algorithm.len_bytes()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::clock::Timestamp;
+    use pocket_api::ids::{NodeId, WriteId};
+    use proptest::prelude::*;
+
+    fn part(number: u16, bytes: &[u8], algorithm: ChecksumAlgorithm) -> UploadedPart {
+        let value = match crc(algorithm) {
+            Some(crc) => crc_bytes(algorithm, crc_fast::checksum(crc, bytes)),
+            None => SmallVec::from_slice(&Sha256::digest(bytes)),
+        };
+        UploadedPart {
+            number,
+            write: WriteId { gateway: NodeId(1), number: number.into() },
+            size: bytes.len() as u64,
+            etag: ETag::md5(Md5::digest(bytes).into()),
+            last_modified: Timestamp(0),
+            checksum: Some(Checksum { algorithm, kind: ChecksumKind::FullObject, value }),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_full_object_crc_of_parts_is_the_crc_of_the_whole(
+            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 1..6)
+        ) {
+            let whole: Vec<u8> = pieces.concat();
+            for algorithm in [ChecksumAlgorithm::Crc32, ChecksumAlgorithm::Crc32c, ChecksumAlgorithm::Crc64Nvme] {
+                let parts: Vec<_> = pieces.iter().zip(1..).map(|(b, n)| part(n, b, algorithm)).collect();
+                let parts: Vec<_> = parts.iter().collect();
+                let found = composed(algorithm, ChecksumKind::FullObject, &parts).unwrap();
+                let expected = part(1, &whole, algorithm).checksum.unwrap();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn composite_sums_and_etags_are_those_that_s3_documents() {
+        // Of the bytes "a" and "b" as two parts, by an independent tool.
+        let parts = [part(1, b"a", ChecksumAlgorithm::Sha256), part(2, b"b", ChecksumAlgorithm::Sha256)];
+        assert_eq!(composed_etag(parts.iter()).to_string(), "96e024ba2074fe77e8e965ba43a704be-2");
+        let both: Vec<_> = parts.iter().collect();
+        let sum = composed(ChecksumAlgorithm::Sha256, ChecksumKind::Composite, &both).unwrap();
+        assert_eq!(show(&sum, 2), "5aAf7hTg7VxIcU8iGA8lrYNltT+XefedxKPX6Tlj+Uo=-2");
+    }
+
+    #[test]
+    fn a_part_without_a_sum_leaves_the_object_without_one() {
+        let mut parts = [part(1, b"a", ChecksumAlgorithm::Crc32), part(2, b"b", ChecksumAlgorithm::Crc32)];
+        parts[1].checksum = None;
+        let both: Vec<_> = parts.iter().collect();
+        assert_eq!(composed(ChecksumAlgorithm::Crc32, ChecksumKind::Composite, &both), None);
+    }
+
+    #[test]
+    fn sums_read_back_as_they_are_shown() {
+        let sum = part(1, b"x", ChecksumAlgorithm::Crc32).checksum.unwrap();
+        let composite = Checksum { kind: ChecksumKind::Composite, ..sum.clone() };
+        for text in [show(&sum, 0), show(&composite, 7)] {
+            assert_eq!(parse(ChecksumAlgorithm::Crc32, &text).unwrap(), sum.value);
+        }
+        for bad in ["", "AAAA", "AAAAAAAA", "not base64", "AAAAA"] {
+            assert!(parse(ChecksumAlgorithm::Crc32, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn types_that_an_algorithm_does_not_have_are_refused() {
+        use ChecksumAlgorithm::*;
+        use ChecksumKind::*;
+        let cases = [
+            (Some("CRC32"), None, Some((Crc32, Composite))),
+            (Some("crc64nvme"), None, Some((Crc64Nvme, FullObject))),
+            (Some("CRC32C"), Some("FULL_OBJECT"), Some((Crc32c, FullObject))),
+            (Some("SHA1"), Some("COMPOSITE"), Some((Sha1, Composite))),
+            (None, None, None),
+        ];
+        for (algorithm, kind, expected) in cases {
+            assert_eq!(announced(algorithm, kind).unwrap(), expected);
+        }
+        for (algorithm, kind) in [
+            (Some("SHA256"), Some("FULL_OBJECT")),
+            (Some("CRC64NVME"), Some("COMPOSITE")),
+            (Some("MD5"), None),
+            (Some("CRC32"), Some("HALF")),
+            (None, Some("COMPOSITE")),
+        ] {
+            assert!(announced(algorithm, kind).is_err(), "{algorithm:?} {kind:?}");
+        }
+    }
+}

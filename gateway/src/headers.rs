@@ -1,0 +1,316 @@
+//! Between S3's headers and the domain's types, both ways, for everything that more than one operation reads or shows.
+//! Pure; what cannot be honoured is refused here and never dropped.
+
+use crate::errors::{from_hint, invalid_argument, not_implemented, s3};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use pocket_api::clock::Timestamp;
+use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
+use pocket_api::hints::{ObjectHints, StorageClass, parse_wait};
+use pocket_api::limits::{PART_NUMBER_MAX, USER_METADATA_MAX_BYTES};
+use pocket_api::metadata::{ByteRange, Select};
+use pocket_api::object::{ETag, ObjectHeaders, ObjectMeta};
+use s3s::dto::{self, ETagCondition};
+use s3s::{S3ErrorCode, S3Result};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Named in `x-amz-expiration`: clients expect the id of a rule.
+const EXPIRATION_RULE: &str = "pocket-ttl";
+
+// ---- what is shown ----
+
+pub(crate) fn etag(etag: &ETag) -> dto::ETag {
+    dto::ETag::Strong(etag.to_string())
+}
+
+pub(crate) fn system_time(stamp: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(stamp.0)
+}
+
+pub(crate) fn timestamp(stamp: Timestamp) -> dto::Timestamp {
+    system_time(stamp).into()
+}
+
+/// Value of `x-amz-expiration`. The second is rounded up: at the time that it shows, the object is gone.
+pub(crate) fn expiration(expires_at: Timestamp) -> String {
+    let whole = Timestamp(expires_at.0.div_ceil(1_000) * 1_000);
+    format!("expiry-date=\"{}\", rule-id=\"{EXPIRATION_RULE}\"", httpdate::fmt_http_date(system_time(whole)))
+}
+
+/// What a 304 repeats of the object, as HTTP asks for.
+pub(crate) fn not_modified(meta: &ObjectMeta) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    put(&mut map, header::ETAG, format!("\"{}\"", meta.etag));
+    put(&mut map, header::LAST_MODIFIED, httpdate::fmt_http_date(system_time(meta.last_modified)));
+    if let Some(headers) = &meta.headers {
+        let repeated = [(header::CACHE_CONTROL, &headers.cache_control), (header::EXPIRES, &headers.expires)];
+        for (name, value) in repeated {
+            if let Some(value) = value {
+                put(&mut map, name, value.clone());
+            }
+        }
+    }
+    map
+}
+
+/// Sets a header whose value came from a header or is our own text; one that HTTP cannot carry is left out.
+pub(crate) fn put(map: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        map.insert(name, value);
+    }
+}
+
+pub(crate) fn content_range(offset: u64, len: u64, size: u64) -> String {
+    format!("bytes {offset}-{}/{size}", offset + len - 1)
+}
+
+// ---- what is stored ----
+
+/// What S3 lets a writer say of an object, taken out of the inputs of three operations by [`given`].
+pub(crate) struct Given {
+    pub(crate) content_type: Option<String>,
+    pub(crate) content_encoding: Option<String>,
+    pub(crate) content_disposition: Option<String>,
+    pub(crate) content_language: Option<String>,
+    pub(crate) cache_control: Option<String>,
+    /// As it came.
+    pub(crate) expires: Option<String>,
+    pub(crate) metadata: Option<dto::Metadata>,
+    pub(crate) storage_class: Option<dto::StorageClass>,
+}
+
+/// Takes the fields of [`Given`] out of the input of a request.
+macro_rules! given {
+    ($request:expr) => {{
+        let input = &mut $request.input;
+        $crate::headers::Given {
+            content_type: input.content_type.take(),
+            content_encoding: input.content_encoding.take(),
+            content_disposition: input.content_disposition.take(),
+            content_language: input.content_language.take(),
+            cache_control: input.cache_control.take(),
+            expires: $crate::headers::text(&$request.headers, "expires")?.map(str::to_owned),
+            metadata: input.metadata.take(),
+            storage_class: input.storage_class.take(),
+        }
+    }};
+}
+pub(crate) use given;
+
+impl Given {
+    /// `None` when the client said nothing.
+    pub(crate) fn into_headers(self) -> S3Result<Option<Arc<ObjectHeaders>>> {
+        let storage_class =
+            self.storage_class.map(|class| parse_storage_class(class.as_str())).transpose()?;
+        let mut user: Vec<(String, String)> = self.metadata.unwrap_or_default().into_iter().collect();
+        user.sort_unstable();
+        let user_bytes: usize = user.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if user_bytes > USER_METADATA_MAX_BYTES {
+            let text =
+                format!("user metadata of {user_bytes} bytes: at most {USER_METADATA_MAX_BYTES} are allowed");
+            return Err(s3(S3ErrorCode::MetadataTooLarge, text));
+        }
+        let headers = ObjectHeaders {
+            content_type: self.content_type,
+            content_encoding: self.content_encoding,
+            content_disposition: self.content_disposition,
+            content_language: self.content_language,
+            cache_control: self.cache_control,
+            expires: self.expires,
+            user,
+            storage_class,
+        };
+        Ok((headers != ObjectHeaders::default()).then(|| Arc::new(headers)))
+    }
+}
+
+fn parse_storage_class(name: &str) -> S3Result<StorageClass> {
+    StorageClass::parse(name).ok_or_else(|| {
+        let text = format!("The storage class you specified is not valid: {:?}", shortened(name));
+        s3(S3ErrorCode::InvalidStorageClass, text)
+    })
+}
+
+/// For error texts.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// A header's value where there is one and it is text.
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> S3Result<Option<&'a str>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    value.to_str().map(Some).map_err(|_| invalid_argument(format!("header {name} is not plain ASCII text")))
+}
+
+/// A header that says true or false.
+pub(crate) fn flag(headers: &HeaderMap, name: &str) -> S3Result<bool> {
+    match text(headers, name)? {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            Err(invalid_argument(format!("{name} has the bad value {:?}: true or false", shortened(other))))
+        }
+    }
+}
+
+pub(crate) fn object_hints(headers: &HeaderMap) -> S3Result<ObjectHints> {
+    let ttl = text(headers, "x-pocket-ttl")?.map(|value| ("ttl", value));
+    let reads = text(headers, "x-pocket-reads")?.map(|value| ("reads", value));
+    ObjectHints::parse(ttl.into_iter().chain(reads)).map_err(from_hint)
+}
+
+pub(crate) fn wait(headers: &HeaderMap) -> S3Result<Option<Duration>> {
+    text(headers, "x-pocket-wait")?.map(|value| parse_wait(value).map_err(from_hint)).transpose()
+}
+
+// ---- conditions and ranges ----
+
+fn etag_match(condition: &ETagCondition) -> ETagMatch {
+    match condition {
+        ETagCondition::Any => ETagMatch::Any,
+        ETagCondition::ETag(tag) => ETagMatch::parse(tag.value()),
+    }
+}
+
+fn seconds(stamp: dto::Timestamp) -> u64 {
+    u64::try_from(time::OffsetDateTime::from(stamp).unix_timestamp()).unwrap_or(0)
+}
+
+pub(crate) fn read_conditions(
+    if_match: Option<ETagCondition>,
+    if_none_match: Option<ETagCondition>,
+    if_modified_since: Option<dto::Timestamp>,
+    if_unmodified_since: Option<dto::Timestamp>,
+) -> ReadConditions {
+    ReadConditions {
+        if_match: if_match.as_ref().map(etag_match),
+        if_none_match: if_none_match.as_ref().map(etag_match),
+        if_modified_since: if_modified_since.map(seconds),
+        if_unmodified_since: if_unmodified_since.map(seconds),
+    }
+}
+
+/// The condition of a write, from its headers alone because S3's types lack it on copies. Forms that nobody
+/// implements are refused: a condition that is ignored loses data.
+pub(crate) fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
+    for name in ["if-modified-since", "if-unmodified-since"] {
+        if headers.contains_key(name) {
+            return Err(not_implemented(format!("the condition {name} is not implemented for writes")));
+        }
+    }
+    match (text(headers, "if-match")?, text(headers, "if-none-match")?) {
+        (None, None) => Ok(WriteCondition::None),
+        (None, Some("*")) => Ok(WriteCondition::Absent),
+        (Some(tags), None) => Ok(WriteCondition::Matches(ETagMatch::parse(tags))),
+        (None, Some(_)) => Err(not_implemented("If-None-Match of a write is implemented for * only")),
+        (Some(_), Some(_)) => Err(not_implemented("If-Match together with If-None-Match is not implemented")),
+    }
+}
+
+pub(crate) fn select(range: Option<dto::Range>, part: Option<i32>) -> S3Result<Select> {
+    match (range, part) {
+        (None, None) => Ok(Select::Whole),
+        (Some(range), None) => Ok(Select::Range(byte_range(range))),
+        (None, Some(number)) => Ok(Select::Part(part_number(number)?)),
+        (Some(_), Some(_)) => {
+            let text = "Cannot specify both Range header and partNumber query parameter";
+            Err(s3(S3ErrorCode::InvalidRequest, text))
+        }
+    }
+}
+
+fn byte_range(range: dto::Range) -> ByteRange {
+    match range {
+        dto::Range::Int { first, last: Some(last) } => ByteRange::FromTo(first, last),
+        dto::Range::Int { first, last: None } => ByteRange::From(first),
+        dto::Range::Suffix { length } => ByteRange::Last(length),
+    }
+}
+
+/// `bytes=a-b` of UploadPartCopy: S3 takes no other form there.
+pub(crate) fn copy_source_range(value: &str) -> S3Result<ByteRange> {
+    match dto::Range::parse(value) {
+        Ok(range @ dto::Range::Int { last: Some(_), .. }) => Ok(byte_range(range)),
+        _ => Err(invalid_argument(format!(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last: {:?}",
+            shortened(value)
+        ))),
+    }
+}
+
+pub(crate) fn part_number(number: i32) -> S3Result<u16> {
+    u16::try_from(number).ok().filter(|n| (1..=PART_NUMBER_MAX).contains(n)).ok_or_else(|| {
+        invalid_argument(format!(
+            "Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive: {number}"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_str(v).unwrap())).collect()
+    }
+
+    #[test]
+    fn the_shown_expiry_is_never_before_the_true_one() {
+        let shown = |ms| expiration(Timestamp(ms));
+        let second = "expiry-date=\"Thu, 01 Jan 1970 00:00:02 GMT\", rule-id=\"pocket-ttl\"";
+        assert_eq!((shown(1_001), shown(2_000)), (second.to_owned(), second.to_owned()));
+        assert_ne!(shown(2_001), second);
+    }
+
+    #[test]
+    fn conditions_of_writes_are_held_or_refused() {
+        assert_eq!(write_condition(&map(&[])).unwrap(), WriteCondition::None);
+        assert_eq!(write_condition(&map(&[("if-none-match", "*")])).unwrap(), WriteCondition::Absent);
+        let tag = ETag::md5([3; 16]);
+        for text in [format!("{tag}"), format!("\"{tag}\"")] {
+            let held = write_condition(&map(&[("if-match", &text)])).unwrap();
+            assert_eq!(held, WriteCondition::Matches(ETagMatch::Tags(vec![tag])));
+        }
+        for refused in [
+            map(&[("if-none-match", "\"abc\"")]),
+            map(&[("if-match", "*"), ("if-none-match", "*")]),
+            map(&[("if-unmodified-since", "Thu, 01 Jan 1970 00:00:02 GMT")]),
+        ] {
+            let error = write_condition(&refused).unwrap_err();
+            assert_eq!(error.code(), &S3ErrorCode::NotImplemented, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn user_metadata_is_bounded_and_sorted() {
+        let given = |size: usize| Given {
+            content_type: None,
+            content_encoding: None,
+            content_disposition: None,
+            content_language: None,
+            cache_control: None,
+            expires: None,
+            metadata: Some([("b".into(), "x".repeat(size)), ("a".into(), "y".into())].into()),
+            storage_class: None,
+        };
+        let kept = given(USER_METADATA_MAX_BYTES - 3).into_headers().unwrap().unwrap();
+        assert_eq!(kept.user.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let error = given(USER_METADATA_MAX_BYTES - 2).into_headers().unwrap_err();
+        assert_eq!(error.code(), &S3ErrorCode::MetadataTooLarge);
+    }
+
+    #[test]
+    fn ranges_and_parts_exclude_each_other() {
+        let range = dto::Range::parse("bytes=0-4").unwrap();
+        assert_eq!(select(Some(range), None).unwrap(), Select::Range(ByteRange::FromTo(0, 4)));
+        assert_eq!(select(None, Some(3)).unwrap(), Select::Part(3));
+        assert!(select(Some(range), Some(3)).is_err());
+        for bad in [0, -1, 10_001, i32::MAX] {
+            assert!(part_number(bad).is_err(), "{bad}");
+        }
+        assert!(copy_source_range("bytes=5-9").is_ok());
+        for bad in ["bytes=5-", "bytes=-5", "5-9", "bytes=9-5", ""] {
+            assert!(copy_source_range(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The gateway's metrics: names, help texts, and the handles by which operations count. Labels come from closed sets.
+
+use http::StatusCode;
+use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+use s3s::{S3Error, S3Response, S3Result};
+use std::future::Future;
+use std::time::Instant;
+
+const REQUESTS: &str = "pocket_gateway_requests_total";
+const REQUEST_SECONDS: &str = "pocket_gateway_request_seconds";
+
+macro_rules! operations {
+    ($($name:ident),* $(,)?) => {
+        /// The S3 operations that are counted, by their names in S3.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Operation { $($name),* }
+
+        const OPERATIONS: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+operations!(
+    AbortMultipartUpload,
+    CompleteMultipartUpload,
+    CopyObject,
+    CreateBucket,
+    CreateMultipartUpload,
+    DeleteBucket,
+    DeleteObject,
+    DeleteObjects,
+    GetBucketLocation,
+    GetBucketSetting,
+    GetObject,
+    GetObjectAttributes,
+    HeadBucket,
+    HeadObject,
+    ListBuckets,
+    ListMultipartUploads,
+    ListObjects,
+    ListObjectsV2,
+    ListParts,
+    PutObject,
+    UploadPart,
+    UploadPartCopy,
+);
+
+/// Outcomes that are told apart.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// Handles, made once: looking one up by name costs as much as a small request's lookup.
+pub(crate) struct Metrics {
+    by_operation: Vec<OperationMetrics>,
+}
+
+struct OperationMetrics {
+    by_class: [Counter; CLASSES.len()],
+    seconds: Histogram,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        describe_counter!(
+            REQUESTS,
+            "S3 requests that reached an operation, by operation and class of status"
+        );
+        describe_histogram!(REQUEST_SECONDS, "Time from an operation's start to its answer, body excluded");
+        let by_operation = OPERATIONS.iter().map(|&operation| OperationMetrics {
+            by_class: CLASSES.map(|class| counter!(REQUESTS, "operation" => operation, "class" => class)),
+            seconds: histogram!(REQUEST_SECONDS, "operation" => operation),
+        });
+        Self { by_operation: by_operation.collect() }
+    }
+
+    /// Runs one operation and counts what came of it. One that is dropped, because its client has gone, is not counted.
+    pub(crate) async fn count<T>(
+        &self,
+        operation: Operation,
+        run: impl Future<Output = S3Result<S3Response<T>>>,
+    ) -> S3Result<S3Response<T>> {
+        let started = Instant::now();
+        let answer = run.await;
+        let metrics = &self.by_operation[operation as usize];
+        metrics.seconds.record(started.elapsed());
+        metrics.by_class[class(answer.as_ref().err())].increment(1);
+        answer
+    }
+}
+
+fn class(error: Option<&S3Error>) -> usize {
+    let status =
+        error.map_or(StatusCode::OK, |e| e.status_code().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    usize::from(status.as_u16() / 100).clamp(2, 5) - 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s3s::S3ErrorCode;
+
+    #[test]
+    fn outcomes_fall_into_the_class_of_their_status() {
+        let of = |code| CLASSES[class(Some(&S3Error::new(code)))];
+        assert_eq!(CLASSES[class(None)], "2xx");
+        assert_eq!(of(S3ErrorCode::NotModified), "3xx");
+        assert_eq!(of(S3ErrorCode::NoSuchKey), "4xx");
+        assert_eq!(of(S3ErrorCode::SlowDown), "5xx");
+        assert_eq!(of(S3ErrorCode::Custom("Unknown".into())), "5xx");
+    }
+}

@@ -1,0 +1,102 @@
+//! Reading bucket settings that S3 has and Pocket has not: each answers S3's own "not configured", for a bucket that
+//! exists. Setting them is refused by the edge.
+
+use super::{Operations, context};
+use crate::errors::{custom, s3};
+use http::StatusCode;
+use s3s::dto::*;
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+
+/// Settings whose absence is an error.
+macro_rules! not_configured {
+    ($($name:ident($input:ty) -> $output:ty = $error:expr;)*) => {$(
+        pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+            let input = &request.input;
+            check(ops, &request, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+            Err($error)
+        }
+    )*};
+}
+
+/// Settings that answer what holds anyway.
+macro_rules! as_it_is {
+    ($($name:ident($input:ty) -> $output:ty = $answer:expr;)*) => {$(
+        pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+            let input = &request.input;
+            check(ops, &request, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+            Ok(S3Response::new($answer))
+        }
+    )*};
+}
+
+not_configured! {
+    cors(GetBucketCorsInput) -> GetBucketCorsOutput
+        = s3(S3ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist");
+    encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
+        = missing("ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found");
+    lifecycle(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput
+        = s3(S3ErrorCode::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
+    object_lock(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput
+        = missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket");
+    ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput
+        = missing("OwnershipControlsNotFoundError", "The bucket ownership controls were not found");
+    policy(GetBucketPolicyInput) -> GetBucketPolicyOutput
+        = s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
+    policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput
+        = s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
+    public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput
+        = missing("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found");
+    replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
+        = missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found");
+    tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput
+        = s3(S3ErrorCode::NoSuchTagSet, "The TagSet does not exist");
+    website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput
+        = s3(S3ErrorCode::NoSuchWebsiteConfiguration, "The specified bucket does not have a website configuration");
+}
+
+as_it_is! {
+    accelerate(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput
+        = GetBucketAccelerateConfigurationOutput::default();
+    logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = GetBucketLoggingOutput::default();
+    notification(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput
+        = GetBucketNotificationConfigurationOutput::default();
+    request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput
+        = GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(Payer::BUCKET_OWNER)) };
+    versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = GetBucketVersioningOutput::default();
+}
+
+/// The owner may do everything and nobody else anything.
+pub(super) async fn acl(
+    ops: &Operations,
+    request: S3Request<GetBucketAclInput>,
+) -> S3Result<S3Response<GetBucketAclOutput>> {
+    let input = &request.input;
+    check(ops, &request, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let tenant = context(&request)?.tenant.to_string();
+    let grantee = Grantee {
+        display_name: Some(tenant.clone()),
+        email_address: None,
+        id: Some(tenant.clone()),
+        type_: Type::from_static(Type::CANONICAL_USER),
+        uri: None,
+    };
+    let permission = Some(Permission::from_static(Permission::FULL_CONTROL));
+    Ok(S3Response::new(GetBucketAclOutput {
+        grants: Some(vec![Grant { grantee: Some(grantee), permission }]),
+        owner: Some(Owner { display_name: Some(tenant.clone()), id: Some(tenant) }),
+    }))
+}
+
+fn missing(code: &'static str, message: &'static str) -> S3Error {
+    custom(code, StatusCode::NOT_FOUND, message)
+}
+
+async fn check<T>(
+    ops: &Operations,
+    request: &S3Request<T>,
+    bucket: &str,
+    owner: Option<&str>,
+) -> S3Result<()> {
+    let mut bucket = ops.bucket(&*context(request)?, bucket, owner).await?;
+    ops.ping(&mut bucket).await
+}

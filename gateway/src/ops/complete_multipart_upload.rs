@@ -1,0 +1,217 @@
+//! CompleteMultipartUpload: holds the client's list against the parts that are there, computes what the object is
+//! called by, and lets the shard join the references. Repeated after success, it answers the same again.
+
+use super::list_parts::upload_page;
+use super::shown::checksum_type;
+use super::{Operations, committed, context, object_key};
+use crate::checksums::{self, NamedChecksum, named_checksum, show_checksum};
+use crate::errors::{invalid_part, s3};
+use crate::headers;
+use crate::placements::Bucket;
+use pocket_api::checksum::Checksum;
+use pocket_api::limits::{LIST_MAX_KEYS, OBJECT_MAX_BYTES, PART_MIN_BYTES, PART_NUMBER_MAX};
+use pocket_api::metadata::{Committed, Complete, Request, UploadId, UploadInfo, UploadedPart};
+use pocket_api::names::ObjectKey;
+use pocket_api::object::ETag;
+use s3s::dto::{CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart};
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    request: S3Request<CompleteMultipartUploadInput>,
+) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+    let context = context(&request)?;
+    let condition = headers::write_condition(&request.headers)?;
+    let input = request.input;
+    let key = object_key(&input.key)?;
+    let upload = UploadId(input.upload_id.as_str().into());
+    let promised = Promised {
+        checksum: named_checksum!(input)?,
+        kind: input.checksum_type.as_ref().map(|kind| kind.as_str().to_owned()),
+        size: input.mpu_object_size,
+    };
+    let listed = input.multipart_upload.and_then(|list| list.parts).unwrap_or_default();
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+
+    let committed = match uploaded(ops, &mut bucket, &key, &upload).await? {
+        Uploaded::Completed(committed) => committed,
+        Uploaded::Parts(info, parts) => {
+            let chosen = choose(&listed, &parts)?;
+            let checksum = promised.hold(&info, &chosen)?;
+            let etag = checksums::composed_etag(chosen.iter().copied());
+            let named: Vec<_> = chosen.iter().map(|part| (part.number, part.write)).collect();
+            let make = || {
+                Request::Complete(Complete {
+                    key: key.clone(),
+                    upload: upload.clone(),
+                    parts: named.clone(),
+                    etag,
+                    checksum: checksum.clone(),
+                    condition: condition.clone(),
+                })
+            };
+            committed(ops.call(&mut bucket, &key, make).await?)?
+        }
+    };
+
+    let mut output = CompleteMultipartUploadOutput {
+        location: Some(format!("/{}/{}", input.bucket, input.key)),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        e_tag: Some(headers::etag(&committed.etag)),
+        expiration: committed.expires_at.map(headers::expiration),
+        checksum_type: committed.checksum.as_ref().map(|c| checksum_type(c.kind)),
+        ..Default::default()
+    };
+    show_checksum!(output, &committed.checksum, committed.etag.parts);
+    Ok(S3Response::new(output))
+}
+
+enum Uploaded {
+    Parts(UploadInfo, Vec<UploadedPart>),
+    Completed(Committed),
+}
+
+/// All parts of an upload: at most ten pages.
+async fn uploaded(
+    ops: &Operations,
+    bucket: &mut Bucket,
+    key: &ObjectKey,
+    upload: &UploadId,
+) -> S3Result<Uploaded> {
+    let mut parts: Vec<UploadedPart> = Vec::new();
+    loop {
+        let after = parts.last().map_or(0, |part| part.number);
+        let page = upload_page(ops, bucket, key, upload, after, LIST_MAX_KEYS).await?;
+        if let Some(committed) = page.completed {
+            return Ok(Uploaded::Completed(committed));
+        }
+        let goes_on = page.more && page.parts.last().is_some_and(|part| part.number < PART_NUMBER_MAX);
+        parts.extend(page.parts);
+        if !goes_on {
+            return Ok(Uploaded::Parts(page.info, parts));
+        }
+    }
+}
+
+/// The uploaded parts that the client's list names, in its order. `uploaded` is in the order of numbers.
+fn choose<'a>(listed: &[CompletedPart], uploaded: &'a [UploadedPart]) -> S3Result<Vec<&'a UploadedPart>> {
+    if listed.is_empty() {
+        return Err(s3(S3ErrorCode::MalformedXML, "You must specify at least one part"));
+    }
+    let mut chosen: Vec<&UploadedPart> = Vec::with_capacity(listed.len());
+    for named in listed {
+        let number = named.part_number.unwrap_or(0);
+        if chosen.last().is_some_and(|last| i32::from(last.number) >= number) {
+            let text = "The list of parts was not in ascending order. Parts must be ordered by part number.";
+            return Err(s3(S3ErrorCode::InvalidPartOrder, text));
+        }
+        let found = uploaded.binary_search_by_key(&number, |part| part.number.into()).map(|i| &uploaded[i]);
+        let part = found.map_err(|_| invalid_part(number.into()))?;
+        let same_tag = named.e_tag.as_ref().is_some_and(|tag| ETag::parse(tag.value()) == Some(part.etag));
+        let same_sum = match named_checksum!(named)? {
+            None => true,
+            Some(sum) => part.checksum.as_ref().is_some_and(|found| sum.is(found)),
+        };
+        if !same_tag || !same_sum {
+            return Err(invalid_part(number.into()));
+        }
+        chosen.push(part);
+    }
+    let (_, but_last) = chosen.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
+    if let Some(small) = but_last.iter().find(|part| part.size < PART_MIN_BYTES) {
+        let text = format!(
+            "Part {} has {} bytes: all parts but the last need {PART_MIN_BYTES}",
+            small.number, small.size
+        );
+        return Err(s3(S3ErrorCode::EntityTooSmall, text));
+    }
+    Ok(chosen)
+}
+
+/// What the request says of the whole object.
+struct Promised {
+    checksum: Option<NamedChecksum>,
+    kind: Option<String>,
+    size: Option<i64>,
+}
+
+impl Promised {
+    /// The object's checksum, if it has one, when all that was promised holds.
+    fn hold(&self, info: &UploadInfo, parts: &[&UploadedPart]) -> S3Result<Option<Checksum>> {
+        let size: u64 = parts.iter().map(|part| part.size).sum();
+        if size > OBJECT_MAX_BYTES {
+            let text = format!("the object of {size} bytes is larger than {OBJECT_MAX_BYTES}");
+            return Err(s3(S3ErrorCode::EntityTooLarge, text));
+        }
+        if self.size.is_some_and(|promised| u64::try_from(promised) != Ok(size)) {
+            let text =
+                format!("The provided x-amz-mp-object-size does not match: the parts have {size} bytes");
+            return Err(s3(S3ErrorCode::InvalidRequest, text));
+        }
+        let announced = info.checksum.map(|(_, kind)| checksums::show_kind(kind));
+        if self.kind.is_some() && self.kind.as_deref() != announced {
+            let text = "The checksum type does not match the one that the upload was created with";
+            return Err(s3(S3ErrorCode::InvalidRequest, text));
+        }
+        let found = info.checksum.and_then(|(algorithm, kind)| checksums::composed(algorithm, kind, parts));
+        match (&self.checksum, &found) {
+            (None, _) => Ok(found),
+            (Some(named), Some(sum)) if named.is(sum) => Ok(found),
+            (Some(named), Some(sum)) if named.algorithm == sum.algorithm => {
+                let text = format!("The {} you specified did not match what we received.", sum.algorithm);
+                Err(s3(S3ErrorCode::BadDigest, text))
+            }
+            (Some(named), _) => {
+                let text =
+                    format!("There is no {} to check: it was not sent with every part", named.algorithm);
+                Err(s3(S3ErrorCode::InvalidRequest, text))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::clock::Timestamp;
+    use pocket_api::ids::{NodeId, WriteId};
+
+    fn part(number: u16, size: u64) -> UploadedPart {
+        UploadedPart {
+            number,
+            write: WriteId { gateway: NodeId(1), number: number.into() },
+            size,
+            etag: ETag::md5([number as u8; 16]),
+            last_modified: Timestamp(0),
+            checksum: None,
+        }
+    }
+
+    fn named(number: i32) -> CompletedPart {
+        let e_tag = Some(headers::etag(&ETag::md5([number as u8; 16])));
+        CompletedPart { part_number: Some(number), e_tag, ..Default::default() }
+    }
+
+    #[test]
+    fn only_a_list_that_names_the_parts_that_are_there_is_taken() {
+        let uploaded = [part(1, PART_MIN_BYTES), part(3, 10), part(4, PART_MIN_BYTES), part(9, 1)];
+        let code = |list: &[CompletedPart]| match choose(list, &uploaded) {
+            Ok(parts) => parts.iter().map(|p| p.number.to_string()).collect::<Vec<_>>().join(","),
+            Err(error) => error.code().as_str().to_owned(),
+        };
+        assert_eq!(code(&[named(1), named(4), named(9)]), "1,4,9");
+        assert_eq!(code(&[named(1), named(3)]), "1,3");
+        assert_eq!(code(&[named(1), named(3), named(4)]), "EntityTooSmall");
+        assert_eq!(code(&[named(4), named(1)]), "InvalidPartOrder");
+        assert_eq!(code(&[named(1), named(1)]), "InvalidPartOrder");
+        assert_eq!(code(&[named(1), named(2)]), "InvalidPart");
+        assert_eq!(code(&[named(-5)]), "InvalidPart");
+        assert_eq!(code(&[]), "MalformedXML");
+        let wrong = CompletedPart { e_tag: named(1).e_tag, ..named(4) };
+        assert_eq!(code(&[wrong]), "InvalidPart");
+        assert_eq!(code(&[CompletedPart { e_tag: None, ..named(1) }]), "InvalidPart");
+        let summed = CompletedPart { checksum_crc32: Some("AAAAAA==".into()), ..named(1) };
+        assert_eq!(code(&[summed]), "InvalidPart");
+    }
+}

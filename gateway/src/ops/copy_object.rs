@@ -1,0 +1,272 @@
+//! CopyObject: by references inside a bucket; between buckets the server moves the bytes, because the end of a job takes
+//! its data and nothing else.
+
+use super::{Operations, committed, context, object_key};
+use crate::checksums::{parse_algorithm, show_checksum};
+use crate::context::RequestContext;
+use crate::copies::{self, of_source};
+use crate::errors::{from_call, invalid_argument, not_implemented, s3};
+use crate::headers::{self, given};
+use crate::placements::{Bucket, Follow};
+use crate::reader::Purpose;
+use crate::writer::{Source, WriteError, Written};
+use bytes::Bytes;
+use pocket_api::checksum::ChecksumKind;
+use pocket_api::clock::Timestamp;
+use pocket_api::conditions::{ReadConditions, WriteCondition};
+use pocket_api::hints::ObjectHints;
+use pocket_api::limits::PUT_MAX_BYTES;
+use pocket_api::metadata::{Answer, Commit, Found, Lookup, NewMeta, Reply, Request, Select, Want};
+use pocket_api::names::ObjectKey;
+use pocket_api::object::{NewContent, ObjectHeaders, ObjectMeta};
+use s3s::dto::{self, CopyObjectInput, CopyObjectOutput, CopyObjectResult};
+use s3s::{Body, S3ErrorCode, S3Request, S3Response, S3Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) async fn run(
+    ops: &Operations,
+    mut request: S3Request<CopyObjectInput>,
+) -> S3Result<S3Response<CopyObjectOutput>> {
+    let context = context(&request)?;
+    let condition = headers::write_condition(&request.headers)?;
+    let hints = headers::object_hints(&request.headers)?;
+    let given = given!(request);
+    let replaces = replaces_metadata(request.input.metadata_directive.as_ref())?;
+    let class_is_given = given.storage_class.is_some();
+    let new_headers = given.into_headers()?;
+    let input = request.input;
+    let key = object_key(&input.key)?;
+    let (source_bucket, source_key) = source_of(&input.copy_source)?;
+    let conditions = headers::read_conditions(
+        input.copy_source_if_match,
+        input.copy_source_if_none_match,
+        input.copy_source_if_modified_since,
+        input.copy_source_if_unmodified_since,
+    );
+    let algorithm = input.checksum_algorithm.as_ref().map(|a| parse_algorithm(a.as_str())).transpose()?;
+
+    let mut to = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let owner = input.expected_source_bucket_owner.as_deref();
+    let mut from = ops.bucket(&context, source_bucket, owner).await?;
+    let is_same_object = from.placement.job == to.placement.job && source_key == key;
+    if is_same_object && !replaces && !class_is_given && hints == ObjectHints::default() {
+        let text = "This copy request is illegal because it is trying to copy an object to itself without changing the \
+                    object's metadata, storage class or life time.";
+        return Err(s3(S3ErrorCode::InvalidRequest, text));
+    }
+
+    let meta_of = |source: &ObjectMeta, now: Timestamp| -> S3Result<NewMeta> {
+        // A sum over the sums of parts says nothing of an object that has none.
+        let checksum = source.checksum.clone().filter(|sum| sum.kind == ChecksumKind::FullObject);
+        if algorithm.is_some() && checksum.as_ref().map(|sum| sum.algorithm) != algorithm {
+            return Err(not_implemented("computing another checksum than the source has is not implemented"));
+        }
+        Ok(NewMeta {
+            etag: source.etag,
+            checksum,
+            headers: if replaces { new_headers.clone() } else { kept(source, new_headers.as_deref()) },
+            hints: inherited(&hints, source, now),
+        })
+    };
+    let plan = Plan { source: &source_key, conditions: &conditions, key: &key, condition };
+    let answer = if from.placement.job == to.placement.job {
+        by_reference(ops, &mut to, plan, meta_of).await?
+    } else {
+        by_bytes(ops, &context, &mut from, &mut to, plan, meta_of).await?
+    };
+    let committed = committed(answer)?;
+
+    let mut result = CopyObjectResult {
+        e_tag: Some(headers::etag(&committed.etag)),
+        last_modified: Some(headers::timestamp(committed.last_modified)),
+        checksum_type: committed.checksum.as_ref().map(|c| super::shown::checksum_type(c.kind)),
+        ..Default::default()
+    };
+    show_checksum!(result, &committed.checksum, 0);
+    Ok(S3Response::new(CopyObjectOutput {
+        copy_object_result: Some(result),
+        expiration: committed.expires_at.map(headers::expiration),
+        ..Default::default()
+    }))
+}
+
+/// What is copied where, once everything was checked.
+struct Plan<'a> {
+    source: &'a ObjectKey,
+    conditions: &'a ReadConditions,
+    key: &'a ObjectKey,
+    condition: WriteCondition,
+}
+
+impl Plan<'_> {
+    fn commit(
+        &self,
+        write: pocket_api::ids::WriteId,
+        size: u64,
+        content: NewContent,
+        meta: &NewMeta,
+    ) -> Request {
+        let (key, meta, condition) = (self.key.clone(), meta.clone(), self.condition.clone());
+        Request::Commit(Commit { key, write, size, content, meta, condition })
+    }
+}
+
+async fn by_reference(
+    ops: &Operations,
+    bucket: &mut Bucket,
+    plan: Plan<'_>,
+    meta_of: impl Fn(&ObjectMeta, Timestamp) -> S3Result<NewMeta>,
+) -> S3Result<Answer> {
+    let source = copies::CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
+    let (reference, write) = (ops.writer.mint(), ops.writer.mint());
+    let holder = bucket.shard(plan.key);
+    let taken = copies::take(&ops.placements, &ops.directory, bucket, source, reference, holder).await?;
+    let source = taken.source.meta.clone();
+    let meta = match meta_of(&source, taken.source.now) {
+        Ok(meta) => meta,
+        Err(error) => {
+            taken.release(&ops.directory, bucket).await;
+            return Err(error);
+        }
+    };
+    let make = |content| plan.commit(write, source.size, content, &meta);
+    taken.commit(&ops.placements, &ops.directory, bucket, plan.key, make).await.map_err(from_call)
+}
+
+async fn by_bytes(
+    ops: &Operations,
+    context: &RequestContext,
+    from: &mut Bucket,
+    to: &mut Bucket,
+    plan: Plan<'_>,
+    meta_of: impl Fn(&ObjectMeta, Timestamp) -> S3Result<NewMeta>,
+) -> S3Result<Answer> {
+    let source = CopiedBytes { key: plan.source, conditions: plan.conditions, select: Select::Whole };
+    let (found, written) = copy_bytes(ops, context, from, source, to, plan.key).await?;
+    let meta = meta_of(&found.meta, found.now)?;
+    let (write, size) = (written.write, written.size);
+    let make = |content| plan.commit(write, size, content, &meta);
+    written.commit(&ops.placements, to, plan.key, make).await.map_err(from_call)
+}
+
+/// Bytes to be read from one bucket.
+pub(super) struct CopiedBytes<'a> {
+    pub(super) key: &'a ObjectKey,
+    pub(super) conditions: &'a ReadConditions,
+    pub(super) select: Select,
+}
+
+/// Streams bytes of one bucket into chunks of another, for `key` there.
+pub(super) async fn copy_bytes(
+    ops: &Operations,
+    context: &RequestContext,
+    from: &mut Bucket,
+    source: CopiedBytes<'_>,
+    to: &Bucket,
+    key: &ObjectKey,
+) -> S3Result<(Found, Written)> {
+    let CopiedBytes { key: source_key, conditions, select } = source;
+    let make = || {
+        let (key, conditions) = (source_key.clone(), conditions.clone());
+        Request::Lookup(Lookup { key, conditions, select, want: Want::Data, wait: Duration::ZERO })
+    };
+    let answer =
+        ops.placements.call(from, source_key, Follow::Key, Bytes::new(), make).await.map_err(of_source)?;
+    let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
+    let shown = (*found).clone();
+    let (job, shard, size) = (from.job(), from.shard(source_key), found.len);
+    let connection = &context.connection;
+    let body = ops.reader.open(job, shard, *found, answer.payload, connection, Purpose::Copy).await?;
+    if size > PUT_MAX_BYTES {
+        let text = format!(
+            "The specified copy source is larger than the maximum of {PUT_MAX_BYTES} bytes between buckets"
+        );
+        return Err(s3(S3ErrorCode::InvalidRequest, text));
+    }
+    let md5 = (size == shown.meta.size && shown.meta.etag.parts == 0).then_some(shown.meta.etag.digest);
+    let source = Source { body: Body::http_body_unsync(body), size, md5, connection };
+    let written = ops.writer.write(to, key, source).await.map_err(WriteError::into_s3)?;
+    Ok((shown, written))
+}
+
+/// Bucket and key of `x-amz-copy-source`.
+pub(super) fn source_of(source: &dto::CopySource) -> S3Result<(&str, ObjectKey)> {
+    let dto::CopySource::Bucket { bucket, key, version_id } = source else {
+        return Err(not_implemented("copies from access points are not implemented"));
+    };
+    if version_id.as_deref().is_some_and(|version| version != "null") {
+        return Err(invalid_argument("Invalid version id specified"));
+    }
+    Ok((bucket, object_key(key)?))
+}
+
+fn replaces_metadata(directive: Option<&dto::MetadataDirective>) -> S3Result<bool> {
+    match directive.map(|directive| directive.as_str()) {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(other) => {
+            Err(invalid_argument(format!("Unknown metadata directive: {:?}", headers::shortened(other))))
+        }
+    }
+}
+
+/// Without REPLACE, all headers are the source's but the storage class, which is always the request's.
+fn kept(source: &ObjectMeta, given: Option<&ObjectHeaders>) -> Option<Arc<ObjectHeaders>> {
+    let storage_class = given.and_then(|headers| headers.storage_class);
+    match &source.headers {
+        Some(headers) if headers.storage_class == storage_class => Some(headers.clone()),
+        Some(headers) => Some(Arc::new(ObjectHeaders { storage_class, ..ObjectHeaders::clone(headers) })),
+        None => storage_class
+            .map(|class| Arc::new(ObjectHeaders { storage_class: Some(class), ..ObjectHeaders::default() })),
+    }
+}
+
+/// A copy lives and is read no longer than what is left of its source, unless it is told otherwise.
+fn inherited(given: &ObjectHints, source: &ObjectMeta, now: Timestamp) -> ObjectHints {
+    ObjectHints {
+        ttl: given.ttl.or_else(|| source.expires_at.map(|at| at.since(now).max(Duration::from_millis(1)))),
+        reads: given.reads.or(source.reads_left),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::hints::StorageClass;
+    use pocket_api::object::ETag;
+
+    fn source(headers: Option<ObjectHeaders>) -> ObjectMeta {
+        ObjectMeta {
+            size: 1,
+            etag: ETag::md5([1; 16]),
+            last_modified: Timestamp(0),
+            expires_at: Some(Timestamp(9_000)),
+            reads_left: Some(3),
+            checksum: None,
+            headers: headers.map(Arc::new),
+            parts: 0,
+        }
+    }
+
+    #[test]
+    fn a_copy_inherits_what_is_left_unless_it_is_told_otherwise() {
+        let left = inherited(&ObjectHints::default(), &source(None), Timestamp(4_000));
+        assert_eq!(left, ObjectHints { ttl: Some(Duration::from_secs(5)), reads: Some(3) });
+        let given = ObjectHints { ttl: Some(Duration::from_secs(60)), reads: Some(1) };
+        assert_eq!(inherited(&given, &source(None), Timestamp(4_000)), given);
+    }
+
+    #[test]
+    fn the_storage_class_is_never_copied() {
+        let glacier = ObjectHeaders {
+            content_type: Some("text/plain".into()),
+            storage_class: Some(StorageClass::Glacier),
+            ..Default::default()
+        };
+        let copied = kept(&source(Some(glacier.clone())), None).unwrap();
+        assert_eq!((copied.storage_class, copied.content_type.as_deref()), (None, Some("text/plain")));
+        assert_eq!(kept(&source(None), Some(&glacier)).unwrap().storage_class, Some(StorageClass::Glacier));
+        assert_eq!(kept(&source(None), None), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! CreateBucket: registers a job with its hints.
+
+use super::{Operations, context};
+use crate::bucket_tags::BucketTags;
+use crate::errors::{from_control, from_hint, from_name, not_implemented, s3};
+use crate::headers;
+use http::{HeaderMap, HeaderName};
+use pocket_api::control::{ControlError, Placement, Registration};
+use pocket_api::hints::{HINTS, JobHints};
+use pocket_api::names::BucketName;
+use s3s::dto::{CreateBucketConfiguration, CreateBucketInput, CreateBucketOutput};
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+
+/// In it, making a bucket again that one owns succeeds.
+const US_EAST_1: &str = "us-east-1";
+/// What a bucket's tag is called that carries a hint.
+const HINT_TAG: &str = "pocket:";
+
+pub(super) async fn run(
+    ops: &Operations,
+    request: S3Request<CreateBucketInput>,
+) -> S3Result<S3Response<CreateBucketOutput>> {
+    let context = context(&request)?;
+    let bucket = BucketName::parse(&request.input.bucket).map_err(from_name)?;
+    check_configuration(request.input.create_bucket_configuration.as_ref(), &ops.region)?;
+    let hints = hints(&request.headers, request.extensions.get::<BucketTags>())?;
+
+    let registration = Registration { tenant: context.tenant.clone(), bucket: bucket.clone(), hints };
+    let placement = match ops.control.register(registration).await {
+        Ok(placement) => placement,
+        Err(ControlError::BucketExists { tenant }) if tenant == context.tenant => {
+            if *ops.region != *US_EAST_1 {
+                let text =
+                    "Your previous request to create the named bucket succeeded and you already own it.";
+                return Err(s3(S3ErrorCode::BucketAlreadyOwnedByYou, text));
+            }
+            ops.control.placement(&bucket).await.map_err(from_control)?
+        }
+        Err(error) => return Err(from_control(error)),
+    };
+    // What was cached of an earlier life of the name would only cost the next request a detour.
+    ops.placements.forget(&bucket).await;
+    let output = CreateBucketOutput { location: Some(format!("/{bucket}")) };
+    Ok(S3Response::with_headers(output, granted(&placement)))
+}
+
+fn check_configuration(configuration: Option<&CreateBucketConfiguration>, region: &str) -> S3Result<()> {
+    let Some(configuration) = configuration else { return Ok(()) };
+    if configuration.bucket.is_some() || configuration.location.is_some() {
+        return Err(not_implemented("directory buckets are not implemented"));
+    }
+    let asked = configuration.location_constraint.as_ref().map_or("", |constraint| constraint.as_str());
+    // S3's oldest regions have older names.
+    let asked = match asked {
+        "US" => US_EAST_1,
+        "EU" => "eu-west-1",
+        other => other,
+    };
+    if asked.is_empty() || asked == region {
+        return Ok(());
+    }
+    let text = format!(
+        "The specified location constraint {:?} is not valid: buckets live in {region}",
+        headers::shortened(asked)
+    );
+    Err(s3(S3ErrorCode::InvalidLocationConstraint, text))
+}
+
+/// From headers, then tags. Both are checked, also where one outweighs the other.
+fn hints(headers: &HeaderMap, tags: Option<&BucketTags>) -> S3Result<JobHints> {
+    let mut from_headers = Vec::new();
+    for (name, value) in headers {
+        if let Some(hint) = name.as_str().strip_prefix("x-pocket-") {
+            let value = value.to_str().map_err(|_| {
+                crate::errors::invalid_argument(format!("header {name} is not plain ASCII text"))
+            })?;
+            from_headers.push((hint, value));
+        }
+    }
+    let mut from_tags = Vec::new();
+    for (key, value) in tags.iter().flat_map(|tags| &tags.0) {
+        match key.strip_prefix(HINT_TAG) {
+            Some(hint) => from_tags.push((hint, value.as_str())),
+            None => {
+                let text = format!(
+                    "bucket tags other than {HINT_TAG}<hint> are not implemented: {:?}",
+                    headers::shortened(key)
+                );
+                return Err(not_implemented(text));
+            }
+        }
+    }
+    JobHints::parse_layers([from_headers, from_tags]).map_err(from_hint)
+}
+
+/// What CreateBucket and HeadBucket show of a job.
+pub(super) fn granted(placement: &Placement) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    headers::put(&mut map, HeaderName::from_static("x-pocket-job"), placement.job.to_string());
+    for (hint, value) in placement.hints.shown() {
+        debug_assert!(HINTS.contains(&hint));
+        if let Ok(name) = HeaderName::try_from(format!("x-pocket-{hint}")) {
+            headers::put(&mut map, name, value);
+        }
+    }
+    map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use s3s::dto::BucketLocationConstraint;
+
+    #[test]
+    fn buckets_are_made_only_in_the_region_that_is_asked_for() {
+        let check = |constraint: Option<&'static str>, region| {
+            let location_constraint = constraint.map(BucketLocationConstraint::from_static);
+            let configuration = CreateBucketConfiguration { location_constraint, ..Default::default() };
+            check_configuration(Some(&configuration), region).map_err(|e| e.code().as_str().to_owned())
+        };
+        for (constraint, region) in [
+            (None, "us-east-1"),
+            (Some(""), "local"),
+            (Some("local"), "local"),
+            (Some("us-east-1"), "us-east-1"),
+            (Some("EU"), "eu-west-1"),
+        ] {
+            assert_eq!(check(constraint, region), Ok(()), "{constraint:?} {region}");
+        }
+        for (constraint, region) in [(Some("eu-west-1"), "us-east-1"), (Some("us-east-1"), "local")] {
+            assert_eq!(check(constraint, region), Err("InvalidLocationConstraint".into()));
+        }
+    }
+
+    #[test]
+    fn hints_come_from_headers_before_tags_and_nothing_is_ignored() {
+        let header = |name: &'static str, value| {
+            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+        };
+        let tags = |key: &str, value: &str| BucketTags(vec![(key.into(), value.into())]);
+        let found = hints(&header("x-pocket-reads", "2"), Some(&tags("pocket:reads", "9"))).unwrap();
+        assert_eq!(found.reads, Some(2));
+        assert_eq!(hints(&HeaderMap::new(), Some(&tags("pocket:reads", "9"))).unwrap().reads, Some(9));
+        let code = |map: HeaderMap, tags: Option<BucketTags>| {
+            hints(&map, tags.as_ref()).unwrap_err().code().as_str().to_owned()
+        };
+        assert_eq!(code(header("x-pocket-reads", "none"), None), "InvalidArgument");
+        assert_eq!(code(header("x-pocket-tape", "1"), None), "InvalidArgument");
+        assert_eq!(code(header("x-pocket-replicas", "3"), None), "NotImplemented");
+        assert_eq!(code(HeaderMap::new(), Some(tags("team", "blue"))), "NotImplemented");
+        assert_eq!(code(header("x-pocket-reads", "2"), Some(tags("pocket:reads", "-1"))), "InvalidArgument");
+    }
+}

@@ -1,0 +1,41 @@
+//! CreateMultipartUpload: everything that is said of the object is said here, its bytes come later.
+
+use super::shown::checksum_type;
+use super::{Operations, context, object_key, wrong_reply};
+use crate::checksums;
+use crate::headers::{self, given};
+use pocket_api::metadata::{CreateUpload, Reply, Request};
+use s3s::dto::{ChecksumAlgorithm, CreateMultipartUploadInput, CreateMultipartUploadOutput};
+use s3s::{S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    mut request: S3Request<CreateMultipartUploadInput>,
+) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+    let context = context(&request)?;
+    let hints = headers::object_hints(&request.headers)?;
+    let object_headers = given!(request).into_headers()?;
+    let input = request.input;
+    let key = object_key(&input.key)?;
+    let algorithm = input.checksum_algorithm.as_ref().map(|a| a.as_str());
+    let kind = input.checksum_type.as_ref().map(|kind| kind.as_str());
+    let checksum = checksums::announced(algorithm, kind)?;
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+
+    let make = || {
+        let (key, headers, hints) = (key.clone(), object_headers.clone(), hints.clone());
+        Request::CreateUpload(CreateUpload { key, headers, hints, checksum })
+    };
+    let upload = match ops.call(&mut bucket, &key, make).await?.reply {
+        Reply::UploadCreated { upload } => upload,
+        _ => return Err(wrong_reply()),
+    };
+    Ok(S3Response::new(CreateMultipartUploadOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(upload.to_string()),
+        checksum_algorithm: checksum.map(|(a, _)| ChecksumAlgorithm::from_static(a.as_str())),
+        checksum_type: checksum.map(|(_, kind)| checksum_type(kind)),
+        ..Default::default()
+    }))
+}

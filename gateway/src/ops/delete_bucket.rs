@@ -1,0 +1,34 @@
+//! DeleteBucket: ends the job. Plain, only if it is empty; with `x-pocket-force-delete: true`, with all its data.
+
+use super::{Operations, context};
+use crate::errors::{from_control, from_name};
+use crate::headers;
+use http::StatusCode;
+use pocket_api::control::{EndJob, EndMode};
+use pocket_api::names::BucketName;
+use s3s::dto::{DeleteBucketInput, DeleteBucketOutput};
+use s3s::{S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    request: S3Request<DeleteBucketInput>,
+) -> S3Result<S3Response<DeleteBucketOutput>> {
+    let context = context(&request)?;
+    let force = headers::flag(&request.headers, "x-pocket-force-delete")?;
+    let input = request.input;
+    let name = BucketName::parse(&input.bucket).map_err(from_name)?;
+    // The controller decides by what it knows now, and never by a placement that is remembered here.
+    ops.placements.forget(&name).await;
+    let bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let job = bucket.placement.job;
+    let end = EndJob {
+        tenant: Some(context.tenant.clone()),
+        bucket: name.clone(),
+        job: Some(job),
+        mode: if force { EndMode::Force } else { EndMode::IfEmpty },
+    };
+    ops.control.end(end).await.map_err(from_control)?;
+    ops.placements.forget(&name).await;
+    ops.transfers.drop_jobs(&[job]);
+    Ok(S3Response::with_status(DeleteBucketOutput {}, StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,49 @@
+//! GetObject: one lookup, then the bytes.
+
+use super::shown::{self, show_object};
+use super::{Operations, context, object_key};
+use crate::headers;
+use crate::reader::Purpose;
+use pocket_api::metadata::{Lookup, Want};
+use s3s::dto::{GetObjectInput, GetObjectOutput, StreamingBlob};
+use s3s::{Body, S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    request: S3Request<GetObjectInput>,
+) -> S3Result<S3Response<GetObjectOutput>> {
+    let context = context(&request)?;
+    let S3Request { input, headers, .. } = request;
+    let key = object_key(&input.key)?;
+    let select = headers::select(input.range, input.part_number)?;
+    let delete = headers::flag(&headers, "x-pocket-delete-after-read")?;
+    let wait = headers::wait(&headers)?;
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+
+    let lookup = Lookup {
+        key,
+        conditions: headers::read_conditions(
+            input.if_match,
+            input.if_none_match,
+            input.if_modified_since,
+            input.if_unmodified_since,
+        ),
+        select,
+        want: if delete { Want::DataAndDelete } else { Want::Data },
+        wait: wait.unwrap_or(bucket.placement.hints.wait),
+    };
+    let shard_of_key = lookup.key.clone();
+    let (found, payload) = ops.lookup(&mut bucket, lookup).await?;
+
+    let mut output = GetObjectOutput::default();
+    show_object!(output, &found, select, input.checksum_mode.as_ref());
+    let headers = shown::more_headers(&found.meta, input.response_expires.is_some());
+    let shard = bucket.shard(&shard_of_key);
+    let body =
+        ops.reader.open(bucket.job(), shard, found, payload, &context.connection, Purpose::Deliver).await?;
+    output.body = Some(StreamingBlob::from(match body.into_plain() {
+        Ok(bytes) => Body::from(bytes),
+        Err(body) => Body::http_body_unsync(body),
+    }));
+    Ok(S3Response::with_headers(output, headers))
+}

@@ -1,0 +1,36 @@
+//! HeadObject: a lookup that touches no data and uses no read up.
+
+use super::shown::{self, show_object};
+use super::{Operations, context, object_key};
+use crate::headers;
+use pocket_api::metadata::{Lookup, Want};
+use s3s::dto::{HeadObjectInput, HeadObjectOutput};
+use s3s::{S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    request: S3Request<HeadObjectInput>,
+) -> S3Result<S3Response<HeadObjectOutput>> {
+    let context = context(&request)?;
+    let S3Request { input, headers, .. } = request;
+    let select = headers::select(input.range, input.part_number)?;
+    let lookup = Lookup {
+        key: object_key(&input.key)?,
+        conditions: headers::read_conditions(
+            input.if_match,
+            input.if_none_match,
+            input.if_modified_since,
+            input.if_unmodified_since,
+        ),
+        select,
+        want: Want::Meta,
+        // Clients probe by HEAD and must not hang because the job waits by default.
+        wait: headers::wait(&headers)?.unwrap_or_default(),
+    };
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let (found, _) = ops.lookup(&mut bucket, lookup).await?;
+
+    let mut output = HeadObjectOutput::default();
+    show_object!(output, &found, select, input.checksum_mode.as_ref());
+    Ok(S3Response::with_headers(output, shown::more_headers(&found.meta, false)))
+}

@@ -1,0 +1,86 @@
+//! ListParts: one page of the parts of an upload that is going on.
+
+use super::list_objects::show_owner;
+use super::shown::checksum_type;
+use super::{Operations, context, object_key, wrong_reply};
+use crate::checksums::show_checksum;
+use crate::errors::{invalid_argument, no_such_upload};
+use crate::headers;
+use crate::listing;
+use crate::placements::Bucket;
+use pocket_api::metadata::{Reply, Request, UploadId, UploadPage, UploadedPart};
+use pocket_api::names::ObjectKey;
+use s3s::dto::{ChecksumAlgorithm, Initiator, ListPartsInput, ListPartsOutput, Part, StorageClass};
+use s3s::{S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    request: S3Request<ListPartsInput>,
+) -> S3Result<S3Response<ListPartsOutput>> {
+    let context = context(&request)?;
+    let input = request.input;
+    let key = object_key(&input.key)?;
+    let max = listing::max_items(input.max_parts, "max-parts")?;
+    let marker = input.part_number_marker.unwrap_or(0);
+    let bad =
+        |_| invalid_argument(format!("Argument part-number-marker must be an integer from 0: {marker}"));
+    // A marker beyond the highest part number is allowed and leads to nothing.
+    let after = u32::try_from(marker).map_err(bad)?.min(u16::MAX.into()) as u16;
+    let upload = UploadId(input.upload_id.as_str().into());
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    // A shard is never asked for nothing.
+    let mut page = upload_page(ops, &mut bucket, &key, &upload, after, max.max(1) as u32).await?;
+    if page.completed.is_some() {
+        return Err(no_such_upload());
+    }
+    if max == 0 {
+        page.parts.clear();
+        page.more = false;
+    }
+    let class = page.info.storage_class.map_or("STANDARD", |class| class.as_str());
+    let id = Some(context.tenant.to_string());
+    Ok(S3Response::new(ListPartsOutput {
+        bucket: Some(input.bucket),
+        checksum_algorithm: page.info.checksum.map(|(a, _)| ChecksumAlgorithm::from_static(a.as_str())),
+        checksum_type: page.info.checksum.map(|(_, kind)| checksum_type(kind)),
+        initiator: Some(Initiator { display_name: id.clone(), id }),
+        is_truncated: Some(page.more),
+        key: Some(input.key),
+        max_parts: Some(max as i32),
+        next_part_number_marker: page.parts.last().map(|part| part.number.into()),
+        owner: Some(show_owner(&context.tenant)),
+        part_number_marker: Some(marker),
+        parts: Some(page.parts.iter().map(show_part).collect()),
+        storage_class: Some(StorageClass::from_static(class)),
+        upload_id: Some(input.upload_id),
+        ..Default::default()
+    }))
+}
+
+fn show_part(part: &UploadedPart) -> Part {
+    let mut shown = Part {
+        e_tag: Some(headers::etag(&part.etag)),
+        last_modified: Some(headers::timestamp(part.last_modified)),
+        part_number: Some(part.number.into()),
+        size: Some(part.size as i64),
+        ..Default::default()
+    };
+    show_checksum!(shown, &part.checksum, 0);
+    shown
+}
+
+/// An upload with parts of numbers above `after`.
+pub(super) async fn upload_page(
+    ops: &Operations,
+    bucket: &mut Bucket,
+    key: &ObjectKey,
+    upload: &UploadId,
+    after: u16,
+    max: u32,
+) -> S3Result<UploadPage> {
+    let make = || Request::Upload { key: key.clone(), upload: upload.clone(), after, max };
+    match ops.call(bucket, key, make).await?.reply {
+        Reply::Upload(page) => Ok(*page),
+        _ => Err(wrong_reply()),
+    }
+}

@@ -1,0 +1,164 @@
+//! The S3 operations behind s3s: one a file, each a story of check, call, answer. They see requests that the edge has
+//! already authenticated and stripped of all framing, and know the other planes by their seams alone.
+
+mod abort_multipart_upload;
+mod bucket_settings;
+mod complete_multipart_upload;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_bucket_location;
+mod get_object;
+mod get_object_attributes;
+mod head_bucket;
+mod head_object;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_objects;
+mod list_parts;
+mod put_object;
+mod service;
+mod shown;
+mod upload_part;
+mod upload_part_copy;
+
+use crate::config::GatewayConfig;
+use crate::context::RequestContext;
+use crate::errors::{self, from_call, from_control, from_name, s3};
+use crate::metrics::Metrics;
+use crate::placements::{Bucket, Follow, Placements};
+use crate::planes::Planes;
+use crate::reader::Reader;
+use crate::transfers::Transfers;
+use crate::writer::Writer;
+use bytes::Bytes;
+use pocket_api::clock::Clock;
+use pocket_api::cluster::Directory;
+use pocket_api::control::Control;
+use pocket_api::ids::JobId;
+use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
+use pocket_api::names::{BucketName, ObjectKey};
+use s3s::{S3ErrorCode, S3Request, S3Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All S3 operations of one gateway. Clones share everything.
+#[derive(Clone)]
+pub struct Operations {
+    region: Arc<str>,
+    control: Arc<dyn Control>,
+    clock: Arc<dyn Clock>,
+    directory: Arc<dyn Directory>,
+    placements: Placements,
+    transfers: Arc<Transfers>,
+    writer: Arc<Writer>,
+    reader: Reader,
+    metrics: Arc<Metrics>,
+}
+
+impl Operations {
+    /// Must be called within a runtime; background work ends when the last clone is dropped.
+    pub fn start(config: &GatewayConfig, planes: Planes) -> Arc<Self> {
+        let Planes { node, control, directory, clock } = planes;
+        let transfers = Transfers::start(directory.clone(), clock.clone());
+        Arc::new(Self {
+            region: config.region.as_str().into(),
+            placements: Placements::new(control.clone(), directory.clone()),
+            writer: Arc::new(Writer::new(node, directory.clone(), transfers.clone())),
+            reader: Reader::new(directory.clone(), transfers.clone()),
+            control,
+            clock,
+            directory,
+            transfers,
+            metrics: Arc::new(Metrics::new()),
+        })
+    }
+
+    /// Jobs that this gateway remembers or has transfers of.
+    pub fn jobs(&self) -> Vec<JobId> {
+        let mut jobs = self.placements.jobs();
+        jobs.extend(self.transfers.jobs());
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs
+    }
+
+    /// These have ended: their transfers are cut.
+    pub fn drop_jobs(&self, ended: &[JobId]) {
+        self.placements.drop_jobs(self.transfers.handle(), ended);
+        self.transfers.drop_jobs(ended);
+    }
+
+    /// The bucket of a request, if its caller may use it and finds in it the owner that it expects.
+    async fn bucket(
+        &self,
+        context: &RequestContext,
+        name: &str,
+        expected_owner: Option<&str>,
+    ) -> S3Result<Bucket> {
+        let name = BucketName::parse(name).map_err(from_name)?;
+        let bucket = self.placements.get(&name).await.map_err(from_control)?;
+        let owner = &bucket.placement.tenant;
+        if *owner != context.tenant || expected_owner.is_some_and(|expected| expected != owner.as_str()) {
+            return Err(errors::access_denied("Access Denied"));
+        }
+        Ok(bucket)
+    }
+
+    /// Asks a shard whether the bucket is still alive, for operations that need nothing else of it.
+    async fn ping(&self, bucket: &mut Bucket) -> S3Result<()> {
+        self.placements.call_all(bucket, || Request::Ping).await.map_err(from_call)?;
+        Ok(())
+    }
+
+    /// Calls the shard of a key without payload.
+    async fn call(
+        &self,
+        bucket: &mut Bucket,
+        key: &ObjectKey,
+        make: impl Fn() -> Request + Send + Sync,
+    ) -> S3Result<Answer> {
+        self.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await.map_err(from_call)
+    }
+
+    /// Looks a key up; see [`Lookup`].
+    async fn lookup(&self, bucket: &mut Bucket, lookup: Lookup) -> S3Result<(Found, Bytes)> {
+        let Lookup { key, conditions, select, want, wait } = lookup;
+        // A placement that changes meanwhile must not make the wait longer.
+        let until = (!wait.is_zero()).then(|| self.clock.now() + wait);
+        let make = || {
+            let wait = until.map_or(Duration::ZERO, |until| until.since(self.clock.now()));
+            Request::Lookup(Lookup { key: key.clone(), conditions: conditions.clone(), select, want, wait })
+        };
+        let answer = self.call(bucket, &key, make).await?;
+        match answer.reply {
+            Reply::Found(found) => Ok((*found, answer.payload)),
+            _ => Err(wrong_reply()),
+        }
+    }
+}
+
+fn context<T>(request: &S3Request<T>) -> S3Result<Arc<RequestContext>> {
+    let found = request.extensions.get::<Arc<RequestContext>>().cloned();
+    found.ok_or_else(|| s3(S3ErrorCode::InternalError, "the request did not pass the edge"))
+}
+
+fn object_key(key: &str) -> S3Result<ObjectKey> {
+    ObjectKey::parse(key).map_err(from_name)
+}
+
+/// A shard answered with something else than it was asked for.
+fn wrong_reply() -> s3s::S3Error {
+    s3(S3ErrorCode::InternalError, "a shard gave another answer than it was asked for")
+}
+
+/// The outcome of a commit or of a completed upload.
+fn committed(answer: Answer) -> S3Result<Committed> {
+    match answer.reply {
+        Reply::Committed(committed) => Ok(committed),
+        _ => Err(wrong_reply()),
+    }
+}

@@ -1,0 +1,67 @@
+//! PutObject: write the bytes, then make them visible in one step.
+
+use super::{Operations, committed, context, object_key};
+use crate::checksums::show_checksum;
+use crate::errors::{self, from_call, s3};
+use crate::headers::{self, given};
+use crate::writer::Source;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use pocket_api::metadata::{Commit, NewMeta, Request};
+use s3s::dto::{PutObjectInput, PutObjectOutput};
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    mut request: S3Request<PutObjectInput>,
+) -> S3Result<S3Response<PutObjectOutput>> {
+    let context = context(&request)?;
+    let condition = headers::write_condition(&request.headers)?;
+    let hints = headers::object_hints(&request.headers)?;
+    let object_headers = given!(request).into_headers()?;
+    let input = request.input;
+    let key = object_key(&input.key)?;
+    let size = content_length(input.content_length)?;
+    let md5 = content_md5(input.content_md5.as_deref())?;
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+
+    let body = input.body.ok_or_else(missing_length)?;
+    let source = Source { body, size, md5, connection: &context.connection };
+    let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
+    let checksum = context.body.verified().map_err(errors::refused)?;
+
+    let (write, etag) = (written.write, written.etag);
+    let meta = NewMeta { etag, checksum, headers: object_headers, hints };
+    let make = |content| {
+        let (key, meta, condition) = (key.clone(), meta.clone(), condition.clone());
+        Request::Commit(Commit { key, write, size, content, meta, condition })
+    };
+    let answer = written.commit(&ops.placements, &mut bucket, &key, make).await.map_err(from_call)?;
+    let committed = committed(answer)?;
+
+    let mut output = PutObjectOutput {
+        e_tag: Some(headers::etag(&committed.etag)),
+        expiration: committed.expires_at.map(headers::expiration),
+        checksum_type: committed.checksum.as_ref().map(|c| super::shown::checksum_type(c.kind)),
+        ..Default::default()
+    };
+    show_checksum!(output, &committed.checksum, 0);
+    Ok(S3Response::new(output))
+}
+
+/// Of the decoded body, as the edge passes it on.
+pub(super) fn content_length(length: Option<i64>) -> S3Result<u64> {
+    length.and_then(|n| u64::try_from(n).ok()).ok_or_else(missing_length)
+}
+
+fn missing_length() -> s3s::S3Error {
+    s3(S3ErrorCode::MissingContentLength, "You must provide the Content-Length HTTP header.")
+}
+
+/// The edge holds the body against it, so here it is the body's MD5.
+pub(super) fn content_md5(header: Option<&str>) -> S3Result<Option<[u8; 16]>> {
+    let Some(header) = header else { return Ok(None) };
+    let digest = BASE64.decode(header).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    let bad = || s3(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified was not valid.");
+    digest.map(Some).ok_or_else(bad)
+}

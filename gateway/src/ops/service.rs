@@ -1,0 +1,82 @@
+//! Hands what s3s has routed to the files of the operations, and counts it. What is not named here, s3s answers with
+//! NotImplemented.
+
+use super::*;
+use crate::metrics::Operation;
+use s3s::dto::*;
+use s3s::{S3, S3Response};
+
+macro_rules! operations {
+    ($($method:ident($input:ty) -> $output:ty = $operation:ident, $run:path;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Operations {
+            $(async fn $method(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                self.metrics.count(Operation::$operation, $run(self, request)).await
+            })*
+        }
+    };
+}
+
+operations! {
+    list_buckets(ListBucketsInput) -> ListBucketsOutput = ListBuckets, list_buckets::run;
+    create_bucket(CreateBucketInput) -> CreateBucketOutput = CreateBucket, create_bucket::run;
+    head_bucket(HeadBucketInput) -> HeadBucketOutput = HeadBucket, head_bucket::run;
+    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput = DeleteBucket, delete_bucket::run;
+    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput
+        = GetBucketLocation, get_bucket_location::run;
+
+    put_object(PutObjectInput) -> PutObjectOutput = PutObject, put_object::run;
+    get_object(GetObjectInput) -> GetObjectOutput = GetObject, get_object::run;
+    head_object(HeadObjectInput) -> HeadObjectOutput = HeadObject, head_object::run;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput = DeleteObject, delete_object::run;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = DeleteObjects, delete_objects::run;
+    copy_object(CopyObjectInput) -> CopyObjectOutput = CopyObject, copy_object::run;
+    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput
+        = GetObjectAttributes, get_object_attributes::run;
+    list_objects(ListObjectsInput) -> ListObjectsOutput = ListObjects, list_objects::run_v1;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = ListObjectsV2, list_objects::run_v2;
+
+    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput
+        = CreateMultipartUpload, create_multipart_upload::run;
+    upload_part(UploadPartInput) -> UploadPartOutput = UploadPart, upload_part::run;
+    upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = UploadPartCopy, upload_part_copy::run;
+    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput
+        = CompleteMultipartUpload, complete_multipart_upload::run;
+    abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput
+        = AbortMultipartUpload, abort_multipart_upload::run;
+    list_parts(ListPartsInput) -> ListPartsOutput = ListParts, list_parts::run;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput
+        = ListMultipartUploads, list_multipart_uploads::run;
+
+    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput)
+        -> GetBucketAccelerateConfigurationOutput = GetBucketSetting, bucket_settings::accelerate;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = GetBucketSetting, bucket_settings::acl;
+    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput = GetBucketSetting, bucket_settings::cors;
+    get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
+        = GetBucketSetting, bucket_settings::encryption;
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput)
+        -> GetBucketLifecycleConfigurationOutput = GetBucketSetting, bucket_settings::lifecycle;
+    get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput
+        = GetBucketSetting, bucket_settings::logging;
+    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput)
+        -> GetBucketNotificationConfigurationOutput = GetBucketSetting, bucket_settings::notification;
+    get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput
+        = GetBucketSetting, bucket_settings::ownership_controls;
+    get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput = GetBucketSetting, bucket_settings::policy;
+    get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput
+        = GetBucketSetting, bucket_settings::policy_status;
+    get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
+        = GetBucketSetting, bucket_settings::replication;
+    get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput
+        = GetBucketSetting, bucket_settings::request_payment;
+    get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput
+        = GetBucketSetting, bucket_settings::tagging;
+    get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput
+        = GetBucketSetting, bucket_settings::versioning;
+    get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput
+        = GetBucketSetting, bucket_settings::website;
+    get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput
+        = GetBucketSetting, bucket_settings::object_lock;
+    get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput
+        = GetBucketSetting, bucket_settings::public_access_block;
+}

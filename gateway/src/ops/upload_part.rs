@@ -1,0 +1,62 @@
+//! UploadPart: write the bytes, then name them in the upload. A part of the same number is replaced.
+
+use super::list_parts::upload_page;
+use super::put_object::{content_length, content_md5};
+use super::{Operations, context, object_key};
+use crate::checksums::show_checksum;
+use crate::errors::{self, from_call, no_such_upload};
+use crate::headers;
+use crate::placements::Bucket;
+use crate::writer::Source;
+use pocket_api::limits::INLINE_MAX_BYTES;
+use pocket_api::metadata::{PutPart, Request, UploadId};
+use pocket_api::names::ObjectKey;
+use s3s::dto::{StreamingBlob, UploadPartInput, UploadPartOutput};
+use s3s::{Body, S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    request: S3Request<UploadPartInput>,
+) -> S3Result<S3Response<UploadPartOutput>> {
+    let context = context(&request)?;
+    let input = request.input;
+    let key = object_key(&input.key)?;
+    let number = headers::part_number(input.part_number)?;
+    let size = content_length(input.content_length)?;
+    let md5 = content_md5(input.content_md5.as_deref())?;
+    let upload = UploadId(input.upload_id.as_str().into());
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    check_upload(ops, &mut bucket, &key, &upload, size).await?;
+
+    let body = input.body.unwrap_or_else(|| StreamingBlob::from(Body::empty()));
+    let source = Source { body, size, md5, connection: &context.connection };
+    let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
+    let checksum = context.body.verified().map_err(errors::refused)?;
+
+    let (write, etag) = (written.write, written.etag);
+    let make = |content| {
+        let (key, upload, checksum) = (key.clone(), upload.clone(), checksum.clone());
+        Request::PutPart(PutPart { key, upload, number, write, size, etag, checksum, content })
+    };
+    written.commit(&ops.placements, &mut bucket, &key, make).await.map_err(from_call)?;
+
+    let mut output = UploadPartOutput { e_tag: Some(headers::etag(&etag)), ..Default::default() };
+    show_checksum!(output, &checksum, 0);
+    Ok(S3Response::new(output))
+}
+
+/// Refuses a large part of an upload that is not there before its body is read and space is taken for it. For a small
+/// one that would cost more than finding out when it is committed.
+pub(super) async fn check_upload(
+    ops: &Operations,
+    bucket: &mut Bucket,
+    key: &ObjectKey,
+    upload: &UploadId,
+    size: u64,
+) -> S3Result<()> {
+    if size <= INLINE_MAX_BYTES as u64 {
+        return Ok(());
+    }
+    let page = upload_page(ops, bucket, key, upload, u16::MAX, 1).await?;
+    if page.completed.is_some() { Err(no_such_upload()) } else { Ok(()) }
+}

@@ -1,0 +1,120 @@
+//! UploadPartCopy: a part made of (a range of) an object, by references inside a bucket and by bytes between two.
+
+use super::copy_object::{CopiedBytes, copy_bytes, source_of};
+use super::upload_part::check_upload;
+use super::{Operations, context, object_key};
+use crate::checksums::show_checksum;
+use crate::copies;
+use crate::errors::from_call;
+use crate::headers;
+use pocket_api::checksum::{Checksum, ChecksumKind};
+use pocket_api::clock::Timestamp;
+use pocket_api::ids::WriteId;
+use pocket_api::metadata::{PutPart, Request, Select, UploadId};
+use pocket_api::object::{ETag, NewContent, ObjectMeta};
+use s3s::dto::{CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
+use s3s::{S3Request, S3Response, S3Result};
+
+pub(super) async fn run(
+    ops: &Operations,
+    request: S3Request<UploadPartCopyInput>,
+) -> S3Result<S3Response<UploadPartCopyOutput>> {
+    let context = context(&request)?;
+    let input = request.input;
+    let key = object_key(&input.key)?;
+    let number = headers::part_number(input.part_number)?;
+    let (source_bucket, source_key) = source_of(&input.copy_source)?;
+    let select = match input.copy_source_range.as_deref() {
+        Some(range) => Select::Range(headers::copy_source_range(range)?),
+        None => Select::Whole,
+    };
+    let conditions = headers::read_conditions(
+        input.copy_source_if_match,
+        input.copy_source_if_none_match,
+        input.copy_source_if_modified_since,
+        input.copy_source_if_unmodified_since,
+    );
+    let upload = UploadId(input.upload_id.as_str().into());
+    let mut to = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let owner = input.expected_source_bucket_owner.as_deref();
+    let mut from = ops.bucket(&context, source_bucket, owner).await?;
+
+    let put_part = |write: WriteId, content: NewContent, part: &NewPart| {
+        let (key, upload) = (key.clone(), upload.clone());
+        let NewPart { size, etag, checksum, .. } = part.clone();
+        Request::PutPart(PutPart { key, upload, number, write, size, etag, checksum, content })
+    };
+    let part = if from.placement.job == to.placement.job {
+        let source = copies::CopySource { key: &source_key, conditions: &conditions, select };
+        let (reference, write, holder) = (ops.writer.mint(), ops.writer.mint(), to.shard(&key));
+        let taken = copies::take(&ops.placements, &ops.directory, &mut to, source, reference, holder).await?;
+        let part = NewPart::of(&taken.source.meta, taken.source.len, taken.source.now, write);
+        let make = |content| put_part(write, content, &part);
+        taken.commit(&ops.placements, &ops.directory, &mut to, &key, make).await.map_err(from_call)?;
+        part
+    } else {
+        check_upload(ops, &mut to, &key, &upload, u64::MAX).await?;
+        let source = CopiedBytes { key: &source_key, conditions: &conditions, select };
+        let (found, written) = copy_bytes(ops, &context, &mut from, source, &to, &key).await?;
+        let mut part = NewPart::of(&found.meta, found.len, found.now, written.write);
+        part.etag = written.etag;
+        let write = written.write;
+        let make = |content| put_part(write, content, &part);
+        written.commit(&ops.placements, &mut to, &key, make).await.map_err(from_call)?;
+        part
+    };
+
+    let mut result = CopyPartResult {
+        e_tag: Some(headers::etag(&part.etag)),
+        last_modified: Some(headers::timestamp(part.copied_at)),
+        ..Default::default()
+    };
+    show_checksum!(result, &part.checksum, 0);
+    Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() }))
+}
+
+/// What is known of a part without reading its bytes.
+#[derive(Clone)]
+struct NewPart {
+    size: u64,
+    etag: ETag,
+    checksum: Option<Checksum>,
+    /// By the source's shard.
+    copied_at: Timestamp,
+}
+
+impl NewPart {
+    /// The tag and the checksum of the source are those of the part too, if it is all of the source.
+    fn of(source: &ObjectMeta, size: u64, copied_at: Timestamp, write: WriteId) -> Self {
+        let is_whole = size == source.size;
+        let etag = if is_whole && source.etag.parts == 0 { source.etag } else { ETag::opaque(write) };
+        let checksum = source.checksum.clone().filter(|sum| is_whole && sum.kind == ChecksumKind::FullObject);
+        Self { size, etag, checksum, copied_at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::ids::NodeId;
+
+    #[test]
+    fn a_part_that_is_a_whole_object_has_its_tag_and_any_other_has_its_own() {
+        let source = ObjectMeta {
+            size: 10,
+            etag: ETag::md5([1; 16]),
+            last_modified: Timestamp(0),
+            expires_at: None,
+            reads_left: None,
+            checksum: None,
+            headers: None,
+            parts: 0,
+        };
+        let write = WriteId { gateway: NodeId(1), number: 2 };
+        let etag = |source: &ObjectMeta, size| NewPart::of(source, size, Timestamp(0), write).etag;
+        assert_eq!(etag(&source, 10), source.etag);
+        assert_eq!(etag(&source, 9), ETag::opaque(write));
+        let uploaded = ObjectMeta { etag: ETag { parts: 3, ..source.etag }, ..source };
+        assert_eq!(etag(&uploaded, 10), ETag::opaque(write));
+    }
+}

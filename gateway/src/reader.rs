@@ -1,0 +1,320 @@
+//! The object reader: turns the answer to a lookup into a body. Follows pages and references to where the bytes are,
+//! fetches a bounded number of chunks ahead, and gives the lease back when the transfer is over.
+//!
+//! A read that fails on the way ends the body with an error, so that the connection breaks off before its
+//! Content-Length: a body that is short never looks whole.
+
+use crate::context::Connection;
+use crate::errors::{self, unavailable};
+use crate::transfers::{Lease, OpenRead, Transfers};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use http_body::{Body, Frame, SizeHint};
+use pocket_api::chunks::ChunkError;
+use pocket_api::cluster::Directory;
+use pocket_api::ids::{ChunkId, NodeId};
+use pocket_api::metadata::{Found, JobRef, MetadataError, Reply, Request, SegmentPage, SegmentsOf};
+use pocket_api::object::{Reference, Segment};
+use s3s::{S3Error, StdError};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use thiserror::Error;
+
+/// Segments fetched ahead of the socket: with chunks of 1 MiB, at most 4 MiB a transfer.
+const READ_AHEAD_SEGMENTS: usize = 4;
+/// Most bytes handed to the connection at once. A transfer counts as moving when a frame is asked for, so together with
+/// [`pocket_api::limits::TRANSFER_STALL`] this is the slowest reader that is not cut: 13 KB/s.
+const FRAME_MAX_BYTES: usize = 256 << 10;
+
+/// Whom the bytes are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The client: a counted read is used up when they are in its socket.
+    Deliver,
+    /// Another object: reads are never used up, and given back at the end.
+    Copy,
+}
+
+#[derive(Clone)]
+pub(crate) struct Reader {
+    directory: Arc<dyn Directory>,
+    transfers: Arc<Transfers>,
+}
+
+/// Why bytes of an object could not be read.
+#[derive(Debug, Error)]
+pub(crate) enum ReadError {
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    #[error("node {0} is not reachable")]
+    Unreachable(NodeId),
+    /// The planes do not agree about the object.
+    #[error("the object's bytes do not add up: {0}")]
+    Inconsistent(&'static str),
+}
+
+impl From<ReadError> for S3Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Metadata(error) => errors::from_metadata(error),
+            ReadError::Chunk(error) => errors::from_chunks(error),
+            ReadError::Unreachable(_) | ReadError::Inconsistent(_) => unavailable(error.to_string()),
+        }
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(directory: Arc<dyn Directory>, transfers: Arc<Transfers>) -> Self {
+        Self { directory, transfers }
+    }
+
+    /// The body of what a lookup at `shard` found. Its first bytes are fetched here, so that what is not there is an
+    /// error instead of a broken transfer.
+    pub(crate) async fn open(
+        &self,
+        job: JobRef,
+        shard: NodeId,
+        found: Found,
+        payload: Bytes,
+        connection: &Arc<Connection>,
+        purpose: Purpose,
+    ) -> Result<ObjectBody, ReadError> {
+        let lease = found.lease.map(|id| Lease { shard, id });
+        let read = lease.map(|lease| self.transfers.read(job.job, lease, found.counted, connection));
+        let mut body = ObjectBody {
+            ready: Bytes::new(),
+            rest: None,
+            left: found.len,
+            end: read.map(|read| End { read, connection: connection.clone(), purpose }),
+        };
+        match found.page {
+            SegmentPage { ref segments, next: None } if is_payload(segments, &payload) => {
+                body.ready = payload
+            }
+            SegmentPage { ref segments, next: None } if segments.len() == 1 && is_chunk(&segments[0]) => {
+                body.ready = read_segment(&self.directory, segments[0]).await?;
+            }
+            page => {
+                let segments = Segments::new(self.directory.clone(), job, lease, page, payload);
+                let mut stream = self.stream(segments);
+                body.ready = stream.next().await.transpose()?.unwrap_or_default();
+                body.rest = Some(stream);
+            }
+        }
+        if body.left == 0
+            && let Some(End { read, purpose: Purpose::Deliver, .. }) = body.end.take()
+        {
+            read.sent();
+        }
+        Ok(body)
+    }
+
+    fn stream(&self, segments: Segments) -> BoxStream<'static, Result<Bytes, ReadError>> {
+        let directory = self.directory.clone();
+        let pieces = stream::unfold(Some(segments), |state| async move {
+            let mut segments = state?;
+            match segments.next().await {
+                Ok(Some(piece)) => Some((Ok(piece), Some(segments))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        let reads = pieces.map(move |piece| {
+            let directory = directory.clone();
+            async move {
+                match piece? {
+                    Piece::Bytes(bytes) => Ok(bytes),
+                    Piece::Chunk(segment) => read_segment(&directory, segment).await,
+                }
+            }
+        });
+        reads.buffered(READ_AHEAD_SEGMENTS).boxed()
+    }
+}
+
+/// The common case of small objects: everything came with the answer.
+fn is_payload(segments: &[Segment], payload: &Bytes) -> bool {
+    let inline = |s: &Segment| matches!(s, Segment::Inline { .. });
+    segments.iter().all(inline) && segments.iter().map(Segment::len).sum::<u64>() == payload.len() as u64
+}
+
+fn is_chunk(segment: &Segment) -> bool {
+    matches!(segment, Segment::Chunk { .. })
+}
+
+async fn read_segment(directory: &Arc<dyn Directory>, segment: Segment) -> Result<Bytes, ReadError> {
+    let Segment::Chunk { chunk, offset, len } = segment else {
+        return Err(ReadError::Inconsistent("a segment that is no chunk was to be read"));
+    };
+    let ChunkId { server, .. } = chunk;
+    let chunks = directory.server(server).ok_or(ReadError::Unreachable(server))?;
+    let bytes = chunks.read(chunk, offset, len).await?;
+    if bytes.len() == len as usize {
+        Ok(bytes)
+    } else {
+        Err(ReadError::Inconsistent("a chunk was too short"))
+    }
+}
+
+/// What comes next of an object.
+enum Piece {
+    Bytes(Bytes),
+    /// Always a [`Segment::Chunk`].
+    Chunk(Segment),
+}
+
+/// The segments of one read, in order, over pages and across shards.
+struct Segments {
+    directory: Arc<dyn Directory>,
+    job: JobRef,
+    lease: Option<Lease>,
+    /// Inline bytes of the pages that are queued.
+    payload: Bytes,
+    queue: VecDeque<Segment>,
+    /// Where the next page of the lease begins.
+    next: Option<u64>,
+}
+
+impl Segments {
+    fn new(
+        directory: Arc<dyn Directory>,
+        job: JobRef,
+        lease: Option<Lease>,
+        page: SegmentPage,
+        payload: Bytes,
+    ) -> Self {
+        Self { directory, job, lease, payload, queue: page.segments.into(), next: page.next }
+    }
+
+    async fn next(&mut self) -> Result<Option<Piece>, ReadError> {
+        loop {
+            match self.queue.pop_front() {
+                Some(Segment::Inline { len }) if len as usize <= self.payload.len() => {
+                    return Ok(Some(Piece::Bytes(self.payload.split_to(len as usize))));
+                }
+                Some(Segment::Inline { .. }) => {
+                    return Err(ReadError::Inconsistent("inline bytes are missing"));
+                }
+                Some(segment @ Segment::Chunk { .. }) => return Ok(Some(Piece::Chunk(segment))),
+                Some(Segment::Remote(reference)) => self.follow(reference).await?,
+                None => {
+                    let (Some(skip), Some(lease)) = (self.next, self.lease) else { return Ok(None) };
+                    let of = SegmentsOf::Lease { lease: lease.id, skip };
+                    let (page, payload) = self.ask(lease.shard, of).await?;
+                    if page.segments.is_empty() {
+                        return Err(ReadError::Inconsistent("a page of segments is empty"));
+                    }
+                    (self.queue, self.next, self.payload) = (page.segments.into(), page.next, payload);
+                }
+            }
+        }
+    }
+
+    /// Puts the first page of a reference's segments in its place, and after it what is left of the reference.
+    async fn follow(&mut self, reference: Reference) -> Result<(), ReadError> {
+        let Reference { home, manifest, offset, len, .. } = reference;
+        let (page, _) = self.ask(home, SegmentsOf::Manifest { manifest, offset, len }).await?;
+        if page.segments.is_empty() || !page.segments.iter().all(is_chunk) {
+            return Err(ReadError::Inconsistent("a manifest has no chunks"));
+        }
+        if let Some(covered) = page.next {
+            let left = Reference { offset: offset + covered, len: len.saturating_sub(covered), ..reference };
+            self.queue.push_front(Segment::Remote(left));
+        }
+        page.segments.into_iter().rev().for_each(|segment| self.queue.push_front(segment));
+        Ok(())
+    }
+
+    async fn ask(&mut self, shard: NodeId, of: SegmentsOf) -> Result<(SegmentPage, Bytes), ReadError> {
+        let metadata = self.directory.shard(shard).ok_or(ReadError::Unreachable(shard))?;
+        let mut answer = metadata.job(self.job, Request::Segments(of), Bytes::new()).await;
+        // The placement changed during the transfer. The bytes have not: they are pinned at the shard that was asked.
+        if let Err(MetadataError::StaleEpoch(epoch)) = answer {
+            self.job.epoch = epoch;
+            answer = metadata.job(self.job, Request::Segments(of), Bytes::new()).await;
+        }
+        let answer = answer?;
+        match answer.reply {
+            Reply::Segments(page) => Ok((page, answer.payload)),
+            _ => Err(ReadError::Inconsistent("a shard gave another answer than it was asked for")),
+        }
+    }
+}
+
+/// The bytes of a (range of an) object on their way to a client. Its length is known from the start.
+pub(crate) struct ObjectBody {
+    ready: Bytes,
+    rest: Option<BoxStream<'static, Result<Bytes, ReadError>>>,
+    left: u64,
+    end: Option<End>,
+}
+
+struct End {
+    read: OpenRead,
+    connection: Arc<Connection>,
+    purpose: Purpose,
+}
+
+impl ObjectBody {
+    /// All of it, where it is in memory already and nothing has to be told of its end.
+    pub(crate) fn into_plain(self) -> Result<Bytes, Self> {
+        let plain = self.end.is_none() && self.rest.is_none() && self.ready.len() as u64 == self.left;
+        if plain { Ok(self.ready) } else { Err(self) }
+    }
+}
+
+impl Body for ObjectBody {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        let this = &mut *self;
+        if this.left == 0 {
+            return Poll::Ready(None);
+        }
+        while this.ready.is_empty() {
+            let next = match &mut this.rest {
+                Some(rest) => std::task::ready!(rest.poll_next_unpin(cx)),
+                None => None,
+            };
+            match next {
+                Some(Ok(bytes)) => this.ready = bytes,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => {
+                    let error = ReadError::Inconsistent("the segments ended before the object did");
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+            }
+        }
+        let frame = this.ready.split_to(this.ready.len().min(FRAME_MAX_BYTES));
+        let Some(left) = this.left.checked_sub(frame.len() as u64) else {
+            let error = ReadError::Inconsistent("the segments are longer than the object");
+            return Poll::Ready(Some(Err(error.into())));
+        };
+        this.left = left;
+        if let Some(end) = &this.end {
+            end.read.progress();
+        }
+        if left == 0
+            && let Some(End { read, connection, purpose: Purpose::Deliver }) = this.end.take()
+        {
+            read.end_with(&connection);
+        }
+        Poll::Ready(Some(Ok(Frame::data(frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

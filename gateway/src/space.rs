@@ -1,0 +1,234 @@
+//! Room for a write: its size cut into chunks, a server drawn by weight for each, all of it reserved before the first
+//! byte of a body is read. Room that nobody committed is given back when it is dropped.
+
+use crate::placements::Bucket;
+use futures::future::join_all;
+use pocket_api::chunks::{Allocate, ChunkError, Chunks};
+use pocket_api::cluster::{ClusterView, Directory, NodeState, Role};
+use pocket_api::control::Weight;
+use pocket_api::ids::{ChunkId, NodeId, WriteId};
+use pocket_api::limits::CHUNK_MAX_BYTES;
+use pocket_api::object::Extent;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Why there is no room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SpaceError {
+    /// More than all servers together can hold.
+    NeverFits { capacity_bytes: u64 },
+    /// Not now.
+    Full,
+}
+
+/// Lengths of the chunks of an object; all but the last are [`CHUNK_MAX_BYTES`].
+fn chunk_sizes(size: u64) -> Vec<u32> {
+    let whole = (size / u64::from(CHUNK_MAX_BYTES)) as usize;
+    let rest = (size % u64::from(CHUNK_MAX_BYTES)) as u32;
+    let mut sizes = vec![CHUNK_MAX_BYTES; whole];
+    sizes.extend((rest > 0).then_some(rest));
+    sizes
+}
+
+/// The server that a draw between 0 and 1 falls on. `weights` is not empty.
+fn pick(weights: &[Weight], draw: f64) -> NodeId {
+    let mut left = draw * weights.iter().map(|w| w.weight).sum::<f64>();
+    for weight in weights {
+        left -= weight.weight;
+        if left < 0.0 {
+            return weight.server;
+        }
+    }
+    weights[weights.len() - 1].server
+}
+
+/// What all servers together can hold.
+fn capacity_bytes(view: &ClusterView) -> u64 {
+    view.with_role(Role::Storage).map(|node| node.spec.capacity_bytes).fold(0, u64::saturating_add)
+}
+
+/// Those servers of a job that may get new chunks: silent ones get none.
+fn live(weights: &[Weight], view: &ClusterView) -> Vec<Weight> {
+    let is_live = |w: &&Weight| view.node(w.server).is_some_and(|node| node.state == NodeState::Live);
+    weights.iter().filter(is_live).copied().collect()
+}
+
+/// Reserves room for `size` bytes of a bucket, all or none, and names the act of writing that it is for. `shard` is
+/// where it will be committed.
+pub(crate) async fn reserve(
+    directory: &Arc<dyn Directory>,
+    handle: &Handle,
+    bucket: &Bucket,
+    shard: NodeId,
+    mint: impl Fn() -> WriteId,
+    size: u64,
+) -> Result<(WriteId, Room), SpaceError> {
+    let view = directory.view();
+    let capacity_bytes = capacity_bytes(&view);
+    if size > capacity_bytes {
+        return Err(SpaceError::NeverFits { capacity_bytes });
+    }
+    let sizes = chunk_sizes(size);
+    let mut servers = live(&bucket.placement.weights, &view);
+    loop {
+        let request = Allocate { job: bucket.placement.job, write: mint(), shard, sizes: Vec::new() };
+        let mut room = Room {
+            directory: directory.clone(),
+            handle: handle.clone(),
+            extents: vec![None; sizes.len()],
+            given_back: true,
+        };
+        match room.allocate(&sizes, &mut servers, &request).await {
+            Ok(()) => return Ok((request.write, room)),
+            Err(AllocateError::Full) => return Err(SpaceError::Full),
+            // The server is out of the draw, so this ends. What it may have allocated it takes back by itself, because
+            // this write id will never be committed.
+            Err(AllocateError::Unsure) => {}
+        }
+    }
+}
+
+/// Why not all chunks of a room were allocated.
+enum AllocateError {
+    /// All servers that could be asked are full.
+    Full,
+    /// A server may or may not have allocated chunks that nobody here knows.
+    Unsure,
+}
+
+async fn allocate(server: Option<Arc<dyn Chunks>>, request: Allocate) -> Result<Vec<ChunkId>, AllocateError> {
+    let wanted = request.sizes.len();
+    let Some(server) = server else { return Err(AllocateError::Full) };
+    match server.allocate(request).await {
+        Ok(chunks) if chunks.len() == wanted => Ok(chunks),
+        Err(ChunkError::Full | ChunkError::NoSuchChunk) => Err(AllocateError::Full),
+        Err(ChunkError::Unavailable(_)) => Err(AllocateError::Unsure),
+        outcome => {
+            tracing::error!(wanted, ?outcome, "a storage server did not keep to the contract of allocations");
+            Err(AllocateError::Unsure)
+        }
+    }
+}
+
+/// Reserved chunks in the order of their bytes. Gives them back when dropped, unless [`Room::keep`] was called.
+pub(crate) struct Room {
+    directory: Arc<dyn Directory>,
+    handle: Handle,
+    /// `None` only while reserving.
+    extents: Vec<Option<Extent>>,
+    given_back: bool,
+}
+
+impl Room {
+    /// Draws a server for each chunk and asks all that were drawn at once. One that cannot give all that was drawn for it
+    /// leaves `servers`, so there are at most as many rounds as servers.
+    async fn allocate(
+        &mut self,
+        sizes: &[u32],
+        servers: &mut Vec<Weight>,
+        request: &Allocate,
+    ) -> Result<(), AllocateError> {
+        let mut missing: Vec<usize> = (0..sizes.len()).collect();
+        while !missing.is_empty() {
+            if servers.is_empty() {
+                return Err(AllocateError::Full);
+            }
+            let mut drawn: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+            for index in missing.drain(..) {
+                let draw = if servers.len() == 1 { 0.0 } else { rand::random() };
+                drawn.entry(pick(servers, draw)).or_default().push(index);
+            }
+            let asked = drawn.into_iter().map(|(server, indexes)| {
+                let request =
+                    Allocate { sizes: indexes.iter().map(|&i| sizes[i]).collect(), ..request.clone() };
+                let chunks = self.directory.server(server);
+                async move { (server, indexes, allocate(chunks, request).await) }
+            });
+            let mut unsure = false;
+            for (server, indexes, answer) in join_all(asked).await {
+                match answer {
+                    Ok(chunks) => {
+                        for (&i, chunk) in indexes.iter().zip(chunks) {
+                            self.extents[i] = Some(Extent { chunk, len: sizes[i] });
+                        }
+                    }
+                    Err(error) => {
+                        unsure |= matches!(error, AllocateError::Unsure);
+                        servers.retain(|w| w.server != server);
+                        missing.extend(indexes);
+                    }
+                }
+            }
+            if unsure {
+                return Err(AllocateError::Unsure);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn extents(&self) -> impl Iterator<Item = Extent> {
+        self.extents.iter().copied().flatten()
+    }
+
+    /// The servers that hold it.
+    pub(crate) fn servers(&self) -> Vec<NodeId> {
+        let mut servers: Vec<NodeId> = self.extents().map(|e| e.chunk.server).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        servers
+    }
+
+    /// A commit is on its way: from now on only the shard may say that these chunks are free.
+    pub(crate) fn keep(&mut self) {
+        self.given_back = false;
+    }
+
+    /// The commit was refused and had no effect.
+    pub(crate) fn give_back(mut self) {
+        self.given_back = true;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if !self.given_back {
+            return;
+        }
+        let mut by_server: BTreeMap<NodeId, Vec<ChunkId>> = BTreeMap::new();
+        self.extents().for_each(|e| by_server.entry(e.chunk.server).or_default().push(e.chunk));
+        for (server, chunks) in by_server {
+            // A server that cannot be reached now asks the shard about the write by itself, and is told to drop it.
+            let Some(server) = self.directory.server(server) else { continue };
+            self.handle.spawn(async move {
+                let _ = server.free(chunks).await;
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn chunks_cover_the_size_exactly(size in 0_u64..(40 << 20)) {
+            let sizes = chunk_sizes(size);
+            prop_assert_eq!(sizes.iter().map(|&s| u64::from(s)).sum::<u64>(), size);
+            prop_assert!(sizes.iter().all(|&s| s > 0 && s <= CHUNK_MAX_BYTES));
+            prop_assert!(sizes.iter().rev().skip(1).all(|&s| s == CHUNK_MAX_BYTES));
+        }
+    }
+
+    #[test]
+    fn draws_fall_on_servers_by_their_weight_however_small() {
+        let weights =
+            [(1, 0.001), (2, 0.0), (3, 2.999)].map(|(n, weight)| Weight { server: NodeId(n), weight });
+        let picked: Vec<u64> = [0.0, 0.000_3, 0.000_4, 0.5, 0.999_999].map(|d| pick(&weights, d).0).into();
+        assert_eq!(picked, [1, 1, 3, 3, 3]);
+        let few = (0..30_000).filter(|i| pick(&weights, f64::from(*i) / 30_000.0).0 == 1).count();
+        assert_eq!(few, 10, "one draw in 3,000 falls on the share of 0.001 in 3");
+    }
+}

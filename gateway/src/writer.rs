@@ -1,0 +1,354 @@
+//! The object writer: takes the bytes of a PUT, a part or a copy, and leaves them where a commit can name them. Small
+//! ones are collected to travel with the commit; large ones go straight to reserved chunks as they come.
+//!
+//! It never commits, and never decides whether a body is right: its caller does both when the last byte has passed.
+
+use crate::context::{BodyOutcome, Connection};
+use crate::errors::{self, CallError, s3, slow_down};
+use crate::placements::{Bucket, Follow, Placements};
+use crate::space::{self, Room, SpaceError};
+use crate::transfers::{Ticket, Transfers};
+use bytes::Bytes;
+use futures::stream::{FuturesUnordered, Stream, StreamExt};
+use md5::{Digest, Md5};
+use pocket_api::chunks::{ChunkError, Chunks};
+use pocket_api::cluster::Directory;
+use pocket_api::hints::ETagRule;
+use pocket_api::ids::{NodeId, WriteId};
+use pocket_api::limits::{CHUNK_GAPS_MAX, INLINE_MAX_BYTES};
+use pocket_api::metadata::{Answer, Request};
+use pocket_api::names::ObjectKey;
+use pocket_api::object::{ETag, Extent, NewContent};
+use s3s::{S3Error, S3ErrorCode, StdError};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes of one body that are on their way to storage servers at once: enough to keep a network of 10 Gb/s and 1 ms
+/// busy, small enough for thousands of writers.
+const BYTES_IN_FLIGHT_MAX: usize = 4 << 20;
+/// Writes of one body that are on their way at once: below [`pocket_api::limits::CHUNK_GAPS_MAX`], because they may
+/// arrive in any order.
+const WRITES_IN_FLIGHT_MAX: usize = 64;
+
+pub(crate) struct Writer {
+    node: NodeId,
+    directory: Arc<dyn Directory>,
+    transfers: Arc<Transfers>,
+    next_write: AtomicU64,
+}
+
+/// Bytes to be written, and what is known of them beforehand.
+pub(crate) struct Source<'a, S> {
+    pub(crate) body: S,
+    pub(crate) size: u64,
+    /// From Content-MD5: the edge verifies it.
+    pub(crate) md5: Option<[u8; 16]>,
+    pub(crate) connection: &'a Arc<Connection>,
+}
+
+/// Bytes that were written and wait for their commit. Dropped, they are given back.
+pub(crate) struct Written {
+    pub(crate) write: WriteId,
+    pub(crate) size: u64,
+    pub(crate) etag: ETag,
+    content: NewContent,
+    payload: Bytes,
+    /// Absent for inline bytes.
+    room: Option<(Room, Ticket)>,
+}
+
+/// Why bytes could not be written. Nothing of them is left behind.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// The body broke off or was found wrong.
+    Body(StdError),
+    /// It ended after so many bytes, or went on after them.
+    Length(u64),
+    Space(SpaceError),
+    Chunk(ChunkError),
+    /// A server of the reservation has gone.
+    ServerGone(NodeId),
+}
+
+impl WriteError {
+    /// For a request's own body: its outcome says what was wrong with it.
+    pub(crate) fn of_body(self, outcome: &BodyOutcome) -> S3Error {
+        match (&self, outcome.verified()) {
+            (Self::Body(_) | Self::Length(_), Err(refusal)) => errors::refused(refusal),
+            _ => self.into_s3(),
+        }
+    }
+
+    pub(crate) fn into_s3(self) -> S3Error {
+        match self {
+            Self::Body(error) => s3(S3ErrorCode::IncompleteBody, format!("the body broke off: {error}")),
+            Self::Length(bytes) => {
+                s3(S3ErrorCode::IncompleteBody, format!("the body's length is wrong at byte {bytes}"))
+            }
+            Self::Space(SpaceError::NeverFits { capacity_bytes }) => s3(
+                S3ErrorCode::EntityTooLarge,
+                format!("the object can never fit: all storage servers together hold {capacity_bytes} bytes"),
+            ),
+            Self::Space(SpaceError::Full) => slow_down("storage is full at the moment"),
+            Self::Chunk(error) => errors::from_chunks(error),
+            Self::ServerGone(node) => errors::unavailable(format!("storage server {node} is not reachable")),
+        }
+    }
+}
+
+impl From<SpaceError> for WriteError {
+    fn from(error: SpaceError) -> Self {
+        Self::Space(error)
+    }
+}
+
+impl From<ChunkError> for WriteError {
+    fn from(error: ChunkError) -> Self {
+        Self::Chunk(error)
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(node: NodeId, directory: Arc<dyn Directory>, transfers: Arc<Transfers>) -> Self {
+        Self { node, directory, transfers, next_write: AtomicU64::new(1) }
+    }
+
+    /// A new act of writing.
+    pub(crate) fn mint(&self) -> WriteId {
+        WriteId { gateway: self.node, number: self.next_write.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Writes a body for a key of `bucket`. Space is reserved before the first byte of it is asked for.
+    pub(crate) async fn write<S>(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        source: Source<'_, S>,
+    ) -> Result<Written, WriteError>
+    where
+        S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
+    {
+        let rule = bucket.placement.hints.etag;
+        if source.size <= INLINE_MAX_BYTES as u64 {
+            let payload = collect(source.body, source.size as usize).await?;
+            let write = self.mint();
+            let etag = match (source.md5, rule) {
+                (Some(md5), _) => ETag::md5(md5),
+                (None, ETagRule::ByClient | ETagRule::Md5) => ETag::md5(Md5::digest(&payload).into()),
+                (None, ETagRule::Fast) => ETag::opaque(write),
+            };
+            let content = NewContent::Inline;
+            return Ok(Written { write, size: source.size, etag, content, payload, room: None });
+        }
+        let shard = bucket.shard(key);
+        let handle = self.transfers.handle();
+        let (write, room) =
+            space::reserve(&self.directory, handle, bucket, shard, || self.mint(), source.size).await?;
+        let ticket = self.transfers.write(bucket.placement.job, write, room.servers(), source.connection);
+        let mut md5 = (source.md5.is_none() && rule == ETagRule::Md5).then(Md5::new);
+        self.fill(&room, &ticket, source.body, md5.as_mut()).await?;
+        let etag = match (source.md5, md5) {
+            (Some(digest), _) => ETag::md5(digest),
+            (None, Some(md5)) => ETag::md5(md5.finalize().into()),
+            (None, None) => ETag::opaque(write),
+        };
+        let content = NewContent::Chunks { extents: room.extents().collect() };
+        Ok(Written {
+            write,
+            size: source.size,
+            etag,
+            content,
+            payload: Bytes::new(),
+            room: Some((room, ticket)),
+        })
+    }
+
+    /// Moves a body into its chunks, several writes in flight.
+    async fn fill<S>(
+        &self,
+        room: &Room,
+        ticket: &Ticket,
+        mut body: S,
+        mut md5: Option<&mut Md5>,
+    ) -> Result<(), WriteError>
+    where
+        S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
+    {
+        let mut cursor = Cursor::new(room.extents());
+        let mut server: Option<(NodeId, Arc<dyn Chunks>)> = None;
+        const { assert!(WRITES_IN_FLIGHT_MAX < CHUNK_GAPS_MAX) }
+        let mut in_flight: FuturesUnordered<WriteFuture> = FuturesUnordered::new();
+        let mut bytes_in_flight = 0;
+        let mut ended = false;
+        while !ended || !in_flight.is_empty() {
+            tokio::select! {
+                biased;
+                Some((len, outcome)) = in_flight.next(), if !in_flight.is_empty() => {
+                    outcome?;
+                    bytes_in_flight -= len;
+                    ticket.progress();
+                }
+                frame = body.next(), if !ended && bytes_in_flight < BYTES_IN_FLIGHT_MAX && in_flight.len() < WRITES_IN_FLIGHT_MAX => {
+                    let Some(frame) = frame else {
+                        ended = true;
+                        continue;
+                    };
+                    let frame = frame.map_err(WriteError::Body)?;
+                    ticket.progress();
+                    if let Some(md5) = &mut md5 {
+                        md5.update(&frame);
+                    }
+                    let mut rest = frame;
+                    while !rest.is_empty() {
+                        let (at, offset, len) = cursor.advance(rest.len()).ok_or(WriteError::Length(cursor.passed))?;
+                        let data = rest.split_to(len);
+                        let node = at.chunk.server;
+                        if server.as_ref().is_none_or(|(current, _)| *current != node) {
+                            let found = self.directory.server(node).ok_or(WriteError::ServerGone(node))?;
+                            server = Some((node, found));
+                        }
+                        let Some((_, chunks)) = &server else { continue };
+                        let chunks = chunks.clone();
+                        let mut write: WriteFuture =
+                            Box::pin(async move { (len, chunks.write(at.chunk, offset, data).await) });
+                        // In one process a write is a copy and ends at once.
+                        match futures::poll!(&mut write) {
+                            std::task::Poll::Ready((_, outcome)) => outcome?,
+                            std::task::Poll::Pending => {
+                                bytes_in_flight += len;
+                                in_flight.push(write);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if cursor.is_at_end() { Ok(()) } else { Err(WriteError::Length(cursor.passed)) }
+    }
+}
+
+type WriteFuture = Pin<Box<dyn Future<Output = (usize, Result<(), ChunkError>)> + Send>>;
+
+/// A small body in memory of exactly its size, so that no larger buffer of the connection stays alive with it.
+async fn collect<S>(mut body: S, size: usize) -> Result<Bytes, WriteError>
+where
+    S: Stream<Item = Result<Bytes, StdError>> + Unpin,
+{
+    let mut collected = Vec::with_capacity(size);
+    while let Some(frame) = body.next().await {
+        let frame = frame.map_err(WriteError::Body)?;
+        if collected.len() + frame.len() > size {
+            return Err(WriteError::Length(collected.len() as u64));
+        }
+        collected.extend_from_slice(&frame);
+    }
+    if collected.len() == size {
+        Ok(collected.into())
+    } else {
+        Err(WriteError::Length(collected.len() as u64))
+    }
+}
+
+/// Where the next byte of a body goes.
+struct Cursor<I> {
+    extents: I,
+    current: Option<Extent>,
+    /// Within the current extent.
+    offset: u32,
+    /// In all.
+    passed: u64,
+}
+
+impl<I: Iterator<Item = Extent>> Cursor<I> {
+    fn new(mut extents: I) -> Self {
+        Self { current: extents.next(), extents, offset: 0, passed: 0 }
+    }
+
+    /// Takes up to `len` bytes of one extent: which, from where, how many. `None` when all extents are full.
+    fn advance(&mut self, len: usize) -> Option<(Extent, u32, usize)> {
+        let mut at = self.current?;
+        if self.offset == at.len {
+            at = self.extents.next()?;
+            (self.current, self.offset) = (Some(at), 0);
+        }
+        let taken = (at.len - self.offset).min(u32::try_from(len).unwrap_or(u32::MAX));
+        let offset = self.offset;
+        self.offset += taken;
+        self.passed += u64::from(taken);
+        Some((at, offset, taken as usize))
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        self.current.is_none_or(|at| at.len == self.offset) && self.extents.next().is_none()
+    }
+}
+
+impl Written {
+    /// Sends what `make` builds of these bytes to the shard that they were written for. Whatever becomes of it, space
+    /// is neither lost nor freed twice.
+    pub(crate) async fn commit(
+        self,
+        placements: &Placements,
+        bucket: &mut Bucket,
+        key: &ObjectKey,
+        make: impl Fn(NewContent) -> Request + Send + Sync,
+    ) -> Result<Answer, CallError> {
+        let Self { content, payload, room, .. } = self;
+        let follow = if room.is_some() { Follow::SameShard } else { Follow::Key };
+        // From here on the shard may know the chunks, also if this future is dropped before it has answered.
+        let room = room.map(|(mut room, ticket)| {
+            room.keep();
+            (room, ticket)
+        });
+        let outcome = placements.call(bucket, key, follow, payload, || make(content.clone())).await;
+        if let (Some((room, _)), Err(error)) = (room, &outcome)
+            && !error.outcome_is_unknown()
+        {
+            room.give_back();
+        }
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::ids::ChunkId;
+
+    fn extents(lens: &[u32]) -> impl Iterator<Item = Extent> {
+        let chunk = |number| ChunkId { server: NodeId(1), number };
+        (0..).zip(lens.to_vec()).map(move |(n, len)| Extent { chunk: chunk(n), len })
+    }
+
+    #[test]
+    fn bytes_are_cut_at_the_borders_of_chunks() {
+        let mut cursor = Cursor::new(extents(&[10, 10, 5]));
+        let mut taken = Vec::new();
+        for mut len in [4, 9, 0, 12] {
+            while len > 0 {
+                let (at, offset, n) = cursor.advance(len).unwrap();
+                taken.push((at.chunk.number, offset, n));
+                len -= n;
+            }
+        }
+        assert_eq!(taken, [(0, 0, 4), (0, 4, 6), (1, 0, 3), (1, 3, 7), (2, 0, 5)]);
+        assert!(cursor.advance(1).is_none(), "a body that goes on is noticed");
+        assert!(cursor.is_at_end());
+        let mut short = Cursor::new(extents(&[10, 5]));
+        short.advance(10);
+        assert!(!short.is_at_end(), "a body that ends early is noticed");
+    }
+
+    #[tokio::test]
+    async fn a_small_body_is_collected_only_at_its_exact_length() {
+        let body = |pieces: &'static [&'static str]| {
+            futures::stream::iter(pieces.iter().map(|p| Ok::<_, StdError>(Bytes::from_static(p.as_bytes()))))
+        };
+        assert_eq!(collect(body(&["ab", "", "c"]), 3).await.unwrap(), "abc");
+        for (pieces, size) in [(&["ab"][..], 3), (&["ab", "cd"], 3), (&["a"], 0)] {
+            assert!(matches!(collect(body(pieces), size).await, Err(WriteError::Length(_))));
+        }
+    }
+}
