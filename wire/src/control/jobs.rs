@@ -1,0 +1,325 @@
+//! Jobs as messages: hints, registrations, placements, summaries. Field for field, both ways.
+
+use super::{Malformed, all, each, optional, proto, required};
+use pocket_api::control::{EndJob, EndMode, JobSummary, Placement, Registration, Weight};
+use pocket_api::hints::{ETagRule, JobHints};
+use pocket_api::ids::{Epoch, JobId, NodeId};
+use pocket_api::names::{BucketName, NameError, TenantName};
+use pocket_api::tier::Tier;
+
+impl From<NameError> for Malformed {
+    fn from(e: NameError) -> Self {
+        Self(e.to_string())
+    }
+}
+
+impl From<Tier> for proto::Tier {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Dram => Self::Dram,
+            Tier::Nvme => Self::Nvme,
+            Tier::Ssd => Self::Ssd,
+            Tier::Hdd => Self::Hdd,
+        }
+    }
+}
+
+pub(super) fn tier_of(number: i32) -> Result<Tier, Malformed> {
+    match proto::Tier::try_from(number) {
+        Ok(proto::Tier::Dram) => Ok(Tier::Dram),
+        Ok(proto::Tier::Nvme) => Ok(Tier::Nvme),
+        Ok(proto::Tier::Ssd) => Ok(Tier::Ssd),
+        Ok(proto::Tier::Hdd) => Ok(Tier::Hdd),
+        Err(_) => Err(Malformed(format!("tier {number} is unknown"))),
+    }
+}
+
+impl From<JobHints> for proto::JobHints {
+    fn from(hints: JobHints) -> Self {
+        let etag = match hints.etag {
+            ETagRule::ByClient => proto::ETagRule::ByClient,
+            ETagRule::Md5 => proto::ETagRule::Md5,
+            ETagRule::Fast => proto::ETagRule::Fast,
+        };
+        Self {
+            workers: hints.workers,
+            capacity_bytes: hints.capacity,
+            throughput_bytes_per_second: hints.throughput,
+            latency_sensitive: hints.latency_sensitive,
+            ttl: hints.ttl.map(Into::into),
+            idle_ttl: hints.idle_ttl.map(Into::into),
+            object_ttl: hints.object_ttl.map(Into::into),
+            reads: hints.reads,
+            wait: Some(hints.wait.into()),
+            tier: hints.tier.map(|tier| proto::Tier::from(tier).into()),
+            etag: etag.into(),
+        }
+    }
+}
+
+impl TryFrom<proto::JobHints> for JobHints {
+    type Error = Malformed;
+
+    fn try_from(hints: proto::JobHints) -> Result<Self, Malformed> {
+        let etag = match proto::ETagRule::try_from(hints.etag) {
+            Ok(proto::ETagRule::ByClient) => ETagRule::ByClient,
+            Ok(proto::ETagRule::Md5) => ETagRule::Md5,
+            Ok(proto::ETagRule::Fast) => ETagRule::Fast,
+            Err(_) => return Err(Malformed(format!("etag rule {} is unknown", hints.etag))),
+        };
+        Ok(Self {
+            workers: hints.workers,
+            capacity: hints.capacity_bytes,
+            throughput: hints.throughput_bytes_per_second,
+            latency_sensitive: hints.latency_sensitive,
+            ttl: optional(hints.ttl)?,
+            idle_ttl: optional(hints.idle_ttl)?,
+            object_ttl: optional(hints.object_ttl)?,
+            reads: hints.reads,
+            wait: required(hints.wait, "wait")?,
+            tier: hints.tier.map(tier_of).transpose()?,
+            etag,
+        })
+    }
+}
+
+impl From<Registration> for proto::Registration {
+    fn from(registration: Registration) -> Self {
+        Self {
+            tenant: registration.tenant.into(),
+            bucket: registration.bucket.into(),
+            hints: Some(registration.hints.into()),
+        }
+    }
+}
+
+impl TryFrom<proto::Registration> for Registration {
+    type Error = Malformed;
+
+    fn try_from(registration: proto::Registration) -> Result<Self, Malformed> {
+        Ok(Self {
+            tenant: TenantName::try_from(registration.tenant)?,
+            bucket: BucketName::try_from(registration.bucket)?,
+            hints: required(registration.hints, "hints")?,
+        })
+    }
+}
+
+impl From<Weight> for proto::Weight {
+    fn from(weight: Weight) -> Self {
+        Self { server: weight.server.0, weight: weight.weight }
+    }
+}
+
+/// A draw by weights trusts them, so they are checked here.
+impl TryFrom<proto::Weight> for Weight {
+    type Error = Malformed;
+
+    fn try_from(weight: proto::Weight) -> Result<Self, Malformed> {
+        if !weight.weight.is_finite() || weight.weight <= 0.0 {
+            return Err(Malformed(format!("weight {} is not above 0", weight.weight)));
+        }
+        Ok(Self { server: NodeId(weight.server), weight: weight.weight })
+    }
+}
+
+impl From<Placement> for proto::Placement {
+    fn from(placement: Placement) -> Self {
+        Self {
+            job: placement.job.0,
+            epoch: placement.epoch.0,
+            bucket: placement.bucket.into(),
+            tenant: placement.tenant.into(),
+            created_at_ms: placement.created_at_ms,
+            hints: Some(placement.hints.into()),
+            shards: placement.shards.into_iter().map(|shard| shard.0).collect(),
+            weights: each(placement.weights),
+        }
+    }
+}
+
+/// A key is looked up among the shards by its hash, so there must be one.
+impl TryFrom<proto::Placement> for Placement {
+    type Error = Malformed;
+
+    fn try_from(placement: proto::Placement) -> Result<Self, Malformed> {
+        if placement.shards.is_empty() {
+            return Err(Malformed::missing("a shard"));
+        }
+        Ok(Self {
+            job: JobId(placement.job),
+            epoch: Epoch(placement.epoch),
+            bucket: BucketName::try_from(placement.bucket)?,
+            tenant: TenantName::try_from(placement.tenant)?,
+            created_at_ms: placement.created_at_ms,
+            hints: required(placement.hints, "hints")?,
+            shards: placement.shards.into_iter().map(NodeId).collect(),
+            weights: all(placement.weights)?,
+        })
+    }
+}
+
+impl From<EndJob> for proto::EndJobRequest {
+    fn from(end: EndJob) -> Self {
+        let mode = match end.mode {
+            EndMode::IfEmpty => proto::EndMode::IfEmpty,
+            EndMode::Force => proto::EndMode::Force,
+        };
+        Self {
+            tenant: end.tenant.map(Into::into),
+            bucket: end.bucket.into(),
+            job: end.job.map(|job| job.0),
+            mode: mode.into(),
+        }
+    }
+}
+
+impl TryFrom<proto::EndJobRequest> for EndJob {
+    type Error = Malformed;
+
+    fn try_from(end: proto::EndJobRequest) -> Result<Self, Malformed> {
+        let mode = match proto::EndMode::try_from(end.mode) {
+            Ok(proto::EndMode::IfEmpty) => EndMode::IfEmpty,
+            Ok(proto::EndMode::Force) => EndMode::Force,
+            Err(_) => return Err(Malformed(format!("end mode {} is unknown", end.mode))),
+        };
+        Ok(Self {
+            tenant: optional(end.tenant)?,
+            bucket: BucketName::try_from(end.bucket)?,
+            job: end.job.map(JobId),
+            mode,
+        })
+    }
+}
+
+impl From<JobSummary> for proto::JobSummary {
+    fn from(job: JobSummary) -> Self {
+        Self {
+            job: job.job.0,
+            bucket: job.bucket.into(),
+            tenant: job.tenant.into(),
+            created_at_ms: job.created_at_ms,
+            hints: Some(job.hints.into()),
+            shards: job.shards,
+            servers: job.servers,
+            objects: job.objects,
+            bytes: job.bytes,
+            ends_in: job.ends_in.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<proto::JobSummary> for JobSummary {
+    type Error = Malformed;
+
+    fn try_from(job: proto::JobSummary) -> Result<Self, Malformed> {
+        Ok(Self {
+            job: JobId(job.job),
+            bucket: BucketName::try_from(job.bucket)?,
+            tenant: TenantName::try_from(job.tenant)?,
+            created_at_ms: job.created_at_ms,
+            hints: required(job.hints, "hints")?,
+            shards: job.shards,
+            servers: job.servers,
+            objects: job.objects,
+            bytes: job.bytes,
+            ends_in: optional(job.ends_in)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn full_hints() -> JobHints {
+        JobHints {
+            workers: Some(12),
+            capacity: Some(10 << 30),
+            throughput: Some(u64::MAX),
+            latency_sensitive: false,
+            ttl: Some(Duration::from_millis(1_500)),
+            idle_ttl: Some(Duration::new(7, 1)),
+            object_ttl: Some(Duration::from_secs(86_400 * 3_650)),
+            reads: Some(u32::MAX),
+            wait: Duration::from_millis(300_000),
+            tier: Some(Tier::Dram),
+            etag: ETagRule::Fast,
+        }
+    }
+
+    #[test]
+    fn hints_lose_nothing_on_the_way() {
+        let tiers = Tier::ALL.map(|tier| JobHints { tier: Some(tier), ..full_hints() });
+        let rules = [ETagRule::ByClient, ETagRule::Md5].map(|etag| JobHints { etag, ..full_hints() });
+        for hints in [JobHints::default(), full_hints()].into_iter().chain(tiers).chain(rules) {
+            assert_eq!(JobHints::try_from(proto::JobHints::from(hints.clone())), Ok(hints));
+        }
+    }
+
+    #[test]
+    fn jobs_lose_nothing_on_the_way() {
+        let bucket = BucketName::parse("stage-1").unwrap();
+        let tenant = TenantName::parse("etl").unwrap();
+        let registration =
+            Registration { tenant: tenant.clone(), bucket: bucket.clone(), hints: full_hints() };
+        let back = Registration::try_from(proto::Registration::from(registration.clone()));
+        assert_eq!(back, Ok(registration));
+
+        let placement = Placement {
+            job: JobId(u64::MAX),
+            epoch: Epoch(3),
+            bucket: bucket.clone(),
+            tenant: tenant.clone(),
+            created_at_ms: 1_800_000_000_000,
+            hints: full_hints(),
+            shards: vec![NodeId(4), NodeId(2)],
+            weights: vec![Weight { server: NodeId(9), weight: 1.0 / 3.0 }],
+        };
+        assert_eq!(Placement::try_from(proto::Placement::from(placement.clone())), Ok(placement));
+
+        let summary = JobSummary {
+            job: JobId(7),
+            bucket: bucket.clone(),
+            tenant: tenant.clone(),
+            created_at_ms: 5,
+            hints: JobHints::default(),
+            shards: 2,
+            servers: 3,
+            objects: 1_000_000,
+            bytes: 1 << 40,
+            ends_in: Some(Duration::from_nanos(1)),
+        };
+        assert_eq!(JobSummary::try_from(proto::JobSummary::from(summary.clone())), Ok(summary));
+
+        for (tenant, job, mode) in
+            [(None, None, EndMode::IfEmpty), (Some(tenant), Some(JobId(0)), EndMode::Force)]
+        {
+            let end = EndJob { tenant, bucket: bucket.clone(), job, mode };
+            assert_eq!(EndJob::try_from(proto::EndJobRequest::from(end.clone())), Ok(end));
+        }
+    }
+
+    #[test]
+    fn what_a_gateway_could_not_work_with_is_malformed() {
+        let good = proto::Placement {
+            bucket: "stage-1".into(),
+            tenant: "etl".into(),
+            hints: Some(JobHints::default().into()),
+            shards: vec![1],
+            ..Default::default()
+        };
+        assert!(Placement::try_from(good.clone()).is_ok());
+        let weight = |weight| vec![proto::Weight { server: 1, weight }];
+        for bad in [
+            proto::Placement { shards: vec![], ..good.clone() },
+            proto::Placement { bucket: "No!".into(), ..good.clone() },
+            proto::Placement { hints: None, ..good.clone() },
+            proto::Placement { weights: weight(0.0), ..good.clone() },
+            proto::Placement { weights: weight(f64::NAN), ..good.clone() },
+        ] {
+            assert!(Placement::try_from(bad.clone()).is_err(), "{bad:?}");
+        }
+    }
+}
