@@ -225,7 +225,7 @@ async fn page_us(server: &Server, load: String) -> anyhow::Result<f64> {
     Ok(report.operations.first().context("pages were listed")?.latency.p50_us as f64)
 }
 
-/// Sum of the used bytes of all planes as `/metrics` shows them.
+/// What objects take as `/metrics` shows it: space on tiers, and memory of shards.
 fn used_bytes(admin: &str) -> anyhow::Result<u64> {
     let mut stream = TcpStream::connect(admin)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -234,7 +234,7 @@ fn used_bytes(admin: &str) -> anyhow::Result<u64> {
     stream.read_to_string(&mut text)?;
     let used = text.lines().filter(|line| {
         let name = line.split(['{', ' ']).next().unwrap_or_default();
-        name.starts_with("pocket_") && name.ends_with("_used_bytes")
+        matches!(name, "pocket_storage_used_bytes" | "pocket_metadata_memory_bytes")
     });
     Ok(used.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64)
 }

@@ -67,7 +67,7 @@ impl Server {
         let listen = free_address()?;
         let mut command = pocket()?;
         command.args(["dev-cluster", "--gateways", "1", "--metadata", "1", "--storage", "1"]);
-        command.args(["--listen", &listen, "--json"]).stdout(Stdio::piped());
+        command.args(["--listen", &listen, "--admin", "127.0.0.1:0", "--json"]).stdout(Stdio::piped());
         let mut server = Self::start(command, listen, String::new())?;
         let mut line = String::new();
         let stdout = server.child.stdout.as_mut().context("the cluster's output is piped")?;

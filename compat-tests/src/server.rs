@@ -1,0 +1,236 @@
+//! The real binary as child processes on loopback ports of their own; they end with the value.
+
+use crate::http;
+use crate::metrics;
+use crate::s3::Client;
+use serde::Deserialize;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+pub const ACCESS_KEY: &str = "POCKETCOMPATTESTS";
+pub const SECRET_KEY: &str = "compat/tests+secret/key+of/forty+letters";
+
+/// A server that is not ready by then will not be: the bound is for machines that are busy with other tests.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Time to stop in good order before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// Enough for every test, little enough for any machine.
+const CAPACITY: &str = "512MiB";
+
+/// A running Pocket: one process or many.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// `host:port` of each gateway.
+    pub endpoints: Vec<String>,
+    /// `host:port`
+    pub admin: String,
+    /// One for `pocket serve`, one a role for a cluster.
+    pub processes: Vec<RoleProcess>,
+    /// Configuration and credentials of this server alone.
+    _folder: tempfile::TempDir,
+}
+
+/// A process of a cluster.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RoleProcess {
+    pub role: String,
+    pub pid: u32,
+    pub address: String,
+    /// Its own admin port, as `http://host:port`.
+    pub admin: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Cluster {
+    endpoints: Vec<String>,
+    admin: String,
+    processes: Vec<RoleProcess>,
+}
+
+static EMBEDDED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+static CLUSTER: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+
+impl Server {
+    /// `pocket serve`, shared by the tests that run at the same time. For tests that only use buckets of their own.
+    pub fn embedded() -> Arc<Self> {
+        shared(&EMBEDDED, || Self::serve(CAPACITY, ""))
+    }
+
+    /// `pocket dev-cluster`, shared likewise.
+    pub fn cluster() -> Arc<Self> {
+        shared(&CLUSTER, Self::own_cluster)
+    }
+
+    /// `pocket serve` for one test alone. `config`: text of a configuration file, may be empty; with tenants of its
+    /// own, the credentials of [`Server::client`] are not known to it.
+    pub fn serve(capacity: &str, config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (listen, admin) = (free_address(), free_address());
+        let mut command = command(folder.path());
+        command.args(["serve", "--listen", &listen, "--admin", &admin, "--capacity", capacity]);
+        if !config.is_empty() {
+            let path = folder.path().join("pocket.toml");
+            std::fs::write(&path, config).expect("the folder can be written to");
+            command.arg("--config").arg(path);
+            command.env_remove("POCKET_ACCESS_KEY_ID").env_remove("POCKET_SECRET_ACCESS_KEY");
+        }
+        let child = command.stdout(Stdio::null()).spawn().expect("pocket can be started");
+        let process = RoleProcess {
+            role: "serve".into(),
+            pid: child.id(),
+            address: listen.clone(),
+            admin: Some(admin.clone()),
+        };
+        let server =
+            Self { child, endpoints: vec![listen], admin, processes: vec![process], _folder: folder };
+        server.wait_until_ready()
+    }
+
+    /// `pocket dev-cluster` for one test alone: two gateways, two metadata shards, three storage servers.
+    pub fn own_cluster() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = command(folder.path());
+        command.args(["dev-cluster", "--gateways", "2", "--metadata", "2", "--storage", "3", "--json"]);
+        command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--capacity", "256MiB"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("pocket can be started");
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().expect("the output is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the output can be read");
+        let cluster: Cluster =
+            serde_json::from_str(&line).unwrap_or_else(|e| panic!("dev-cluster said {line:?}: {e}"));
+        let server = Self {
+            child,
+            endpoints: cluster.endpoints.iter().map(|url| plain(url)).collect(),
+            admin: plain(&cluster.admin),
+            processes: cluster.processes,
+            _folder: folder,
+        };
+        server.wait_until_ready()
+    }
+
+    /// A client of the first gateway.
+    pub fn client(&self) -> Client {
+        self.client_of(0)
+    }
+
+    /// A client of one gateway.
+    pub fn client_of(&self, gateway: usize) -> Client {
+        Client::new(&self.endpoints[gateway], ACCESS_KEY, SECRET_KEY)
+    }
+
+    /// Processes of a role, in the order in which they were started.
+    pub fn role(&self, role: &str) -> Vec<&RoleProcess> {
+        self.processes.iter().filter(|p| p.role == role).collect()
+    }
+
+    /// Bytes that objects take, over all processes that are alive.
+    pub fn used_bytes(&self) -> u64 {
+        let admins = self.processes.iter().filter_map(|p| p.admin.as_deref());
+        admins.filter_map(|admin| metrics::try_used_bytes(&plain(admin))).sum()
+    }
+
+    /// Panics unless the used bytes become exactly `expected` within the time.
+    #[track_caller]
+    pub fn expect_used_within(&self, expected: u64, time: Duration) {
+        let started = Instant::now();
+        while self.used_bytes() != expected {
+            let used = self.used_bytes();
+            assert!(started.elapsed() < time, "{used} used bytes instead of {expected} after {time:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn wait_until_ready(mut self) -> Self {
+        let started = Instant::now();
+        loop {
+            if http::get(&self.admin, "/readyz").is_ok_and(|r| r.status == 200) {
+                return self;
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("pocket ended at once: {status}");
+            }
+            assert!(started.elapsed() < READY_WITHIN, "pocket is not ready after {READY_WITHIN:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        signal(self.child.id(), "TERM");
+        let asked = Instant::now();
+        while asked.elapsed() < STOP_WITHIN {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `host:port` of a URL.
+fn plain(url: &str) -> String {
+    url.trim_start_matches("http://").trim_end_matches('/').to_owned()
+}
+
+/// Sends a signal, such as `KILL`, to one process.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();
+    assert!(sent.is_ok(), "kill cannot be run");
+}
+
+/// The program under test. The first call builds it.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let own = std::env::current_exe().expect("this program has a path");
+        let profile = own.parent().and_then(Path::parent).expect("tests lie in <target>/<profile>/deps");
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--package", "pocket", "--bin", "pocket"]).arg("--target-dir");
+        cargo.arg(profile.parent().expect("tests lie in <target>/<profile>/deps"));
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo can be run");
+        assert!(built.success(), "the program under test does not build");
+        profile.join("pocket")
+    })
+}
+
+/// The program with the tests' credentials and nothing of its caller's settings.
+pub fn command(home: &Path) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("POCKET_") || name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("POCKET_ACCESS_KEY_ID", ACCESS_KEY).env("POCKET_SECRET_ACCESS_KEY", SECRET_KEY);
+    command.env("HOME", home).env("XDG_STATE_HOME", home).stdin(Stdio::null());
+    if std::env::var_os("COMPAT_LOG").is_none() {
+        command.stderr(Stdio::null());
+    }
+    command
+}
+
+fn shared(slot: &Mutex<Weak<Server>>, start: impl FnOnce() -> Server) -> Arc<Server> {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(server) = slot.upgrade() {
+        return server;
+    }
+    let server = Arc::new(start());
+    *slot = Arc::downgrade(&server);
+    server
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound port").to_string()
+}

@@ -1,0 +1,49 @@
+//! boto3 and aws-cli, as people install them, against one process and against a cluster of processes. The suites are
+//! in `python/`, to be read as a specification.
+
+use pocket_compat_tests::python::run_suite;
+use pocket_compat_tests::server::Server;
+
+const BUCKETS_AND_OBJECTS: &[&str] =
+    &["test_buckets.py", "test_objects.py", "test_conditions.py", "test_checksums.py", "test_signing.py"];
+const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_multipart.py"];
+
+#[test]
+fn boto3_buckets_and_objects_in_one_process() {
+    run_suite(BUCKETS_AND_OBJECTS, &Server::embedded());
+}
+
+#[test]
+fn boto3_buckets_and_objects_in_a_cluster() {
+    run_suite(BUCKETS_AND_OBJECTS, &Server::cluster());
+}
+
+#[test]
+fn boto3_lists_and_multipart_in_one_process() {
+    run_suite(LISTS_AND_MULTIPART, &Server::embedded());
+}
+
+#[test]
+fn boto3_lists_and_multipart_in_a_cluster() {
+    run_suite(LISTS_AND_MULTIPART, &Server::cluster());
+}
+
+#[test]
+fn boto3_jobs_in_one_process() {
+    run_suite(&["test_jobs.py"], &Server::embedded());
+}
+
+#[test]
+fn boto3_jobs_in_a_cluster() {
+    run_suite(&["test_jobs.py"], &Server::cluster());
+}
+
+#[test]
+fn aws_cli_in_one_process() {
+    run_suite(&["test_awscli.py"], &Server::embedded());
+}
+
+#[test]
+fn aws_cli_in_a_cluster() {
+    run_suite(&["test_awscli.py"], &Server::cluster());
+}
