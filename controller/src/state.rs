@@ -21,6 +21,7 @@ pub(crate) const JOBS_MAX: usize = 10_000;
 pub(crate) struct State {
     pub(crate) members: Members,
     ids: IdSource,
+    highest_id: u64,
     jobs: BTreeMap<JobId, Job>,
     names: BTreeMap<BucketName, JobId>,
     reports: BTreeMap<NodeId, Report>,
@@ -38,7 +39,7 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kept {
-    /// Of ids of nodes and jobs.
+    /// Of all ids ever issued to nodes and jobs, those that are gone included.
     pub(crate) highest_id: u64,
     pub(crate) view_version: u64,
     pub(crate) nodes: Vec<(NodeId, NodeSpec)>,
@@ -66,6 +67,7 @@ impl State {
         Self {
             members: Members::starting_at(version, NodeId(kept.highest_id), kept.nodes, now),
             ids,
+            highest_id: kept.highest_id,
             names: jobs.values().map(|j| (j.placement.bucket.clone(), j.placement.job)).collect(),
             jobs,
             reports: BTreeMap::new(),
@@ -76,9 +78,8 @@ impl State {
     /// What must be on disk, with the revision that it stands for.
     pub(crate) fn kept(&self) -> (u64, Kept) {
         let view = self.members.view();
-        let highest_job = self.jobs.keys().next_back().map_or(0, |job| job.0);
         let kept = Kept {
-            highest_id: view.newest.0.max(highest_job),
+            highest_id: self.highest_id,
             view_version: view.version,
             nodes: view.nodes.into_iter().map(|n| (n.id, n.spec)).collect(),
             jobs: self.jobs.values().filter(|j| j.is_kept()).cloned().collect(),
@@ -91,6 +92,11 @@ impl State {
         self.revision
     }
 
+    fn issue(&mut self) -> u64 {
+        self.highest_id = self.ids.issue();
+        self.highest_id
+    }
+
     // ---- members ----
 
     pub(crate) fn join(
@@ -98,7 +104,7 @@ impl State {
         spec: NodeSpec,
         now: Timestamp,
     ) -> Result<(NodeId, Vec<NodeId>), ControlError> {
-        let id = NodeId(self.ids.issue());
+        let id = NodeId(self.issue());
         let replaced = self.members.join(id, spec, now)?;
         self.forget(&replaced);
         Ok((id, replaced))
@@ -173,7 +179,7 @@ impl State {
         if self.jobs.len() >= JOBS_MAX {
             return Err(ControlError::Unavailable(format!("there are {JOBS_MAX} jobs already")));
         }
-        let id = JobId(self.ids.issue());
+        let id = JobId(self.issue());
         let job = placing::place(self, id, registration, now)?;
         self.names.insert(job.placement.bucket.clone(), id);
         self.jobs.insert(id, job.clone());
@@ -281,9 +287,10 @@ mod tests {
     fn ids_and_versions_go_on_above_the_old_ones_even_when_the_clock_was_set_back() {
         let mut old = state_with(1, 1);
         let job = old.plan(registration("data", JobHints::default()), START).unwrap().placement.job;
-        old.set_phase(job, Phase::Live);
+        old.remove(job);
         let (_, kept) = old.kept();
         let (highest, version) = (kept.highest_id, kept.view_version);
+        assert!(highest >= job.0, "the id of a job that is gone is not used again");
         let mut new = State::restored(kept, Timestamp(5));
         assert!(new.members.version() > version);
         let spec = NodeSpec { ..new.members.view().nodes[0].spec.clone() };

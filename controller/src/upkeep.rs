@@ -48,7 +48,7 @@ impl Shared {
         let dead = self.change(|state, now| {
             if after > STANDSTILL {
                 tracing::warn!(?after, "stood still");
-                state.members.forgive(after);
+                state.members.forgive(after, now);
             }
             let dead = state.age(now);
             self.metrics.show(state);
