@@ -91,10 +91,6 @@ impl Manifests {
         self.any_dead() && self.extents(write).iter().any(|e| self.dead.contains(&e.chunk.server))
     }
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.by_write.len()
-    }
 }
 
 #[cfg(test)]

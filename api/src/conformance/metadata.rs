@@ -1,1 +1,74 @@
 //! The promises of [`crate::metadata::Metadata`].
+//!
+//! The suite plays every other plane itself, see [`world`]: a shard is made in a world whose clock only the suite moves.
+//! What a shard does by itself is awaited and not slept for.
+
+mod client;
+mod copies;
+mod counted;
+mod life;
+mod lists;
+mod objects;
+mod reading;
+mod uploads;
+pub mod world;
+
+use crate::metadata::Metadata;
+use client::Client;
+use std::sync::Arc;
+use world::World;
+
+/// Runs every case on a shard of its own. `make` starts one in the given world; what it answers may be the shard, or the
+/// shard as seen over the wire. Panics with the promise that does not hold.
+pub async fn suite<F, Made>(make: F)
+where
+    F: Fn(World) -> Made,
+    Made: Future<Output = Arc<dyn Metadata>>,
+{
+    let fresh = async || {
+        let world = World::new();
+        let shard = make(world.clone()).await;
+        Client::open(world, shard).await
+    };
+    objects::what_is_committed_is_found_whole(fresh().await).await;
+    objects::a_commit_replaces_and_frees(fresh().await).await;
+    objects::conditions_are_judged_in_one_step(fresh().await).await;
+    objects::of_racing_creators_one_wins(fresh().await).await;
+    objects::content_that_does_not_add_up_is_refused(fresh().await).await;
+    objects::deletes_are_idempotent_and_free(fresh().await).await;
+    objects::defaults_come_from_the_job(fresh().await).await;
+    objects::memory_is_bounded_and_comes_back(fresh().await).await;
+    reading::ranges_and_parts_are_selected(fresh().await).await;
+    reading::read_conditions_are_judged(fresh().await).await;
+    reading::long_objects_come_in_pages(fresh().await).await;
+    reading::a_lease_keeps_the_bytes(fresh().await).await;
+    reading::a_lease_ends_without_renewal(fresh().await).await;
+    reading::objects_expire_to_the_millisecond(fresh().await).await;
+    reading::a_wait_ends_with_the_key_or_the_time(fresh().await).await;
+    reading::a_wait_ends_with_the_epoch_and_the_job(fresh().await).await;
+    reading::bytes_of_a_dead_server_are_lost(fresh().await).await;
+    counted::exactly_so_many_reads_succeed(fresh().await).await;
+    counted::a_failed_read_is_given_back(fresh().await).await;
+    counted::ranges_use_a_read_up_together(fresh().await).await;
+    counted::a_read_that_deletes_is_alone(fresh().await).await;
+    counted::a_given_back_read_wakes_who_waits(fresh().await).await;
+    lists::lists_are_ordered_and_grouped(fresh().await).await;
+    lists::pages_join_without_gap(fresh().await).await;
+    lists::what_is_gone_is_not_listed(fresh().await).await;
+    uploads::parts_become_an_object(fresh().await).await;
+    uploads::wrong_parts_are_refused(fresh().await).await;
+    uploads::complete_and_abort_can_be_repeated(fresh().await).await;
+    uploads::uploads_are_listed_by_any_prefix(fresh().await).await;
+    uploads::parts_are_listed_in_pages(fresh().await).await;
+    copies::a_copy_shares_the_bytes(fresh().await).await;
+    copies::a_copy_that_was_given_up_holds_nothing(fresh().await).await;
+    copies::an_unconfirmed_reference_is_asked_about(fresh().await).await;
+    copies::a_copy_from_elsewhere_releases_its_reference_once(fresh().await).await;
+    copies::forks_keep_a_manifest(fresh().await).await;
+    life::strangers_and_old_epochs_are_refused(fresh().await).await;
+    life::a_frozen_job_takes_no_writes(fresh().await).await;
+    life::a_job_in_use_is_not_idle(fresh().await).await;
+    life::an_ended_job_is_gone_for_good(fresh().await).await;
+    life::a_ttl_ends_the_job_on_time(fresh().await).await;
+    life::an_unknown_write_is_burned(fresh().await).await;
+}
