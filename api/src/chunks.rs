@@ -14,7 +14,7 @@ pub struct Allocate {
     pub write: WriteId,
     /// The shard that the write will be committed to: whom the server asks when it hears no more of it.
     pub shard: NodeId,
-    /// One chunk each, 1 to [`crate::limits::CHUNK_MAX_BYTES`].
+    /// Bytes of one chunk each, 1 to [`crate::limits::CHUNK_MAX_BYTES`].
     pub sizes: Vec<u32>,
 }
 
@@ -40,9 +40,14 @@ pub enum ChunkError {
 pub trait Chunks: Send + Sync + 'static {
     /// Reserves a chunk for each size, all or none, in the order of `sizes`. The space counts as used from here on
     /// until it is freed, its job ends, or its write is found to be unknown at the shard.
+    ///
+    /// At most [`crate::limits::ALLOCATE_MAX_CHUNKS`]. After [`ChunkError::Unavailable`] the caller goes on under a new
+    /// write id: chunks that it never heard of are given back because their write is not committed.
     async fn allocate(&self, request: Allocate) -> Result<Vec<ChunkId>, ChunkError>;
 
-    /// Puts bytes at `offset` of a chunk. Each byte is written once; parts may come in any order.
+    /// Puts bytes at `offset` of a chunk. Each byte is written once; parts may come in any order, with at most
+    /// [`crate::limits::CHUNK_GAPS_MAX`] runs apart from the beginning and from each other. What is refused changes
+    /// nothing.
     async fn write(&self, chunk: ChunkId, offset: u32, data: Bytes) -> Result<(), ChunkError>;
 
     /// Bytes of a chunk that is completely written. In one process they are the server's own memory, not a copy; it

@@ -27,6 +27,11 @@ pub const INLINE_MAX_BYTES: usize = 16 << 10;
 /// Size of the chunks that larger objects are cut into; the last one is as long as what is left. Large enough that a
 /// chunk's fixed cost (a frame, a slot, 24 bytes of manifest) vanishes, small enough that a PUT spreads over servers.
 pub const CHUNK_MAX_BYTES: u32 = 1 << 20;
+/// Most chunks in one allocation: those of the largest PUT, all on one server.
+pub const ALLOCATE_MAX_CHUNKS: usize = (PUT_MAX_BYTES / CHUNK_MAX_BYTES as u64) as usize;
+/// Most written runs of a chunk that are apart from its beginning and from each other. Far more than a writer with
+/// several pieces in flight leaves; keeps what a server remembers of a half-written chunk below 2 KiB.
+pub const CHUNK_GAPS_MAX: usize = 128;
 /// Most segments in one answer to a lookup: at 1 MiB a chunk, 1 GiB of object in some 32 KiB of answer. Longer
 /// manifests are read in pages.
 pub const SEGMENTS_PER_PAGE: usize = 1_024;

@@ -1,0 +1,114 @@
+//! Finds writes that nobody finished: asks the shards about those that were silent for too long, and frees what no
+//! shard knows. Nothing is freed for its age alone.
+
+use crate::server::StorageServer;
+use crate::writes::Question;
+use futures::StreamExt;
+use pocket_api::clock::Timestamp;
+use pocket_api::ids::NodeId;
+use pocket_api::metadata::{MetadataError, ShardReply, ShardRequest};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// How often the table of open writes is looked at: space comes back this much later at most.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Writes looked at in one sweep, which holds the table for some milliseconds: more PUTs a second than this wait longer
+/// for their confirmation, and nothing else.
+const WRITES_PER_SWEEP: usize = 65_536;
+/// Questions in one request: some 80 KiB of it.
+const QUESTIONS_PER_REQUEST: usize = 4_096;
+/// Requests under way at once: one slow shard does not hold up the others.
+const REQUESTS_AT_ONCE: usize = 8;
+/// A shard that does not answer is asked again; whoever does not within this time did not.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// When a shard that could not be asked is asked again. If it is dead its jobs will end, and their space with them.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Sweeps once a second until the server is dropped. Runs on the current tokio runtime.
+pub(crate) fn spawn_sweeps(server: &Arc<StorageServer>) {
+    let server = Arc::downgrade(server);
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(SWEEP_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let Some(server) = server.upgrade() else { return };
+            sweep(&server, server.clock.now()).await;
+        }
+    });
+}
+
+/// One look at the open writes, with its questions and what follows from the answers.
+pub(crate) async fn sweep(server: &StorageServer, now: Timestamp) {
+    let mut by_shard: BTreeMap<NodeId, Vec<Question>> = BTreeMap::new();
+    {
+        let mut writes = server.writes.lock();
+        // Asked one by one, so that readers and writers of chunks get their turn in between.
+        let exists = |number| server.arena.look(|space| space.holds(number));
+        writes.stay_bounded(server.arena.look(|space| space.chunks()), exists);
+        let due = writes.due(now, WRITES_PER_SWEEP, exists);
+        due.into_iter().for_each(|question| by_shard.entry(question.shard).or_default().push(question));
+        server.traffic.open_writes.set(writes.len() as f64);
+    }
+    let requests: Vec<(NodeId, &[Question])> = by_shard
+        .iter()
+        .flat_map(|(&shard, questions)| {
+            questions.chunks(QUESTIONS_PER_REQUEST).map(move |questions| (shard, questions))
+        })
+        .collect();
+    futures::stream::iter(requests)
+        .for_each_concurrent(REQUESTS_AT_ONCE, |(shard, questions)| async move {
+            match ask(server, shard, questions).await {
+                Ok(known) => settle(server, questions, &known),
+                Err(error) => {
+                    tracing::debug!(%shard, writes = questions.len(), %error, "could not ask about writes");
+                    let mut writes = server.writes.lock();
+                    questions.iter().for_each(|q| writes.put_off(q.write, now + ASK_AGAIN_AFTER));
+                }
+            }
+        })
+        .await;
+}
+
+/// One answer for each question.
+async fn ask(
+    server: &StorageServer,
+    shard: NodeId,
+    questions: &[Question],
+) -> Result<Vec<bool>, MetadataError> {
+    let unavailable = |why: &str| MetadataError::Unavailable(why.to_owned());
+    let Some(target) = server.directory.shard(shard) else { return Err(unavailable("not in the directory")) };
+    let request = ShardRequest::AskWrites(questions.iter().map(|q| (q.job, q.write)).collect());
+    let reply = tokio::time::timeout(ANSWER_WITHIN, target.shard(request)).await;
+    match reply.map_err(|_| unavailable("no answer in time"))?? {
+        ShardReply::Known(known) if known.len() == questions.len() => Ok(known),
+        other => {
+            Err(MetadataError::BadRequest(format!("{} questions answered by {other:?}", questions.len())))
+        }
+    }
+}
+
+fn settle(server: &StorageServer, questions: &[Question], known: &[bool]) {
+    let mut writes = server.writes.lock();
+    let mut orphaned = 0;
+    let mut chunks = Vec::new();
+    for (question, &known) in questions.iter().zip(known) {
+        if known {
+            writes.confirm(question.write);
+        } else {
+            chunks.extend(writes.burn(question.write));
+            orphaned += 1;
+        }
+    }
+    drop(writes);
+    if orphaned > 0 {
+        tracing::debug!(writes = orphaned, chunks = chunks.len(), "freed writes that were never committed");
+        server.traffic.orphans.increment(orphaned);
+        server.arena.free(chunks);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! A storage server: the chunk seam on top of the arena. Parses what callers ask, and knows nothing of objects.
+//!
+//! Bytes of a chunk that is freed, or whose job ends, while they are being read stay until the last reader drops them;
+//! until then they count as used. Gateways cut the transfers of jobs that have ended.
+
+use crate::arena::Arena;
+use crate::metrics::{Operation, TrafficMetrics};
+use crate::orphans;
+use crate::writes::{Question, Writes};
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pocket_api::budget::ByteBudget;
+use pocket_api::chunks::{Allocate, ChunkError, Chunks};
+use pocket_api::clock::Clock;
+use pocket_api::cluster::Directory;
+use pocket_api::control::JobHolder;
+use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
+use pocket_api::limits::{ALLOCATE_MAX_CHUNKS, CHUNK_MAX_BYTES};
+use pocket_api::tier::Tier;
+use pocket_api::usage::{TierUse, UsageReport, UsageSource};
+use std::io;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Less holds no full chunk.
+pub const CAPACITY_MIN_BYTES: u64 = CHUNK_MAX_BYTES as u64;
+
+#[derive(Clone, Debug)]
+pub struct StorageConfig {
+    /// Size of the arena, at least [`CAPACITY_MIN_BYTES`]; rounded down to 64 KiB.
+    pub capacity_bytes: u64,
+    /// Charged for what chunks take. May be smaller than the capacity, and shared.
+    pub budget: ByteBudget,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    #[error("a storage capacity of {0} bytes is too small: {CAPACITY_MIN_BYTES} at least")]
+    TooSmall(u64),
+    #[error("cannot map {capacity_bytes} bytes of memory: {source}")]
+    NoMemory { capacity_bytes: u64, source: io::Error },
+}
+
+/// Lives as long as somebody holds it; what it does in the background ends with it.
+pub struct StorageServer {
+    node: NodeId,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) arena: Arc<Arena>,
+    /// Locked before the arena where both are needed.
+    pub(crate) writes: Mutex<Writes>,
+    pub(crate) traffic: TrafficMetrics,
+}
+
+impl StorageServer {
+    /// Maps the memory and starts the background work on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(
+        config: StorageConfig,
+        node: NodeId,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StorageError> {
+        let StorageConfig { capacity_bytes, budget } = config;
+        if capacity_bytes < CAPACITY_MIN_BYTES {
+            return Err(StorageError::TooSmall(capacity_bytes));
+        }
+        let arena = Arena::new(capacity_bytes, budget)
+            .map_err(|source| StorageError::NoMemory { capacity_bytes, source })?;
+        let (writes, traffic) = (Mutex::default(), TrafficMetrics::new());
+        let server = Arc::new(Self { node, directory, clock, arena, writes, traffic });
+        orphans::spawn_sweeps(&server);
+        Ok(server)
+    }
+
+    /// The number of a chunk of this incarnation.
+    fn number(&self, chunk: ChunkId) -> Option<u64> {
+        (chunk.server == self.node).then_some(chunk.number)
+    }
+
+    fn allocate_chunks(&self, request: &Allocate) -> Result<Vec<ChunkId>, ChunkError> {
+        let bad = |why| Err(ChunkError::BadRequest(why));
+        if request.sizes.len() > ALLOCATE_MAX_CHUNKS {
+            return bad(format!("{} chunks at once; the most is {ALLOCATE_MAX_CHUNKS}", request.sizes.len()));
+        }
+        if let Some(size) = request.sizes.iter().find(|&&size| size == 0 || size > CHUNK_MAX_BYTES) {
+            return bad(format!("a chunk of {size} bytes; from 1 to {CHUNK_MAX_BYTES} are allowed"));
+        }
+        let numbers = self.arena.allocate(request.job, &request.sizes)?;
+        let Allocate { job, write, shard, .. } = *request;
+        self.writes.lock().record(Question { shard, job, write }, &numbers, self.clock.now());
+        Ok(numbers.into_iter().map(|number| ChunkId { server: self.node, number }).collect())
+    }
+}
+
+#[async_trait]
+impl Chunks for StorageServer {
+    async fn allocate(&self, request: Allocate) -> Result<Vec<ChunkId>, ChunkError> {
+        self.traffic.request(Operation::Allocate);
+        self.allocate_chunks(&request)
+    }
+
+    async fn write(&self, chunk: ChunkId, offset: u32, data: Bytes) -> Result<(), ChunkError> {
+        self.traffic.request(Operation::Write);
+        let number = self.number(chunk).ok_or(ChunkError::NoSuchChunk)?;
+        self.arena.write(number, offset, &data)?;
+        self.traffic.received(data.len());
+        Ok(())
+    }
+
+    async fn read(&self, chunk: ChunkId, offset: u32, len: u32) -> Result<Bytes, ChunkError> {
+        self.traffic.request(Operation::Read);
+        let number = self.number(chunk).ok_or(ChunkError::NoSuchChunk)?;
+        let bytes = self.arena.read(number, offset, len)?;
+        self.traffic.sent(bytes.len());
+        Ok(bytes)
+    }
+
+    async fn free(&self, chunks: Vec<ChunkId>) -> Result<(), ChunkError> {
+        self.traffic.request(Operation::Free);
+        self.arena.free(chunks.into_iter().filter_map(|chunk| self.number(chunk)));
+        Ok(())
+    }
+
+    async fn touch(&self, writes: Vec<WriteId>) -> Result<(), ChunkError> {
+        self.traffic.request(Operation::Touch);
+        let now = self.clock.now();
+        let mut open = self.writes.lock();
+        writes.into_iter().for_each(|write| open.touch(write, now));
+        Ok(())
+    }
+
+    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+        self.traffic.request(Operation::EndJobs);
+        self.arena.end(&jobs);
+        Ok(())
+    }
+}
+
+impl JobHolder for StorageServer {
+    /// Jobs that have chunks here. What is left of ended ones, held by readers alone, is not counted.
+    fn jobs(&self) -> Vec<JobId> {
+        self.arena.look(|space| space.jobs())
+    }
+
+    fn drop_jobs(&self, ended: &[JobId]) {
+        self.arena.end(ended);
+    }
+}
+
+impl UsageSource for StorageServer {
+    fn fill(&self, report: &mut UsageReport) {
+        let (capacity_bytes, used_bytes) =
+            self.arena.look(|space| (space.capacity_bytes(), space.used_bytes()));
+        report.tiers.push(TierUse { tier: Tier::Dram, capacity_bytes, used_bytes });
+        // In one process the gateway's count is the one that was served to clients.
+        report.served.get_or_insert_with(|| self.traffic.served());
+    }
+}

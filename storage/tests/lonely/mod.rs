@@ -1,0 +1,48 @@
+//! A storage server alone in the world: no shard can be asked, and time passes by the system's clock.
+
+use pocket_api::budget::ByteBudget;
+use pocket_api::chunks::{Allocate, ChunkError, Chunks};
+use pocket_api::clock::SystemClock;
+use pocket_api::cluster::{ClusterView, Directory};
+use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
+use pocket_api::metadata::Metadata;
+use pocket_storage::{StorageConfig, StorageServer};
+use std::sync::Arc;
+
+struct Nobody;
+
+impl Directory for Nobody {
+    fn shard(&self, _: NodeId) -> Option<Arc<dyn Metadata>> {
+        None
+    }
+
+    fn server(&self, _: NodeId) -> Option<Arc<dyn Chunks>> {
+        None
+    }
+
+    fn view(&self) -> Arc<ClusterView> {
+        Arc::default()
+    }
+
+    fn update(&self, _: ClusterView) {}
+}
+
+pub(crate) fn directory() -> Arc<dyn Directory> {
+    Arc::new(Nobody)
+}
+
+/// Within a tokio runtime.
+pub(crate) fn server(capacity_bytes: u64, budget: &ByteBudget) -> Arc<StorageServer> {
+    let config = StorageConfig { capacity_bytes, budget: budget.clone() };
+    StorageServer::start(config, NodeId(7), directory(), Arc::new(SystemClock::start())).unwrap()
+}
+
+pub(crate) async fn allocate(
+    server: &StorageServer,
+    job: u64,
+    write: u64,
+    sizes: &[u32],
+) -> Result<Vec<ChunkId>, ChunkError> {
+    let write = WriteId { gateway: NodeId(9), number: write };
+    server.allocate(Allocate { job: JobId(job), write, shard: NodeId(5), sizes: sizes.to_vec() }).await
+}
