@@ -1,0 +1,71 @@
+//! What `pocket jobs`, `pocket end` and `pocket status` ask, as paths and JSON: the contract between the admin port and
+//! the command line, both in this crate and of one version.
+
+use pocket_api::control::{Control, ControlError, EndJob, EndMode, JobSummary};
+use pocket_api::ids::JobId;
+use pocket_api::names::BucketName;
+use serde::{Deserialize, Serialize};
+
+pub(crate) const JOBS_PATH: &str = "/v1/jobs";
+pub(crate) const STATUS_PATH: &str = "/v1/status";
+/// Query of a DELETE that ends a job with everything in it.
+pub(crate) const FORCE: &str = "force";
+
+/// What a job was that has been ended.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) bucket: BucketName,
+    pub(crate) job: JobId,
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Why a question was not answered, for people.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    pub(crate) error: String,
+}
+
+/// The job that a person means: a bucket's name, else a job's id as `pocket jobs` shows it.
+pub(crate) fn find<'a>(jobs: &'a [JobSummary], name: &str) -> Option<&'a JobSummary> {
+    let by_bucket = jobs.iter().find(|job| job.bucket.as_str() == name);
+    by_bucket.or_else(|| jobs.iter().find(|job| job.job.to_string() == name))
+}
+
+/// Ends the one life of the bucket that was there when the operator asked, and no later one.
+pub(crate) async fn end(control: &dyn Control, name: &str, mode: EndMode) -> Result<Ended, ControlError> {
+    let jobs = control.jobs(None).await?;
+    let job = find(&jobs, name).ok_or(ControlError::NoSuchBucket)?;
+    let ended = Ended { bucket: job.bucket.clone(), job: job.job, objects: job.objects, bytes: job.bytes };
+    control.end(EndJob { tenant: None, bucket: job.bucket.clone(), job: Some(job.job), mode }).await?;
+    Ok(ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::hints::JobHints;
+    use pocket_api::names::TenantName;
+
+    #[test]
+    fn a_job_is_meant_by_its_bucket_first_and_by_its_id_else() {
+        let job = |id, bucket| JobSummary {
+            job: JobId(id),
+            bucket: BucketName::parse(bucket).unwrap(),
+            tenant: TenantName::parse("t").unwrap(),
+            created_at_ms: 0,
+            hints: JobHints::default(),
+            shards: 1,
+            servers: 1,
+            objects: 0,
+            bytes: 0,
+            ends_in: None,
+        };
+        let jobs = [job(0xabc, "first"), job(0xdef, "jabc")];
+        let found = |name| find(&jobs, name).map(|job| job.job.0);
+        assert_eq!(
+            [found("first"), found("jabc"), found("jdef"), found("none")],
+            [Some(0xabc), Some(0xdef), Some(0xdef), None]
+        );
+    }
+}

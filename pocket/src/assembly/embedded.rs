@@ -1,0 +1,157 @@
+//! `pocket serve`: every plane in this process, each behind the same seam as in a cluster, the values side by side.
+
+use super::{Port, admin_url, end_in_time, spec, start_admin};
+use crate::admin::readiness::Readiness;
+use crate::admin::server::Admin;
+use crate::banner::Banner;
+use crate::cli::{ServeArgs, set};
+use crate::config::Config;
+use crate::config::credentials::{self, AccessKey};
+use crate::directory::LocalDirectory;
+use crate::endpoint;
+use crate::membership::{Membership, Parted, join};
+use crate::output::say;
+use crate::shutdown;
+use crate::telemetry::{self, Metrics};
+use anyhow::{Context, bail};
+use futures::stream::{FuturesUnordered, StreamExt};
+use pocket_api::budget::ByteBudget;
+use pocket_api::clock::{Clock, SystemClock};
+use pocket_api::cluster::{Directory, Role};
+use pocket_api::control::{Control, JobHolder};
+use pocket_api::ids::NodeId;
+use pocket_api::usage::UsageSource;
+use pocket_controller::{Controller, ControllerConfig};
+use pocket_gateway::gateway::Gateway;
+use pocket_gateway::planes::Planes;
+use pocket_metadata::{Shard, ShardConfig};
+use pocket_monitor::{MachineSampler, Monitor};
+use pocket_storage::{StorageConfig, StorageServer};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let generated_allowed = args.endpoint.allow_generated_credentials;
+    let config = configured(args)?;
+    let keys = credentials::resolve(&config)?;
+    endpoint::check_reach(&config.gateway.listen, &keys, generated_allowed)?;
+    telemetry::log_to_stderr(&config.log.filter)?;
+    let s3 = Port::bind(&config.gateway.listen, "the S3 endpoint", "--listen")?;
+    let admin = Port::bind_admin(&config)?;
+
+    let until = shutdown::on_signal()?;
+    let work = run(&config, &keys, &s3, admin.as_ref(), &until);
+    end_in_time(work, &until).await
+}
+
+fn configured(args: ServeArgs) -> anyhow::Result<Config> {
+    let mut config = args.common.load()?;
+    set(&mut config.gateway.listen, args.listen);
+    config.storage.capacity = args.capacity.or(config.storage.capacity);
+    args.endpoint.apply(&mut config);
+    config.check()?;
+    Ok(config)
+}
+
+async fn run(
+    config: &Config,
+    keys: &[AccessKey],
+    s3: &Port,
+    admin: Option<&Port>,
+    until: &CancellationToken,
+) -> anyhow::Result<()> {
+    let metrics = Metrics::record()?;
+    let readiness = Readiness::starting();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let directory = Arc::new(LocalDirectory::default());
+    let controller =
+        Controller::start(ControllerConfig { state_file: None }, directory.clone(), clock.clone())?;
+    let mut members =
+        Members { controller: controller.clone(), directory: directory.clone(), all: Vec::new() };
+
+    // One budget for both: what the shard takes for keys and small objects is missing in the arena.
+    let capacity_bytes = config.capacity()?.bytes();
+    let budget = ByteBudget::new(capacity_bytes);
+
+    let node = members.join(Role::Metadata, String::new(), capacity_bytes, until).await?;
+    let shard = Shard::start(ShardConfig { budget: budget.clone() }, node, directory.clone(), clock.clone());
+    directory.place_shard(node, shard.clone());
+    members.add(node, Some(shard.clone()), vec![shard]);
+
+    let node = members.join(Role::Storage, String::new(), capacity_bytes, until).await?;
+    let server = StorageServer::start(
+        StorageConfig { capacity_bytes, budget },
+        node,
+        directory.clone(),
+        clock.clone(),
+    )?;
+    directory.place_server(node, server.clone());
+    members.add(node, Some(server.clone()), vec![server]);
+
+    let node = members.join(Role::Gateway, s3.address.to_string(), 0, until).await?;
+    let planes = Planes { node, control: controller.clone(), directory, clock };
+    let gateway = Gateway::start(endpoint::gateway_config(config), endpoint::credentials(keys)?, planes);
+    members.add(node, Some(gateway.clone()), vec![gateway.clone()]);
+
+    let node = members.join(Role::Controller, String::new(), 0, until).await?;
+    members.add(node, None, Vec::new());
+    let node = members.join(Role::Monitor, String::new(), 0, until).await?;
+    members.add(node, None, vec![Arc::new(MachineSampler::new())]);
+
+    start_admin(admin, Admin { metrics, readiness: readiness.clone(), control: controller }, until)?;
+    let serving = gateway.serve(s3.listener.try_clone()?, until.clone());
+    readiness.ready();
+    let admin = admin_url(admin);
+    let banner = Banner {
+        endpoint: &endpoint::url(&s3.address),
+        region: &config.region,
+        keys,
+        admin: admin.as_deref(),
+    };
+    say(&banner.text());
+    tokio::select! {
+        ended = serving => Ok(ended?),
+        node = members.keep() => bail!("the controller has lost sight of {node} in its own process: start again"),
+    }
+}
+
+/// The nodes of this process, each a member as in a cluster.
+struct Members {
+    controller: Arc<Controller>,
+    directory: Arc<LocalDirectory>,
+    all: Vec<(Membership, Monitor)>,
+}
+
+impl Members {
+    async fn join(
+        &self,
+        role: Role,
+        address: String,
+        capacity_bytes: u64,
+        until: &CancellationToken,
+    ) -> anyhow::Result<NodeId> {
+        let joined = join(self.controller.as_ref(), spec(role, address, capacity_bytes), until).await;
+        Ok(joined.context("asked to end while starting")?.node)
+    }
+
+    fn add(&mut self, node: NodeId, holder: Option<Arc<dyn JobHolder>>, sources: Vec<Arc<dyn UsageSource>>) {
+        let control: Arc<dyn Control> = self.controller.clone();
+        let directory: Arc<dyn Directory> = self.directory.clone();
+        let monitor = Monitor::start(node, sources, self.controller.clone());
+        self.all.push((Membership { node, control, directory, holder }, monitor));
+    }
+
+    /// Heartbeats for all; ends only when the controller no longer knows one of them.
+    async fn keep(&self) -> NodeId {
+        let never = CancellationToken::new();
+        let mut keeping: FuturesUnordered<_> = self
+            .all
+            .iter()
+            .map(|(membership, _)| async { (membership.node, membership.keep(&never).await) })
+            .collect();
+        match keeping.next().await {
+            Some((node, Parted::Expelled)) => node,
+            _ => std::future::pending().await,
+        }
+    }
+}

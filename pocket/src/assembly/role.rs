@@ -1,0 +1,351 @@
+//! `pocket gateway`, `metadata`, `storage`, `controller`, `monitor`: one role in this process, the others across the
+//! wire.
+//!
+//! A process outlives its membership: when the controller has declared its node dead, what the node held is void. It
+//! is dropped, and the process joins again as a new node with nothing, on the same port.
+
+use super::{Port, admin_url, end_in_time, spec, start_admin};
+use crate::admin::readiness::Readiness;
+use crate::admin::server::Admin;
+use crate::cli::{ControllerArgs, GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
+use crate::config::{Config, advertised, credentials};
+use crate::endpoint;
+use crate::membership::{Membership, Parted, join};
+use crate::output::say;
+use crate::ready_line::ReadyLine;
+use crate::shutdown::{self, END_WITHIN};
+use crate::telemetry::{self, Metrics};
+use anyhow::{Context, bail};
+use futures::future::{BoxFuture, FutureExt};
+use pocket_api::budget::ByteBudget;
+use pocket_api::clock::{Clock, SystemClock};
+use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
+use pocket_api::control::{Control, JobHolder};
+use pocket_api::ids::NodeId;
+use pocket_api::usage::{Usage, UsageSource};
+use pocket_controller::{Controller, ControllerConfig};
+use pocket_gateway::gateway::Gateway;
+use pocket_gateway::planes::Planes;
+use pocket_metadata::{Shard, ShardConfig};
+use pocket_monitor::{MachineSampler, Monitor};
+use pocket_storage::{StorageConfig, StorageServer};
+use pocket_wire::{ClusterSecret, RemoteControl, RemoteDirectory, ServedPlanes, serve_control, serve_planes};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
+    let how = args.member.process.clone();
+    let mut config = args.member.load()?;
+    set(&mut config.gateway.listen, args.listen);
+    config.gateway.advertise = args.advertise.or(config.gateway.advertise);
+    args.endpoint.apply(&mut config);
+    config.check()?;
+    let keys = credentials::resolve(&config)?;
+    endpoint::check_reach(&config.gateway.listen, &keys, args.endpoint.allow_generated_credentials)?;
+    let credentials = endpoint::credentials(&keys)?;
+
+    let mut process = Process::prepare(config, how)?;
+    let s3 = Port::bind(&process.config.gateway.listen, "the S3 endpoint", "--listen")?;
+    // Nobody but people reads a gateway's address, so a wildcard may stand here.
+    process.address =
+        process.config.gateway.advertise.clone().unwrap_or_else(|| s3.address.clone()).to_string();
+    let node_spec = spec(Role::Gateway, process.address.clone(), 0);
+    let start = async |life: &Life| {
+        let planes = Planes {
+            node: life.node,
+            control: life.control.clone(),
+            directory: life.directory.clone(),
+            clock: life.clock.clone(),
+        };
+        let gateway = Gateway::start(endpoint::gateway_config(&process.config), credentials.clone(), planes);
+        let (listener, until) = (s3.listener.try_clone()?, life.until.clone());
+        let serving = gateway.clone();
+        Ok(Started {
+            holder: Some(gateway.clone()),
+            sources: vec![gateway],
+            serving: async move { Ok(serving.serve(listener, until).await?) }.boxed(),
+        })
+    };
+    process.live(node_spec, start).await
+}
+
+pub(crate) async fn metadata(args: MetadataArgs) -> anyhow::Result<()> {
+    let how = args.member.process.clone();
+    let mut config = args.member.load()?;
+    set(&mut config.metadata.listen, args.listen);
+    config.metadata.advertise = args.advertise.or(config.metadata.advertise);
+    config.metadata.memory = args.memory.or(config.metadata.memory);
+    config.check_plane("metadata.listen", &config.metadata.listen)?;
+    let memory_bytes = config.memory()?.bytes();
+
+    let mut process = Process::prepare(config, how)?;
+    let port = Port::bind(&process.config.metadata.listen, "the metadata shard", "--listen")?;
+    let advertise = process.config.metadata.advertise.as_ref();
+    process.address = advertised("metadata", &port.address, advertise)?.to_string();
+    let node_spec = spec(Role::Metadata, process.address.clone(), memory_bytes);
+    let start = async |life: &Life| {
+        let shard_config = ShardConfig { budget: ByteBudget::new(memory_bytes) };
+        let shard = Shard::start(shard_config, life.node, life.directory.clone(), life.clock.clone());
+        let planes = ServedPlanes { metadata: Some(shard.clone()), chunks: None };
+        Ok(Started {
+            holder: Some(shard.clone()),
+            sources: vec![shard],
+            serving: process.serve_planes(&port, planes, life)?,
+        })
+    };
+    process.live(node_spec, start).await
+}
+
+pub(crate) async fn storage(args: StorageArgs) -> anyhow::Result<()> {
+    let how = args.member.process.clone();
+    let mut config = args.member.load()?;
+    set(&mut config.storage.listen, args.listen);
+    config.storage.advertise = args.advertise.or(config.storage.advertise);
+    config.storage.capacity = args.capacity.or(config.storage.capacity);
+    config.check_plane("storage.listen", &config.storage.listen)?;
+    let capacity_bytes = config.capacity()?.bytes();
+
+    let mut process = Process::prepare(config, how)?;
+    let port = Port::bind(&process.config.storage.listen, "the storage server", "--listen")?;
+    let advertise = process.config.storage.advertise.as_ref();
+    process.address = advertised("storage", &port.address, advertise)?.to_string();
+    let node_spec = spec(Role::Storage, process.address.clone(), capacity_bytes);
+    let start = async |life: &Life| {
+        let storage_config = StorageConfig { capacity_bytes, budget: ByteBudget::new(capacity_bytes) };
+        let server =
+            StorageServer::start(storage_config, life.node, life.directory.clone(), life.clock.clone())?;
+        let planes = ServedPlanes { metadata: None, chunks: Some(server.clone()) };
+        Ok(Started {
+            holder: Some(server.clone()),
+            sources: vec![server],
+            serving: process.serve_planes(&port, planes, life)?,
+        })
+    };
+    process.live(node_spec, start).await
+}
+
+pub(crate) async fn monitor(args: MonitorArgs) -> anyhow::Result<()> {
+    let how = args.member.process.clone();
+    let process = Process::prepare(args.member.load()?, how)?;
+    // Nobody calls a monitor: it has no address.
+    let node_spec = spec(Role::Monitor, String::new(), 0);
+    let start = async |life: &Life| {
+        let until = life.until.clone();
+        Ok(Started {
+            holder: None,
+            sources: vec![Arc::new(MachineSampler::new())],
+            serving: async move { Ok(until.cancelled().await) }.boxed(),
+        })
+    };
+    process.live(node_spec, start).await
+}
+
+pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
+    let mut config = args.common.load()?;
+    set(&mut config.controller.listen, args.listen);
+    config.controller.advertise = args.advertise.or(config.controller.advertise);
+    config.controller.state_file = args.state_file.or(config.controller.state_file);
+    config.check_plane("controller.listen", &config.controller.listen)?;
+    let secret = secret(&config);
+
+    telemetry::log_to_stderr(&config.log.filter)?;
+    let port = Port::bind(&config.controller.listen, "the controller", "--listen")?;
+    let admin = Port::bind_admin(&config)?;
+    let until = until(&args.process)?;
+    let metrics = Metrics::record()?;
+    let directory = RemoteDirectory::new(NodeId::default(), secret.clone(), ClusterView::default());
+    let controller_config = ControllerConfig { state_file: config.controller.state_file.clone() };
+    let clock = Arc::new(SystemClock::start());
+    let controller = Controller::start(controller_config, directory.clone(), clock)?;
+    let readiness = Readiness::starting();
+    start_admin(
+        admin.as_ref(),
+        Admin { metrics, readiness: readiness.clone(), control: controller.clone() },
+        &until,
+    )?;
+    let serving =
+        serve_control(port.listener()?, controller.clone(), controller.clone(), secret, until.clone());
+    readiness.ready();
+    let shown = config.controller.advertise.as_ref().unwrap_or(&port.address).to_string();
+    announce(&args.process, Role::Controller, &shown, admin.as_ref(), None);
+    let membership = member_of_itself(controller, directory, spec(Role::Controller, shown, 0), &until);
+    let work = async {
+        tokio::select! {
+            ended = serving => Ok(ended?),
+            never = membership => match never {},
+        }
+    };
+    end_in_time(work, &until).await
+}
+
+/// Keeps the controller in its own list of nodes, so that people see it there.
+async fn member_of_itself(
+    control: Arc<Controller>,
+    directory: Arc<RemoteDirectory>,
+    spec: NodeSpec,
+    until: &CancellationToken,
+) -> std::convert::Infallible {
+    while let Some(joined) = join(control.as_ref(), spec.clone(), until).await {
+        let _monitor = Monitor::start(joined.node, Vec::new(), control.clone());
+        let (control, directory) = (control.clone(), directory.clone());
+        let membership = Membership { node: joined.node, control, directory, holder: None };
+        if membership.keep(until).await == Parted::Asked {
+            break;
+        }
+    }
+    std::future::pending().await
+}
+
+/// A role's process, whatever the role: what does not change from one incarnation to the next.
+struct Process {
+    config: Config,
+    how: ProcessArgs,
+    /// What others call it by; empty for a monitor.
+    address: String,
+    admin: Option<Port>,
+    until: CancellationToken,
+    readiness: Readiness,
+    secret: Option<ClusterSecret>,
+    control: Arc<RemoteControl>,
+    clock: Arc<dyn Clock>,
+}
+
+/// One incarnation: from a join to the end of that membership.
+struct Life {
+    node: NodeId,
+    control: Arc<dyn Control>,
+    directory: Arc<RemoteDirectory>,
+    clock: Arc<dyn Clock>,
+    /// Cancelled when this incarnation must not serve any more.
+    until: CancellationToken,
+}
+
+/// What an incarnation consists of.
+struct Started {
+    holder: Option<Arc<dyn JobHolder>>,
+    sources: Vec<Arc<dyn UsageSource>>,
+    /// Serves until the life's token is cancelled.
+    serving: BoxFuture<'static, anyhow::Result<()>>,
+}
+
+impl Process {
+    /// Checks what all members share and starts what they all have. Binds no port but the admin's.
+    fn prepare(config: Config, how: ProcessArgs) -> anyhow::Result<Self> {
+        config.check_plane("cluster.controller", &config.cluster.controller)?;
+        telemetry::log_to_stderr(&config.log.filter)?;
+        let admin = Port::bind_admin(&config)?;
+        let until = until(&how)?;
+        let secret = secret(&config);
+        let control =
+            Arc::new(RemoteControl::connect(&config.cluster.controller.to_string(), secret.clone()));
+        let readiness = Readiness::starting();
+        let metrics = Metrics::record()?;
+        start_admin(
+            admin.as_ref(),
+            Admin { metrics, readiness: readiness.clone(), control: control.clone() },
+            &until,
+        )?;
+        let (address, clock) = (String::new(), Arc::new(SystemClock::start()));
+        Ok(Self { config, how, address, admin, until, readiness, secret, control, clock })
+    }
+
+    fn serve_planes(
+        &self,
+        port: &Port,
+        planes: ServedPlanes,
+        life: &Life,
+    ) -> anyhow::Result<BoxFuture<'static, anyhow::Result<()>>> {
+        let (listener, secret) = (port.listener()?, self.secret.clone());
+        let (node, until) = (life.node, life.until.clone());
+        Ok(async move { Ok(serve_planes(listener, node, planes, secret, until).await?) }.boxed())
+    }
+
+    /// One incarnation after the other until the process is asked to end.
+    async fn live(
+        &self,
+        spec: NodeSpec,
+        start: impl AsyncFn(&Life) -> anyhow::Result<Started>,
+    ) -> anyhow::Result<()> {
+        let mut announced = false;
+        let work = async {
+            loop {
+                self.readiness
+                    .not_ready(format!("joining the controller at {}", self.config.cluster.controller));
+                let Some(joined) = join(self.control.as_ref(), spec.clone(), &self.until).await else {
+                    return Ok(());
+                };
+                let directory = RemoteDirectory::new(joined.node, self.secret.clone(), joined.view);
+                let life = Life {
+                    node: joined.node,
+                    control: self.control.clone(),
+                    directory,
+                    clock: self.clock.clone(),
+                    until: self.until.child_token(),
+                };
+                let started = start(&life).await?;
+                self.readiness.ready();
+                if !std::mem::replace(&mut announced, true) {
+                    announce(&self.how, spec.role, &self.address, self.admin.as_ref(), Some(life.node));
+                }
+                match self.one_life(&life, started).await? {
+                    Parted::Asked => return Ok(()),
+                    Parted::Expelled => {
+                        warn!(node = %life.node, "declared dead by the controller: dropping all that it held, joining again");
+                    }
+                }
+            }
+        };
+        end_in_time(work, &self.until).await
+    }
+
+    /// Serves and heartbeats side by side, so that a node that drains its last requests is still a member.
+    async fn one_life(&self, life: &Life, started: Started) -> anyhow::Result<Parted> {
+        let control: Arc<dyn Control> = self.control.clone();
+        let usage: Arc<dyn Usage> = self.control.clone();
+        let directory: Arc<dyn Directory> = life.directory.clone();
+        let membership = Membership { node: life.node, control, directory, holder: started.holder };
+        let _monitor = Monitor::start(life.node, started.sources, usage);
+        let mut serving = tokio::spawn(started.serving);
+        let never = CancellationToken::new();
+        let parted = tokio::select! {
+            parted = membership.keep(&never) => parted,
+            ended = &mut serving => {
+                ended.context("serving has panicked")??;
+                Parted::Asked
+            }
+        };
+        if parted == Parted::Expelled {
+            life.until.cancel();
+            if tokio::time::timeout(END_WITHIN, &mut serving).await.is_err() {
+                serving.abort();
+            }
+        } else if self.until.is_cancelled() {
+            membership.leave().await;
+        } else {
+            bail!("the {} role stopped serving by itself", life.node);
+        }
+        Ok(parted)
+    }
+}
+
+fn until(how: &ProcessArgs) -> anyhow::Result<CancellationToken> {
+    let until = shutdown::on_signal()?;
+    if how.end_with_stdin {
+        shutdown::on_end_of_stdin(until.clone());
+    }
+    Ok(until)
+}
+
+fn secret(config: &Config) -> Option<ClusterSecret> {
+    config.cluster.secret.as_ref().map(|secret| ClusterSecret::new(secret.reveal().to_owned()))
+}
+
+fn announce(how: &ProcessArgs, role: Role, address: &str, admin: Option<&Port>, node: Option<NodeId>) {
+    let line =
+        ReadyLine { role, pid: std::process::id(), address: address.into(), admin: admin_url(admin), node };
+    match serde_json::to_string(&line) {
+        Ok(json) if how.json => say(&json),
+        _ => say(&line.for_people()),
+    }
+}

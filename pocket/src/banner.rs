@@ -1,0 +1,105 @@
+//! What a person reads when an endpoint is ready: where it is, and lines to paste. Pure: values in, text out.
+
+use crate::config::credentials::{ACCESS_KEY_VARIABLE, AccessKey, SECRET_KEY_VARIABLE, Source};
+
+/// What the lines are made of.
+pub(crate) struct Banner<'a> {
+    /// `http://host:port`
+    pub(crate) endpoint: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) keys: &'a [AccessKey],
+    /// `http://host:port` of the admin port, where there is one.
+    pub(crate) admin: Option<&'a str>,
+}
+
+impl Banner<'_> {
+    /// Secrets that somebody wrote down are named and not repeated: standard output is often a log.
+    pub(crate) fn text(&self) -> String {
+        let Banner { endpoint, region, .. } = self;
+        let mut text = format!("Pocket is ready\n\n  endpoint    {endpoint}\n  region      {region}\n");
+        let Some(key) = self.keys.first() else { return text };
+        let (id, secret) = match key.source {
+            Source::Generated => (key.id.clone(), key.secret.reveal().to_owned()),
+            Source::Environment => {
+                (format!("\"${ACCESS_KEY_VARIABLE}\""), format!("\"${SECRET_KEY_VARIABLE}\""))
+            }
+            Source::Table => (key.id.clone(), format!("'<secret access key of tenant {}>'", key.tenant)),
+        };
+        let secret_said = match key.source {
+            Source::Generated => secret.clone(),
+            Source::Environment => format!("from {SECRET_KEY_VARIABLE}"),
+            Source::Table => "from the configuration".into(),
+        };
+        text += &format!("  access key  {}\n  secret key  {secret_said}\n", key.id);
+        if self.keys.len() > 1 {
+            text += &format!("  tenants     {} access keys in all\n", self.keys.len());
+        }
+        if let Some(admin) = self.admin {
+            text += &format!("  admin       {admin}\n");
+        }
+        text += &format!(
+            "\nshell\n  export AWS_ENDPOINT_URL={endpoint}\n  export AWS_REGION={region}\n  export \
+             AWS_DEFAULT_REGION={region}\n  export AWS_ACCESS_KEY_ID={id}\n  export AWS_SECRET_ACCESS_KEY={secret}\n"
+        );
+        text += &format!(
+            "\naws-cli, in that shell\n  aws --endpoint-url {endpoint} s3 mb s3://my-job\n  aws --endpoint-url \
+             {endpoint} s3 cp README.md s3://my-job/\n"
+        );
+        text += &format!(
+            "\nboto3, in that shell\n  s3 = boto3.client(\"s3\", endpoint_url=\"{endpoint}\", \
+             region_name=\"{region}\")\n"
+        );
+        if let Some(admin) = self.admin {
+            let address = admin.trim_start_matches("http://");
+            text += &format!("\nwhat it is doing\n  pocket status --admin {address}\n");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::secret::Secret;
+
+    fn text(source: Source) -> String {
+        let key = AccessKey {
+            tenant: "team".into(),
+            id: "AKIAEXAMPLE".into(),
+            secret: Secret::new("hush-hush-hush".into()),
+            source,
+        };
+        let banner = Banner {
+            endpoint: "http://127.0.0.1:9000",
+            region: "us-east-1",
+            keys: &[key],
+            admin: Some("http://127.0.0.1:9001"),
+        };
+        banner.text()
+    }
+
+    #[test]
+    fn generated_credentials_are_there_to_paste() {
+        let text = text(Source::Generated);
+        for line in [
+            "export AWS_ENDPOINT_URL=http://127.0.0.1:9000",
+            "export AWS_ACCESS_KEY_ID=AKIAEXAMPLE",
+            "export AWS_SECRET_ACCESS_KEY=hush-hush-hush",
+            "pocket status --admin 127.0.0.1:9001",
+        ] {
+            assert!(text.lines().any(|l| l.trim() == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_that_were_given_are_not_repeated() {
+        let environment = text(Source::Environment);
+        assert!(
+            environment.contains("export AWS_SECRET_ACCESS_KEY=\"$POCKET_SECRET_ACCESS_KEY\""),
+            "{environment}"
+        );
+        for source in [Source::Environment, Source::Table] {
+            assert!(!text(source).contains("hush"));
+        }
+    }
+}

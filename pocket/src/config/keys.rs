@@ -1,0 +1,272 @@
+//! Every key of the configuration file, as `docs/configuration.md` lists them. The tests hold this table, the types
+//! and the document together.
+
+/// A key with what a reader wants to know of it.
+struct Key {
+    path: &'static str,
+    /// A value that parses.
+    example: &'static str,
+    /// As shown to readers.
+    default: &'static str,
+    /// Options that outweigh it.
+    option: &'static str,
+    help: &'static str,
+}
+
+const fn key(
+    path: &'static str,
+    example: &'static str,
+    default: &'static str,
+    option: &'static str,
+    help: &'static str,
+) -> Key {
+    Key { path, example, default, option, help }
+}
+
+const HALF: &str = "half the memory limit of the machine or cgroup";
+
+const KEYS: &[Key] = &[
+    key(
+        "region",
+        "\"us-east-1\"",
+        "`us-east-1`",
+        "`--region`",
+        "Region that buckets say they are in. Requests may be signed for any.",
+    ),
+    key(
+        "domain",
+        "\"s3.example.net\"",
+        "none",
+        "`--domain`",
+        "Requests to `BUCKET.domain` are virtual host style. Path style always works.",
+    ),
+    key(
+        "log.filter",
+        "\"info\"",
+        "`info,s3s=off`",
+        "`--log`",
+        "What is logged to stderr: levels by target, such as `info,pocket_gateway=debug`.",
+    ),
+    key(
+        "admin.listen",
+        "\"off\"",
+        "`127.0.0.1:9001`",
+        "`--admin`",
+        "Serves `/metrics`, `/livez` and `/readyz`, and to callers on this machine what `pocket jobs`, `end` and `status` ask for; `off` for none.",
+    ),
+    key(
+        "cluster.controller",
+        "\"127.0.0.1:9010\"",
+        "`127.0.0.1:9010`",
+        "`--controller`",
+        "Where the roles find the controller.",
+    ),
+    key(
+        "cluster.secret",
+        "\"0123456789abcdef\"",
+        "none",
+        "env `POCKET_CLUSTER_SECRET`",
+        "Proven by planes to each other, never sent. Needed as soon as an address of a plane is not loopback. At least 16 characters.",
+    ),
+    key(
+        "cluster.secret-file",
+        "\"/dev/null\"",
+        "none",
+        "",
+        "File with that secret, instead of the secret itself.",
+    ),
+    key(
+        "gateway.listen",
+        "\"127.0.0.1:9000\"",
+        "`127.0.0.1:9000`",
+        "`--listen` of `serve`, `gateway`",
+        "The S3 endpoint. Other than loopback needs credentials that were not generated.",
+    ),
+    key(
+        "gateway.advertise",
+        "\"s3.example.net:9000\"",
+        "`gateway.listen`",
+        "`--advertise`",
+        "The address that `pocket status` shows.",
+    ),
+    key(
+        "metadata.listen",
+        "\"127.0.0.1:9020\"",
+        "`127.0.0.1:9020`",
+        "`--listen` of `metadata`",
+        "Where a shard serves gateways, storage servers and the controller.",
+    ),
+    key(
+        "metadata.advertise",
+        "\"10.0.0.1:9020\"",
+        "`metadata.listen`",
+        "`--advertise`",
+        "The address that others call, where it differs.",
+    ),
+    key(
+        "metadata.memory",
+        "\"1GiB\"",
+        HALF,
+        "`--memory` of `metadata`",
+        "Memory for keys, manifests and small objects of a shard. Not used by `serve`, whose shard shares `storage.capacity`.",
+    ),
+    key(
+        "storage.listen",
+        "\"127.0.0.1:9030\"",
+        "`127.0.0.1:9030`",
+        "`--listen` of `storage`",
+        "Where a storage server serves gateways, shards and the controller.",
+    ),
+    key(
+        "storage.advertise",
+        "\"10.0.0.1:9030\"",
+        "`storage.listen`",
+        "`--advertise`",
+        "The address that others call, where it differs.",
+    ),
+    key(
+        "storage.capacity",
+        "\"8GiB\"",
+        HALF,
+        "`--capacity` of `serve`, `storage`",
+        "Memory for data; in `serve` for data and metadata together.",
+    ),
+    key(
+        "controller.listen",
+        "\"127.0.0.1:9010\"",
+        "`127.0.0.1:9010`",
+        "`--listen` of `controller`",
+        "Where the controller serves all other roles.",
+    ),
+    key(
+        "controller.advertise",
+        "\"10.0.0.1:9010\"",
+        "`controller.listen`",
+        "`--advertise`",
+        "The address that `pocket status` shows.",
+    ),
+    key(
+        "controller.state-file",
+        "\"/var/lib/pocket/controller.json\"",
+        "none",
+        "`--state-file`",
+        "Where the controller keeps jobs and members over its restart. Without it a restart ends all jobs.",
+    ),
+    key(
+        "tenant.name",
+        "\"analytics\"",
+        "required",
+        "",
+        "Whom the access key belongs to. Buckets belong to the tenant that created them; the keys of the environment belong to `default`.",
+    ),
+    key(
+        "tenant.access-key-id",
+        "\"ANALYTICS1\"",
+        "required",
+        "",
+        "3 to 128 letters, digits, `-`, `_` and `.`; unique.",
+    ),
+    key("tenant.secret-access-key", "\"correct horse battery\"", "required", "", "At least 8 characters."),
+];
+
+/// The document, as it must be in the repository.
+fn document() -> String {
+    let mut text = String::from(
+        "# Configuration\n\n\
+         `pocket serve` needs none. What is set on the command line outweighs the file given with `--config FILE`, which\n\
+         outweighs the defaults. The file is TOML; an unknown key is an error. `pocket config --config FILE` checks a file\n\
+         and prints what holds, secrets redacted. One file may serve all roles: each reads the tables that concern it.\n\n\
+         Sizes have units (`512MiB`, `10GB`), addresses are `host:port`.\n\n\
+         | key | default | outweighed by | meaning |\n|---|---|---|---|\n",
+    );
+    for key in KEYS {
+        let path = match key.path.strip_prefix("tenant.") {
+            Some(name) => format!("`[[tenant]]` `{name}`"),
+            None => format!("`{}`", key.path),
+        };
+        text.push_str(&format!("| {path} | {} | {} | {} |\n", key.default, key.option, key.help));
+    }
+    text.push_str(
+        "\n## Credentials\n\n\
+         Access keys come from `POCKET_ACCESS_KEY_ID` and `POCKET_SECRET_ACCESS_KEY` (tenant `default`) and from `[[tenant]]`\n\
+         tables; both may be there. A tenant may have several keys. Where there are none, one pair is generated and kept in\n\
+         `$XDG_STATE_HOME/pocket/credentials.toml` (else `~/.local/state/pocket/credentials.toml`), readable by its owner\n\
+         alone. Generated credentials are refused on other than loopback addresses, unless\n\
+         `--allow-generated-credentials` says otherwise.\n\n\
+         ## A cluster on a network\n\n\
+         ```toml\n\
+         [cluster]\n\
+         controller = \"controller.internal:9010\"\n\
+         secret-file = \"/etc/pocket/secret\"\n\n\
+         [gateway]\nlisten = \"0.0.0.0:9000\"\nadvertise = \"gateway-1.internal:9000\"\n\n\
+         [metadata]\nlisten = \"0.0.0.0:9020\"\nadvertise = \"metadata-1.internal:9020\"\nmemory = \"8GiB\"\n\n\
+         [storage]\nlisten = \"0.0.0.0:9030\"\nadvertise = \"storage-1.internal:9030\"\ncapacity = \"48GiB\"\n\n\
+         [controller]\nlisten = \"0.0.0.0:9010\"\nadvertise = \"controller.internal:9010\"\nstate-file = \"/var/lib/pocket/controller.json\"\n\n\
+         [[tenant]]\nname = \"analytics\"\naccess-key-id = \"ANALYTICS1\"\nsecret-access-key = \"correct horse battery\"\n\
+         ```\n",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// A file that sets every key of the table.
+    fn everything() -> toml::Table {
+        let mut file = toml::Table::new();
+        for key in KEYS {
+            let value = format!("v = {}", key.example).parse::<toml::Table>().unwrap().remove("v").unwrap();
+            match key.path.split_once('.') {
+                None => drop(file.insert(key.path.into(), value)),
+                Some(("tenant", name)) => {
+                    let tenants = file.entry("tenant").or_insert_with(|| vec![toml::Table::new()].into());
+                    tenants.as_array_mut().unwrap()[0].as_table_mut().unwrap().insert(name.into(), value);
+                }
+                Some((table, name)) => {
+                    let table = file.entry(table).or_insert_with(|| toml::Table::new().into());
+                    table.as_table_mut().unwrap().insert(name.into(), value);
+                }
+            }
+        }
+        file
+    }
+
+    #[test]
+    fn the_table_names_every_key_of_the_types_and_no_other() {
+        let file = everything();
+        let config = Config::parse(&file.to_string()).unwrap();
+        config.check().unwrap();
+        let shown: toml::Table = config.shown().unwrap().parse().unwrap();
+        let mut paths = BTreeSet::new();
+        for (name, value) in &shown {
+            let table = value.as_table().or_else(|| value.as_array().and_then(|a| a[0].as_table()));
+            match table {
+                None => drop(paths.insert(name.clone())),
+                Some(table) => paths.extend(table.keys().map(|inner| format!("{name}.{inner}"))),
+            }
+        }
+        let listed: BTreeSet<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();
+        assert_eq!(paths, listed);
+    }
+
+    #[test]
+    fn the_document_lists_what_the_table_says() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if written != document() {
+            std::fs::write(&path, document()).unwrap();
+            panic!("docs/configuration.md did not match and was written anew: commit it");
+        }
+    }
+
+    #[test]
+    fn the_example_of_a_cluster_is_accepted() {
+        let document = document();
+        let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        Config::parse(example).unwrap().check().unwrap();
+    }
+}

@@ -1,0 +1,73 @@
+//! What `pocket serve`, `pocket gateway` and `pocket dev-cluster` have in common: an S3 endpoint and who may use it.
+
+use crate::config::Config;
+use crate::config::address::Address;
+use crate::config::credentials::{ACCESS_KEY_VARIABLE, AccessKey, SECRET_KEY_VARIABLE, Source};
+use anyhow::{bail, ensure};
+use pocket_api::names::TenantName;
+use pocket_gateway::config::GatewayConfig;
+use pocket_gateway::credentials::Credentials;
+
+/// Refuses to show strangers an endpoint whose credentials nobody chose.
+pub(crate) fn check_reach(
+    listen: &Address,
+    keys: &[AccessKey],
+    generated_allowed: bool,
+) -> anyhow::Result<()> {
+    let generated = keys.iter().any(|key| key.source == Source::Generated);
+    if generated && !listen.is_loopback() && !generated_allowed {
+        bail!(
+            "refusing to serve S3 on {listen} with generated credentials: set {ACCESS_KEY_VARIABLE} and \
+             {SECRET_KEY_VARIABLE}, or add --allow-generated-credentials"
+        );
+    }
+    Ok(())
+}
+
+/// The access keys as the gateway holds them.
+pub(crate) fn credentials(keys: &[AccessKey]) -> anyhow::Result<Credentials> {
+    let mut credentials = Credentials::default();
+    for key in keys {
+        let tenant = TenantName::parse(&key.tenant)?;
+        ensure!(
+            credentials.add(&key.id, key.secret.reveal(), tenant),
+            "access key id {:?} cannot be used",
+            key.id
+        );
+    }
+    Ok(credentials)
+}
+
+pub(crate) fn gateway_config(config: &Config) -> GatewayConfig {
+    GatewayConfig { region: config.region.clone(), domain: config.domain.clone(), ..GatewayConfig::default() }
+}
+
+/// A URL that clients on this machine can use.
+pub(crate) fn url(address: &Address) -> String {
+    let callable = if address.is_wildcard() { Address::loopback(address.port()) } else { address.clone() };
+    format!("http://{callable}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::secret::Secret;
+
+    #[test]
+    fn generated_credentials_stay_on_loopback_unless_asked() {
+        let key = |source| AccessKey {
+            tenant: "default".into(),
+            id: "AKIA".into(),
+            secret: Secret::new("12345678".into()),
+            source,
+        };
+        let all: Address = "0.0.0.0:9000".parse().unwrap();
+        let near = Address::loopback(9000);
+        let generated = [key(Source::Generated)];
+        assert!(check_reach(&near, &generated, false).is_ok());
+        assert!(check_reach(&all, &generated, true).is_ok());
+        assert!(check_reach(&all, &[key(Source::Environment)], false).is_ok());
+        let refusal = check_reach(&all, &generated, false).unwrap_err().to_string();
+        assert!(refusal.contains("0.0.0.0:9000") && refusal.contains(ACCESS_KEY_VARIABLE), "{refusal}");
+    }
+}

@@ -1,0 +1,244 @@
+//! A role's life in the cluster: joins, says twice a second that it is there, takes what comes back, and leaves.
+//!
+//! It holds the seam `Control` and cannot tell whether the controller is in this process. It never decides that a node
+//! is dead, its own included: the controller does.
+
+use pocket_api::cluster::{Directory, NodeSpec};
+use pocket_api::control::{Control, ControlError, Heartbeat, HeartbeatReply, JobHolder, Joined};
+use pocket_api::ids::NodeId;
+use pocket_api::limits::HEARTBEAT_EVERY;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How long a node that ends waits for the controller to take note; the controller finds out by itself otherwise.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Why a membership is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parted {
+    /// The controller has declared the node dead, or has never heard of it: all that it held is void, and it must not
+    /// be served any more.
+    Expelled,
+    /// Somebody asked it to end.
+    Asked,
+}
+
+/// One node's membership, from its join on.
+pub(crate) struct Membership {
+    pub(crate) node: NodeId,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) directory: Arc<dyn Directory>,
+    /// What is held of jobs, where the role holds anything.
+    pub(crate) holder: Option<Arc<dyn JobHolder>>,
+}
+
+/// Joins, as soon as there is a controller to join. `None` when `until` was cancelled first.
+pub(crate) async fn join(control: &dyn Control, spec: NodeSpec, until: &CancellationToken) -> Option<Joined> {
+    let mut last_said = None;
+    loop {
+        let joined = tokio::select! {
+            joined = control.join(spec.clone()) => joined,
+            () = until.cancelled() => return None,
+        };
+        match joined {
+            Ok(joined) => {
+                info!(role = %spec.role, node = %joined.node, address = spec.address, "joined the cluster");
+                return Some(joined);
+            }
+            Err(why) if last_said.as_ref() == Some(&why) => {}
+            Err(why) => {
+                warn!(role = %spec.role, "cannot join yet: {why}");
+                last_said = Some(why);
+            }
+        }
+        tokio::select! {
+            () = sleep(HEARTBEAT_EVERY) => {}
+            () = until.cancelled() => return None,
+        }
+    }
+}
+
+impl Membership {
+    /// Heartbeats until the node is expelled or `until` is cancelled. A controller that cannot be reached ends
+    /// nothing: data goes on without it.
+    pub(crate) async fn keep(&self, until: &CancellationToken) -> Parted {
+        let mut ticks = interval(HEARTBEAT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reachable = true;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = until.cancelled() => return Parted::Asked,
+            }
+            let answer = tokio::select! {
+                answer = self.control.heartbeat(self.sign_of_life()) => answer,
+                () = until.cancelled() => return Parted::Asked,
+            };
+            match answer {
+                Ok(reply) => {
+                    if !std::mem::replace(&mut reachable, true) {
+                        info!(node = %self.node, "the controller answers again");
+                    }
+                    self.take(reply);
+                }
+                Err(ControlError::NotAMember) => return Parted::Expelled,
+                Err(why) => {
+                    if std::mem::replace(&mut reachable, false) {
+                        warn!(node = %self.node, "heartbeat failed: {why}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the controller that the node is gone, so that nobody waits for it.
+    pub(crate) async fn leave(&self) {
+        match timeout(LEAVE_WITHIN, self.control.leave(self.node)).await {
+            Ok(Ok(()) | Err(ControlError::NotAMember)) => {}
+            Ok(Err(why)) => warn!(node = %self.node, "left without the controller's knowledge: {why}"),
+            Err(_) => warn!(node = %self.node, "left without the controller's knowledge: no answer in time"),
+        }
+    }
+
+    fn sign_of_life(&self) -> Heartbeat {
+        Heartbeat {
+            node: self.node,
+            view_version: self.directory.view().version,
+            jobs: self.holder.as_ref().map(|holder| holder.jobs()).unwrap_or_default(),
+        }
+    }
+
+    fn take(&self, reply: HeartbeatReply) {
+        if let Some(view) = reply.view {
+            self.directory.update(view);
+        }
+        if let Some(holder) = self.holder.as_ref().filter(|_| !reply.ended.is_empty()) {
+            holder.drop_jobs(&reply.ended);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::LocalDirectory;
+    use async_trait::async_trait;
+    use parking_lot::Mutex;
+    use pocket_api::cluster::{ClusterView, Role};
+    use pocket_api::control::{ClusterStatus, EndJob, JobSummary, Placement, Registration};
+    use pocket_api::ids::JobId;
+    use pocket_api::names::{BucketName, TenantName};
+    use std::collections::VecDeque;
+
+    type Beat = Result<HeartbeatReply, ControlError>;
+
+    /// A controller that says what it was told to say, then expels; and remembers what it was sent.
+    #[derive(Default)]
+    struct Script {
+        joins: Mutex<VecDeque<ControlError>>,
+        beats: Mutex<VecDeque<Beat>>,
+        heard: Mutex<Vec<Heartbeat>>,
+    }
+
+    #[async_trait]
+    impl Control for Script {
+        async fn register(&self, _: Registration) -> Result<Placement, ControlError> {
+            Err(ControlError::Unavailable("script".into()))
+        }
+        async fn placement(&self, _: &BucketName) -> Result<Placement, ControlError> {
+            Err(ControlError::NoSuchBucket)
+        }
+        async fn end(&self, _: EndJob) -> Result<(), ControlError> {
+            Err(ControlError::NoSuchBucket)
+        }
+        async fn jobs(&self, _: Option<&TenantName>) -> Result<Vec<JobSummary>, ControlError> {
+            Ok(Vec::new())
+        }
+        async fn join(&self, _: NodeSpec) -> Result<Joined, ControlError> {
+            match self.joins.lock().pop_front() {
+                Some(refusal) => Err(refusal),
+                None => Ok(Joined { node: NodeId(7), view: ClusterView::default() }),
+            }
+        }
+        async fn heartbeat(&self, heartbeat: Heartbeat) -> Beat {
+            self.heard.lock().push(heartbeat);
+            self.beats.lock().pop_front().unwrap_or(Err(ControlError::NotAMember))
+        }
+        async fn leave(&self, _: NodeId) -> Result<(), ControlError> {
+            std::future::pending().await
+        }
+        async fn status(&self) -> Result<ClusterStatus, ControlError> {
+            Err(ControlError::Unavailable("script".into()))
+        }
+    }
+
+    #[derive(Default)]
+    struct Holder(Mutex<Vec<JobId>>);
+
+    impl JobHolder for Holder {
+        fn jobs(&self) -> Vec<JobId> {
+            self.0.lock().clone()
+        }
+        fn drop_jobs(&self, ended: &[JobId]) {
+            self.0.lock().retain(|job| !ended.contains(job));
+        }
+    }
+
+    fn membership(script: &Arc<Script>, holder: &Arc<Holder>) -> Membership {
+        Membership {
+            node: NodeId(7),
+            control: script.clone(),
+            directory: Arc::new(LocalDirectory::default()),
+            holder: Some(holder.clone()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_takes_views_and_ends_until_it_is_expelled() {
+        let script = Arc::new(Script::default());
+        let view = ClusterView { version: 3, ..ClusterView::default() };
+        *script.beats.lock() = VecDeque::from([
+            Ok(HeartbeatReply { view: Some(view), ended: vec![] }),
+            Err(ControlError::Unavailable("restarting".into())),
+            Ok(HeartbeatReply { view: None, ended: vec![JobId(1)] }),
+        ]);
+        let holder = Arc::new(Holder(Mutex::new(vec![JobId(1), JobId(2)])));
+        let parted = membership(&script, &holder).keep(&CancellationToken::new()).await;
+        assert_eq!(parted, Parted::Expelled);
+
+        let heard = script.heard.lock();
+        let versions: Vec<u64> = heard.iter().map(|beat| beat.view_version).collect();
+        assert_eq!(versions, [0, 3, 3, 3]);
+        assert_eq!(heard[2].jobs, [JobId(1), JobId(2)]);
+        assert_eq!(heard[3].jobs, [JobId(2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn joining_waits_for_the_controller() {
+        let script = Script::default();
+        let refusal = ControlError::Unavailable("not up".into());
+        *script.joins.lock() = VecDeque::from([refusal.clone(), refusal]);
+        let spec =
+            NodeSpec { role: Role::Storage, address: String::new(), host: String::new(), capacity_bytes: 0 };
+        let until = CancellationToken::new();
+        assert_eq!(join(&script, spec.clone(), &until).await.unwrap().node, NodeId(7));
+        until.cancel();
+        script.joins.lock().push_back(ControlError::Unavailable("not up".into()));
+        assert!(join(&script, spec, &until).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_asked_to_end_does_so_at_once_and_leaves_within_bounds() {
+        let script = Arc::new(Script::default());
+        let until = CancellationToken::new();
+        until.cancel();
+        let member = membership(&script, &Arc::default());
+        // The first tick is due at once, so either may win; a second heartbeat would have expelled the node.
+        script.beats.lock().push_back(Ok(HeartbeatReply { view: None, ended: vec![] }));
+        assert_eq!(member.keep(&until).await, Parted::Asked);
+        member.leave().await;
+    }
+}

@@ -1,0 +1,58 @@
+//! `pocket jobs`, `pocket end` and `pocket status`: ask the admin port of a running Pocket and print what it says.
+
+mod client;
+mod tables;
+
+use crate::admin::operator::{Ended, FORCE, JOBS_PATH, STATUS_PATH};
+use crate::cli::{EndArgs, OperatorArgs};
+use crate::output::say;
+use client::AdminClient;
+use http::Method;
+use pocket_api::control::{ClusterStatus, JobSummary};
+use std::time::SystemTime;
+
+pub(crate) async fn jobs(args: OperatorArgs) -> anyhow::Result<()> {
+    let jobs: Vec<JobSummary> = AdminClient::new(args.admin).ask(Method::GET, JOBS_PATH).await?;
+    match args.json {
+        true => say(&serde_json::to_string(&jobs)?),
+        false => say(&tables::jobs(&jobs, now_ms())),
+    }
+    Ok(())
+}
+
+pub(crate) async fn status(args: OperatorArgs) -> anyhow::Result<()> {
+    let status: ClusterStatus = AdminClient::new(args.admin).ask(Method::GET, STATUS_PATH).await?;
+    match args.json {
+        true => say(&serde_json::to_string(&status)?),
+        false => {
+            say(&format!("{}\n\n{}", tables::nodes(&status.nodes), tables::jobs(&status.jobs, now_ms())))
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn end(args: EndArgs) -> anyhow::Result<()> {
+    // It becomes part of a path: what cannot be a name there cannot be a bucket or a job id either.
+    anyhow::ensure!(
+        !args.job.is_empty() && args.job.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)),
+        "{:?} is neither a bucket name nor a job id: `pocket jobs` lists both",
+        args.job
+    );
+    let query = if args.force { format!("?{FORCE}") } else { String::new() };
+    let path = format!("{JOBS_PATH}/{}{query}", args.job);
+    let ended: Ended = match AdminClient::new(args.admin).ask(Method::DELETE, &path).await {
+        Err(client::AskError::Refused { status: 404, .. }) => {
+            anyhow::bail!("no job or bucket {:?}: `pocket jobs` lists them", args.job)
+        }
+        Err(client::AskError::Refused { status: 409, .. }) => {
+            anyhow::bail!("bucket {:?} is not empty: add --force to end it with everything in it", args.job)
+        }
+        answer => answer?,
+    };
+    say(&format!("ended {} ({}), {}", ended.bucket, ended.job, tables::content(ended.objects, ended.bytes)));
+    Ok(())
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}

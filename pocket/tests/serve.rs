@@ -1,0 +1,148 @@
+//! `pocket serve` as people start and end it.
+
+mod support;
+
+use pocket_compat_tests::http;
+use pocket_compat_tests::s3::Client;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+use support::{ACCESS_KEY, Running, SECRET_KEY, output, pocket};
+
+#[test]
+fn it_is_ready_within_a_second() {
+    // The machine may be busy with something else, but not each time.
+    let took = (0..5).map(|_| {
+        let started = Instant::now();
+        let mut serve = Running::serve(&[]);
+        let banner = serve.banner();
+        let took = started.elapsed();
+        http::get(banner.admin(), "/readyz").unwrap().expect(200);
+        http::get(banner.admin(), "/livez").unwrap().expect(200);
+        took
+    });
+    let took: Vec<Duration> = took.collect();
+    assert!(took.iter().min().unwrap() < &Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn it_ends_cleanly_when_asked() {
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut serve = Running::serve(&[]);
+        let banner = serve.banner();
+        // An idle connection of a client that never goes away must not hold it up.
+        let _idle = std::net::TcpStream::connect(banner.endpoint()).unwrap();
+        let bucket = Client::new(banner.endpoint(), ACCESS_KEY, SECRET_KEY);
+        bucket.create_bucket("a-bucket", &[]).expect(200);
+        let asked = Instant::now();
+        serve.signal(signal);
+        assert_eq!(serve.wait().code(), Some(0), "after {signal}");
+        assert!(asked.elapsed() < Duration::from_secs(10), "{signal} took {:?}", asked.elapsed());
+    }
+}
+
+#[test]
+fn generated_credentials_work_and_are_the_same_next_time() {
+    let start = |home| {
+        let mut command = pocket(tempfile::TempDir::path(&home));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--capacity", "64MiB"]);
+        Running::start(command, home)
+    };
+    let mut first = start(tempfile::tempdir().unwrap());
+    let banner = first.banner();
+    let (id, secret) = (banner.value("access key").to_owned(), banner.value("secret key").to_owned());
+    assert!(id.len() == 20 && secret.len() == 40, "{id} {secret}");
+    for line in [
+        format!("export AWS_ACCESS_KEY_ID={id}"),
+        format!("export AWS_SECRET_ACCESS_KEY={secret}"),
+        format!("export AWS_ENDPOINT_URL=http://{}", banner.endpoint()),
+    ] {
+        assert!(banner.0.iter().any(|l| l.trim() == line), "{line} is missing in {:?}", banner.0);
+    }
+    Client::new(banner.endpoint(), &id, &secret).get("/").expect(200);
+    Client::new(banner.endpoint(), &id, "another secret").get("/").expect(403);
+
+    let file = first.home.path().join("state/pocket/credentials.toml");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    first.signal("TERM");
+    first.wait();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(home.path().join("state/pocket")).unwrap();
+    std::fs::copy(&file, home.path().join("state/pocket/credentials.toml")).unwrap();
+    let again = start(home).banner();
+    assert_eq!((again.value("access key"), again.value("secret key")), (id.as_str(), secret.as_str()));
+}
+
+#[test]
+fn tenants_of_the_configuration_have_buckets_of_their_own() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("pocket.toml");
+    let tenant = |name: &str| {
+        format!(
+            "[[tenant]]\nname = \"{name}\"\naccess-key-id = \"KEY{name}\"\nsecret-access-key = \"of-{name}-alone\"\n"
+        )
+    };
+    std::fs::write(&file, tenant("one") + &tenant("two")).unwrap();
+    let mut command = pocket(home.path());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--capacity", "64MiB"]);
+    command.arg("--config").arg(&file);
+    let mut serve = Running::start(command, home);
+    let banner = serve.banner();
+    assert!(banner.0.iter().all(|line| !line.contains("of-one-alone")), "{:?}", banner.0);
+    let one = Client::new(banner.endpoint(), "KEYone", "of-one-alone");
+    let two = Client::new(banner.endpoint(), "KEYtwo", "of-two-alone");
+    one.create_bucket("of-one", &[]).expect(200);
+    one.put("/of-one/key", b"mine").expect(200);
+    two.get("/of-one/key").expect(403);
+    assert_eq!(one.get("/of-one/key").expect(200).text(), "mine");
+}
+
+#[test]
+fn metrics_show_the_process_and_the_tiers() {
+    let mut serve = Running::serve(&[]);
+    let banner = serve.banner();
+    let text = http::get(banner.admin(), "/metrics").unwrap().expect(200).text();
+    for name in
+        ["pocket_process_resident_bytes ", "pocket_process_cpu_seconds ", "pocket_storage_used_bytes{"]
+    {
+        assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing in {text}");
+    }
+    http::get(banner.admin(), "/nothing").unwrap().expect(404);
+}
+
+#[test]
+fn the_admin_port_can_be_off() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = pocket(home.path());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--capacity", "64MiB"]);
+    let mut serve = Running::start(command, home);
+    while let Some(line) = serve.line() {
+        assert!(!line.contains("admin"), "{line}");
+        if line.contains("boto3.client") {
+            return;
+        }
+    }
+    panic!("not ready");
+}
+
+#[test]
+fn the_configuration_that_holds_is_shown_without_secrets() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("pocket.toml");
+    let text = "region = \"eu-1\"\n[cluster]\nsecret = \"0123456789abcdef\"\n[storage]\ncapacity = \"3GiB\"\n\
+                [[tenant]]\nname = \"t\"\naccess-key-id = \"KEYT\"\nsecret-access-key = \"never to be shown\"\n";
+    std::fs::write(&file, text).unwrap();
+    let mut command = pocket(home.path());
+    command.arg("config").arg("--config").arg(&file);
+    let shown = output(command);
+    assert!(shown.status.success());
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for line in [
+        "region = \"eu-1\"",
+        "capacity = \"3GiB\"",
+        "access-key-id = \"KEYT\"",
+        "listen = \"127.0.0.1:9000\"",
+    ] {
+        assert!(shown.lines().any(|l| l == line), "{line} is missing in {shown}");
+    }
+    assert!(!shown.contains("never to be shown") && !shown.contains("0123456789abcdef"), "{shown}");
+}
