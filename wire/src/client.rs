@@ -49,6 +49,12 @@ impl PlaneClient {
         }
     }
 
+    /// How many runtimes have called.
+    #[cfg(test)]
+    pub(crate) fn link_count(&self) -> usize {
+        self.links.load().len()
+    }
+
     fn link(&self) -> Arc<Link> {
         let runtime = Handle::current().id();
         let find = |links: &[(Id, Arc<Link>)]| {

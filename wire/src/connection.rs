@@ -328,7 +328,7 @@ impl Owner {
         };
         self.connection.shared.lock().ready_since = Some(Instant::now());
         let mut pump =
-            Pump { owner: self, stream, reader: FrameReader::new(), sending: FrameQueue::default() };
+            Pump { owner: self, stream, reader: FrameReader::default(), sending: FrameQueue::default() };
         std::future::poll_fn(|cx| pump.poll(cx)).await
     }
 }
@@ -377,7 +377,7 @@ impl Pump<'_> {
     }
 
     fn hand_out(&mut self) -> Result<(), String> {
-        while let Some((header, response, payload)) = self.reader.next().map_err(|e| e.to_string())? {
+        while let Some((header, response, payload)) = self.reader.next_frame().map_err(|e| e.to_string())? {
             self.owner.connection.answer(header.id, response, payload)?;
         }
         Ok(())

@@ -26,6 +26,9 @@ mod server;
 mod session;
 mod socket;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::PlaneClient;
 pub use control::{RemoteControl, serve_control};
 pub use directory::RemoteDirectory;

@@ -42,13 +42,15 @@ impl<M> Filling<M> {
     }
 }
 
-impl<M: Message> FrameReader<M> {
-    pub fn new() -> Self {
+impl<M> Default for FrameReader<M> {
+    fn default() -> Self {
         Self { buffer: BytesMut::new(), filling: None }
     }
+}
 
+impl<M: Message> FrameReader<M> {
     /// The next frame that is complete, without reading.
-    pub fn next(&mut self) -> Result<Option<(FrameHeader, M, Bytes)>, FrameError> {
+    pub fn next_frame(&mut self) -> Result<Option<(FrameHeader, M, Bytes)>, FrameError> {
         if self.filling.as_ref().is_some_and(|f| f.missing() > 0) {
             return Ok(None);
         }
@@ -74,7 +76,7 @@ impl<M: Message> FrameReader<M> {
         Ok(None)
     }
 
-    /// Reads once; 0 is the end of the stream. To be called when [`Self::next`] has nothing left.
+    /// Reads once; 0 is the end of the stream. To be called when [`Self::next_frame`] has nothing left.
     pub fn poll_fill<R: AsyncRead + Unpin>(
         &mut self,
         io: &mut R,
@@ -160,11 +162,11 @@ mod tests {
     /// Everything that comes out of `bytes`, and how it ended: an error, or whether a frame was left incomplete.
     fn read_all(bytes: Bytes, sizes: Vec<usize>) -> (Frames, Result<bool, FrameError>) {
         let mut stream = Pieces { bytes, sizes: sizes.into_iter().cycle() };
-        let mut reader = FrameReader::new();
+        let mut reader = FrameReader::default();
         let mut context = Context::from_waker(Waker::noop());
         let mut frames = Vec::new();
         loop {
-            match reader.next() {
+            match reader.next_frame() {
                 Err(e) => return (frames, Err(e)),
                 Ok(Some((header, text, payload))) => frames.push((header.id, text, payload)),
                 Ok(None) => match reader.poll_fill(&mut stream, &mut context) {
@@ -256,10 +258,10 @@ mod tests {
         let header =
             FrameHeader { kind, header_bytes: 1, payload_bytes: 16 << 20, id, deadline_ms: 0 }.encode();
         let mut stream: &[u8] = &[&header[..], &[0], &[1; 100]].concat();
-        let mut reader = FrameReader::<Text>::new();
+        let mut reader = FrameReader::<Text>::default();
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(reader.poll_fill(&mut stream, &mut context), Poll::Ready(Ok(133))));
-        assert_eq!(reader.next(), Ok(None));
+        assert_eq!(reader.next_frame(), Ok(None));
         let allocated = reader.filling.as_ref().unwrap().payload.capacity();
         assert!((100..=PAYLOAD_FIRST_BYTES).contains(&allocated), "{allocated}");
     }

@@ -82,7 +82,7 @@ impl Session {
         Self {
             stream,
             planes,
-            reader: FrameReader::new(),
+            reader: FrameReader::default(),
             replies: FrameQueue::default(),
             in_flight: FuturesUnordered::new(),
             in_flight_bytes: 0,
@@ -167,7 +167,7 @@ impl Session {
     fn take_calls(&mut self) -> Result<bool, FrameError> {
         let mut progress = false;
         while self.has_room()
-            && let Some((header, call, payload)) = self.reader.next()?
+            && let Some((header, call, payload)) = self.reader.next_frame()?
         {
             self.start(header, call, payload);
             progress = true;

@@ -1,0 +1,201 @@
+//! The control seam over the wire when things go wrong: wrong secrets, controllers that are away, hang or come back,
+//! peers that do not speak its language.
+
+use async_trait::async_trait;
+use pocket_api::cluster::{ClusterView, NodeSpec, Role};
+use pocket_api::control::{
+    ClusterStatus, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement,
+    Registration,
+};
+use pocket_api::ids::{JobId, NodeId};
+use pocket_api::names::{BucketName, TenantName};
+use pocket_api::usage::{Usage, UsageReport};
+use pocket_wire::{ClusterSecret, RemoteControl, ServedPlanes, WireError, serve_control, serve_planes};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// How long a test waits for what must happen; never reached in success.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A controller without members that says so.
+struct Lonely;
+
+#[async_trait]
+impl Control for Lonely {
+    async fn register(&self, _: Registration) -> Result<Placement, ControlError> {
+        Err(ControlError::Unavailable("no live shards".into()))
+    }
+
+    async fn placement(&self, _: &BucketName) -> Result<Placement, ControlError> {
+        Err(ControlError::NoSuchBucket)
+    }
+
+    async fn end(&self, _: EndJob) -> Result<(), ControlError> {
+        Err(ControlError::NotEmpty)
+    }
+
+    async fn jobs(&self, _: Option<&TenantName>) -> Result<Vec<JobSummary>, ControlError> {
+        Ok(vec![])
+    }
+
+    async fn join(&self, _: NodeSpec) -> Result<Joined, ControlError> {
+        Ok(Joined { node: NodeId(1), view: ClusterView::default() })
+    }
+
+    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ControlError> {
+        Ok(HeartbeatReply { view: None, ended: heartbeat.jobs })
+    }
+
+    async fn leave(&self, _: NodeId) -> Result<(), ControlError> {
+        Err(ControlError::NotAMember)
+    }
+
+    async fn status(&self) -> Result<ClusterStatus, ControlError> {
+        Ok(ClusterStatus { nodes: vec![], jobs: vec![] })
+    }
+}
+
+#[async_trait]
+impl Usage for Lonely {
+    async fn report(&self, _: NodeId, _: UsageReport) -> Result<(), ControlError> {
+        Ok(())
+    }
+}
+
+fn secret(text: &str) -> Option<ClusterSecret> {
+    Some(ClusterSecret::new(text.into()))
+}
+
+async fn serve(address: &str, secret: Option<ClusterSecret>) -> (SocketAddr, CancellationToken) {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    tokio::spawn(serve_control(listener, Arc::new(Lonely), Arc::new(Lonely), secret, shutdown.clone()));
+    (address, shutdown)
+}
+
+fn heartbeat() -> Heartbeat {
+    Heartbeat { node: NodeId(1), view_version: 0, jobs: vec![JobId(u64::MAX)] }
+}
+
+#[tokio::test]
+async fn only_a_peer_with_the_same_secret_is_heard() {
+    let (address, shutdown) = serve("127.0.0.1:0", secret("right")).await;
+    let _stop = shutdown.drop_guard();
+    for (theirs, meets) in [(None, false), (secret("wrong"), false), (secret("right"), true)] {
+        let remote = RemoteControl::connect(&address.to_string(), theirs);
+        let reply = remote.heartbeat(heartbeat()).await;
+        match &reply {
+            Ok(reply) => assert!(meets && reply.ended == heartbeat().jobs),
+            Err(ControlError::Unavailable(text)) => assert!(!meets && text.contains("secret"), "{text}"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_controller_that_is_away_is_unavailable_and_found_again_when_it_is_back() {
+    let (address, shutdown) = serve("127.0.0.1:0", None).await;
+    let remote = RemoteControl::connect(&address.to_string(), None);
+    remote.heartbeat(heartbeat()).await.unwrap();
+    shutdown.cancel();
+    let away = async { while remote.heartbeat(heartbeat()).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, away).await.expect("a stopped controller does not answer");
+    let while_away = remote.status().await;
+    assert!(matches!(while_away, Err(ControlError::Unavailable(_))), "{while_away:?}");
+
+    let (_, shutdown) = serve(&address.to_string(), None).await;
+    let _stop = shutdown.drop_guard();
+    let back = async {
+        while remote.heartbeat(heartbeat()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, back).await.expect("the client comes back by itself");
+}
+
+#[tokio::test]
+async fn errors_arrive_over_a_real_connection() {
+    let (address, shutdown) = serve("127.0.0.1:0", None).await;
+    let _stop = shutdown.drop_guard();
+    let remote = RemoteControl::connect(&address.to_string(), None);
+    let bucket = BucketName::parse("stage-1").unwrap();
+    assert_eq!(remote.placement(&bucket).await, Err(ControlError::NoSuchBucket));
+    assert_eq!(remote.leave(NodeId(3)).await, Err(ControlError::NotAMember));
+    let registration = Registration {
+        tenant: TenantName::parse("etl").unwrap(),
+        bucket,
+        hints: pocket_api::hints::JobHints::default(),
+    };
+    let expected = ControlError::Unavailable("no live shards".into());
+    assert_eq!(remote.register(registration).await, Err(expected));
+    let spec = NodeSpec {
+        role: Role::Storage,
+        address: "127.0.0.1:9".into(),
+        host: "here".into(),
+        capacity_bytes: 1,
+    };
+    assert_eq!(remote.join(spec).await.unwrap().node, NodeId(1));
+    remote.report(NodeId(1), UsageReport::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn strangers_are_turned_away_and_nobody_else_notices() {
+    let (address, shutdown) = serve("127.0.0.1:0", None).await;
+    let _stop = shutdown.drop_guard();
+    let remote = RemoteControl::connect(&address.to_string(), None);
+    remote.heartbeat(heartbeat()).await.unwrap();
+    for nonsense in [
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}",
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(nonsense.as_bytes()).await.unwrap();
+        let closed = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 16])).await.unwrap();
+        assert!(matches!(closed, Ok(0) | Err(_)), "{nonsense:?} was answered");
+    }
+    remote.heartbeat(heartbeat()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_of_the_wrong_port_is_told_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    tokio::spawn(serve_planes(listener, NodeId(4), ServedPlanes::default(), None, shutdown));
+    let answer = RemoteControl::connect(&address, None).status().await;
+    assert!(
+        matches!(&answer, Err(ControlError::Unavailable(text)) if text.contains("does not serve this")),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_hangs_is_unavailable_after_the_deadline() {
+    // Takes connections and says nothing; time moves on by itself while everybody waits.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let answer = RemoteControl::connect(&address, None).status().await;
+    assert!(matches!(answer, Err(ControlError::Unavailable(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn addresses_beyond_loopback_are_not_served_without_a_secret() {
+    let bind = || TcpListener::bind("0.0.0.0:0");
+    let shutdown = CancellationToken::new();
+    let refused =
+        serve_control(bind().await.unwrap(), Arc::new(Lonely), Arc::new(Lonely), None, shutdown.clone());
+    assert!(matches!(refused.await, Err(WireError::Exposed(_))));
+    let planes = ServedPlanes::default();
+    let refused = serve_planes(bind().await.unwrap(), NodeId(1), planes, None, shutdown.clone());
+    assert!(matches!(refused.await, Err(WireError::Exposed(_))));
+    shutdown.cancel();
+    let planes = ServedPlanes::default();
+    serve_planes(bind().await.unwrap(), NodeId(1), planes, secret("s3cret"), shutdown).await.unwrap();
+}
