@@ -1,11 +1,12 @@
 //! What the edge found out about a request, for the operations behind s3s: it travels in the request's extensions as
 //! an `Arc<RequestContext>`.
 
+use http::StatusCode;
 use parking_lot::Mutex;
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::Delivery;
 use pocket_api::names::TenantName;
-use s3s::S3ErrorCode;
+use s3s::{S3Error, S3ErrorCode};
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,20 @@ pub struct Refusal {
 impl Refusal {
     pub fn new(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// S3's status for the code. A code that s3s does not list is a client's mistake.
+    pub fn status(&self) -> StatusCode {
+        self.code.status_code().unwrap_or(StatusCode::BAD_REQUEST)
+    }
+}
+
+impl From<Refusal> for S3Error {
+    fn from(refusal: Refusal) -> Self {
+        let status = refusal.status();
+        let mut error = S3Error::with_message(refusal.code, refusal.message);
+        error.set_status_code(status);
+        error
     }
 }
 

@@ -22,9 +22,7 @@ impl Credentials {
     #[must_use]
     pub fn add(&mut self, access_key_id: &str, secret_access_key: &str, tenant: TenantName) -> bool {
         let fits = |b: u8| b.is_ascii_graphic() && b != b',';
-        if access_key_id.is_empty()
-            || !access_key_id.bytes().all(fits)
-            || self.0.contains_key(access_key_id)
+        if access_key_id.is_empty() || !access_key_id.bytes().all(fits) || self.0.contains_key(access_key_id)
         {
             return false;
         }

@@ -1,0 +1,152 @@
+//! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
+
+use crate::context::Refusal;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response};
+use s3s::Body;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Issues request ids: a counter whose bits are mixed with a random seed, so that ids of different gateways and runs
+/// differ and none tells how many there were.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    next: AtomicU64,
+    seed: u64,
+}
+
+impl RequestIds {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { next: AtomicU64::new(0), seed }
+    }
+
+    /// 16 hex digits.
+    pub(crate) fn issue(&self) -> String {
+        // SplitMix64: a bijection, so no id comes twice.
+        let mut z = self
+            .seed
+            .wrapping_add(self.next.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mut digits = vec![0; 16];
+        let encoded = hex::encode_to_slice((z ^ (z >> 31)).to_be_bytes(), &mut digits);
+        debug_assert!(encoded.is_ok(), "8 bytes are 16 digits");
+        String::from_utf8(digits).unwrap_or_default()
+    }
+}
+
+/// S3's error document for a refusal. `path` as it came.
+pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: &str) -> Response<Body> {
+    let mut xml = String::with_capacity(320);
+    xml.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>");
+    escape(refusal.code.as_str(), &mut xml);
+    xml.push_str("</Code><Message>");
+    escape(&refusal.message, &mut xml);
+    xml.push_str("</Message><Resource>");
+    escape(path, &mut xml);
+    // Writing to a string cannot fail.
+    let _ = write!(xml, "</Resource><RequestId>{request_id}</RequestId></Error>");
+    let mut response = Response::new(Body::from(xml));
+    *response.status_mut() = refusal.status();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response
+}
+
+/// Adds what every answer has. Errors made behind the edge get the request id into their document too; answers to HEAD
+/// lose theirs, as in S3.
+pub(crate) fn finish(
+    response: &mut Response<Body>,
+    method: &Method,
+    request_id: &str,
+    host_id: &HeaderValue,
+) {
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if is_error && method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_TYPE);
+        response.headers_mut().remove(CONTENT_LENGTH);
+    } else if is_error {
+        add_request_id(response, request_id);
+    }
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amz-request-id", id);
+    }
+    headers.insert("x-amz-id-2", host_id.clone());
+    headers.insert(http::header::SERVER, HeaderValue::from_static("Pocket"));
+}
+
+fn add_request_id(response: &mut Response<Body>, request_id: &str) {
+    const END: &[u8] = b"</Error>";
+    let Some(document) = response.body().bytes() else { return };
+    let has_one = document.windows(11).any(|window| window == b"<RequestId>");
+    let Some(at) = document.windows(END.len()).rposition(|window| window == END).filter(|_| !has_one) else {
+        return;
+    };
+    let mut with_id = Vec::with_capacity(document.len() + 48);
+    with_id.extend_from_slice(&document[..at]);
+    with_id.extend_from_slice(b"<RequestId>");
+    with_id.extend_from_slice(request_id.as_bytes());
+    with_id.extend_from_slice(b"</RequestId>");
+    with_id.extend_from_slice(&document[at..]);
+    *response.body_mut() = Body::from(Bytes::from(with_id));
+}
+
+/// Text inside of an XML element. Characters that XML cannot carry become U+FFFD.
+fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {
+                out.push('\u{fffd}')
+            }
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s3s::S3ErrorCode;
+    use std::collections::HashSet;
+
+    #[test]
+    fn request_ids_are_16_digits_and_differ() {
+        let ids = RequestIds::new(7);
+        let issued: HashSet<String> = (0..1_000).map(|_| ids.issue()).collect();
+        assert_eq!(issued.len(), 1_000);
+        assert!(issued.iter().all(|id| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit())));
+    }
+
+    #[test]
+    fn refusals_are_xml_with_everything_escaped() {
+        let refusal = Refusal::new(S3ErrorCode::InvalidArgument, "no <b> & \u{1}");
+        let response = refuse(&refusal, "/a&b", "00ff");
+        let body = response.body().bytes().unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(
+            text.contains("<Message>no &lt;b&gt; &amp; \u{fffd}</Message><Resource>/a&amp;b</Resource>"),
+            "{text}"
+        );
+        assert_eq!(response.status(), 400);
+    }
+
+    #[test]
+    fn errors_from_behind_the_edge_get_the_request_id_once() {
+        let host = HeaderValue::from_static("n1");
+        let mut response = Response::new(Body::from(String::from("<Error><Code>NoSuchKey</Code></Error>")));
+        *response.status_mut() = http::StatusCode::NOT_FOUND;
+        for _ in 0..2 {
+            finish(&mut response, &Method::GET, "00ff", &host);
+            let expected = "<Error><Code>NoSuchKey</Code><RequestId>00ff</RequestId></Error>";
+            assert_eq!(response.body().bytes().unwrap(), expected);
+        }
+        finish(&mut response, &Method::HEAD, "00ff", &host);
+        assert!(response.body().bytes().unwrap().is_empty());
+        assert_eq!(response.headers()["x-amz-request-id"], "00ff");
+    }
+}

@@ -1,0 +1,345 @@
+//! What a request says about its signature, in the header `Authorization` or in the query of a presigned URL. Only
+//! reads; [`super::signature`] decides whether it is true.
+
+use super::query::Query;
+use super::stamp::Stamp;
+use crate::context::Refusal;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, DATE};
+use s3s::S3ErrorCode;
+use std::borrow::Cow;
+
+/// Most names in SignedHeaders. S3A and the SDKs sign below 20; user metadata adds some.
+const SIGNED_HEADERS_MAX: usize = 128;
+/// S3's longest life of a presigned URL: a week.
+const EXPIRES_MAX_SECS: u64 = 604_800;
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// A claim: this key signed these headers at that moment.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Authorization<'a> {
+    /// `key/day/region/s3/aws4_request`.
+    pub(crate) credential: Cow<'a, str>,
+    pub(crate) scope: Scope,
+    /// Names in lower case with `;` between, as they were signed; none twice.
+    pub(crate) signed_headers: Cow<'a, str>,
+    pub(crate) signature: Cow<'a, str>,
+    pub(crate) stamp: Stamp,
+    /// Of a presigned URL.
+    pub(crate) expires_secs: Option<u64>,
+}
+
+/// Where the parts of a credential are in its text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scope {
+    key_end: usize,
+    day_end: usize,
+    region_end: usize,
+}
+
+impl Authorization<'_> {
+    pub(crate) fn access_key_id(&self) -> &str {
+        &self.credential[..self.scope.key_end]
+    }
+
+    pub(crate) fn day(&self) -> &str {
+        &self.credential[self.scope.key_end + 1..self.scope.day_end]
+    }
+
+    pub(crate) fn region(&self) -> &str {
+        &self.credential[self.scope.day_end + 1..self.scope.region_end]
+    }
+
+    /// `day/region/s3/aws4_request`.
+    pub(crate) fn scope(&self) -> &str {
+        &self.credential[self.scope.key_end + 1..]
+    }
+
+    pub(crate) fn is_presigned(&self) -> bool {
+        self.expires_secs.is_some()
+    }
+}
+
+/// Whether a query parameter is part of a presigned URL's signature.
+pub(crate) fn is_signing_parameter(name: &str) -> bool {
+    matches!(
+        name,
+        "X-Amz-Algorithm"
+            | "X-Amz-Credential"
+            | "X-Amz-Date"
+            | "X-Amz-Expires"
+            | "X-Amz-SignedHeaders"
+            | "X-Amz-Signature"
+            | "X-Amz-Content-Sha256"
+    )
+}
+
+/// Reads the claim of a request; a request without one is refused.
+pub(crate) fn read<'a>(headers: &'a HeaderMap, query: &'a Query<'_>) -> Result<Authorization<'a>, Refusal> {
+    if query.has("X-Amz-Security-Token") || query.has("x-amz-security-token") {
+        let message = "there are no session tokens here: sign without one";
+        return Err(Refusal::new(S3ErrorCode::InvalidToken, message));
+    }
+    let presigned =
+        ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"].into_iter().any(|name| query.has(name));
+    match headers.get(AUTHORIZATION) {
+        Some(_) if presigned => Err(Refusal::new(
+            S3ErrorCode::InvalidArgument,
+            "only one auth mechanism allowed: Authorization or X-Amz-Signature",
+        )),
+        Some(value) => {
+            let value = value.to_str().map_err(|_| malformed("Authorization is not ASCII"))?;
+            from_header(value, headers)
+        }
+        None if presigned => from_query(query),
+        None if query.has("AWSAccessKeyId") && query.has("Signature") => Err(old_mechanism()),
+        None => Err(Refusal::new(S3ErrorCode::AccessDenied, "Access Denied: the request is not signed")),
+    }
+}
+
+fn from_header<'a>(value: &'a str, headers: &HeaderMap) -> Result<Authorization<'a>, Refusal> {
+    let (mechanism, fields) = value.split_once(' ').unwrap_or((value, ""));
+    if mechanism != ALGORITHM {
+        let is_aws = mechanism.starts_with("AWS");
+        let unsupported = || Refusal::new(S3ErrorCode::InvalidArgument, "unsupported Authorization type");
+        return Err(if is_aws { old_mechanism() } else { unsupported() });
+    }
+    let (mut credential, mut signed_headers, mut signature) = (None, None, None);
+    for field in fields.split(',') {
+        let (name, value) =
+            field.trim().split_once('=').ok_or_else(|| malformed("a field without a value"))?;
+        let slot = match name {
+            "Credential" => &mut credential,
+            "SignedHeaders" => &mut signed_headers,
+            "Signature" => &mut signature,
+            _ => return Err(malformed("an unknown field")),
+        };
+        if slot.replace(value).is_some() {
+            return Err(malformed("a field is given twice"));
+        }
+    }
+    let (Some(credential), Some(signed_headers), Some(signature)) = (credential, signed_headers, signature)
+    else {
+        return Err(malformed("it needs Credential, SignedHeaders and Signature"));
+    };
+    let stamp = match (headers.get("x-amz-date"), headers.get(DATE)) {
+        (Some(date), _) => date.to_str().ok().and_then(Stamp::parse),
+        (None, Some(date)) => {
+            date.to_str().ok().and_then(|text| Stamp::parse(text).or_else(|| Stamp::parse_http(text)))
+        }
+        (None, None) => None,
+    };
+    let no_date = "AWS authentication requires a valid Date or x-amz-date header";
+    let stamp = stamp.ok_or_else(|| Refusal::new(S3ErrorCode::AccessDenied, no_date))?;
+    let authorization = Authorization {
+        credential: Cow::Borrowed(credential),
+        scope: read_scope(credential).map_err(malformed)?,
+        signed_headers: Cow::Borrowed(signed_headers),
+        signature: Cow::Borrowed(signature),
+        stamp,
+        expires_secs: None,
+    };
+    check(&authorization).map_err(malformed)?;
+    Ok(authorization)
+}
+
+fn from_query<'a>(query: &'a Query<'_>) -> Result<Authorization<'a>, Refusal> {
+    let get = |name: &str| {
+        let missing = || {
+            bad_parameters(
+                "a presigned URL needs X-Amz-Algorithm, X-Amz-Credential, X-Amz-Date, X-Amz-Expires, X-Amz-SignedHeaders and X-Amz-Signature",
+            )
+        };
+        query.get(name).filter(|value| !value.is_empty()).ok_or_else(missing)
+    };
+    if get("X-Amz-Algorithm")? != ALGORITHM {
+        return Err(bad_parameters("X-Amz-Algorithm only supports AWS4-HMAC-SHA256"));
+    }
+    let credential = get("X-Amz-Credential")?;
+    let stamp = Stamp::parse(get("X-Amz-Date")?);
+    let expires = get("X-Amz-Expires")?;
+    let expires_secs = Some(expires)
+        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .filter(|secs| (1..=EXPIRES_MAX_SECS).contains(secs));
+    let authorization = Authorization {
+        credential: Cow::Borrowed(credential),
+        scope: read_scope(credential).map_err(bad_parameters)?,
+        signed_headers: Cow::Borrowed(get("X-Amz-SignedHeaders")?),
+        signature: Cow::Borrowed(get("X-Amz-Signature")?),
+        stamp: stamp.ok_or_else(|| bad_parameters("X-Amz-Date must be formatted as 20130524T000000Z"))?,
+        expires_secs: Some(
+            expires_secs
+                .ok_or_else(|| bad_parameters("X-Amz-Expires must be 1 to 604800 seconds (a week)"))?,
+        ),
+    };
+    check(&authorization).map_err(bad_parameters)?;
+    Ok(authorization)
+}
+
+/// Finds the parts of `key/day/region/s3/aws4_request`; a key may have slashes in it.
+fn read_scope(credential: &str) -> Result<Scope, &'static str> {
+    let shape = "the credential must be <key>/<YYYYMMDD>/<region>/s3/aws4_request";
+    let rest = credential.strip_suffix("/aws4_request").ok_or(shape)?;
+    let rest = rest.strip_suffix("/s3").ok_or(shape)?;
+    let region_end = rest.len();
+    let (rest, region) = rest.rsplit_once('/').ok_or(shape)?;
+    let day_end = rest.len();
+    let (key, day) = rest.rsplit_once('/').ok_or(shape)?;
+    if key.is_empty() || region.is_empty() || day.len() != 8 {
+        return Err(shape);
+    }
+    Ok(Scope { key_end: key.len(), day_end, region_end })
+}
+
+/// What holds for both ways of signing.
+fn check(authorization: &Authorization<'_>) -> Result<(), &'static str> {
+    if authorization.day().as_bytes() != authorization.stamp.day() {
+        return Err("the day of the credential is not the one of x-amz-date");
+    }
+    let names = authorization.signed_headers.split(';');
+    let (mut count, mut has_host, mut in_order, mut before) = (0, false, true, "");
+    for name in names {
+        if name.is_empty() || name.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii_graphic()) {
+            return Err("SignedHeaders must be names in lower case with ; between");
+        }
+        count += 1;
+        in_order &= before < name;
+        has_host |= name == "host";
+        before = name;
+    }
+    if count > SIGNED_HEADERS_MAX {
+        return Err("too many SignedHeaders");
+    }
+    // Names in order are all different; others are compared one by one.
+    let mut names = authorization.signed_headers.split(';').enumerate();
+    if !in_order
+        && names.any(|(i, name)| authorization.signed_headers.split(';').take(i).any(|other| other == name))
+    {
+        return Err("SignedHeaders must not name a header twice");
+    }
+    if has_host { Ok(()) } else { Err("the header host must be signed") }
+}
+
+fn malformed(why: &'static str) -> Refusal {
+    let message = format!("the authorization header is malformed: {why}");
+    Refusal::new(S3ErrorCode::AuthorizationHeaderMalformed, message)
+}
+
+fn bad_parameters(why: &'static str) -> Refusal {
+    Refusal::new(S3ErrorCode::AuthorizationQueryParametersError, why)
+}
+
+fn old_mechanism() -> Refusal {
+    let message =
+        "the authorization mechanism you have provided is not supported: please use AWS4-HMAC-SHA256";
+    Refusal::new(S3ErrorCode::InvalidRequest, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn headers(authorization: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
+        headers.insert("x-amz-date", HeaderValue::from_static("20130524T000000Z"));
+        headers
+    }
+
+    fn header_code(authorization: &str) -> S3ErrorCode {
+        read(&headers(authorization), &Query::default()).unwrap_err().code
+    }
+
+    fn query_code(query: &str) -> S3ErrorCode {
+        read(&HeaderMap::new(), &Query::parse(query).unwrap()).unwrap_err().code
+    }
+
+    const CREDENTIAL: &str = "Credential=A/K/20130524/eu west/s3/aws4_request";
+
+    #[test]
+    fn a_header_is_read_with_and_without_spaces() {
+        for comma in [",", ", "] {
+            let text = format!(
+                "AWS4-HMAC-SHA256 {CREDENTIAL}{comma}SignedHeaders=host;x-amz-date{comma}Signature=f0"
+            );
+            let headers = headers(&text);
+            let query = Query::default();
+            let claim = read(&headers, &query).unwrap();
+            assert_eq!((claim.access_key_id(), claim.day(), claim.region()), ("A/K", "20130524", "eu west"));
+            assert_eq!(claim.scope(), "20130524/eu west/s3/aws4_request");
+            assert_eq!((&*claim.signed_headers, &*claim.signature), ("host;x-amz-date", "f0"));
+            assert!(!claim.is_presigned());
+        }
+    }
+
+    #[test]
+    fn malformed_headers_are_refused_with_their_codes() {
+        let fields = "SignedHeaders=host,Signature=f0";
+        for bad in [
+            "AWS4-HMAC-SHA256".to_owned(),
+            format!("AWS4-HMAC-SHA256 {fields}"),
+            format!("AWS4-HMAC-SHA256 {CREDENTIAL},{fields},Signature=f1"),
+            format!("AWS4-HMAC-SHA256 {CREDENTIAL},{fields},Colour=blue"),
+            format!("AWS4-HMAC-SHA256 {CREDENTIAL},SignedHeaders=x-amz-date,Signature=f0"),
+            format!("AWS4-HMAC-SHA256 {CREDENTIAL},SignedHeaders=Host,Signature=f0"),
+            format!("AWS4-HMAC-SHA256 {CREDENTIAL},SignedHeaders=host;;a,Signature=f0"),
+            format!("AWS4-HMAC-SHA256 {CREDENTIAL},SignedHeaders=host;a;host,Signature=f0"),
+            format!("AWS4-HMAC-SHA256 Credential=A/20130525/r/s3/aws4_request,{fields}"),
+            format!("AWS4-HMAC-SHA256 Credential=A/20130524/r/ec2/aws4_request,{fields}"),
+            format!("AWS4-HMAC-SHA256 Credential=20130524/r/s3/aws4_request,{fields}"),
+        ] {
+            assert_eq!(header_code(&bad), S3ErrorCode::AuthorizationHeaderMalformed, "{bad}");
+        }
+        assert_eq!(header_code("AWS key:signature"), S3ErrorCode::InvalidRequest);
+        assert_eq!(header_code("Bearer token"), S3ErrorCode::InvalidArgument);
+        let mut no_date = headers(&format!("AWS4-HMAC-SHA256 {CREDENTIAL},{fields}"));
+        no_date.remove("x-amz-date");
+        let query = Query::default();
+        assert_eq!(read(&no_date, &query).unwrap_err().code, S3ErrorCode::AccessDenied);
+        assert_eq!(read(&HeaderMap::new(), &query).unwrap_err().code, S3ErrorCode::AccessDenied);
+    }
+
+    #[test]
+    fn malformed_presigned_urls_are_refused_with_their_codes() {
+        let good = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=A%2F20130524%2Fr%2Fs3%2Faws4_request\
+                    &X-Amz-Date=20130524T000000Z&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature=f0";
+        let query = Query::parse(good).unwrap();
+        assert_eq!(read(&HeaderMap::new(), &query).unwrap().expires_secs, Some(604_800));
+        for (part, bad) in [
+            ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
+            ("=604800", "=604801"),
+            ("=604800", "=0"),
+            ("=604800", "=-1"),
+            ("=604800", "=%2B5"),
+            ("&X-Amz-Expires=604800", ""),
+            ("20130524T", "20130525T"),
+            ("000000Z", "0"),
+            ("=f0", "="),
+            ("Headers=host", "Headers=range"),
+        ] {
+            let query = good.replace(part, bad);
+            assert_eq!(query_code(&query), S3ErrorCode::AuthorizationQueryParametersError, "{query}");
+        }
+        assert_eq!(query_code("X-Amz-Security-Token=x"), S3ErrorCode::InvalidToken);
+        assert_eq!(query_code("AWSAccessKeyId=a&Signature=b&Expires=1"), S3ErrorCode::InvalidRequest);
+        let both = headers("AWS4-HMAC-SHA256 x=y");
+        assert_eq!(read(&both, &query).unwrap_err().code, S3ErrorCode::InvalidArgument);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_parser_panic(
+            text in "(AWS4-HMAC-SHA256 )?(Credential|SignedHeaders|Signature|[a-z=,;/ 0-9]{0,9}){0,6}"
+        ) {
+            let _ = read(&headers(&text), &Query::default());
+        }
+
+        #[test]
+        fn no_credential_makes_the_parser_panic(text in "[a/é0-9]{0,12}(/s3)?(/aws4_request)?") {
+            let _ = read_scope(&text);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A request body on its way to an operation: unframed, counted, hashed. It settles the request's
+//! [`BodyOutcome`](crate::context::BodyOutcome) when it ends, and ends with an error when a promise was broken, so
+//! that an operation that reads to the end cannot miss it.
+
+use super::chunked::{ChunkDecoder, ChunkSigner, Piece};
+use super::digests::Digests;
+use super::payload::{PayloadForm, Promise, PromisedSum};
+use super::signature::Proof;
+use crate::context::{Refusal, RequestContext};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pocket_api::limits::TRANSFER_STALL;
+use s3s::S3ErrorCode;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::time::{Instant, Sleep};
+
+/// A broken promise, as an error of the stream.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", .0.code.as_str(), .0.message)]
+pub(crate) struct BodyRefused(pub(crate) Refusal);
+
+/// The decoded body of one request.
+pub(crate) struct VerifiedBody<B> {
+    source: B,
+    /// Came from the source and is not handed out yet.
+    input: Bytes,
+    framing: Option<ChunkDecoder>,
+    digests: Option<Digests>,
+    /// Bytes still to come, where the length is known.
+    left: Option<u64>,
+    /// Set from the first time that the source had nothing.
+    stall: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+    context: Arc<RequestContext>,
+}
+
+impl<B> VerifiedBody<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    pub(crate) fn new(source: B, promise: &Promise, proof: &Proof, context: Arc<RequestContext>) -> Self {
+        let announced = match promise.sum {
+            PromisedSum::InTrailer(algorithm) => Some(algorithm.header()),
+            PromisedSum::None | PromisedSum::Known(..) => None,
+        };
+        let framing = match promise.form {
+            PayloadForm::Unsigned | PayloadForm::Sha256(_) => None,
+            PayloadForm::UnsignedChunks => Some(ChunkDecoder::new(None, announced)),
+            PayloadForm::SignedChunks(trailers) => {
+                let signer = ChunkSigner::new(proof.key.clone(), proof.stamp, proof.signature, trailers);
+                Some(ChunkDecoder::new(Some(signer), announced))
+            }
+        };
+        Self {
+            source,
+            input: Bytes::new(),
+            framing,
+            digests: Some(Digests::new(promise)),
+            left: promise.decoded_bytes,
+            stall: None,
+            waiting: false,
+            context,
+        }
+    }
+
+    /// The next piece of decoded bytes; `None` when the body has ended well.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
+        loop {
+            if let Some(data) = self.take_piece()? {
+                return Poll::Ready(self.pass(data).map(Some));
+            }
+            match ready!(self.poll_source(cx))? {
+                Some(data) => self.input = data,
+                None => return Poll::Ready(self.finish().map(|()| None)),
+            }
+        }
+    }
+
+    /// What can be handed out of the input.
+    fn take_piece(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let Some(framing) = &mut self.framing else {
+            let data = std::mem::take(&mut self.input);
+            return Ok((!data.is_empty()).then_some(data));
+        };
+        match framing.next(&mut self.input)? {
+            Piece::Data(data) => Ok(Some(data)),
+            Piece::More => Ok(None),
+            Piece::End if self.input.is_empty() => Ok(None),
+            Piece::End => {
+                let message = "there are bytes behind the end of the aws-chunked body";
+                Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+            }
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
+        match Pin::new(&mut self.source).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                self.waiting = false;
+                Poll::Ready(match frame {
+                    None => Ok(None),
+                    Some(Err(_)) => Err(incomplete()),
+                    Some(Ok(frame)) => frame.into_data().map(Some).map_err(|_| {
+                        let message = "trailers of HTTP's own chunked encoding are not supported";
+                        Refusal::new(S3ErrorCode::InvalidRequest, message)
+                    }),
+                })
+            }
+            Poll::Pending => self.poll_stall(cx).map(Err),
+        }
+    }
+
+    /// A client that stops in the middle is not waited for longer than [`TRANSFER_STALL`].
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        let stall = match &mut self.stall {
+            Some(stall) => {
+                if !self.waiting {
+                    stall.as_mut().reset(Instant::now() + TRANSFER_STALL);
+                }
+                stall
+            }
+            none => none.insert(Box::pin(tokio::time::sleep(TRANSFER_STALL))),
+        };
+        self.waiting = true;
+        ready!(stall.as_mut().poll(cx));
+        let message =
+            "your socket connection to the server was not read from or written to within the timeout period";
+        Poll::Ready(Refusal::new(S3ErrorCode::RequestTimeout, message))
+    }
+
+    /// Counts and hashes what goes out. The last bytes of a body without framing go out only if all is right.
+    fn pass(&mut self, data: Bytes) -> Result<Bytes, Refusal> {
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(data.len() as u64).ok_or_else(|| {
+                let message = "the body is longer than its length was said to be";
+                Refusal::new(S3ErrorCode::InvalidRequest, message)
+            })?;
+        }
+        if let Some(digests) = &mut self.digests {
+            digests.update(&data);
+        }
+        if self.left == Some(0) && self.framing.is_none() {
+            self.finish()?;
+        }
+        Ok(data)
+    }
+
+    /// The end was reached: holds it against the promise and settles. Once settled it does nothing.
+    fn finish(&mut self) -> Result<(), Refusal> {
+        let Some(digests) = self.digests.take() else { return Ok(()) };
+        if self.left.is_some_and(|left| left > 0) {
+            return Err(incomplete());
+        }
+        let mut trailer = None;
+        if let Some(framing) = &mut self.framing {
+            if framing.next(&mut Bytes::new())? != Piece::End {
+                return Err(incomplete());
+            }
+            trailer = framing.trailer();
+        }
+        let checksum = digests.finish(trailer)?;
+        self.context.body.settle(Ok(checksum));
+        Ok(())
+    }
+}
+
+fn incomplete() -> Refusal {
+    let message = "you did not provide the number of bytes specified by the Content-Length HTTP header";
+    Refusal::new(S3ErrorCode::IncompleteBody, message)
+}
+
+impl<B> Body for VerifiedBody<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BodyRefused;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyRefused>>> {
+        let this = self.get_mut();
+        if this.digests.is_none() {
+            // Settled, for good or ill.
+            return Poll::Ready(None);
+        }
+        Poll::Ready(match ready!(this.poll_data(cx)) {
+            Ok(data) => data.map(|data| Ok(Frame::data(data))),
+            Err(refusal) => {
+                this.digests = None;
+                this.context.body.settle(Err(refusal.clone()));
+                Some(Err(BodyRefused(refusal)))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.digests.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.left {
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::default(),
+        }
+    }
+}

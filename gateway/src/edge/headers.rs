@@ -1,0 +1,256 @@
+//! The allow-list of headers: which of those that change what a request does may come with which operation. A header
+//! that is not understood is refused, never ignored: ignoring a condition, an offset or an owner loses data.
+
+use super::operation::Operation;
+use crate::context::Refusal;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pocket_api::hints::HINTS;
+use s3s::S3ErrorCode;
+
+/// Whether a header belongs to those that must be signed and known.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name.starts_with("x-amz-") || name.starts_with("x-pocket-")
+}
+
+/// Checks every header of a request whose operation is known.
+pub(crate) fn check(headers: &HeaderMap, operation: Operation) -> Result<(), Refusal> {
+    if headers.len() != headers.keys_len() {
+        check_repeats(headers)?;
+    }
+    for (name, value) in headers {
+        let name = name.as_str();
+        if is_ours(name) || name.starts_with("if-") || name == "content-range" {
+            check_one(name, value, operation)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the table says about a header.
+enum Verdict {
+    Takes,
+    /// Known, but only with this value; any other is not built.
+    Only(&'static [&'static str]),
+    /// Known, and not for this operation.
+    Misplaced,
+    /// S3 has it, or may have: not built.
+    NotBuilt,
+    NoSessions,
+    /// Pocket's own, and there is none of this name.
+    NoSuchHint,
+}
+
+fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<(), Refusal> {
+    let (code, message) = match verdict(name, operation) {
+        Verdict::Takes => return Ok(()),
+        Verdict::Only(values) if values.iter().any(|v| v.as_bytes() == value.as_bytes()) => return Ok(()),
+        Verdict::Only(values) => (
+            S3ErrorCode::NotImplemented,
+            format!("the header {name} is implemented for the value {} only", values.join(" or ")),
+        ),
+        Verdict::Misplaced => {
+            (S3ErrorCode::InvalidArgument, format!("{} does not take the header {name}", operation.name()))
+        }
+        Verdict::NotBuilt => (S3ErrorCode::NotImplemented, format!("the header {name} is not implemented")),
+        Verdict::NoSessions => {
+            (S3ErrorCode::InvalidToken, "there are no session tokens here: sign without one".to_owned())
+        }
+        Verdict::NoSuchHint => {
+            let hints = HINTS.join(", x-pocket-");
+            (S3ErrorCode::InvalidArgument, format!("unknown hint {name}; a bucket takes x-pocket-{hints}"))
+        }
+    };
+    Err(Refusal::new(code, message))
+}
+
+/// The table. Patterns of one line share their reason.
+fn verdict(name: &str, operation: Operation) -> Verdict {
+    use Operation as O;
+    let only_with = |operations: &[O]| {
+        if operations.contains(&operation) { Verdict::Takes } else { Verdict::Misplaced }
+    };
+    let value_with = |operations: &[O], values| {
+        if operations.contains(&operation) { Verdict::Only(values) } else { Verdict::Misplaced }
+    };
+    // Operations that make an object, with its headers.
+    const MAKES: [O; 3] = [O::PutObject, O::CopyObject, O::CreateMultipartUpload];
+    const COPIES: [O; 2] = [O::CopyObject, O::UploadPartCopy];
+    const HAS_BODY: [O; 5] =
+        [O::PutObject, O::UploadPart, O::CreateBucket, O::DeleteObjects, O::CompleteMultipartUpload];
+    match name {
+        "x-amz-content-sha256" | "x-amz-date" | "x-amz-user-agent" | "x-amz-expected-bucket-owner" => {
+            Verdict::Takes
+        }
+        "x-amz-security-token" => Verdict::NoSessions,
+
+        "x-amz-decoded-content-length" | "x-amz-trailer" => only_with(&HAS_BODY),
+        "x-amz-checksum-crc32"
+        | "x-amz-checksum-crc32c"
+        | "x-amz-checksum-crc64nvme"
+        | "x-amz-checksum-sha1"
+        | "x-amz-checksum-sha256" => only_with(&HAS_BODY),
+        // SDKs say so with every request of theirs that could have a checksum.
+        "x-amz-sdk-checksum-algorithm" => Verdict::Takes,
+        "x-amz-checksum-algorithm" => {
+            only_with(&[O::CreateMultipartUpload, O::CopyObject, O::PutObject, O::UploadPart])
+        }
+        "x-amz-checksum-type" => only_with(&[O::CreateMultipartUpload, O::CompleteMultipartUpload]),
+        "x-amz-checksum-mode" => only_with(&[O::GetObject, O::HeadObject]),
+
+        "x-amz-storage-class" => only_with(&MAKES),
+        // Objects and buckets are their tenant's alone, which is what these say.
+        "x-amz-acl" if operation == O::CreateBucket => Verdict::Only(&["private"]),
+        "x-amz-acl" => value_with(&MAKES, &["private", "bucket-owner-full-control"]),
+        "x-amz-object-ownership" => value_with(&[O::CreateBucket], &["BucketOwnerEnforced"]),
+        "x-amz-bucket-object-lock-enabled" => value_with(&[O::CreateBucket], &["false", "False"]),
+        // Nothing here is ever restored from an archive, so there is nothing to add to a list.
+        "x-amz-optional-object-attributes" => value_with(&[O::ListObjects], &["RestoreStatus"]),
+
+        "x-amz-copy-source"
+        | "x-amz-copy-source-if-match"
+        | "x-amz-copy-source-if-none-match"
+        | "x-amz-copy-source-if-modified-since"
+        | "x-amz-copy-source-if-unmodified-since"
+        | "x-amz-source-expected-bucket-owner" => only_with(&COPIES),
+        "x-amz-copy-source-range" => only_with(&[O::UploadPartCopy]),
+        "x-amz-metadata-directive" => only_with(&[O::CopyObject]),
+        // There are no tags to replace.
+        "x-amz-tagging-directive" => value_with(&[O::CopyObject], &["COPY"]),
+
+        "x-amz-mp-object-size" => only_with(&[O::CompleteMultipartUpload]),
+        "x-amz-object-attributes" | "x-amz-max-parts" | "x-amz-part-number-marker" => {
+            only_with(&[O::GetObjectAttributes])
+        }
+        _ if name.starts_with("x-amz-meta-") => only_with(&MAKES),
+        _ if name.starts_with("x-amz-") => Verdict::NotBuilt,
+
+        "x-pocket-force-delete" => only_with(&[O::DeleteBucket]),
+        "x-pocket-delete-after-read" => only_with(&[O::GetObject]),
+        "x-pocket-wait" => only_with(&[O::GetObject, O::HeadObject, O::CreateBucket]),
+        "x-pocket-ttl" | "x-pocket-reads" => {
+            only_with(&[O::PutObject, O::CopyObject, O::CreateMultipartUpload, O::CreateBucket])
+        }
+        _ if name.strip_prefix("x-pocket-").is_some_and(|hint| HINTS.contains(&hint)) => {
+            only_with(&[O::CreateBucket])
+        }
+        _ if name.starts_with("x-pocket-") => Verdict::NoSuchHint,
+
+        "if-match" => match operation {
+            O::GetObject | O::HeadObject | O::PutObject | O::CompleteMultipartUpload | O::DeleteObject => {
+                Verdict::Takes
+            }
+            _ => Verdict::NotBuilt,
+        },
+        "if-none-match" => match operation {
+            O::GetObject | O::HeadObject | O::PutObject | O::CompleteMultipartUpload => Verdict::Takes,
+            _ => Verdict::NotBuilt,
+        },
+        "if-modified-since" | "if-unmodified-since" => match operation {
+            O::GetObject | O::HeadObject => Verdict::Takes,
+            _ => Verdict::NotBuilt,
+        },
+        // If-Range, partial PUTs, and what else may come.
+        _ => Verdict::NotBuilt,
+    }
+}
+
+/// Of a header that is there twice one would be ignored, by us or by somebody between us and the client.
+fn check_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
+    let matters = |name: &HeaderName| {
+        let name = name.as_str();
+        is_ours(name)
+            || name.starts_with("content-")
+            || name.starts_with("if-")
+            || matches!(
+                name,
+                "authorization" | "host" | "range" | "date" | "expires" | "cache-control" | "expect"
+            )
+    };
+    let repeated =
+        headers.keys().find(|name| matters(name) && headers.get_all(*name).iter().nth(1).is_some());
+    match repeated {
+        Some(name) => {
+            let message = format!("the header {name} is given twice");
+            Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(operation: Operation, name: &'static str, value: &'static str) -> Option<S3ErrorCode> {
+        let headers =
+            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+        let refusal = check(&headers, operation).err()?;
+        let names_it = refusal.message.contains(name) || name == "x-amz-security-token";
+        assert!(names_it, "{} does not name {name}", refusal.message);
+        Some(refusal.code)
+    }
+
+    #[test]
+    fn headers_pass_with_the_operations_that_act_on_them() {
+        use Operation::*;
+        for (operation, name, value) in [
+            (PutObject, "x-amz-meta-colour", "blue"),
+            (PutObject, "x-amz-acl", "private"),
+            (PutObject, "x-amz-checksum-crc32", "AAAAAA=="),
+            (PutObject, "if-none-match", "*"),
+            (PutObject, "x-pocket-ttl", "5s"),
+            (GetObject, "x-pocket-delete-after-read", "true"),
+            (HeadObject, "x-pocket-wait", "1s"),
+            (CreateBucket, "x-pocket-idle-ttl", "5s"),
+            (CreateBucket, "x-amz-bucket-object-lock-enabled", "false"),
+            (DeleteBucket, "x-pocket-force-delete", "true"),
+            (UploadPartCopy, "x-amz-copy-source-range", "bytes=0-1"),
+            (ListObjects, "x-amz-expected-bucket-owner", "t"),
+            (GetObject, "amz-sdk-invocation-id", "1"),
+            (GetObject, "x-amzn-trace-id", "1"),
+        ] {
+            assert_eq!(code(operation, name, value), None, "{operation:?} {name}");
+        }
+    }
+
+    #[test]
+    fn headers_that_would_be_ignored_are_refused_by_name() {
+        use Operation::*;
+        use S3ErrorCode as C;
+        for (operation, name, value, expected) in [
+            (PutObject, "x-amz-write-offset-bytes", "5", C::NotImplemented),
+            (PutObject, "x-amz-rename-source", "/b/k", C::NotImplemented),
+            (PutObject, "x-amz-tagging", "a=b", C::NotImplemented),
+            (PutObject, "x-amz-server-side-encryption", "AES256", C::NotImplemented),
+            (PutObject, "x-amz-object-lock-mode", "GOVERNANCE", C::NotImplemented),
+            (PutObject, "x-amz-acl", "public-read", C::NotImplemented),
+            (PutObject, "x-amz-grant-read", "id=1", C::NotImplemented),
+            (PutObject, "content-range", "bytes 0-1/2", C::NotImplemented),
+            (PutObject, "if-modified-since", "now", C::NotImplemented),
+            (DeleteObject, "if-none-match", "*", C::NotImplemented),
+            (UploadPart, "if-match", "x", C::NotImplemented),
+            (GetObject, "if-range", "x", C::NotImplemented),
+            (GetObject, "x-amz-request-payer", "requester", C::NotImplemented),
+            (GetObject, "x-amz-copy-source", "/b/k", C::InvalidArgument),
+            (GetObject, "x-amz-security-token", "t", C::InvalidToken),
+            (CreateBucket, "x-amz-bucket-object-lock-enabled", "true", C::NotImplemented),
+            (CreateBucket, "x-pocket-tll", "5s", C::InvalidArgument),
+            (PutObject, "x-pocket-workers", "5", C::InvalidArgument),
+            (DeleteObject, "x-pocket-force-delete", "true", C::InvalidArgument),
+            (UploadPart, "x-amz-meta-a", "b", C::InvalidArgument),
+        ] {
+            assert_eq!(code(operation, name, value), Some(expected), "{operation:?} {name}");
+        }
+    }
+
+    #[test]
+    fn headers_that_matter_come_once() {
+        let mut headers = HeaderMap::new();
+        headers.append("accept", HeaderValue::from_static("a"));
+        headers.append("accept", HeaderValue::from_static("b"));
+        assert_eq!(check(&headers, Operation::PutObject), Ok(()));
+        headers.append("if-none-match", HeaderValue::from_static("*"));
+        headers.append("if-none-match", HeaderValue::from_static("\"x\""));
+        assert_eq!(check(&headers, Operation::PutObject).unwrap_err().code, S3ErrorCode::InvalidRequest);
+    }
+}

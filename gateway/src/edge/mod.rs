@@ -1,0 +1,283 @@
+//! Everything that can be refused before an operation is known to S3's data types, in the order in which a request
+//! passes: `target` and `query` read the URI, `signature` proves who sent it, `operation` and `headers` are the
+//! allow-lists, `payload` reads the promises about the body, `body` holds the client to them. What passes goes to s3s
+//! with an [`RequestContext`](crate::context::RequestContext) and without any trace of signing or framing.
+//!
+//! The edge never touches another plane, and never lets a header or parameter pass that nobody behind it acts on.
+
+pub(crate) mod answer;
+pub(crate) mod authorization;
+pub(crate) mod body;
+pub(crate) mod chunked;
+pub(crate) mod digests;
+pub(crate) mod headers;
+pub(crate) mod operation;
+pub(crate) mod payload;
+pub(crate) mod percent;
+pub(crate) mod query;
+pub(crate) mod signature;
+pub(crate) mod signing_keys;
+pub(crate) mod stamp;
+pub(crate) mod target;
+
+use crate::bucket_tags::split_tags;
+use crate::context::{BodyOutcome, Connection, Refusal, RequestContext};
+use crate::credentials::Credentials;
+use answer::RequestIds;
+use body::VerifiedBody;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::BodyExt;
+use operation::{BodyUse, Operation, Source};
+use payload::Promise;
+use pocket_api::clock::Clock;
+use pocket_api::ids::NodeId;
+use query::Query;
+use s3s::service::S3Service;
+use s3s::{Body, S3ErrorCode};
+use signature::{Proof, Signed};
+use signing_keys::SigningKeys;
+use std::sync::Arc;
+use target::Target;
+
+/// Longest document. A Complete of 10,000 parts with checksums has 1.7 MB; a Delete of 1,000 keys of 1,024 bytes, each
+/// byte escaped to six, 6.2 MB.
+const DOCUMENT_MAX_BYTES: u64 = 8 << 20;
+
+/// The front of one gateway.
+pub(crate) struct Edge {
+    keys: SigningKeys,
+    clock: Arc<dyn Clock>,
+    domain: Option<String>,
+    request_ids: RequestIds,
+    host_id: HeaderValue,
+    service: S3Service,
+}
+
+/// A request that may pass.
+struct Admitted {
+    operation: Operation,
+    proof: Proof,
+    promise: Option<Promise>,
+    /// Where what is passed on differs from what came.
+    uri: Option<Uri>,
+}
+
+impl Edge {
+    /// `seed`: random. `service` must be without its own authentication and host parsing.
+    pub(crate) fn new(
+        credentials: Credentials,
+        domain: Option<String>,
+        node: NodeId,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+        service: S3Service,
+    ) -> Self {
+        let host_id = HeaderValue::from_str(&node.to_string()).unwrap_or(HeaderValue::from_static("pocket"));
+        let (keys, request_ids) = (SigningKeys::new(credentials), RequestIds::new(seed));
+        Self { keys, clock, domain, request_ids, host_id, service }
+    }
+
+    /// Answers a request. The body is read only as far as the answer needs it; the rest stays in `body`, whose owner
+    /// drops or drains it.
+    pub(crate) async fn answer<B>(&self, request: Request<B>, connection: Arc<Connection>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+    {
+        let request_id = self.request_ids.issue();
+        let (mut parts, body) = request.into_parts();
+        let method = parts.method.clone();
+        let path = parts.uri.path_and_query().cloned();
+        let mut response = match self.pass(&mut parts, body, connection, &request_id).await {
+            Ok(passed) => match self.service.call(passed).await {
+                Ok(response) => response,
+                Err(error) => {
+                    tracing::error!(?error, request_id, "request failed inside");
+                    let refusal =
+                        Refusal::new(S3ErrorCode::InternalError, "we encountered an internal error");
+                    answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id)
+                }
+            },
+            Err(refusal) => answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id),
+        };
+        answer::finish(&mut response, &method, &request_id, &self.host_id);
+        response
+    }
+
+    /// Makes of what came what s3s may see, or refuses it.
+    async fn pass<B>(
+        &self,
+        parts: &mut Parts,
+        body: B,
+        connection: Arc<Connection>,
+        request_id: &str,
+    ) -> Result<Request<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+    {
+        let Admitted { operation, proof, promise, uri } = self.admit(parts)?;
+        let context = Arc::new(RequestContext {
+            request_id: request_id.to_owned(),
+            tenant: proof.key.tenant.clone(),
+            connection,
+            body: BodyOutcome::default(),
+        });
+        let body = match promise {
+            None => {
+                context.body.settle(Ok(None));
+                Body::empty()
+            }
+            Some(promise) => {
+                let verified = VerifiedBody::new(body, &promise, &proof, context.clone());
+                let nothing_to_stream = promise.decoded_bytes == Some(0);
+                if operation.body_use() == BodyUse::Document || nothing_to_stream {
+                    let mut document = collect(verified, &promise).await?;
+                    if operation == Operation::CreateBucket {
+                        let tags;
+                        (document, tags) = split_tags(&document)?;
+                        parts.extensions.insert(tags);
+                    }
+                    unframe(&mut parts.headers, Some(document.len() as u64));
+                    Body::from(document)
+                } else {
+                    unframe(&mut parts.headers, promise.decoded_bytes);
+                    Body::http_body(verified)
+                }
+            }
+        };
+        parts.headers.remove(AUTHORIZATION);
+        parts.extensions.insert(context);
+        let mut passed = Request::new(body);
+        *passed.method_mut() = parts.method.clone();
+        *passed.uri_mut() = uri.unwrap_or_else(|| std::mem::take(&mut parts.uri));
+        *passed.headers_mut() = std::mem::take(&mut parts.headers);
+        *passed.extensions_mut() = std::mem::take(&mut parts.extensions);
+        Ok(passed)
+    }
+
+    /// All checks that need no body.
+    fn admit(&self, parts: &mut Parts) -> Result<Admitted, Refusal> {
+        if ![Method::GET, Method::PUT, Method::HEAD, Method::POST, Method::DELETE].contains(&parts.method) {
+            let message = "the specified method is not allowed against this resource";
+            return Err(Refusal::new(S3ErrorCode::MethodNotAllowed, message));
+        }
+        let raw_path = parts.uri.path();
+        let query = Query::parse(parts.uri.query().unwrap_or(""))?;
+        let host = match parts.headers.get(HOST).map(HeaderValue::to_str) {
+            Some(Ok(host)) => host,
+            _ => return Err(Refusal::new(S3ErrorCode::InvalidRequest, "the request needs a header Host")),
+        };
+        let target = Target::parse(raw_path, host, self.domain.as_deref())?;
+        let signed = Signed { method: &parts.method, raw_path, query: &query, headers: &parts.headers };
+        let proof = signature::verify(signed, &self.keys, self.clock.now())?;
+
+        let is_signing =
+            |name: &str| proof.presigned && (authorization::is_signing_parameter(name) || is_hoisted(name));
+        let uri = match proof.presigned || target.host_bucket.is_some() {
+            true => Some(rewritten(&target, raw_path, &query, is_signing)?),
+            false => None,
+        };
+        let hoisted = if proof.presigned { unhoisted(&query)? } else { HeaderMap::new() };
+        let has_copy_source =
+            [&parts.headers, &hoisted].iter().any(|headers| headers.contains_key("x-amz-copy-source"));
+        let source = if has_copy_source { Source::Copy } else { Source::Body };
+        let operation = operation::classify(&parts.method, target.level, &query, source, is_signing)?;
+        for (name, value) in &hoisted {
+            if parts.headers.insert(name, value.clone()).is_some() {
+                let message = format!("{name} is in the headers and in the query");
+                return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+            }
+        }
+        headers::check(&parts.headers, operation)?;
+        refuse_forms(parts)?;
+        let promise = Promise::read(&parts.headers, operation, proof.payload)?;
+        Ok(Admitted { operation, proof, promise, uri })
+    }
+}
+
+/// Whether a parameter of a presigned URL is a header that its signer moved there, as the SDKs for JavaScript and Go do.
+fn is_hoisted(name: &str) -> bool {
+    headers::is_ours(&name.to_ascii_lowercase()) && !authorization::is_signing_parameter(name)
+}
+
+/// The headers that the signer moved into the query. They are signed as parameters.
+fn unhoisted(query: &Query<'_>) -> Result<HeaderMap, Refusal> {
+    let mut hoisted = HeaderMap::new();
+    for pair in query.iter().filter(|pair| is_hoisted(&pair.name)) {
+        let bad = || Refusal::new(S3ErrorCode::InvalidArgument, format!("bad value for {:?}", pair.name));
+        let name = HeaderName::from_bytes(pair.name.as_bytes()).map_err(|_| bad())?;
+        let value = HeaderValue::from_str(&pair.value).map_err(|_| bad())?;
+        if hoisted.insert(name, value).is_some() {
+            return Err(bad());
+        }
+    }
+    Ok(hoisted)
+}
+
+/// The URI without signing parameters and in path style.
+fn rewritten(
+    target: &Target<'_>,
+    raw_path: &str,
+    query: &Query<'_>,
+    is_signing: impl Fn(&str) -> bool,
+) -> Result<Uri, Refusal> {
+    let mut uri = target.path_style(raw_path).into_owned();
+    query.write_kept(|name| !is_signing(name), &mut uri);
+    Uri::try_from(uri).map_err(|_| Refusal::new(S3ErrorCode::InvalidURI, "couldn't parse the specified URI"))
+}
+
+/// s3s would take a form apart before it looks at the operation.
+fn refuse_forms(parts: &Parts) -> Result<(), Refusal> {
+    let content_type =
+        parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes).trim_ascii_start();
+    let is_form = content_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"));
+    if parts.method == Method::POST && is_form {
+        return Err(Refusal::new(S3ErrorCode::NotImplemented, "multipart forms are not implemented"));
+    }
+    Ok(())
+}
+
+/// Reads a whole document of at most [`DOCUMENT_MAX_BYTES`].
+async fn collect<B>(mut body: VerifiedBody<B>, promise: &Promise) -> Result<Bytes, Refusal>
+where
+    B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+{
+    let too_long = || {
+        let message = format!("your request was too big: a document may have {DOCUMENT_MAX_BYTES} bytes");
+        Refusal::new(S3ErrorCode::MaxMessageLengthExceeded, message)
+    };
+    if promise.decoded_bytes.is_some_and(|bytes| bytes > DOCUMENT_MAX_BYTES) {
+        return Err(too_long());
+    }
+    let mut document = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| error.0)?;
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        if (document.len() + data.len()) as u64 > DOCUMENT_MAX_BYTES {
+            return Err(too_long());
+        }
+        document.extend_from_slice(data);
+    }
+    Ok(document.into())
+}
+
+/// Removes from the headers what describes the framing instead of the content.
+fn unframe(headers: &mut HeaderMap, decoded_bytes: Option<u64>) {
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove("x-amz-decoded-content-length");
+    headers.remove("x-amz-trailer");
+    if let Some(bytes) = decoded_bytes {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+    }
+    let Some(encoding) = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) else { return };
+    match payload::stored_encoding(encoding).and_then(|kept| HeaderValue::from_str(&kept).ok()) {
+        Some(kept) => {
+            headers.insert(CONTENT_ENCODING, kept);
+        }
+        None => {
+            headers.remove(CONTENT_ENCODING);
+        }
+    }
+}

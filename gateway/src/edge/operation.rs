@@ -1,0 +1,412 @@
+//! The allow-list of operations: which method, level and query parameters make which S3 operation, and which other
+//! parameters may come with it. Anything else is refused before anything happens, so that a sub-resource nobody here
+//! knows never turns into the plain operation beside it (`DELETE /bucket?something` must not delete the bucket).
+//!
+//! s3s routes again behind the edge. Since no parameter passes that the operation does not take, it cannot come to
+//! another result.
+
+use super::query::Query;
+use super::target::Level;
+use crate::context::Refusal;
+use http::Method;
+use s3s::S3ErrorCode;
+
+/// An operation of S3, as far as the edge has to tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Operation {
+    ListBuckets,
+    CreateBucket,
+    HeadBucket,
+    DeleteBucket,
+    GetBucketLocation,
+    /// GET of a setting that buckets have in S3; most answer that it is not configured.
+    GetBucketSetting,
+    ListObjects,
+    ListMultipartUploads,
+    DeleteObjects,
+    GetObject,
+    HeadObject,
+    GetObjectAttributes,
+    PutObject,
+    CopyObject,
+    DeleteObject,
+    CreateMultipartUpload,
+    UploadPart,
+    UploadPartCopy,
+    CompleteMultipartUpload,
+    AbortMultipartUpload,
+    ListParts,
+}
+
+/// What an operation does with a request body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyUse {
+    /// There must be none.
+    Refused,
+    /// A document, read and verified before the operation sees it.
+    Document,
+    /// An object's bytes, verified while they pass.
+    Stream,
+}
+
+impl Operation {
+    pub(crate) fn body_use(self) -> BodyUse {
+        match self {
+            Self::PutObject | Self::UploadPart => BodyUse::Stream,
+            Self::CreateBucket | Self::DeleteObjects | Self::CompleteMultipartUpload => BodyUse::Document,
+            _ => BodyUse::Refused,
+        }
+    }
+
+    /// S3's name, for messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ListBuckets => "ListBuckets",
+            Self::CreateBucket => "CreateBucket",
+            Self::HeadBucket => "HeadBucket",
+            Self::DeleteBucket => "DeleteBucket",
+            Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetBucketSetting => "GET of a bucket's setting",
+            Self::ListObjects => "ListObjects",
+            Self::ListMultipartUploads => "ListMultipartUploads",
+            Self::DeleteObjects => "DeleteObjects",
+            Self::GetObject => "GetObject",
+            Self::HeadObject => "HeadObject",
+            Self::GetObjectAttributes => "GetObjectAttributes",
+            Self::PutObject => "PutObject",
+            Self::CopyObject => "CopyObject",
+            Self::DeleteObject => "DeleteObject",
+            Self::CreateMultipartUpload => "CreateMultipartUpload",
+            Self::UploadPart => "UploadPart",
+            Self::UploadPartCopy => "UploadPartCopy",
+            Self::CompleteMultipartUpload => "CompleteMultipartUpload",
+            Self::AbortMultipartUpload => "AbortMultipartUpload",
+            Self::ListParts => "ListParts",
+        }
+    }
+}
+
+/// One line of the allow-list.
+struct Rule {
+    method: Method,
+    level: Level,
+    /// All of these make the operation.
+    selectors: &'static [&'static str],
+    operation: Operation,
+    /// These may come with it.
+    takes: &'static [&'static str],
+}
+
+const fn rule(
+    method: Method,
+    level: Level,
+    selectors: &'static [&'static str],
+    operation: Operation,
+    takes: &'static [&'static str],
+) -> Rule {
+    Rule { method, level, selectors, operation, takes }
+}
+
+/// Selectors before the plain operation of the same method and level: the first match counts.
+static RULES: [Rule; 18] = {
+    use Level::{Bucket, Object, Service};
+    use Operation as O;
+    const RESPONSE: [&str; 6] = [
+        "response-content-type",
+        "response-content-language",
+        "response-expires",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+    ];
+    const GET_OBJECT: &[&str] = &[
+        "versionId",
+        "partNumber",
+        RESPONSE[0],
+        RESPONSE[1],
+        RESPONSE[2],
+        RESPONSE[3],
+        RESPONSE[4],
+        RESPONSE[5],
+    ];
+    const LIST_BUCKETS: &[&str] = &["prefix", "max-buckets", "continuation-token", "bucket-region"];
+    const LIST_UPLOADS: &[&str] =
+        &["prefix", "delimiter", "encoding-type", "max-uploads", "key-marker", "upload-id-marker"];
+    const LIST_OBJECTS: &[&str] = &[
+        "list-type",
+        "prefix",
+        "delimiter",
+        "marker",
+        "max-keys",
+        "encoding-type",
+        "continuation-token",
+        "start-after",
+        "fetch-owner",
+    ];
+    const LIST_PARTS: &[&str] = &["max-parts", "part-number-marker", "encoding-type"];
+    [
+        rule(Method::GET, Object, &["attributes"], O::GetObjectAttributes, &["versionId"]),
+        rule(Method::GET, Object, &["uploadId"], O::ListParts, LIST_PARTS),
+        rule(Method::GET, Object, &[], O::GetObject, GET_OBJECT),
+        rule(Method::HEAD, Object, &[], O::HeadObject, GET_OBJECT),
+        rule(Method::PUT, Object, &["uploadId", "partNumber"], O::UploadPart, &[]),
+        rule(Method::PUT, Object, &[], O::PutObject, &[]),
+        rule(Method::DELETE, Object, &["uploadId"], O::AbortMultipartUpload, &[]),
+        rule(Method::DELETE, Object, &[], O::DeleteObject, &["versionId"]),
+        rule(Method::POST, Object, &["uploads"], O::CreateMultipartUpload, &[]),
+        rule(Method::POST, Object, &["uploadId"], O::CompleteMultipartUpload, &[]),
+        rule(Method::GET, Bucket, &["location"], O::GetBucketLocation, &[]),
+        rule(Method::GET, Bucket, &["uploads"], O::ListMultipartUploads, LIST_UPLOADS),
+        rule(Method::GET, Bucket, &[], O::ListObjects, LIST_OBJECTS),
+        rule(Method::HEAD, Bucket, &[], O::HeadBucket, &[]),
+        rule(Method::PUT, Bucket, &[], O::CreateBucket, &[]),
+        rule(Method::DELETE, Bucket, &[], O::DeleteBucket, &[]),
+        rule(Method::POST, Bucket, &["delete"], O::DeleteObjects, &[]),
+        rule(Method::GET, Service, &[], O::ListBuckets, LIST_BUCKETS),
+    ]
+};
+
+/// Settings whose GET is answered for every bucket.
+const SETTINGS: [&str; 17] = [
+    "accelerate",
+    "acl",
+    "cors",
+    "encryption",
+    "lifecycle",
+    "logging",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "tagging",
+    "versioning",
+    "website",
+];
+
+/// Sub-resources that S3 has and Pocket does not (or not with every method): 501 instead of 400, beside [`SETTINGS`].
+const NOT_BUILT: [&str; 19] = [
+    "abac",
+    "analytics",
+    "append",
+    "events",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
+    "metadataTable",
+    "metrics",
+    "renameObject",
+    "restore",
+    "retention",
+    "select",
+    "session",
+    "torrent",
+    "versions",
+];
+
+/// Whether a copy source came with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Body,
+    Copy,
+}
+
+/// Finds the operation or says why there is none. `signing` tells the query parameters of a presigned URL, which are
+/// the signature's business.
+pub(crate) fn classify(
+    method: &Method,
+    level: Level,
+    query: &Query<'_>,
+    source: Source,
+    signing: impl Fn(&str) -> bool,
+) -> Result<Operation, Refusal> {
+    if method == Method::GET
+        && level == Level::Bucket
+        && let Some(setting) = SETTINGS.into_iter().find(|setting| query.has(setting))
+    {
+        check_others(query, &[setting], &[], Operation::GetBucketSetting, signing)?;
+        return Ok(Operation::GetBucketSetting);
+    }
+    let mut candidates = RULES.iter().filter(|rule| rule.method == *method && rule.level == level);
+    let Some(rule) = candidates.find(|rule| rule.selectors.iter().all(|name| query.has(name))) else {
+        return Err(no_operation(method, query));
+    };
+    check_others(query, rule.selectors, rule.takes, rule.operation, signing)?;
+    match (rule.operation, source) {
+        (Operation::PutObject, Source::Copy) => Ok(Operation::CopyObject),
+        (Operation::UploadPart, Source::Copy) => Ok(Operation::UploadPartCopy),
+        (operation, _) => Ok(operation),
+    }
+}
+
+fn check_others(
+    query: &Query<'_>,
+    selectors: &[&str],
+    takes: &[&str],
+    operation: Operation,
+    signing: impl Fn(&str) -> bool,
+) -> Result<(), Refusal> {
+    for pair in query.iter() {
+        let name = &*pair.name;
+        // SDKs name the operation in `x-id`; it routes nothing here.
+        if selectors.contains(&name) || name == "x-id" || signing(name) {
+            continue;
+        }
+        if !takes.contains(&name) {
+            return Err(unknown_parameter(name, operation));
+        }
+        if name == "versionId" {
+            check_version(&pair.value)?;
+        }
+    }
+    Ok(())
+}
+
+fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
+    let name: String = name.chars().take(80).collect();
+    if SETTINGS.contains(&&*name) || NOT_BUILT.contains(&&*name) {
+        let message = format!("the sub-resource {name:?} is not implemented here ({})", operation.name());
+        return Refusal::new(S3ErrorCode::NotImplemented, message);
+    }
+    let message = format!("{} does not take the query parameter {name:?}", operation.name());
+    Refusal::new(S3ErrorCode::InvalidArgument, message)
+}
+
+/// Objects have one version, and S3's name for the version of an object that was never versioned is `null`.
+fn check_version(version: &str) -> Result<(), Refusal> {
+    match version {
+        "null" => Ok(()),
+        "" => Err(Refusal::new(S3ErrorCode::InvalidArgument, "version id cannot be the empty string")),
+        _ => Err(Refusal::new(S3ErrorCode::NoSuchVersion, "the specified version does not exist")),
+    }
+}
+
+fn no_operation(method: &Method, query: &Query<'_>) -> Refusal {
+    let named = query.iter().find(|pair| {
+        let name = &*pair.name;
+        SETTINGS.contains(&name) || NOT_BUILT.contains(&name)
+    });
+    match named {
+        Some(pair) => {
+            let message = format!("the sub-resource {:?} is not implemented here ({method})", pair.name);
+            Refusal::new(S3ErrorCode::NotImplemented, message)
+        }
+        None => Refusal::new(
+            S3ErrorCode::MethodNotAllowed,
+            format!("the method {:.20} is not allowed here", method.as_str()),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(method: &str, level: Level, query: &str) -> Result<Operation, S3ErrorCode> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let query = Query::parse(query).unwrap();
+        classify(&method, level, &query, Source::Body, |_| false).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn each_operation_is_found_with_what_clients_add_to_it() {
+        use Level::*;
+        use Operation::*;
+        for (method, level, query, operation) in [
+            ("GET", Service, "x-id=ListBuckets&prefix=a&max-buckets=5", ListBuckets),
+            ("PUT", Bucket, "", CreateBucket),
+            ("HEAD", Bucket, "", HeadBucket),
+            ("DELETE", Bucket, "x-id=DeleteBucket", DeleteBucket),
+            ("GET", Bucket, "location", GetBucketLocation),
+            ("GET", Bucket, "versioning=", GetBucketSetting),
+            ("GET", Bucket, "", ListObjects),
+            ("GET", Bucket, "list-type=2&prefix=&delimiter=%2F&fetch-owner=false&max-keys=5000", ListObjects),
+            ("GET", Bucket, "uploads&prefix=a/&max-uploads=5000", ListMultipartUploads),
+            ("POST", Bucket, "delete=", DeleteObjects),
+            ("GET", Object, "partNumber=1&response-expires=0&versionId=null", GetObject),
+            ("HEAD", Object, "", HeadObject),
+            ("GET", Object, "attributes", GetObjectAttributes),
+            ("PUT", Object, "x-id=PutObject", PutObject),
+            ("DELETE", Object, "versionId=null", DeleteObject),
+            ("POST", Object, "uploads=", CreateMultipartUpload),
+            ("PUT", Object, "partNumber=1&uploadId=u", UploadPart),
+            ("POST", Object, "uploadId=u", CompleteMultipartUpload),
+            ("DELETE", Object, "uploadId=u", AbortMultipartUpload),
+            ("GET", Object, "uploadId=u&max-parts=3&part-number-marker=1", ListParts),
+        ] {
+            assert_eq!(classified(method, level, query), Ok(operation), "{method} {level:?} ?{query}");
+        }
+    }
+
+    #[test]
+    fn a_copy_source_turns_puts_into_copies_and_nothing_else() {
+        let copy = |query, method| {
+            let query = Query::parse(query).unwrap();
+            classify(&method, Level::Object, &query, Source::Copy, |_| false).unwrap()
+        };
+        assert_eq!(copy("", Method::PUT), Operation::CopyObject);
+        assert_eq!(copy("partNumber=1&uploadId=u", Method::PUT), Operation::UploadPartCopy);
+        assert_eq!(copy("", Method::GET), Operation::GetObject);
+    }
+
+    #[test]
+    fn sub_resources_that_are_not_built_never_reach_the_plain_operation() {
+        for (method, level) in [
+            ("DELETE", Level::Bucket),
+            ("DELETE", Level::Object),
+            ("PUT", Level::Bucket),
+            ("PUT", Level::Object),
+            ("POST", Level::Bucket),
+            ("POST", Level::Object),
+            ("HEAD", Level::Object),
+            ("HEAD", Level::Bucket),
+        ] {
+            for name in
+                ["acl", "tagging", "policy", "restore", "retention", "renameObject", "cors", "versions"]
+            {
+                let code = classified(method, level, name);
+                assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} {level:?} ?{name}");
+            }
+        }
+        for name in ["tagging", "acl", "legal-hold", "torrent"] {
+            assert_eq!(classified("GET", Level::Object, name), Err(S3ErrorCode::NotImplemented), "{name}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_nobody_knows_are_refused_by_name() {
+        for (method, level, query) in [
+            ("DELETE", Level::Bucket, "anythingUnknown"),
+            ("DELETE", Level::Object, "anythingUnknown=1"),
+            ("PUT", Level::Object, "uploadID=u"),
+            ("PUT", Level::Object, "uploadId=u"),
+            ("PUT", Level::Object, "partNumber=1"),
+            ("DELETE", Level::Bucket, "uploads"),
+            ("GET", Level::Bucket, "location&uploads"),
+            ("GET", Level::Bucket, "list-type=2&prefx=a"),
+            ("GET", Level::Object, "X-Amz-Signature=0"),
+            ("HEAD", Level::Bucket, "="),
+        ] {
+            let code = classified(method, level, query);
+            assert_eq!(code, Err(S3ErrorCode::InvalidArgument), "{method} ?{query}");
+        }
+        assert_eq!(classified("PATCH", Level::Object, ""), Err(S3ErrorCode::MethodNotAllowed));
+        assert_eq!(classified("POST", Level::Bucket, ""), Err(S3ErrorCode::MethodNotAllowed));
+        assert_eq!(classified("PUT", Level::Service, ""), Err(S3ErrorCode::MethodNotAllowed));
+    }
+
+    #[test]
+    fn only_the_null_version_exists() {
+        let delete = |query| classified("DELETE", Level::Object, query);
+        assert_eq!(delete("versionId=null"), Ok(Operation::DeleteObject));
+        assert_eq!(delete("versionId=abc"), Err(S3ErrorCode::NoSuchVersion));
+        assert_eq!(delete("versionId="), Err(S3ErrorCode::InvalidArgument));
+    }
+}

@@ -1,0 +1,369 @@
+//! What a request promises about its body before the first byte of it: the form, the lengths, the checksums. A promise
+//! that cannot hold is refused here; [`super::body`] holds the client to the rest.
+
+use super::operation::{BodyUse, Operation};
+use crate::context::Refusal;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue};
+use pocket_api::checksum::ChecksumAlgorithm;
+use pocket_api::limits::PUT_MAX_BYTES;
+use s3s::S3ErrorCode;
+use smallvec::SmallVec;
+
+pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+/// SHA-256 of nothing: what clients send for a request without a body.
+const EMPTY_SHA256: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
+    0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
+
+/// The forms of `x-amz-content-sha256`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PayloadForm {
+    Unsigned,
+    /// The SHA-256 of the whole body.
+    Sha256([u8; 32]),
+    /// aws-chunked, every chunk signed.
+    SignedChunks(Trailers),
+    /// aws-chunked, a checksum behind it.
+    UnsignedChunks,
+}
+
+/// Whether signed trailers follow signed chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trailers {
+    None,
+    Signed,
+}
+
+impl PayloadForm {
+    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+        match text {
+            UNSIGNED_PAYLOAD => Ok(Self::Unsigned),
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Ok(Self::SignedChunks(Trailers::None)),
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => Ok(Self::SignedChunks(Trailers::Signed)),
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(Self::UnsignedChunks),
+            _ if text.starts_with("STREAMING-") => {
+                let message = format!("the payload form {text:.60} is not implemented");
+                Err(Refusal::new(S3ErrorCode::NotImplemented, message))
+            }
+            _ => {
+                let mut digest = [0; 32];
+                match hex::decode_to_slice(text, &mut digest) {
+                    Ok(()) => Ok(Self::Sha256(digest)),
+                    Err(_) => Err(Refusal::new(
+                        S3ErrorCode::InvalidArgument,
+                        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- form or a valid SHA-256",
+                    )),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_chunked(self) -> bool {
+        matches!(self, Self::SignedChunks(_) | Self::UnsignedChunks)
+    }
+
+    /// Whether a body of no bytes keeps what this promises.
+    fn fits_nothing(self) -> bool {
+        match self {
+            Self::Sha256(digest) => digest == EMPTY_SHA256,
+            Self::Unsigned | Self::SignedChunks(_) | Self::UnsignedChunks => true,
+        }
+    }
+}
+
+/// A checksum that the body must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PromisedSum {
+    None,
+    /// From a header.
+    Known(ChecksumAlgorithm, SmallVec<[u8; 32]>),
+    /// Comes behind the body.
+    InTrailer(ChecksumAlgorithm),
+}
+
+/// Everything that a body is held to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Promise {
+    pub(crate) form: PayloadForm,
+    /// Bytes without framing. `None` only for documents sent with `Transfer-Encoding: chunked`.
+    pub(crate) decoded_bytes: Option<u64>,
+    pub(crate) sum: PromisedSum,
+    pub(crate) md5: Option<[u8; 16]>,
+}
+
+impl Promise {
+    /// Reads the promise of a request, or what is wrong with it. `None`: there is no body and nothing to hold it to.
+    pub(crate) fn read(
+        headers: &HeaderMap,
+        operation: Operation,
+        form: PayloadForm,
+    ) -> Result<Option<Self>, Refusal> {
+        let encoded_bytes = length(headers, CONTENT_LENGTH.as_str())?;
+        let is_open = headers.contains_key(TRANSFER_ENCODING);
+        if operation.body_use() == BodyUse::Refused {
+            if is_open || encoded_bytes.is_some_and(|n| n > 0) {
+                let message = format!("{} does not take a request body", operation.name());
+                return Err(Refusal::new(S3ErrorCode::UnexpectedContent, message));
+            }
+            return if form.fits_nothing() { Ok(None) } else { Err(wrong_sha256()) };
+        }
+        let decoded_bytes = match (form.is_chunked(), length(headers, "x-amz-decoded-content-length")?) {
+            (true, Some(decoded)) => {
+                // Framing only ever adds.
+                if encoded_bytes.is_some_and(|encoded| encoded < decoded) {
+                    let message = "content-length is less than x-amz-decoded-content-length";
+                    return Err(Refusal::new(S3ErrorCode::IncompleteBody, message));
+                }
+                Some(decoded)
+            }
+            (true, None) => return Err(missing_length("x-amz-decoded-content-length")),
+            (false, Some(decoded)) if encoded_bytes != Some(decoded) => {
+                let message =
+                    "x-amz-decoded-content-length differs from the length of a body without framing";
+                return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+            }
+            (false, _) => encoded_bytes,
+        };
+        let decoded_bytes = match (decoded_bytes, operation.body_use()) {
+            (None, BodyUse::Stream) => return Err(missing_length("content-length")),
+            (None, _) if !is_open => Some(0),
+            (bytes, _) => bytes,
+        };
+        if decoded_bytes.is_some_and(|n| n > PUT_MAX_BYTES) {
+            let message = format!("your proposed upload exceeds the maximum of {PUT_MAX_BYTES} bytes");
+            return Err(Refusal::new(S3ErrorCode::EntityTooLarge, message));
+        }
+        // Complete says with these what the object's checksum is, not its document's.
+        let sum = match operation {
+            Operation::CompleteMultipartUpload => PromisedSum::None,
+            _ => promised_sum(headers, form)?,
+        };
+        Ok(Some(Self { form, decoded_bytes, sum, md5: content_md5(headers)? }))
+    }
+}
+
+fn promised_sum(headers: &HeaderMap, form: PayloadForm) -> Result<PromisedSum, Refusal> {
+    let mut sums = ChecksumAlgorithm::ALL.into_iter().filter_map(|a| Some((a, headers.get(a.header())?)));
+    let known = sums.next();
+    let trailer = headers.get("x-amz-trailer").map(|value| announced(value, form)).transpose()?;
+    let many = "expecting a single x-amz-checksum- header: multiple checksum types are not allowed";
+    let invalid = |message| Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+    let sum = match (known, trailer) {
+        (Some(_), _) if sums.next().is_some() => return invalid(many.to_owned()),
+        (Some(_), Some(_)) => return invalid(many.to_owned()),
+        (Some((algorithm, value)), None) => match decode_sum(algorithm, value.as_bytes()) {
+            Some(sum) => PromisedSum::Known(algorithm, sum),
+            None => return invalid(format!("value for {} header is invalid", algorithm.header())),
+        },
+        (None, Some(algorithm)) => PromisedSum::InTrailer(algorithm),
+        (None, None) => PromisedSum::None,
+    };
+    let named = match &sum {
+        PromisedSum::Known(algorithm, _) | PromisedSum::InTrailer(algorithm) => Some(*algorithm),
+        // Clients name an algorithm without a sum where they could not compute one (presigned URLs).
+        PromisedSum::None => None,
+    };
+    for header in ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"] {
+        let said = headers.get(header).map(HeaderValue::as_bytes);
+        if let (Some(said), Some(named)) = (said, named)
+            && !said.eq_ignore_ascii_case(named.as_str().as_bytes())
+        {
+            let message = format!("{header} names another algorithm than the checksum that came: {named}");
+            return invalid(message);
+        }
+    }
+    Ok(sum)
+}
+
+/// The checksum that `x-amz-trailer` announces.
+fn announced(value: &HeaderValue, form: PayloadForm) -> Result<ChecksumAlgorithm, Refusal> {
+    let invalid = |message: &'static str| Refusal::new(S3ErrorCode::InvalidRequest, message);
+    if !matches!(form, PayloadForm::UnsignedChunks | PayloadForm::SignedChunks(Trailers::Signed)) {
+        return Err(invalid("x-amz-trailer without a payload form that has trailers"));
+    }
+    let name = value.as_bytes().trim_ascii();
+    let named = |a: &ChecksumAlgorithm| a.header().as_bytes().eq_ignore_ascii_case(name);
+    ChecksumAlgorithm::ALL
+        .into_iter()
+        .find(named)
+        .ok_or_else(|| invalid("the value specified in the x-amz-trailer header is not supported"))
+}
+
+/// Base64 of exactly the algorithm's length.
+pub(crate) fn decode_sum(algorithm: ChecksumAlgorithm, text: &[u8]) -> Option<SmallVec<[u8; 32]>> {
+    // The longest sum is 32 bytes in 44 digits.
+    let mut buffer = [0; 36];
+    let len = BASE64_STANDARD.decode_slice(text.trim_ascii(), &mut buffer).ok()?;
+    (len == algorithm.len_bytes()).then(|| SmallVec::from_slice(&buffer[..len]))
+}
+
+fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, Refusal> {
+    let Some(value) = headers.get("content-md5") else { return Ok(None) };
+    let mut buffer = [0; 18];
+    let decoded = BASE64_STANDARD.decode_slice(value.as_bytes().trim_ascii(), &mut buffer);
+    match decoded.ok().filter(|&len| len == 16).and_then(|len| buffer[..len].try_into().ok()) {
+        Some(md5) => Ok(Some(md5)),
+        None => Err(Refusal::new(S3ErrorCode::InvalidDigest, "the Content-MD5 you specified was invalid")),
+    }
+}
+
+fn length(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let digits =
+        value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+    match digits.and_then(|digits| digits.parse().ok()) {
+        Some(length) => Ok(Some(length)),
+        None => {
+            let message = format!("the header {name} is not a length in bytes");
+            Err(Refusal::new(S3ErrorCode::InvalidArgument, message))
+        }
+    }
+}
+
+fn missing_length(name: &'static str) -> Refusal {
+    let message = format!("you must provide the {name} HTTP header");
+    Refusal::new(S3ErrorCode::MissingContentLength, message)
+}
+
+/// S3's error for a body that has another SHA-256 than was promised.
+pub(crate) fn wrong_sha256() -> Refusal {
+    let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
+    Refusal::new(code, "the provided x-amz-content-sha256 header does not match what was computed")
+}
+
+/// `Content-Encoding` without `aws-chunked`, which is a framing and not the object's; `None` when nothing is left.
+pub(crate) fn stored_encoding(value: &str) -> Option<String> {
+    let kept: Vec<&str> = value
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+
+    fn read(
+        operation: Operation,
+        form: PayloadForm,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Option<Promise>, S3ErrorCode> {
+        let pair = |&(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        let headers: HeaderMap = headers.iter().map(pair).collect();
+        Promise::read(&headers, operation, form).map_err(|refusal| refusal.code)
+    }
+
+    const CRC32: (&str, &str) = ("x-amz-checksum-crc32", "AAAAAA==");
+
+    #[test]
+    fn promises_that_cannot_hold_are_refused_before_the_body() {
+        use Operation::{CreateBucket, DeleteObject, PutObject};
+        use PayloadForm::{Sha256, SignedChunks, Unsigned, UnsignedChunks};
+        use S3ErrorCode as C;
+        let decoded = "x-amz-decoded-content-length";
+        let mismatch = C::Custom("XAmzContentSHA256Mismatch".into());
+        for (operation, form, headers, code) in [
+            (PutObject, Unsigned, &[][..], C::MissingContentLength),
+            (PutObject, Unsigned, &[("transfer-encoding", "chunked")], C::MissingContentLength),
+            (PutObject, UnsignedChunks, &[("content-length", "9")], C::MissingContentLength),
+            (PutObject, UnsignedChunks, &[("content-length", "9"), (decoded, "x")], C::InvalidArgument),
+            (PutObject, UnsignedChunks, &[("content-length", "9"), (decoded, "-1")], C::InvalidArgument),
+            (PutObject, UnsignedChunks, &[("content-length", "9"), (decoded, "10")], C::IncompleteBody),
+            (PutObject, Unsigned, &[("content-length", "9"), (decoded, "8")], C::InvalidArgument),
+            (PutObject, Unsigned, &[("content-length", "5368709121")], C::EntityTooLarge),
+            (
+                PutObject,
+                UnsignedChunks,
+                &[("transfer-encoding", "chunked"), (decoded, "5368709121")],
+                C::EntityTooLarge,
+            ),
+            (PutObject, Unsigned, &[("content-length", "1"), ("content-md5", "AAAA")], C::InvalidDigest),
+            (PutObject, Unsigned, &[("content-length", "1"), ("content-md5", "?")], C::InvalidDigest),
+            (
+                PutObject,
+                Unsigned,
+                &[("content-length", "1"), ("x-amz-checksum-crc32", "AA==")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
+                Unsigned,
+                &[("content-length", "1"), ("x-amz-checksum-crc32", "%")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
+                Unsigned,
+                &[("content-length", "1"), CRC32, ("x-amz-checksum-crc32c", "AAAAAA==")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
+                Unsigned,
+                &[("content-length", "1"), CRC32, ("x-amz-sdk-checksum-algorithm", "SHA256")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
+                SignedChunks(Trailers::None),
+                &[(decoded, "1"), ("x-amz-trailer", "x-amz-checksum-crc32")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
+                UnsignedChunks,
+                &[(decoded, "1"), ("x-amz-trailer", "x-amz-meta-a")],
+                C::InvalidRequest,
+            ),
+            (DeleteObject, Unsigned, &[("content-length", "1")], C::UnexpectedContent),
+            (DeleteObject, Sha256([1; 32]), &[], mismatch),
+            (CreateBucket, Unsigned, &[("content-length", "x")], C::InvalidArgument),
+        ] {
+            assert_eq!(read(operation, form, headers), Err(code), "{operation:?} {form:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_promise_says_what_the_body_is_held_to() {
+        let form = PayloadForm::UnsignedChunks;
+        let headers = [
+            ("transfer-encoding", "chunked"),
+            ("x-amz-decoded-content-length", "5"),
+            ("x-amz-trailer", "x-amz-checksum-crc64nvme"),
+            ("x-amz-sdk-checksum-algorithm", "CRC64NVME"),
+            ("content-md5", "AAAAAAAAAAAAAAAAAAAAAA=="),
+        ];
+        let promise = read(Operation::PutObject, form, &headers).unwrap().unwrap();
+        let sum = PromisedSum::InTrailer(ChecksumAlgorithm::Crc64Nvme);
+        assert_eq!(promise, Promise { form, decoded_bytes: Some(5), sum, md5: Some([0; 16]) });
+
+        let whole = read(
+            Operation::CompleteMultipartUpload,
+            PayloadForm::Unsigned,
+            &[("content-length", "3"), CRC32],
+        );
+        assert_eq!(whole.unwrap().unwrap().sum, PromisedSum::None);
+        let open = read(Operation::DeleteObjects, PayloadForm::Unsigned, &[("transfer-encoding", "chunked")]);
+        assert_eq!(open.unwrap().unwrap().decoded_bytes, None);
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let empty = PayloadForm::parse(empty).unwrap();
+        assert_eq!(read(Operation::GetObject, empty, &[("content-length", "0")]), Ok(None));
+    }
+
+    #[test]
+    fn the_framing_is_no_content_encoding() {
+        assert_eq!(stored_encoding("aws-chunked"), None);
+        assert_eq!(stored_encoding("aws-chunked, gzip"), Some("gzip".into()));
+        assert_eq!(stored_encoding("gzip,AWS-CHUNKED,br"), Some("gzip,br".into()));
+        assert_eq!(stored_encoding("gzip"), Some("gzip".into()));
+    }
+}

@@ -1,0 +1,200 @@
+//! SigV4: is a request signed by whom it says, now, with all that changes its meaning? Pure: the time is an argument.
+//!
+//! The canonical request follows S3's variant: the path is encoded once and never normalised.
+
+use super::authorization::{self, Authorization};
+use super::headers::is_ours;
+use super::payload::{PayloadForm, UNSIGNED_PAYLOAD};
+use super::percent::{self, Part};
+use super::query::Query;
+use super::signing_keys::{Signature, SigningKey, SigningKeys};
+use super::stamp::Stamp;
+use crate::context::Refusal;
+use http::{HeaderMap, HeaderValue, Method};
+use pocket_api::clock::Timestamp;
+use s3s::S3ErrorCode;
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// S3's bound on the difference between the client's clock and ours.
+const CLOCK_SKEW_MAX_SECS: u64 = 15 * 60;
+
+/// The parts of a request that its signature covers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signed<'a, 'q> {
+    pub(crate) method: &'a Method,
+    /// As it came.
+    pub(crate) raw_path: &'a str,
+    pub(crate) query: &'a Query<'q>,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// Proof that the signature is right, and what is needed to verify the chunks of the body.
+#[derive(Debug)]
+pub(crate) struct Proof {
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) stamp: Stamp,
+    pub(crate) signature: Signature,
+    pub(crate) payload: PayloadForm,
+    pub(crate) presigned: bool,
+}
+
+/// Verifies a request, down to the last `x-amz-*` and `x-pocket-*` header being signed.
+pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp) -> Result<Proof, Refusal> {
+    let claim = authorization::read(request.headers, request.query)?;
+    check_time(&claim, now)?;
+    let payload = declared_payload(&request, &claim)?;
+    let key = keys.find(&claim)?;
+    // What S3 documents comes first; some clients sign the path as they send it (`+`, `%2F`, lower-case digits).
+    // Both name the same key, so neither lets anything through that the other would not.
+    let mut signature = matching_signature(&request, &claim, payload, &key, Spelling::Canonical)?;
+    if signature.is_none() {
+        signature = matching_signature(&request, &claim, payload, &key, Spelling::AsSent)?;
+    }
+    let Some(signature) = signature else {
+        let message = "the request signature we calculated does not match the signature you provided: \
+                       check your secret access key and signing method";
+        return Err(Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message));
+    };
+    check_all_signed(request.headers, &claim)?;
+    keys.keep(&claim, &key);
+    let payload = PayloadForm::parse(payload)?;
+    Ok(Proof { key, stamp: claim.stamp, signature, payload, presigned: claim.is_presigned() })
+}
+
+/// How the path stands in the canonical request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    Canonical,
+    AsSent,
+}
+
+fn matching_signature(
+    request: &Signed<'_, '_>,
+    claim: &Authorization<'_>,
+    payload: &str,
+    key: &SigningKey,
+    spelling: Spelling,
+) -> Result<Option<Signature>, Refusal> {
+    let digest = canonical_digest(request, claim, payload, spelling)?;
+    let (stamp, scope) = (claim.stamp.as_bytes(), key.scope.as_bytes());
+    let signature = key.sign(&[b"AWS4-HMAC-SHA256\n", stamp, b"\n", scope, b"\n", &digest]);
+    let right: bool = signature.ct_eq(claim.signature.as_bytes()).into();
+    Ok(right.then_some(signature))
+}
+
+/// Hex of the SHA-256 of the canonical request.
+fn canonical_digest(
+    request: &Signed<'_, '_>,
+    claim: &Authorization<'_>,
+    payload: &str,
+    spelling: Spelling,
+) -> Result<[u8; 64], Refusal> {
+    thread_local! {
+        static CANONICAL: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    CANONICAL.with_borrow_mut(|out| {
+        out.clear();
+        out.extend_from_slice(request.method.as_str().as_bytes());
+        out.push(b'\n');
+        match spelling {
+            Spelling::Canonical => percent::canonicalize(request.raw_path, Part::Path, out)?,
+            Spelling::AsSent => out.extend_from_slice(request.raw_path.as_bytes()),
+        }
+        out.push(b'\n');
+        request.query.canonicalize("X-Amz-Signature", out)?;
+        out.push(b'\n');
+        for name in claim.signed_headers.split(';') {
+            write_header(name, request.headers, out)?;
+        }
+        out.push(b'\n');
+        out.extend_from_slice(claim.signed_headers.as_bytes());
+        out.push(b'\n');
+        out.extend_from_slice(payload.as_bytes());
+        Ok(hex_sha256(out))
+    })
+}
+
+/// `name:value` with the values of repeated headers joined, blanks around them dropped and runs of spaces made one.
+fn write_header(name: &str, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    out.extend_from_slice(name.as_bytes());
+    out.push(b':');
+    let mut values = headers.get_all(name).iter().peekable();
+    if values.peek().is_none() {
+        let message = format!("the header {name} is signed, but it did not arrive");
+        return Err(Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message));
+    }
+    for (i, value) in values.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        let mut before = b' ';
+        for &byte in value.as_bytes().trim_ascii() {
+            if byte != b' ' || before != b' ' {
+                out.push(byte);
+            }
+            before = byte;
+        }
+    }
+    out.push(b'\n');
+    Ok(())
+}
+
+/// Hex digits of the SHA-256 of `bytes`.
+pub(crate) fn hex_sha256(bytes: &[u8]) -> [u8; 64] {
+    let mut digits = [0; 64];
+    let encoded = hex::encode_to_slice(Sha256::digest(bytes), &mut digits);
+    debug_assert!(encoded.is_ok(), "32 bytes are 64 digits");
+    digits
+}
+
+fn check_time(claim: &Authorization<'_>, now: Timestamp) -> Result<(), Refusal> {
+    let (now, signed) = (now.as_secs(), claim.stamp.secs);
+    let denied = |message| Err(Refusal::new(S3ErrorCode::AccessDenied, message));
+    match claim.expires_secs {
+        Some(_) if signed > now + CLOCK_SKEW_MAX_SECS => denied("Request is not valid yet"),
+        Some(expires) if now > signed + expires => denied("Request has expired"),
+        None if signed.abs_diff(now) > CLOCK_SKEW_MAX_SECS => {
+            let message = "the difference between the request time and the current time is too large";
+            Err(Refusal::new(S3ErrorCode::RequestTimeTooSkewed, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the client says of the body, as it stands in the canonical request.
+fn declared_payload<'a>(request: &Signed<'a, '_>, claim: &Authorization<'_>) -> Result<&'a str, Refusal> {
+    const HEADER: &str = "x-amz-content-sha256";
+    match request.headers.get(HEADER).map(HeaderValue::to_str) {
+        Some(Ok(text)) => Ok(text),
+        Some(Err(_)) => Err(Refusal::new(S3ErrorCode::InvalidArgument, "x-amz-content-sha256 is not ASCII")),
+        None if claim.is_presigned() => {
+            Ok(request.query.get("X-Amz-Content-Sha256").unwrap_or(UNSIGNED_PAYLOAD))
+        }
+        None => {
+            let message = "missing required header for this request: x-amz-content-sha256";
+            Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+        }
+    }
+}
+
+/// All signed headers are known to be there and to be different, so equal numbers mean equal sets.
+fn check_all_signed(headers: &HeaderMap, claim: &Authorization<'_>) -> Result<(), Refusal> {
+    let arrived = headers.keys().filter(|name| is_ours(name.as_str()));
+    let signed = claim.signed_headers.split(';').filter(|name| is_ours(name));
+    if arrived.count() == signed.count() {
+        return Ok(());
+    }
+    let is_signed = |name: &str| claim.signed_headers.split(';').any(|signed| signed == name);
+    let unsigned = headers.keys().map(|name| name.as_str()).find(|name| is_ours(name) && !is_signed(name));
+    let message = format!(
+        "there were headers present in the request which were not signed: {}",
+        unsigned.unwrap_or("?")
+    );
+    Err(Refusal::new(S3ErrorCode::AccessDenied, message))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! What a request is aimed at: the service, a bucket or an object, from the path and, with a domain, the host name.
+
+use super::percent::{self, Part};
+use crate::context::Refusal;
+use pocket_api::limits::KEY_MAX_BYTES;
+use pocket_api::names::{BucketName, NameError};
+use s3s::S3ErrorCode;
+use std::borrow::Cow;
+
+/// S3's three levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Service,
+    Bucket,
+    Object,
+}
+
+/// A checked target. Nothing in a key is special: it is what follows the first `/` behind the bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    pub(crate) level: Level,
+    /// The bucket that the host named, so that the path has to be made path style for those behind the edge.
+    pub(crate) host_bucket: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// `raw_path` as it came. Refuses broken encoding, bad bucket names and keys that are too long.
+    pub(crate) fn parse(raw_path: &str, host: &'a str, domain: Option<&str>) -> Result<Self, Refusal> {
+        let path = percent::decode(raw_path, Part::Path)?;
+        let Some(path) = path.strip_prefix('/') else {
+            return Err(Refusal::new(S3ErrorCode::InvalidURI, "the path must begin with /"));
+        };
+        let host_bucket = domain.and_then(|domain| host_bucket(host, domain));
+        let (bucket, key) = match host_bucket {
+            Some(bucket) => (bucket, path),
+            None => path.split_once('/').unwrap_or((path, "")),
+        };
+        if path.is_empty() && host_bucket.is_none() {
+            return Ok(Self { level: Level::Service, host_bucket: None });
+        }
+        BucketName::parse(bucket)
+            .map_err(|error| Refusal::new(S3ErrorCode::InvalidBucketName, error.to_string()))?;
+        if key.len() > KEY_MAX_BYTES {
+            let message = NameError::KeyTooLong(key.len()).to_string();
+            return Err(Refusal::new(S3ErrorCode::KeyTooLongError, message));
+        }
+        let level = if key.is_empty() { Level::Bucket } else { Level::Object };
+        Ok(Self { level, host_bucket })
+    }
+
+    /// The path to pass on: path style, still encoded as it came.
+    pub(crate) fn path_style<'p>(&self, raw_path: &'p str) -> Cow<'p, str> {
+        match self.host_bucket {
+            Some(bucket) => Cow::Owned(format!("/{bucket}{raw_path}")),
+            None => Cow::Borrowed(raw_path),
+        }
+    }
+}
+
+/// The bucket in a virtual host `bucket.domain[:port]`. Any other host is no bucket but one more name of this server.
+fn host_bucket<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let (bucket, rest) = name.split_at_checked(name.len().checked_sub(domain.len() + 1)?)?;
+    let is_ours = rest.strip_prefix('.').is_some_and(|rest| rest.eq_ignore_ascii_case(domain));
+    (is_ours && !bucket.is_empty()).then_some(bucket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(path: &str) -> Result<Level, S3ErrorCode> {
+        Target::parse(path, "localhost:9000", None).map(|t| t.level).map_err(|r| r.code)
+    }
+
+    #[test]
+    fn paths_name_the_service_a_bucket_or_an_object() {
+        assert_eq!(level("/"), Ok(Level::Service));
+        for bucket in ["/abc", "/abc/", "/a.b-c/"] {
+            assert_eq!(level(bucket), Ok(Level::Bucket), "{bucket}");
+        }
+        for object in ["/abc/x", "/abc//", "/abc//x", "/abc/.", "/abc/../d", "/abc%2Fx", "/abc/%20"] {
+            assert_eq!(level(object), Ok(Level::Object), "{object}");
+        }
+        assert_eq!(level(&format!("/abc/{}", "k".repeat(1_024))), Ok(Level::Object));
+    }
+
+    #[test]
+    fn bad_paths_are_refused_with_their_code() {
+        for (path, code) in [
+            ("", S3ErrorCode::InvalidURI),
+            ("*", S3ErrorCode::InvalidURI),
+            ("/abc/%zz", S3ErrorCode::InvalidURI),
+            ("/abc/%ff", S3ErrorCode::InvalidURI),
+            ("//x", S3ErrorCode::InvalidBucketName),
+            ("/ABC/x", S3ErrorCode::InvalidBucketName),
+            ("/a/x", S3ErrorCode::InvalidBucketName),
+            ("/10.0.0.1/", S3ErrorCode::InvalidBucketName),
+        ] {
+            assert_eq!(level(path), Err(code), "{path}");
+        }
+        assert_eq!(level(&format!("/abc/{}", "k".repeat(1_025))), Err(S3ErrorCode::KeyTooLongError));
+    }
+
+    #[test]
+    fn only_hosts_below_the_domain_name_a_bucket() {
+        let parse = |path, host| {
+            let target = Target::parse(path, host, Some("s3.local"))?;
+            Ok::<_, Refusal>((target.level, target.path_style(path).into_owned()))
+        };
+        for (host, path, level, style) in [
+            ("abc.s3.local", "/", Level::Bucket, "/abc/"),
+            ("abc.S3.Local:9000", "/x%2F/y", Level::Object, "/abc/x%2F/y"),
+            ("a.b.c.s3.local", "//x", Level::Object, "/a.b.c//x"),
+            ("s3.local:9000", "/abc/x", Level::Object, "/abc/x"),
+            ("xs3.local", "/abc/x", Level::Object, "/abc/x"),
+            ("elsewhere.example", "/abc", Level::Bucket, "/abc"),
+            ("127.0.0.1:9000", "/", Level::Service, "/"),
+            ("[::1]:9000", "/", Level::Service, "/"),
+            ("", "/", Level::Service, "/"),
+        ] {
+            assert_eq!(parse(path, host).unwrap(), (level, style.to_owned()), "{host}{path}");
+        }
+        assert_eq!(parse("/x", "ABC.s3.local").unwrap_err().code, S3ErrorCode::InvalidBucketName);
+    }
+}

@@ -1,0 +1,96 @@
+//! The edge and the HTTP server around an implementation of S3: all of the gateway that does not know the other
+//! planes.
+
+use crate::config::{GatewayConfig, RuntimeKind};
+use crate::context::Connection;
+use crate::credentials::Credentials;
+use crate::edge::Edge;
+use crate::server;
+use crate::server::link::Traffic;
+use bytes::Bytes;
+use http::{Request, Response};
+use pocket_api::clock::Clock;
+use pocket_api::ids::NodeId;
+use pocket_api::usage::Served;
+use s3s::service::S3ServiceBuilder;
+use s3s::validation::NameValidation;
+use s3s::{Body, S3};
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use tokio_util::sync::CancellationToken;
+
+/// A front for one S3 implementation.
+pub struct Front {
+    edge: Arc<Edge>,
+    runtime: RuntimeKind,
+    max_connections: usize,
+    /// One for each thread that serves.
+    traffic: Vec<Arc<Traffic>>,
+}
+
+impl Front {
+    /// Only requests signed with `credentials` reach `s3`, each with an `Arc` of
+    /// [`RequestContext`](crate::context::RequestContext) in its extensions.
+    pub fn new(
+        config: &GatewayConfig,
+        credentials: Credentials,
+        node: NodeId,
+        clock: Arc<dyn Clock>,
+        s3: impl S3,
+    ) -> Self {
+        let mut service = S3ServiceBuilder::new(s3);
+        service.set_validation(CheckedBefore);
+        let threads = match config.runtime {
+            RuntimeKind::Shared => 1,
+            RuntimeKind::PerCore => available_parallelism().map_or(1, usize::from),
+        };
+        let edge =
+            Edge::new(credentials, config.domain.clone(), node, clock, rand::random(), service.build());
+        Self {
+            edge: Arc::new(edge),
+            runtime: config.runtime,
+            max_connections: config.max_connections,
+            traffic: (0..threads).map(|_| Arc::default()).collect(),
+        }
+    }
+
+    /// Serves until `shutdown`; then requests that are going on may finish within a bound. Fails when the listener or a
+    /// thread cannot be used.
+    pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
+        server::serve(
+            listener,
+            self.edge.clone(),
+            self.runtime,
+            self.max_connections,
+            &self.traffic,
+            shutdown,
+        )
+        .await
+    }
+
+    /// Answers one request as if it had come on `connection`.
+    pub async fn answer<B>(&self, request: Request<B>, connection: Arc<Connection>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+    {
+        self.edge.answer(request, connection).await
+    }
+
+    /// What was served since the start.
+    pub fn served(&self) -> Served {
+        let mut served = Served::default();
+        self.traffic.iter().for_each(|traffic| traffic.add_to(&mut served));
+        served
+    }
+}
+
+/// The edge has checked every bucket name by Pocket's own rules.
+struct CheckedBefore;
+
+impl NameValidation for CheckedBefore {
+    fn validate_bucket_name(&self, _: &str) -> bool {
+        true
+    }
+}

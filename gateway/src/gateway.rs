@@ -1,0 +1,51 @@
+//! A gateway: the operations behind their front, and what it tells the rest of the cluster about itself.
+
+use crate::config::GatewayConfig;
+use crate::credentials::Credentials;
+use crate::front::Front;
+use crate::ops::Operations;
+use crate::planes::Planes;
+use pocket_api::control::JobHolder;
+use pocket_api::ids::JobId;
+use pocket_api::usage::{UsageReport, UsageSource};
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// One gateway. It keeps nothing that it cannot lose: another one can take over any client at any time.
+pub struct Gateway {
+    operations: Arc<Operations>,
+    front: Front,
+}
+
+impl Gateway {
+    /// Must be called within a runtime: work in the background runs there until the gateway is dropped.
+    pub fn start(config: GatewayConfig, credentials: Credentials, planes: Planes) -> Arc<Self> {
+        let operations = Operations::start(&config, planes.clone());
+        let s3 = (*operations).clone();
+        let front = Front::new(&config, credentials, planes.node, planes.clock, s3);
+        Arc::new(Self { operations, front })
+    }
+
+    /// See [`Front::serve`].
+    pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
+        self.front.serve(listener, shutdown).await
+    }
+}
+
+impl UsageSource for Gateway {
+    fn fill(&self, report: &mut UsageReport) {
+        report.served = Some(self.front.served());
+    }
+}
+
+impl JobHolder for Gateway {
+    fn jobs(&self) -> Vec<JobId> {
+        self.operations.jobs()
+    }
+
+    fn drop_jobs(&self, ended: &[JobId]) {
+        self.operations.drop_jobs(ended);
+    }
+}

@@ -1,0 +1,94 @@
+//! What the parts of one connection know of each other: the socket, the HTTP state machine around it, the request
+//! that is being answered.
+
+use crate::context::Connection;
+use pocket_api::usage::Served;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// Counters of one serving thread; they only grow.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    requests: AtomicU64,
+    received_bytes: AtomicU64,
+    sent_bytes: AtomicU64,
+}
+
+impl Traffic {
+    pub(crate) fn add_to(&self, served: &mut Served) {
+        served.requests += self.requests.load(Relaxed);
+        served.received_bytes += self.received_bytes.load(Relaxed);
+        served.sent_bytes += self.sent_bytes.load(Relaxed);
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) connection: Arc<Connection>,
+    traffic: Arc<Traffic>,
+    /// Moves with each request and each write that the socket takes.
+    progress: AtomicU64,
+    /// A request is with the edge or an operation: silence is not the client's fault.
+    in_call: AtomicBool,
+    /// Part of the request's body has not arrived or was not wanted.
+    body_unread: AtomicBool,
+    continue_due: AtomicBool,
+}
+
+impl Link {
+    pub(crate) fn new(traffic: Arc<Traffic>) -> Self {
+        Self {
+            connection: Arc::default(),
+            traffic,
+            progress: AtomicU64::new(0),
+            in_call: AtomicBool::new(false),
+            body_unread: AtomicBool::new(false),
+            continue_due: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        self.traffic.received_bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.traffic.sent_bytes.fetch_add(bytes as u64, Relaxed);
+        self.progress.fetch_add(1, Relaxed);
+    }
+
+    /// A request's head has arrived.
+    pub(crate) fn call_began(&self, has_body: bool) {
+        self.traffic.requests.fetch_add(1, Relaxed);
+        self.progress.fetch_add(1, Relaxed);
+        self.body_unread.store(has_body, Relaxed);
+        self.in_call.store(true, Relaxed);
+    }
+
+    /// The head of its answer is known.
+    pub(crate) fn call_ended(&self) {
+        self.in_call.store(false, Relaxed);
+    }
+
+    pub(crate) fn body_read(&self) {
+        self.body_unread.store(false, Relaxed);
+    }
+
+    pub(crate) fn is_body_unread(&self) -> bool {
+        self.body_unread.load(Relaxed)
+    }
+
+    /// The next write is to begin with an interim answer.
+    pub(crate) fn owe_continue(&self) {
+        self.continue_due.store(true, Relaxed);
+    }
+
+    pub(crate) fn take_continue(&self) -> bool {
+        self.continue_due.load(Relaxed) && self.continue_due.swap(false, Relaxed)
+    }
+
+    /// How far the connection has come; `None` while a request is being worked on.
+    pub(crate) fn progress(&self) -> Option<u64> {
+        (!self.in_call.load(Relaxed)).then(|| self.progress.load(Relaxed))
+    }
+}

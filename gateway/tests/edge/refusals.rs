@@ -1,0 +1,148 @@
+//! The refusal table: requests that other stores took although they mean something else than what was done.
+
+use crate::wire::{EMPTY, Raw, Server};
+
+#[tokio::test]
+async fn what_is_signed_and_known_gets_through_unchanged() {
+    let server = Server::start();
+    for (request, call) in [
+        (Raw::new("GET", "/"), "ListBuckets by tenant"),
+        (Raw::new("PUT", "/bucket"), "CreateBucket bucket"),
+        (Raw::new("GET", "/bucket/a%2Bb+c//%20d/.././%C3%BC"), "GetObject bucket a+b+c//%20d/.././ü"),
+        (Raw::new("GET", "/bucket//x/"), "GetObject bucket /x/"),
+        (Raw::new("DELETE", "/bucket/k?x-id=DeleteObject"), "DeleteObject bucket k"),
+        (Raw::new("GET", "/k//v").header("host", "bucket.s3.local:80"), "GetObject bucket k//v"),
+        (Raw::new("GET", "/bucket/k").header("host", "cdn.example"), "GetObject bucket k"),
+        (Raw::new("PUT", "/bucket/new").header("x-amz-copy-source", "/bucket/old"), "CopyObject bucket new"),
+    ] {
+        let call = call.replace("%20", " ");
+        for signed in [request.clone().sign(EMPTY), request.clone().presign()] {
+            let reply = server.send(&signed).await;
+            assert!(reply.status < 300, "{signed:?}: {reply:?}");
+            assert_eq!(server.recorder.calls(), [&*call]);
+            assert_eq!(reply.header("x-amz-request-id").map(str::len), Some(16));
+            assert!(reply.header("x-amz-id-2").is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_must_be_refused_never_arrives() {
+    let server = Server::start();
+    let put = || Raw::new("PUT", "/bucket/k").body("x");
+    for (request, status, code) in [
+        // Sub-resources that nobody here knows.
+        (Raw::new("DELETE", "/bucket?anythingUnknown").sign(EMPTY), 400, "InvalidArgument"),
+        (Raw::new("DELETE", "/bucket/k?anythingUnknown").sign(EMPTY), 400, "InvalidArgument"),
+        (Raw::new("DELETE", "/bucket?metrics&id=1").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("DELETE", "/bucket?policy").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("DELETE", "/bucket/k?tagging").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("DELETE", "/bucket/k?versionId=gone").sign(EMPTY), 404, "NoSuchVersion"),
+        (Raw::new("PUT", "/bucket/k?restore").body("x").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),
+        (Raw::new("PUT", "/bucket/k?renameObject").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("PUT", "/bucket?versioning").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("POST", "/bucket/k?select&select-type=2").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("GET", "/bucket/k?torrent").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("GET", "/bucket?list-type=2&list-type=1").sign(EMPTY), 400, "InvalidArgument"),
+        (Raw::new("PATCH", "/bucket/k").sign(EMPTY), 405, "MethodNotAllowed"),
+        (Raw::new("OPTIONS", "/bucket/k"), 405, "MethodNotAllowed"),
+        // Headers that would change what happens.
+        (put().presign().header("x-amz-copy-source", "/other/secret"), 403, "AccessDenied"),
+        (put().presign().header("x-pocket-ttl", "5s"), 403, "AccessDenied"),
+        (put().sign("UNSIGNED-PAYLOAD").header("x-amz-meta-late", "1"), 403, "AccessDenied"),
+        (put().header("x-amz-write-offset-bytes", "1").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),
+        (
+            Raw::new("PUT", "/bucket/k").header("x-amz-rename-source", "/bucket/a").sign(EMPTY),
+            501,
+            "NotImplemented",
+        ),
+        (put().header("x-amz-tagging", "a=b").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),
+        (put().header("x-amz-acl", "public-read").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),
+        (put().header("x-pocket-tll", "5s").sign("UNSIGNED-PAYLOAD"), 400, "InvalidArgument"),
+        (put().header("x-amz-security-token", "t").sign("UNSIGNED-PAYLOAD"), 400, "InvalidToken"),
+        (put().header("content-range", "bytes 0-0/1").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),
+        (Raw::new("DELETE", "/bucket/k").header("if-none-match", "*").sign(EMPTY), 501, "NotImplemented"),
+        // Paths.
+        (Raw::new("GET", "/Bucket/k").sign(EMPTY), 400, "InvalidBucketName"),
+        (Raw::new("GET", "//bucket/k").sign(EMPTY), 400, "InvalidBucketName"),
+        (Raw::new("GET", "/bucket/%zz"), 400, "InvalidURI"),
+        (Raw::new("GET", &format!("/bucket/{}", "k".repeat(1_025))).sign(EMPTY), 400, "KeyTooLongError"),
+        // Signatures.
+        (Raw::new("GET", "/bucket/k"), 403, "AccessDenied"),
+        (Raw::new("GET", "/bucket/k").header("authorization", "AWS a:b"), 400, "InvalidRequest"),
+        (
+            Raw::new("GET", "/bucket/k").header("authorization", "AWS4-HMAC-SHA256 x"),
+            400,
+            "AuthorizationHeaderMalformed",
+        ),
+        (Raw::new("GET", "/bucket/k?X-Amz-Signature=0"), 400, "AuthorizationQueryParametersError"),
+        (
+            Raw { method: "DELETE".into(), ..Raw::new("GET", "/bucket/k").sign(EMPTY) },
+            403,
+            "SignatureDoesNotMatch",
+        ),
+        (
+            Raw { target: "/bucket/other".into(), ..Raw::new("GET", "/bucket/k").presign() },
+            403,
+            "AccessDenied",
+        ),
+        (
+            Raw { target: "/bucket/l".into(), ..Raw::new("GET", "/bucket/k").sign(EMPTY) },
+            403,
+            "SignatureDoesNotMatch",
+        ),
+    ] {
+        let reply = server.send(&request).await;
+        assert_eq!((reply.status, reply.code()), (status, Some(code)), "{request:?}: {reply:?}");
+        assert!(reply.body.contains(&format!("<RequestId>{}<", reply.header("x-amz-request-id").unwrap())));
+        assert_eq!(server.recorder.calls(), [""; 0], "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_a_signer_moved_into_the_query_count_as_headers() {
+    let server = Server::start();
+    let moved =
+        Raw::new("PUT", "/bucket/k?x-amz-meta-colour=light%20blue&x-pocket-ttl=5s").presign().body("x");
+    assert_eq!(server.send(&moved).await.status, 200);
+    assert_eq!(
+        server.recorder.calls(),
+        ["PutObject bucket k: \"x\", x-amz-meta-colour=light blue, x-pocket-ttl=5s"]
+    );
+    let not_built = Raw::new("PUT", "/bucket/k?X-Amz-Write-Offset-Bytes=1").presign().body("x");
+    assert_eq!(server.send(&not_built).await.code(), Some("NotImplemented"));
+    let by_header = Raw::new("PUT", "/bucket/k?x-amz-meta-colour=blue").body("x").sign("UNSIGNED-PAYLOAD");
+    assert_eq!(server.send(&by_header).await.code(), Some("InvalidArgument"));
+    assert_eq!(server.recorder.calls(), [""; 0]);
+}
+
+#[tokio::test]
+async fn errors_from_behind_carry_the_request_id_and_head_carries_no_body() {
+    let server = Server::start();
+    let reply = server.send(&Raw::new("GET", "/bucket/missing").sign(EMPTY)).await;
+    assert_eq!((reply.status, reply.code()), (404, Some("NoSuchKey")));
+    assert!(reply.body.contains(&format!("<RequestId>{}<", reply.header("x-amz-request-id").unwrap())));
+
+    let mut client = server.connect().await;
+    for request in [Raw::new("HEAD", "/bucket/missing").sign(EMPTY), Raw::new("HEAD", "/bucket/k")] {
+        client.write(&request.bytes()).await;
+        let reply = client.read_reply("HEAD").await;
+        assert!(matches!(reply.status, 404 | 403));
+    }
+    // Had a body come, it would stand before this answer.
+    client.write(&Raw::new("GET", "/bucket/k").sign(EMPTY).bytes()).await;
+    assert_eq!(client.read_reply("GET").await.status, 200);
+}
+
+#[tokio::test]
+async fn values_that_are_no_numbers_are_the_clients_fault() {
+    let server = Server::start();
+    for target in ["/bucket/k?partNumber=abc", "/bucket?max-keys=abc"] {
+        let reply = server.send(&Raw::new("GET", target).sign(EMPTY)).await;
+        assert_eq!(reply.status, 400, "{target}: {reply:?}");
+    }
+    let no_xml = Raw::new("POST", "/bucket?delete").body("{\"not\": \"xml\"}").sign("UNSIGNED-PAYLOAD");
+    let reply = server.send(&no_xml).await;
+    assert_eq!((reply.status, reply.code()), (400, Some("MalformedXML")));
+    assert_eq!(server.recorder.calls(), [""; 0]);
+}
