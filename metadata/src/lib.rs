@@ -24,6 +24,8 @@ mod list;
 mod lookup;
 mod manifest;
 mod metrics;
+#[cfg(test)]
+mod model;
 mod multipart;
 mod outbox;
 mod pieces;

@@ -90,7 +90,6 @@ impl Manifests {
     pub(crate) fn is_lost(&self, write: WriteId) -> bool {
         self.any_dead() && self.extents(write).iter().any(|e| self.dead.contains(&e.chunk.server))
     }
-
 }
 
 #[cfg(test)]
