@@ -44,10 +44,7 @@ pub(crate) async fn join(control: &dyn Control, spec: NodeSpec, until: &Cancella
             () = until.cancelled() => return None,
         };
         match joined {
-            Ok(joined) => {
-                info!(role = %spec.role, node = %joined.node, address = spec.address, "joined the cluster");
-                return Some(joined);
-            }
+            Ok(joined) => return Some(joined),
             Err(why) if last_said.as_ref() == Some(&why) => {}
             Err(why) => {
                 warn!(role = %spec.role, "cannot join yet: {why}");

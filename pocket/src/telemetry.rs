@@ -5,6 +5,7 @@ use metrics::{Gauge, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use procfs::WithCurrentSystemInfo;
 use procfs::process::Process;
+use std::io::IsTerminal;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -22,6 +23,7 @@ pub(crate) fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         // A reader of standard error that has gone away must not bring down whoever logs.
         .log_internal_errors(false)
         .try_init()

@@ -32,7 +32,7 @@ use pocket_storage::{StorageConfig, StorageServer};
 use pocket_wire::{ClusterSecret, RemoteControl, RemoteDirectory, ServedPlanes, serve_control, serve_planes};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
     let how = args.member.process.clone();
@@ -135,7 +135,7 @@ pub(crate) async fn monitor(args: MonitorArgs) -> anyhow::Result<()> {
         Ok(Started {
             holder: None,
             sources: vec![Arc::new(MachineSampler::new())],
-            serving: async move { Ok(until.cancelled().await) }.boxed(),
+            serving: until.cancelled_owned().map(Ok).boxed(),
         })
     };
     process.live(node_spec, start).await
@@ -275,6 +275,7 @@ impl Process {
                 let Some(joined) = join(self.control.as_ref(), spec.clone(), &self.until).await else {
                     return Ok(());
                 };
+                info!(role = %spec.role, node = %joined.node, address = self.address, "joined the cluster");
                 let directory = RemoteDirectory::new(joined.node, self.secret.clone(), joined.view);
                 let life = Life {
                     node: joined.node,

@@ -3,8 +3,7 @@
 use crate::banner::Banner;
 use crate::config::credentials::AccessKey;
 use crate::ready_line::ReadyLine;
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
+use crate::table::{rendered, with_header};
 use pocket_api::cluster::Role;
 use serde::Serialize;
 
@@ -33,8 +32,7 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn for_people(&self, region: &str, keys: &[AccessKey]) -> String {
-        let mut table = Table::new();
-        table.load_style(NOTHING).set_header(["ROLE", "PID", "ADDRESS", "ADMIN"]);
+        let mut table = with_header(&["ROLE", "PID", "ADDRESS", "ADMIN"]);
         for line in &self.processes {
             table.add_row([
                 line.role.to_string(),
@@ -45,7 +43,7 @@ impl<'a> Report<'a> {
         }
         let endpoint = self.endpoints.first().map_or("", String::as_str);
         let banner = Banner { endpoint, region, keys, admin: self.admin };
-        format!("{}\n{}\n\nendpoints {}\n", banner.text(), table.trim_fmt(), self.endpoints.join(" "))
+        format!("{}\n{}\n\nendpoints {}\n", banner.text(), rendered(table), self.endpoints.join(" "))
     }
 }
 

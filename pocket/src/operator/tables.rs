@@ -1,8 +1,7 @@
 //! Nodes and jobs as tables for people, in human units. Pure: data in, text out.
 
+use crate::table::{rendered, with_header};
 use bytesize::ByteSize;
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use pocket_api::cluster::{Node, NodeState};
 use pocket_api::control::JobSummary;
 use pocket_api::usage::{MachineSample, UsageReport};
@@ -10,7 +9,7 @@ use std::time::Duration;
 
 /// Jobs in the order given. `now_ms`: milliseconds since 1970.
 pub(crate) fn jobs(jobs: &[JobSummary], now_ms: u64) -> String {
-    let mut table = table(&[
+    let mut table = with_header(&[
         "BUCKET", "JOB", "TENANT", "AGE", "OBJECTS", "BYTES", "SHARDS", "SERVERS", "ENDS IN", "HINTS",
     ]);
     for job in jobs {
@@ -29,12 +28,12 @@ pub(crate) fn jobs(jobs: &[JobSummary], now_ms: u64) -> String {
             hints.join(" "),
         ]);
     }
-    rendered(&table)
+    rendered(table)
 }
 
 /// Nodes in the order given, each with its latest report.
 pub(crate) fn nodes(nodes: &[(Node, Option<UsageReport>)]) -> String {
-    let mut table = table(&[
+    let mut table = with_header(&[
         "ROLE", "NODE", "STATE", "ADDRESS", "HOST", "USED", "REQUESTS", "IN", "OUT", "CPU", "MEMORY",
         "NETWORK",
     ]);
@@ -67,7 +66,7 @@ pub(crate) fn nodes(nodes: &[(Node, Option<UsageReport>)]) -> String {
             })),
         ]);
     }
-    rendered(&table)
+    rendered(table)
 }
 
 /// A job's content in a sentence.
@@ -100,16 +99,6 @@ fn bytes(count: u64) -> String {
 /// To the second: nobody reads milliseconds of an hour.
 fn time(duration: Duration) -> String {
     humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.iter().copied());
-    table
-}
-
-fn rendered(table: &Table) -> String {
-    table.trim_fmt()
 }
 
 #[cfg(test)]
