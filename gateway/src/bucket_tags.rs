@@ -12,10 +12,10 @@ const TAGS_MAX: usize = 50;
 
 /// Keys and values in the order of the body; travels in the request's extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BucketTags(pub Vec<(String, String)>);
+pub(crate) struct BucketTags(pub(crate) Vec<(String, String)>);
 
 /// Splits a CreateBucketConfiguration into what s3s knows of it and its tags.
-pub fn split_tags(body: &Bytes) -> Result<(Bytes, BucketTags), Refusal> {
+pub(crate) fn split_tags(body: &Bytes) -> Result<(Bytes, BucketTags), Refusal> {
     let mut reader = Reader::from_str(std::str::from_utf8(body).map_err(|_| malformed())?);
     let mut path: Vec<String> = Vec::new();
     let mut cut = None;

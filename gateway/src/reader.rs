@@ -15,6 +15,7 @@ use pocket_api::cluster::Directory;
 use pocket_api::ids::{ChunkId, NodeId};
 use pocket_api::metadata::{Found, JobRef, MetadataError, Reply, Request, SegmentPage, SegmentsOf};
 use pocket_api::object::{Reference, Segment};
+use s3s::dto::StreamingBlob;
 use s3s::{S3Error, StdError};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -260,10 +261,11 @@ struct End {
 }
 
 impl ObjectBody {
-    /// All of it, where it is in memory already and nothing has to be told of its end.
-    pub(crate) fn into_plain(self) -> Result<Bytes, Self> {
-        let plain = self.end.is_none() && self.rest.is_none() && self.ready.len() as u64 == self.left;
-        if plain { Ok(self.ready) } else { Err(self) }
+    /// As s3s takes it. What is in memory already, with nothing to be told at its end, goes without a detour.
+    pub(crate) fn into_blob(self) -> StreamingBlob {
+        let is_plain = self.end.is_none() && self.rest.is_none() && self.ready.len() as u64 == self.left;
+        let body = if is_plain { s3s::Body::from(self.ready) } else { s3s::Body::http_body_unsync(self) };
+        StreamingBlob::from(body)
     }
 }
 

@@ -121,8 +121,8 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Draws a server for each chunk and asks all that were drawn at once. One that cannot give all that was drawn for it
-    /// leaves `servers`, so there are at most as many rounds as servers.
+    /// Draws a server for each chunk and asks all that were drawn at once. One that cannot give all that was drawn for
+    /// it leaves `servers`, so there are at most as many rounds as servers.
     async fn allocate(
         &mut self,
         sizes: &[u32],

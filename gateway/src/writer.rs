@@ -183,6 +183,7 @@ impl Writer {
         let mut bytes_in_flight = 0;
         let mut ended = false;
         while !ended || !in_flight.is_empty() {
+            let is_hungry = bytes_in_flight < BYTES_IN_FLIGHT_MAX && in_flight.len() < WRITES_IN_FLIGHT_MAX;
             tokio::select! {
                 biased;
                 Some((len, outcome)) = in_flight.next(), if !in_flight.is_empty() => {
@@ -190,7 +191,7 @@ impl Writer {
                     bytes_in_flight -= len;
                     ticket.progress();
                 }
-                frame = body.next(), if !ended && bytes_in_flight < BYTES_IN_FLIGHT_MAX && in_flight.len() < WRITES_IN_FLIGHT_MAX => {
+                frame = body.next(), if !ended && is_hungry => {
                     let Some(frame) = frame else {
                         ended = true;
                         continue;

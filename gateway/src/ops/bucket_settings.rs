@@ -33,7 +33,10 @@ not_configured! {
     cors(GetBucketCorsInput) -> GetBucketCorsOutput
         = s3(S3ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist");
     encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
-        = missing("ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found");
+        = missing(
+            "ServerSideEncryptionConfigurationNotFoundError",
+            "The server side encryption configuration was not found",
+        );
     lifecycle(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput
         = s3(S3ErrorCode::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
     object_lock(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput

@@ -1,5 +1,5 @@
-//! CopyObject: by references inside a bucket; between buckets the server moves the bytes, because the end of a job takes
-//! its data and nothing else.
+//! CopyObject: by references inside a bucket; between buckets the server moves the bytes, because the end of a job
+//! takes its data and nothing else.
 
 use super::{Operations, committed, context, object_key};
 use crate::checksums::{parse_algorithm, show_checksum};
@@ -20,7 +20,7 @@ use pocket_api::metadata::{Answer, Commit, Found, Lookup, NewMeta, Reply, Reques
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{NewContent, ObjectHeaders, ObjectMeta};
 use s3s::dto::{self, CopyObjectInput, CopyObjectOutput, CopyObjectResult};
-use s3s::{Body, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,7 +185,7 @@ pub(super) async fn copy_bytes(
         return Err(s3(S3ErrorCode::InvalidRequest, text));
     }
     let md5 = (size == shown.meta.size && shown.meta.etag.parts == 0).then_some(shown.meta.etag.digest);
-    let source = Source { body: Body::http_body_unsync(body), size, md5, connection };
+    let source = Source { body: body.into_blob(), size, md5, connection };
     let written = ops.writer.write(to, key, source).await.map_err(WriteError::into_s3)?;
     Ok((shown, written))
 }

@@ -5,8 +5,8 @@ use super::{Operations, context, object_key};
 use crate::headers;
 use crate::reader::Purpose;
 use pocket_api::metadata::{Lookup, Want};
-use s3s::dto::{GetObjectInput, GetObjectOutput, StreamingBlob};
-use s3s::{Body, S3Request, S3Response, S3Result};
+use s3s::dto::{GetObjectInput, GetObjectOutput};
+use s3s::{S3Request, S3Response, S3Result};
 
 pub(super) async fn run(
     ops: &Operations,
@@ -41,9 +41,6 @@ pub(super) async fn run(
     let shard = bucket.shard(&shard_of_key);
     let body =
         ops.reader.open(bucket.job(), shard, found, payload, &context.connection, Purpose::Deliver).await?;
-    output.body = Some(StreamingBlob::from(match body.into_plain() {
-        Ok(bytes) => Body::from(bytes),
-        Err(body) => Body::http_body_unsync(body),
-    }));
+    output.body = Some(body.into_blob());
     Ok(S3Response::with_headers(output, headers))
 }

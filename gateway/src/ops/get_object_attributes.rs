@@ -59,7 +59,7 @@ pub(super) async fn run(
         e_tag: wants("ETag").then(|| headers::etag(&meta.etag)),
         checksum,
         object_parts: (wants("ObjectParts") && meta.parts > 0).then(parts),
-        object_size: wants("ObjectSize").then(|| meta.size as i64),
+        object_size: wants("ObjectSize").then_some(meta.size as i64),
         storage_class: wants("StorageClass").then(|| StorageClass::from_static(class)),
         last_modified: Some(headers::timestamp(meta.last_modified)),
         ..Default::default()

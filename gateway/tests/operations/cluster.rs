@@ -1,0 +1,329 @@
+//! A whole cluster in one process, without HTTP: the real planes on their in-process seams, and callers that hand
+//! typed requests to the operations as s3s does.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use parking_lot::Mutex;
+use pocket_api::budget::ByteBudget;
+use pocket_api::checksum::Checksum;
+use pocket_api::chunks::Chunks;
+use pocket_api::clock::{Clock, SystemClock};
+use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
+use pocket_api::control::{Control, Heartbeat, JobHolder};
+use pocket_api::ids::NodeId;
+use pocket_api::limits::HEARTBEAT_EVERY;
+use pocket_api::metadata::Metadata;
+use pocket_api::names::TenantName;
+use pocket_api::usage::{UsageReport, UsageSource};
+use pocket_controller::{Controller, ControllerConfig};
+use pocket_gateway::config::GatewayConfig;
+use pocket_gateway::context::{BodyOutcome, Connection, Refusal, RequestContext};
+use pocket_gateway::ops::Operations;
+use pocket_gateway::planes::Planes;
+use pocket_metadata::{Shard, ShardConfig};
+use pocket_storage::{StorageConfig, StorageServer};
+use s3s::dto::*;
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Of each of the two storage servers.
+pub(crate) const CAPACITY_BYTES: u64 = 32 << 20;
+/// How long tests wait for what happens in the background.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Cluster {
+    pub(crate) ops: Arc<Operations>,
+    pub(crate) directory: Arc<LocalDirectory>,
+    servers: Vec<Arc<StorageServer>>,
+    /// Keeps the members alive; aborted with the cluster.
+    heartbeats: tokio::task::JoinHandle<()>,
+    _shards: Vec<Arc<Shard>>,
+    _controller: Arc<Controller>,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.heartbeats.abort();
+    }
+}
+
+/// Finds the planes of this process; a test can make one unreachable.
+#[derive(Default)]
+pub(crate) struct LocalDirectory {
+    shards: Mutex<HashMap<NodeId, Arc<dyn Metadata>>>,
+    servers: Mutex<HashMap<NodeId, Arc<dyn Chunks>>>,
+    view: Mutex<Arc<ClusterView>>,
+}
+
+impl LocalDirectory {
+    /// No storage server answers any more, as if all had died a moment ago.
+    pub(crate) fn lose_servers(&self) {
+        self.servers.lock().clear();
+    }
+}
+
+impl Directory for LocalDirectory {
+    fn shard(&self, node: NodeId) -> Option<Arc<dyn Metadata>> {
+        self.shards.lock().get(&node).cloned()
+    }
+
+    fn server(&self, node: NodeId) -> Option<Arc<dyn Chunks>> {
+        self.servers.lock().get(&node).cloned()
+    }
+
+    fn view(&self) -> Arc<ClusterView> {
+        self.view.lock().clone()
+    }
+
+    fn update(&self, view: ClusterView) {
+        let mut current = self.view.lock();
+        if view.version > current.version {
+            *current = Arc::new(view);
+        }
+    }
+}
+
+impl Cluster {
+    /// Two shards, two storage servers, one gateway.
+    pub(crate) async fn start() -> Self {
+        Self::in_region("us-east-1").await
+    }
+
+    pub(crate) async fn in_region(region: &str) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let directory = Arc::new(LocalDirectory::default());
+        let seam: Arc<dyn Directory> = directory.clone();
+        let config = ControllerConfig { state_file: None };
+        let controller = Controller::start(config, seam.clone(), clock.clone()).unwrap();
+        let mut members: Vec<(NodeId, Arc<dyn JobHolder>)> = Vec::new();
+        let (mut shards, mut servers) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let node = join(&*controller, Role::Metadata, 64 << 20).await;
+            let config = ShardConfig { budget: ByteBudget::new(64 << 20) };
+            let shard = Shard::start(config, node, seam.clone(), clock.clone());
+            directory.shards.lock().insert(node, shard.clone());
+            members.push((node, shard.clone()));
+            shards.push(shard);
+
+            let node = join(&*controller, Role::Storage, CAPACITY_BYTES).await;
+            let config =
+                StorageConfig { capacity_bytes: CAPACITY_BYTES, budget: ByteBudget::new(CAPACITY_BYTES) };
+            let server = StorageServer::start(config, node, seam.clone(), clock.clone()).unwrap();
+            directory.servers.lock().insert(node, server.clone());
+            members.push((node, server.clone()));
+            servers.push(server);
+        }
+        let node = join(&*controller, Role::Gateway, 0).await;
+        directory.update(controller.heartbeat(beat(node, vec![])).await.unwrap().view.unwrap());
+        let planes = Planes { node, control: controller.clone(), directory: seam, clock };
+        let config = GatewayConfig { region: region.into(), ..GatewayConfig::default() };
+        let ops = Operations::start(&config, planes);
+        let heartbeats =
+            tokio::spawn(keep_alive(controller.clone(), directory.clone(), members, node, ops.clone()));
+        Self { ops, directory, servers, heartbeats, _shards: shards, _controller: controller }
+    }
+
+    /// Bytes that chunks take on all servers.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        let mut report = UsageReport::default();
+        self.servers.iter().for_each(|server| server.fill(&mut report));
+        report.tiers.iter().map(|tier| tier.used_bytes).sum()
+    }
+
+    pub(crate) async fn bucket(&self, name: &str) {
+        self.bucket_with(name, &[]).await;
+    }
+
+    /// With hints, as `x-pocket-*` headers.
+    pub(crate) async fn bucket_with(&self, name: &str, hints: &[(&'static str, &str)]) {
+        let call = hints.iter().fold(Call::new(), |call, (header, value)| call.header(header, value));
+        let input = CreateBucketInput { bucket: name.into(), ..Default::default() };
+        self.ops.create_bucket(call.with(input)).await.unwrap();
+    }
+
+    pub(crate) async fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) -> String {
+        let output = self.put_with(Call::new(), bucket, key, body.into()).await.unwrap();
+        tag(&output.output.e_tag)
+    }
+
+    pub(crate) async fn put_with(
+        &self,
+        call: Call,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
+        let input = PutObjectInput {
+            bucket: bucket.into(),
+            key: key.into(),
+            content_length: Some(body.len() as i64),
+            body: Some(blob(vec![body])),
+            ..Default::default()
+        };
+        self.ops.put_object(call.with(input)).await
+    }
+
+    pub(crate) async fn get(&self, bucket: &str, key: &str) -> S3Result<Bytes> {
+        self.get_with(Call::new(), bucket, key).await
+    }
+
+    /// All of it, as a client that reads to the end.
+    pub(crate) async fn get_with(&self, call: Call, bucket: &str, key: &str) -> S3Result<Bytes> {
+        let connection = call.connection.clone();
+        let answer = self.ops.get_object(call.with(get_input(bucket, key))).await?;
+        Ok(read(answer.output, &connection).await)
+    }
+
+    pub(crate) async fn head(&self, bucket: &str, key: &str) -> S3Result<S3Response<HeadObjectOutput>> {
+        let input = HeadObjectInput { bucket: bucket.into(), key: key.into(), ..Default::default() };
+        self.ops.head_object(Call::new().with(input)).await
+    }
+
+    pub(crate) async fn delete(&self, bucket: &str, key: &str) {
+        let input = DeleteObjectInput { bucket: bucket.into(), key: key.into(), ..Default::default() };
+        self.ops.delete_object(Call::new().with(input)).await.unwrap();
+    }
+
+    /// All keys of a bucket, in one page.
+    pub(crate) async fn keys(&self, bucket: &str) -> Vec<String> {
+        let input = ListObjectsV2Input { bucket: bucket.into(), ..Default::default() };
+        let page = self.ops.list_objects_v2(Call::new().with(input)).await.unwrap().output;
+        page.contents.unwrap().into_iter().filter_map(|object| object.key).collect()
+    }
+}
+
+async fn join(controller: &dyn Control, role: Role, capacity_bytes: u64) -> NodeId {
+    let spec = NodeSpec { role, address: String::new(), host: "here".into(), capacity_bytes };
+    controller.join(spec).await.unwrap().node
+}
+
+fn beat(node: NodeId, jobs: Vec<pocket_api::ids::JobId>) -> Heartbeat {
+    Heartbeat { node, view_version: 0, jobs }
+}
+
+async fn keep_alive(
+    controller: Arc<Controller>,
+    directory: Arc<LocalDirectory>,
+    members: Vec<(NodeId, Arc<dyn JobHolder>)>,
+    gateway: NodeId,
+    ops: Arc<Operations>,
+) {
+    loop {
+        for (node, holder) in &members {
+            if let Ok(reply) = controller.heartbeat(beat(*node, holder.jobs())).await {
+                reply.view.into_iter().for_each(|view| directory.update(view));
+                holder.drop_jobs(&reply.ended);
+            }
+        }
+        if let Ok(reply) = controller.heartbeat(beat(gateway, ops.jobs())).await {
+            ops.drop_jobs(&reply.ended);
+        }
+        tokio::time::sleep(HEARTBEAT_EVERY).await;
+    }
+}
+
+/// One request without its input: who sends it, with which headers, on which connection.
+pub(crate) struct Call {
+    pub(crate) connection: Arc<Connection>,
+    tenant: &'static str,
+    headers: HeaderMap,
+    verdict: Result<Option<Checksum>, Refusal>,
+}
+
+impl Call {
+    pub(crate) fn new() -> Self {
+        Self { connection: Arc::default(), tenant: "alice", headers: HeaderMap::new(), verdict: Ok(None) }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        self
+    }
+
+    pub(crate) fn of(mut self, tenant: &'static str) -> Self {
+        self.tenant = tenant;
+        self
+    }
+
+    /// What the edge finds out about the body.
+    pub(crate) fn verdict(mut self, verdict: Result<Option<Checksum>, Refusal>) -> Self {
+        self.verdict = verdict;
+        self
+    }
+
+    pub(crate) fn with<I>(self, input: I) -> S3Request<I> {
+        let body = BodyOutcome::default();
+        body.settle(self.verdict);
+        let context = RequestContext {
+            request_id: "0000000000000000".into(),
+            tenant: TenantName::parse(self.tenant).unwrap(),
+            connection: self.connection,
+            body,
+        };
+        let mut extensions = http::Extensions::new();
+        extensions.insert(Arc::new(context));
+        S3Request {
+            input,
+            method: Method::GET,
+            uri: Uri::from_static("/"),
+            headers: self.headers,
+            extensions,
+            credentials: None,
+            region: None,
+            service: None,
+            trailing_headers: None,
+        }
+    }
+}
+
+pub(crate) fn get_input(bucket: &str, key: &str) -> GetObjectInput {
+    GetObjectInput { bucket: bucket.into(), key: key.into(), ..Default::default() }
+}
+
+pub(crate) fn blob(frames: Vec<Bytes>) -> StreamingBlob {
+    StreamingBlob::wrap(futures::stream::iter(frames.into_iter().map(Ok::<_, std::io::Error>)))
+}
+
+/// The body of an answer, received to its end.
+pub(crate) async fn read(output: GetObjectOutput, connection: &Connection) -> Bytes {
+    let length = output.content_length;
+    let frames: Vec<Bytes> = output.body.unwrap().try_collect().await.unwrap();
+    connection.flushed();
+    let body = frames.concat();
+    assert_eq!(length, Some(body.len() as i64));
+    body.into()
+}
+
+pub(crate) fn tag(tag: &Option<ETag>) -> String {
+    tag.as_ref().unwrap().value().to_owned()
+}
+
+/// The code of what must be an error.
+pub(crate) fn code<T>(outcome: S3Result<T>) -> String {
+    match outcome {
+        Ok(_) => "no error".into(),
+        Err(error) => error.code().as_str().to_owned(),
+    }
+}
+
+pub(crate) fn status(error: &S3Error) -> u16 {
+    error.status_code().unwrap().as_u16()
+}
+
+/// Bytes that differ everywhere.
+pub(crate) fn pattern(len: usize) -> Bytes {
+    (0..len).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
+}
+
+/// Waits until something that happens in the background has happened.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < PATIENCE, "it never came true that {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,9 @@
+//! The operations against the real planes, all in one process.
+
+mod buckets;
+mod cluster;
+mod copies;
+mod lifetimes;
+mod lists;
+mod objects;
+mod uploads;
