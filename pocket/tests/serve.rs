@@ -2,6 +2,7 @@
 
 mod support;
 
+use pocket_api::limits::{DEAD_AFTER, HEARTBEAT_EVERY};
 use pocket_compat_tests::http;
 use pocket_compat_tests::s3::Client;
 use std::os::unix::fs::PermissionsExt;
@@ -38,6 +39,23 @@ fn it_ends_cleanly_when_asked() {
         assert_eq!(serve.wait().code(), Some(0), "after {signal}");
         assert!(asked.elapsed() < Duration::from_secs(10), "{signal} took {:?}", asked.elapsed());
     }
+}
+
+#[test]
+fn it_goes_on_after_it_stood_still() {
+    // Stopped for longer than after what a silent node is dead: as a laptop that sleeps, or a debugger.
+    let mut serve = Running::serve(&[]);
+    let banner = serve.banner();
+    let client = Client::new(banner.endpoint(), ACCESS_KEY, SECRET_KEY);
+    client.create_bucket("kept", &[]).expect(200);
+    client.put("/kept/large", &vec![7; 2 << 20]).expect(200);
+    serve.signal("STOP");
+    std::thread::sleep(DEAD_AFTER + Duration::from_secs(1));
+    serve.signal("CONT");
+    assert!(client.get("/kept/large").expect(200).body == vec![7; 2 << 20]);
+    // A few heartbeats later as well.
+    std::thread::sleep(HEARTBEAT_EVERY * 3);
+    assert!(client.get("/kept/large").expect(200).body == vec![7; 2 << 20]);
 }
 
 #[test]

@@ -9,11 +9,11 @@ use crate::config::Config;
 use crate::config::credentials::{self, AccessKey};
 use crate::directory::LocalDirectory;
 use crate::endpoint;
-use crate::membership::{Membership, Parted, join};
+use crate::membership::{Membership, Parted};
 use crate::output::say;
 use crate::shutdown;
 use crate::telemetry::{self, Metrics};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use futures::stream::{FuturesUnordered, StreamExt};
 use pocket_api::budget::ByteBudget;
 use pocket_api::clock::{Clock, SystemClock};
@@ -73,12 +73,12 @@ async fn run(
     let capacity_bytes = config.capacity()?.bytes();
     let budget = ByteBudget::new(capacity_bytes);
 
-    let node = members.join(Role::Metadata, String::new(), capacity_bytes, until).await?;
+    let node = members.join(Role::Metadata, String::new(), capacity_bytes).await?;
     let shard = Shard::start(ShardConfig { budget: budget.clone() }, node, directory.clone(), clock.clone());
     directory.place_shard(node, shard.clone());
     members.add(node, Some(shard.clone()), vec![shard]);
 
-    let node = members.join(Role::Storage, String::new(), capacity_bytes, until).await?;
+    let node = members.join(Role::Storage, String::new(), capacity_bytes).await?;
     let server = StorageServer::start(
         StorageConfig { capacity_bytes, budget },
         node,
@@ -88,14 +88,14 @@ async fn run(
     directory.place_server(node, server.clone());
     members.add(node, Some(server.clone()), vec![server]);
 
-    let node = members.join(Role::Gateway, s3.address.to_string(), 0, until).await?;
+    let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
     let gateway = Gateway::start(endpoint::gateway_config(config), endpoint::credentials(keys)?, planes);
     members.add(node, Some(gateway.clone()), vec![gateway.clone()]);
 
-    let node = members.join(Role::Controller, String::new(), 0, until).await?;
+    let node = members.join(Role::Controller, String::new(), 0).await?;
     members.add(node, None, Vec::new());
-    let node = members.join(Role::Monitor, String::new(), 0, until).await?;
+    let node = members.join(Role::Monitor, String::new(), 0).await?;
     members.add(node, None, vec![Arc::new(MachineSampler::new())]);
 
     start_admin(admin, Admin { metrics, readiness: readiness.clone(), control: controller }, until)?;
@@ -123,15 +123,9 @@ struct Members {
 }
 
 impl Members {
-    async fn join(
-        &self,
-        role: Role,
-        address: String,
-        capacity_bytes: u64,
-        until: &CancellationToken,
-    ) -> anyhow::Result<NodeId> {
-        let joined = join(self.controller.as_ref(), spec(role, address, capacity_bytes), until).await;
-        Ok(joined.context("asked to end while starting")?.node)
+    /// Straight to the value: a controller in this process is never waited for.
+    async fn join(&self, role: Role, address: String, capacity_bytes: u64) -> anyhow::Result<NodeId> {
+        Ok(self.controller.join(spec(role, address, capacity_bytes)).await?.node)
     }
 
     fn add(&mut self, node: NodeId, holder: Option<Arc<dyn JobHolder>>, sources: Vec<Arc<dyn UsageSource>>) {
