@@ -28,7 +28,7 @@ impl Default for GatewayConfig {
     }
 }
 
-/// On which threads connections are served. `docs/benchmarks.md` has the measurement of both.
+/// On which threads connections are served. Which is faster depends on the load: it is set so that it can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuntimeKind {
     /// Threads of the gateway's own, one a core, each with its own event loop: a connection never changes threads.

@@ -3,7 +3,7 @@
 use crate::context::Refusal;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response, StatusCode};
 use s3s::Body;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,15 +54,16 @@ pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: &str) -> Respons
 }
 
 /// Adds what every answer has. Errors made behind the edge get the request id into their document too; answers to HEAD
-/// lose theirs, as in S3.
+/// lose theirs, as in S3, and so does 304.
 pub(crate) fn finish(
     response: &mut Response<Body>,
     method: &Method,
     request_id: &str,
     host_id: &HeaderValue,
 ) {
-    let is_error = response.status().is_client_error() || response.status().is_server_error();
-    if is_error && method == Method::HEAD {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if (is_error && method == Method::HEAD) || status == StatusCode::NOT_MODIFIED {
         *response.body_mut() = Body::empty();
         response.headers_mut().remove(CONTENT_TYPE);
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -139,7 +140,7 @@ mod tests {
     fn errors_from_behind_the_edge_get_the_request_id_once() {
         let host = HeaderValue::from_static("n1");
         let mut response = Response::new(Body::from(String::from("<Error><Code>NoSuchKey</Code></Error>")));
-        *response.status_mut() = http::StatusCode::NOT_FOUND;
+        *response.status_mut() = StatusCode::NOT_FOUND;
         for _ in 0..2 {
             finish(&mut response, &Method::GET, "00ff", &host);
             let expected = "<Error><Code>NoSuchKey</Code><RequestId>00ff</RequestId></Error>";

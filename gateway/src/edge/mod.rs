@@ -208,6 +208,10 @@ fn unhoisted(query: &Query<'_>) -> Result<HeaderMap, Refusal> {
     for pair in query.iter().filter(|pair| is_hoisted(&pair.name)) {
         let bad = || Refusal::new(S3ErrorCode::InvalidArgument, format!("bad value for {:?}", pair.name));
         let name = HeaderName::from_bytes(pair.name.as_bytes()).map_err(|_| bad())?;
+        // These two have been read already, in the spelling of a presigned URL alone.
+        if name == "x-amz-date" || name == "x-amz-content-sha256" {
+            return Err(bad());
+        }
         let value = HeaderValue::from_str(&pair.value).map_err(|_| bad())?;
         if hoisted.insert(name, value).is_some() {
             return Err(bad());

@@ -19,19 +19,20 @@ pub(crate) fn decode(raw: &str, part: Part) -> Result<Cow<'_, str>, Refusal> {
     if !raw.bytes().any(|b| b == b'%' || (plus_is_space && b == b'+')) {
         return Ok(Cow::Borrowed(raw));
     }
-    let mut bytes = Vec::with_capacity(raw.len());
-    for byte in decoded(raw, part) {
-        bytes.push(byte?);
-    }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| bad_uri())
+    let bytes = decoded(raw, part).collect::<Option<Vec<u8>>>();
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(Cow::Owned).ok_or_else(bad_uri)
 }
 
 /// Appends the one form of `raw` that is signed: decoded, then encoded.
 pub(crate) fn canonicalize(raw: &str, part: Part, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let is_kept = |b: u8| UNRESERVED[usize::from(b)] || (b == b'/' && part == Part::Path);
+    if raw.bytes().all(is_kept) {
+        out.extend_from_slice(raw.as_bytes());
+        return Ok(());
+    }
     for byte in decoded(raw, part) {
-        match byte? {
-            b'/' if part == Part::Path => out.push(b'/'),
-            b if UNRESERVED[usize::from(b)] => out.push(b),
+        match byte.ok_or_else(bad_uri)? {
+            b if is_kept(b) => out.push(b),
             b => out.extend([b'%', HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]),
         }
     }
@@ -51,7 +52,8 @@ const UNRESERVED: [bool; 256] = {
     table
 };
 
-fn decoded(raw: &str, part: Part) -> impl Iterator<Item = Result<u8, Refusal>> {
+/// The bytes behind `raw`; `None` in place of a `%` that two hex digits do not follow.
+fn decoded(raw: &str, part: Part) -> impl Iterator<Item = Option<u8>> {
     let mut rest = raw.as_bytes();
     std::iter::from_fn(move || {
         let (&first, tail) = rest.split_first()?;
@@ -61,10 +63,10 @@ fn decoded(raw: &str, part: Part) -> impl Iterator<Item = Result<u8, Refusal>> {
                 let byte =
                     rest.get(..2).and_then(|digits| Some(hex_digit(digits[0])? << 4 | hex_digit(digits[1])?));
                 rest = rest.get(2..).unwrap_or_default();
-                Some(byte.ok_or_else(bad_uri))
+                Some(byte)
             }
-            b'+' if part == Part::Query => Some(Ok(b' ')),
-            b => Some(Ok(b)),
+            b'+' if part == Part::Query => Some(Some(b' ')),
+            b => Some(Some(b)),
         }
     })
 }

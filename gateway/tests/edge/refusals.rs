@@ -111,6 +111,8 @@ async fn headers_that_a_signer_moved_into_the_query_count_as_headers() {
     );
     let not_built = Raw::new("PUT", "/bucket/k?X-Amz-Write-Offset-Bytes=1").presign().body("x");
     assert_eq!(server.send(&not_built).await.code(), Some("NotImplemented"));
+    let hash = Raw::new("PUT", "/bucket/k?x-amz-content-sha256=UNSIGNED-PAYLOAD").presign().body("x");
+    assert_eq!(server.send(&hash).await.code(), Some("InvalidArgument"));
     let by_header = Raw::new("PUT", "/bucket/k?x-amz-meta-colour=blue").body("x").sign("UNSIGNED-PAYLOAD");
     assert_eq!(server.send(&by_header).await.code(), Some("InvalidArgument"));
     assert_eq!(server.recorder.calls(), [""; 0]);
