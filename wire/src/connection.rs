@@ -125,16 +125,22 @@ impl Connection {
     /// Sends a call and waits for its answer, at most for its deadline.
     pub(crate) async fn call(&self, outgoing: Outgoing) -> Result<(Response, Bytes), CallError> {
         let deadline = outgoing.deadline;
-        match tokio::time::timeout(deadline, self.call_unbounded(outgoing)).await {
+        let until = tokio::time::Instant::now() + deadline;
+        match tokio::time::timeout_at(until, self.call_unbounded(outgoing, until)).await {
             Ok(answer) => answer,
             Err(_) => Err(CallError::Unavailable(format!("no answer within {deadline:?}"))),
         }
     }
 
-    async fn call_unbounded(&self, outgoing: Outgoing) -> Result<(Response, Bytes), CallError> {
+    async fn call_unbounded(
+        &self,
+        outgoing: Outgoing,
+        until: tokio::time::Instant,
+    ) -> Result<(Response, Bytes), CallError> {
         let cancellable = outgoing.call.waits();
         let permits = self.permits(cancellable, outgoing.weight_bytes).await?;
-        let id = self.enqueue(outgoing, permits)?;
+        let id =
+            self.enqueue(outgoing, until.saturating_duration_since(tokio::time::Instant::now()), permits)?;
         Ticket { connection: self, id, cancellable, taken: false }.await
     }
 
@@ -156,7 +162,8 @@ impl Connection {
         Ok(Permits { _call, _weight })
     }
 
-    fn enqueue(&self, outgoing: Outgoing, permits: Permits) -> Result<u64, CallError> {
+    /// `remaining` is what the caller will still wait.
+    fn enqueue(&self, outgoing: Outgoing, remaining: Duration, permits: Permits) -> Result<u64, CallError> {
         let mut shared = self.shared.lock();
         if let Some(closed) = &shared.closed {
             return Err(CallError::Unavailable(closed.reason.clone()));
@@ -164,7 +171,7 @@ impl Connection {
         shared.generation = shared.generation.wrapping_add(1);
         let generation = shared.generation;
         let id = id_of(shared.slots.vacant_key(), generation);
-        let deadline_ms = u32::try_from(outgoing.deadline.as_millis()).unwrap_or(u32::MAX);
+        let deadline_ms = u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX);
         outgoing
             .call
             .push(&mut shared.queue, id, deadline_ms, outgoing.payload)

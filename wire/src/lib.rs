@@ -1,13 +1,13 @@
 //! Carries Pocket's seams between processes.
 //!
 //! Metadata and chunks, where requests are many, go over a small framed protocol; control and usage, where they are
-//! few, over gRPC. Both begin with the same handshake ([`handshake`]). This is the only crate that knows frames,
+//! few, over gRPC. Both begin with the same handshake (`handshake`). This is the only crate that knows frames,
 //! protobuf and gRPC; it knows nothing of what the planes do with a request, and holds nothing that outlives a
 //! connection.
 //!
-//! A call over the framed seam, in files: [`directory`] finds the client of a node, [`client`] the link of the calling
-//! runtime, [`link`] its connection, [`connection`] queues the frame and wakes the task that owns the socket; at the
-//! server, [`session`] decodes it, polls the plane in place and queues the reply.
+//! A call over the framed seam, in files: `directory` finds the client of a node, `client` the link of the calling
+//! runtime, `link` its connection, `connection` queues the frame and wakes the task that owns the socket; at the
+//! server, `session` decodes it, polls the plane in place and queues the reply.
 
 mod backoff;
 mod client;

@@ -5,12 +5,15 @@ use super::{CLIENT, PATIENCE, Raw, SERVER, Served, until};
 use crate::client::PlaneClient;
 use crate::connection::{CallError, Connection, Outgoing};
 use crate::frame::{FrameHeader, FrameKind};
+use crate::handshake::{Identity, Service, welcome};
 use crate::message::{Call, Response};
+use crate::queue::FrameQueue;
+use crate::reader::FrameReader;
 use bytes::Bytes;
 use futures::future::join_all;
 use pocket_api::chunks::Chunks;
 use pocket_api::ids::{ChunkId, NodeId};
-use pocket_api::metadata::{Metadata, MetadataError, Request};
+use pocket_api::metadata::{Metadata, MetadataError, Reply, Request};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,22 +71,50 @@ async fn while_a_peer_is_down_calls_fail_fast_and_once_it_is_back_they_succeed()
     tokio::time::timeout(PATIENCE, back).await.expect("the link comes back by itself");
 }
 
+/// The other end of a connection to a client, to answer as a test likes.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    let own = Identity { service: Service::Planes, node: SERVER, secret: None };
+    let (mut stream, _) = listener.accept().await.unwrap();
+    welcome(&mut stream, &own).await.unwrap();
+    stream
+}
+
 #[tokio::test]
-async fn a_peer_that_does_not_answer_is_unavailable_after_the_deadline() {
-    let served = Served::start(None).await;
-    let address = served.address;
+async fn a_peer_that_does_not_answer_is_unavailable_after_the_deadline_and_may_answer_late() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
     let connection = Connection::open(async move { Ok::<_, String>(Raw::connect(address).await.stream) });
-    let outgoing = || Outgoing {
-        call: Call::Job(JOB, held_request()),
-        payload: Bytes::new(),
-        weight_bytes: 0,
-        deadline: Duration::from_millis(30),
+    let ping = |deadline| {
+        let call = Call::Job(JOB, Request::Ping);
+        connection.call(Outgoing { call, payload: Bytes::new(), weight_bytes: 0, deadline })
     };
-    let late = connection.call(outgoing()).await;
-    assert_eq!(late, Err(CallError::Unavailable("no answer within 30ms".into())));
-    // The server gives the call up too: nothing stays behind.
-    until("the server to give up", || Plane::count(&served.plane.held) == 0).await;
-    assert!(connection.closed().is_none(), "a late answer harms no connection");
+    let (given_up, late) = tokio::sync::oneshot::channel();
+    let done = Response::Job(Ok(Reply::Done));
+    let server = async {
+        let mut stream = accept(&listener).await;
+        let (mut reader, mut replies) = (FrameReader::<Call>::default(), FrameQueue::default());
+        let mut late = Some(late);
+        for _ in 0..2 {
+            let header = loop {
+                if let Some((header, ..)) = reader.next_frame().unwrap() {
+                    break header;
+                }
+                std::future::poll_fn(|cx| reader.poll_fill(&mut stream, cx)).await.unwrap();
+            };
+            if let Some(late) = late.take() {
+                late.await.unwrap();
+            }
+            done.push(&mut replies, header.id, Bytes::new()).unwrap();
+            std::future::poll_fn(|cx| replies.poll_write(&mut stream, cx)).await.unwrap();
+        }
+    };
+    let client = async {
+        let unanswered = ping(Duration::from_millis(30)).await;
+        assert_eq!(unanswered, Err(CallError::Unavailable("no answer within 30ms".into())));
+        given_up.send(()).unwrap();
+        assert_eq!(ping(PATIENCE).await, Ok((done.clone(), Bytes::new())));
+    };
+    tokio::join!(server, client);
 }
 
 #[tokio::test]
@@ -136,7 +167,7 @@ async fn peers_that_send_nonsense_lose_their_connection_and_nobody_else_does() {
     }
     // Cut off in the middle of a header, a message and a payload.
     for bytes in [vec![b'p'], header(FrameKind::JobRequest, 9, 0), {
-        let mut queue = crate::queue::FrameQueue::default();
+        let mut queue = FrameQueue::default();
         let chunk = ChunkId { server: SERVER, number: 1 };
         let write = crate::message::ChunkRequest::Write { chunk, offset: 0 };
         Call::Chunk(write).push(&mut queue, 1, 1, Bytes::from(vec![0; 9_000])).unwrap();
@@ -161,13 +192,7 @@ async fn a_server_that_answers_nonsense_is_left() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = async {
-        let own = crate::handshake::Identity {
-            service: crate::handshake::Service::Planes,
-            node: SERVER,
-            secret: None,
-        };
-        let (mut stream, _) = listener.accept().await.unwrap();
-        crate::handshake::welcome(&mut stream, &own).await.unwrap();
+        let mut stream = accept(&listener).await;
         stream.read_exact(&mut [0; 32]).await.unwrap();
         stream.write_all(&[0x55; 64]).await.unwrap();
         // Until the client has closed the connection.
