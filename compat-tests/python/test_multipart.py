@@ -13,9 +13,11 @@ MIB = 1 << 20
 def upload(client, where, bodies, **options):
     """Uploads parts in reverse order and completes; (upload id, parts, answer)."""
     upload_id = client.create_multipart_upload(**where, **options)["UploadId"]
+    # boto3 does not remember what was announced: a part must name its algorithm itself.
+    announced = {k: v for k, v in options.items() if k == "ChecksumAlgorithm"}
     parts = []
     for number, body in reversed(list(enumerate(bodies, 1))):
-        part = client.upload_part(**where, UploadId=upload_id, PartNumber=number, Body=body)
+        part = client.upload_part(**where, UploadId=upload_id, PartNumber=number, Body=body, **announced)
         checksums = {k: v for k, v in part.items() if k.startswith("Checksum")}
         parts.append({"PartNumber": number, "ETag": part["ETag"], **checksums})
     parts.sort(key=lambda p: p["PartNumber"])

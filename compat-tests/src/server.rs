@@ -18,6 +18,8 @@ pub const SECRET_KEY: &str = "compat/tests+secret/key+of/forty+letters";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Time to stop in good order before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// Longer than any process waits before it sets its gauges again.
+const GAUGES_EVERY: Duration = Duration::from_millis(1_500);
 /// Enough for every test, little enough for any machine.
 const CAPACITY: &str = "512MiB";
 
@@ -132,6 +134,20 @@ impl Server {
     pub fn used_bytes(&self) -> u64 {
         let admins = self.processes.iter().filter_map(|p| p.admin.as_deref());
         admins.filter_map(|admin| metrics::try_used_bytes(&plain(admin))).sum()
+    }
+
+    /// As [`Server::used_bytes`], when the gauges have caught up with the last request: shards set theirs once a second
+    /// at the latest.
+    pub fn settled_used_bytes(&self) -> u64 {
+        let mut before = self.used_bytes();
+        loop {
+            std::thread::sleep(GAUGES_EVERY);
+            let now = self.used_bytes();
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
     }
 
     /// Panics unless the used bytes become exactly `expected` within the time.

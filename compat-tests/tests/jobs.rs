@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 
 fn a_job_that_ends_gives_everything_back(server: &Server) {
-    let idle = server.used_bytes();
+    let idle = server.settled_used_bytes();
     let bucket = unique_bucket("ends");
     let gateways: Vec<Client> = (0..server.endpoints.len()).map(|n| server.client_of(n)).collect();
     for life in 0..3 {
@@ -38,7 +38,7 @@ fn a_job_that_ends_gives_everything_back(server: &Server) {
             .query("uploadId", &id);
         part.body(&bytes(9, 1_000_000)).send().expect(200);
         gateways[0].request("DELETE", &format!("/{bucket}")).send().expect_error(409, "BucketNotEmpty");
-        assert!(server.used_bytes() > idle + 25_000_000);
+        assert!(server.settled_used_bytes() > idle + 25_000_000);
         gateways[0].end_bucket(&bucket);
         for gateway in &gateways {
             gateway.get(&format!("/{bucket}/small/1")).expect_error(404, "NoSuchBucket");
@@ -66,9 +66,9 @@ fn deleted_and_overwritten_objects_give_their_bytes_back() {
     let client = server.client();
     let bucket = unique_bucket("frees");
     client.create_bucket(&bucket, &[]);
-    let empty = server.used_bytes();
+    let empty = server.settled_used_bytes();
     client.put(&format!("/{bucket}/k"), &bytes(1, 500)).expect(200);
-    let small = server.used_bytes();
+    let small = server.settled_used_bytes();
     for size in [500, 5_000_000, 500, 100_000, 500] {
         client.put(&format!("/{bucket}/k"), &bytes(2, size)).expect(200);
     }
@@ -122,7 +122,7 @@ fn an_object_is_gone_to_the_second() {
 fn a_transfer_that_runs_when_its_job_ends_breaks_off_visibly() {
     let server = Server::serve("512MiB", "");
     let (client, bucket) = (server.client(), unique_bucket("cut"));
-    let idle = server.used_bytes();
+    let idle = server.settled_used_bytes();
     client.create_bucket(&bucket, &[]);
     client.put(&format!("/{bucket}/k"), &bytes(1, 64 << 20)).expect(200);
     let (head, _) = client.request("GET", &format!("/{bucket}/k")).into_parts();

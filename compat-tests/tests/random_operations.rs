@@ -218,7 +218,7 @@ impl Run {
         let source = encoded(&format!("{}/{from}", self.bucket));
         let request = self.request("PUT", to).header("x-amz-copy-source", &source);
         let source = self.model.get(from).cloned();
-        let copied = if from == to && source.is_some() {
+        let copied = if from == to {
             request.header("x-amz-metadata-directive", "REPLACE").send()
         } else {
             request.send()
