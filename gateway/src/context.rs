@@ -42,6 +42,10 @@ impl BodyOutcome {
     }
 }
 
+/// In the extensions of a response: S3 gives the ETags of this document without quotes, which s3s cannot write.
+#[derive(Clone, Copy, Debug)]
+pub struct BareETag;
+
 /// A request refused with S3's own error.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {

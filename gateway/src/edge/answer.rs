@@ -1,8 +1,8 @@
 //! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
 
-use crate::context::Refusal;
+use crate::context::{BareETag, Refusal};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use s3s::Body;
 use std::fmt::Write;
@@ -54,7 +54,8 @@ pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: &str) -> Respons
 }
 
 /// Adds what every answer has. Errors made behind the edge get the request id into their document too; answers to HEAD
-/// lose theirs, as in S3, and so does 304.
+/// lose theirs, as in S3, and so does 304. What s3s cannot express is put right: HEAD of a part of an object is
+/// partial content, and [`BareETag`].
 pub(crate) fn finish(
     response: &mut Response<Body>,
     method: &Method,
@@ -69,6 +70,10 @@ pub(crate) fn finish(
         response.headers_mut().remove(CONTENT_LENGTH);
     } else if is_error {
         add_request_id(response, request_id);
+    } else if method == Method::HEAD && response.headers().contains_key(CONTENT_RANGE) {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    } else if response.extensions().get::<BareETag>().is_some() {
+        bare_etag(response);
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
@@ -92,6 +97,20 @@ fn add_request_id(response: &mut Response<Body>, request_id: &str) {
     with_id.extend_from_slice(b"</RequestId>");
     with_id.extend_from_slice(&document[at..]);
     *response.body_mut() = Body::from(Bytes::from(with_id));
+}
+
+/// Takes the quotes off the one ETag of a document.
+fn bare_etag(response: &mut Response<Body>) {
+    let Some(document) = response.body().bytes() else { return };
+    let Ok(text) = std::str::from_utf8(&document) else { return };
+    let quoted = text.split_once("<ETag>\"").and_then(|(before, rest)| {
+        let (tag, after) = rest.split_once("\"</ETag>")?;
+        Some((before, tag, after))
+    });
+    let Some((before, tag, after)) = quoted else { return };
+    let bare = [before, "<ETag>", tag, "</ETag>", after].concat();
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = Body::from(bare);
 }
 
 /// Text inside of an XML element. Characters that XML cannot carry become U+FFFD.
@@ -134,6 +153,31 @@ mod tests {
             "{text}"
         );
         assert_eq!(response.status(), 400);
+    }
+
+    #[test]
+    fn the_tag_of_a_marked_document_loses_its_quotes_and_no_other_does() {
+        let host = HeaderValue::from_static("n1");
+        let (quoted, bare) = ("<A><ETag>\"f0-2\"</ETag><B/></A>", "<A><ETag>f0-2</ETag><B/></A>");
+        for (marked, expected) in [(false, quoted), (true, bare)] {
+            let mut response = Response::new(Body::from(quoted.to_owned()));
+            if marked {
+                response.extensions_mut().insert(BareETag);
+            }
+            finish(&mut response, &Method::GET, "00ff", &host);
+            assert_eq!(response.body().bytes().unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_head_of_a_part_is_partial_content() {
+        let host = HeaderValue::from_static("n1");
+        for (range, expected) in [(None, 200), (Some("bytes 0-0/9"), 206)] {
+            let mut response = Response::new(Body::empty());
+            response.headers_mut().extend(range.map(|r| (CONTENT_RANGE, HeaderValue::from_static(r))));
+            finish(&mut response, &Method::HEAD, "00ff", &host);
+            assert_eq!(response.status(), expected);
+        }
     }
 
     #[test]

@@ -231,8 +231,9 @@ fn bad_parameters(why: &'static str) -> Refusal {
 }
 
 fn old_mechanism() -> Refusal {
+    // S3's own words.
     let message =
-        "the authorization mechanism you have provided is not supported: please use AWS4-HMAC-SHA256";
+        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     Refusal::new(S3ErrorCode::InvalidRequest, message)
 }
 
