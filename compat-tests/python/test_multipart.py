@@ -48,7 +48,23 @@ def test_single_parts_can_be_read(s3, other_gateway, where):
         assert got["Body"].read() == body
         assert got["PartsCount"] == 3
         assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
+        head = s3.head_object(**where, PartNumber=number)
+        assert head["ResponseMetadata"]["HTTPStatusCode"] == 206
+        assert (head["ContentLength"], head["ContentRange"]) == (len(body), got["ContentRange"])
     assert error_of(s3.get_object, **where, PartNumber=4)[0] == 416
+
+
+def test_the_parts_of_an_object_are_among_its_attributes(s3, other_gateway, where):
+    bodies = [content(5 * MIB, 1), content(6 * MIB, 2), b"tail"]
+    _, _, done = upload(s3, where, bodies)
+    asked = {**where, "ObjectAttributes": ["ETag", "ObjectParts"]}
+    got = other_gateway.get_object_attributes(**asked)
+    assert got["ETag"] == done["ETag"].strip('"')
+    assert got["ObjectParts"]["TotalPartsCount"] == 3 and not got["ObjectParts"]["IsTruncated"]
+    assert [p["Size"] for p in got["ObjectParts"]["Parts"]] == [len(b) for b in bodies]
+    page = s3.get_object_attributes(**asked, MaxParts=1, PartNumberMarker=1)["ObjectParts"]
+    assert page["IsTruncated"] and page["NextPartNumberMarker"] == 2
+    assert page["Parts"] == [{"PartNumber": 2, "Size": 6 * MIB}]
 
 
 def test_complete_repeated_answers_the_same(s3, other_gateway, where):
