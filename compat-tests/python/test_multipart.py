@@ -177,6 +177,17 @@ def test_composite_checksums(s3, where, algorithm):
     assert head[f"Checksum{algorithm}"] == done[f"Checksum{algorithm}"]
 
 
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_part_with_another_checksum_than_was_announced_is_refused(s3, where, size):
+    upload_id = s3.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")["UploadId"]
+    part = {**where, "UploadId": upload_id, "PartNumber": 1, "Body": content(size)}
+    assert error_of(s3.upload_part, **part, ChecksumAlgorithm="CRC32") == (400, "InvalidRequest")
+    assert "Parts" not in s3.list_parts(**where, UploadId=upload_id)
+    s3.upload_part(**part, ChecksumAlgorithm="SHA256")
+    # A client that sends none is not asked for one.
+    make_client(request_checksum_calculation="when_required").upload_part(**part)
+
+
 def test_full_object_checksum(s3, where):
     import base64
     import zlib

@@ -18,7 +18,14 @@ def fetch(method, url, body=None, **headers):
         return error.code, error.read()
 
 
-def test_presigned_urls(s3, bucket):
+@pytest.fixture
+def presigner():
+    """boto3 presigns with SigV2 in us-east-1 unless told otherwise."""
+    return make_client(signature_version="s3v4")
+
+
+def test_presigned_urls(presigner, bucket):
+    s3 = presigner
     where = {"Bucket": bucket, "Key": "dir/a b+c.bin"}
     body = content(100_000)
     put = s3.generate_presigned_url("put_object", Params=where, ExpiresIn=60)
@@ -30,16 +37,28 @@ def test_presigned_urls(s3, bucket):
     assert status == 404 and b"<Code>NoSuchKey</Code>" in text
 
 
-def test_a_presigned_url_is_for_its_request_alone(s3, bucket):
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+def test_urls_presigned_with_sigv2_are_refused_with_advice(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    old = make_client(signature_version="s3")
+    url = old.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    assert "AWSAccessKeyId=" in url and "Signature=" in url
+    status, text = fetch("GET", url)
+    assert status == 400 and b"<Code>InvalidRequest</Code>" in text
+    advice = b"The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+    assert advice in text
+    assert error_of(old.get_object, Bucket=bucket, Key="k") == (400, "InvalidRequest")
+
+
+def test_a_presigned_url_is_for_its_request_alone(presigner, bucket):
+    url = presigner.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     for method, changed in [("DELETE", url), ("GET", url.replace("/k?", "/l?")), ("GET", url + "&versionId=null")]:
         status, text = fetch(method, changed)
         assert status == 403 and b"SignatureDoesNotMatch" in text
 
 
-def test_an_unsigned_copy_source_on_a_presigned_put_is_refused(s3, bucket):
+def test_an_unsigned_copy_source_on_a_presigned_put_is_refused(s3, presigner, bucket):
     s3.put_object(Bucket=bucket, Key="secret", Body=b"secret")
-    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k"})
+    url = presigner.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k"})
     status, text = fetch("PUT", url, b"", **{"x-amz-copy-source": f"/{bucket}/secret"})
     assert status == 403 and b"AccessDenied" in text
     assert error_of(s3.head_object, Bucket=bucket, Key="k") == (404, "404")

@@ -181,6 +181,7 @@ async fn objects(objects: u64) -> anyhow::Result<Vec<Line>> {
     let each = rss.saturating_sub(rss_few) as f64 / (objects - rss_few_keys) as f64 - 1_024.0;
 
     let used = used_bytes(&server.admin)?;
+    let counted = (used - used_before) as f64 / objects as f64 - 1_024.0;
     let started = Instant::now();
     let ended = pocket()?.args(["end", "bars", "--force", "--admin", &server.admin]).output()?;
     if !ended.status.success() {
@@ -208,6 +209,7 @@ async fn objects(objects: u64) -> anyhow::Result<Vec<Line>> {
             each,
             Some(300.0),
         ),
+        line("  by its own account".into(), format!("{counted:.0} B"), "-".into(), counted, Some(300.0)),
         line(
             format!("LIST page at {objects} / at {few}"),
             format!("{page_many:.0} us"),

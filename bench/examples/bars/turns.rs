@@ -60,7 +60,7 @@ pub(crate) async fn compare(
     let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
     for round in 0..rounds.max(1) {
         for (side, found) in [(a, &mut of_a), (b, &mut of_b)] {
-            let fill = if round == 0 { "" } else { "--no-fill" };
+            let fill = if round == 0 || side.load.contains("--no-fill") { "" } else { "--no-fill" };
             let report = side.run(&format!("--duration {seconds}s {fill}")).await?;
             let us = report.server_cpu_us_per_request.unwrap_or(f64::NAN);
             eprintln!("  {} {us:.2} us, {:.0}/s", side.load, report.requests_per_second);
