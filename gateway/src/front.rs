@@ -18,7 +18,6 @@ use s3s::{Body, S3};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use tokio_util::sync::CancellationToken;
 
 /// A front for one S3 implementation.
@@ -44,7 +43,7 @@ impl Front {
         service.set_validation(CheckedBefore);
         let threads = match config.runtime {
             RuntimeKind::Shared => 1,
-            RuntimeKind::PerCore => available_parallelism().map_or(1, usize::from),
+            RuntimeKind::Threads(threads) => threads.max(1),
         };
         let edge =
             Edge::new(credentials, config.domain.clone(), node, clock, rand::random(), service.build());

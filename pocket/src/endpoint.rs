@@ -5,7 +5,7 @@ use crate::config::address::Address;
 use crate::config::credentials::{ACCESS_KEY_VARIABLE, AccessKey, SECRET_KEY_VARIABLE, Source};
 use anyhow::{bail, ensure};
 use pocket_api::names::TenantName;
-use pocket_gateway::config::GatewayConfig;
+use pocket_gateway::config::{GatewayConfig, RuntimeKind};
 use pocket_gateway::credentials::Credentials;
 
 /// Refuses to show strangers an endpoint whose credentials nobody chose.
@@ -38,8 +38,18 @@ pub(crate) fn credentials(keys: &[AccessKey]) -> anyhow::Result<Credentials> {
     Ok(credentials)
 }
 
-pub(crate) fn gateway_config(config: &Config) -> GatewayConfig {
-    GatewayConfig { region: config.region.clone(), domain: config.domain.clone(), ..GatewayConfig::default() }
+/// `unless_set`: on which threads connections are served where the configuration does not say.
+pub(crate) fn gateway_config(config: &Config, unless_set: RuntimeKind) -> GatewayConfig {
+    GatewayConfig {
+        region: config.region.clone(),
+        domain: config.domain.clone(),
+        runtime: match config.gateway.threads {
+            None => unless_set,
+            Some(0) => RuntimeKind::Shared,
+            Some(threads) => RuntimeKind::Threads(threads),
+        },
+        ..GatewayConfig::default()
+    }
 }
 
 /// A URL that clients on this machine can use.

@@ -33,7 +33,7 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: appl
 type Accepted = (TcpStream, OwnedSemaphorePermit);
 
 /// Serves `listener` until `shutdown`, then lets what is going on finish within [`SHUTDOWN_MAX`]. `traffic` holds the
-/// counters of each thread: one for [`RuntimeKind::Shared`], at least one for [`RuntimeKind::PerCore`].
+/// counters of each thread: one for [`RuntimeKind::Shared`], at least one for [`RuntimeKind::Threads`].
 pub(crate) async fn serve(
     listener: TcpListener,
     edge: Arc<Edge>,
@@ -52,7 +52,7 @@ pub(crate) async fn serve(
         let (edge, traffic, shutdown) = (edge.clone(), traffic.clone(), shutdown.clone());
         workers.push(match kind {
             RuntimeKind::Shared => tokio::spawn(work(accepted, edge, traffic, shutdown)),
-            RuntimeKind::PerCore => start_thread(accepted, edge, traffic, shutdown)?,
+            RuntimeKind::Threads(_) => start_thread(accepted, edge, traffic, shutdown)?,
         });
     }
     accept(listener, handovers, max_connections, shutdown).await;

@@ -42,7 +42,7 @@ impl Server {
     }
 
     pub(crate) fn per_core() -> Self {
-        Self::with(GatewayConfig { runtime: RuntimeKind::PerCore, ..GatewayConfig::default() })
+        Self::with(GatewayConfig { runtime: RuntimeKind::Threads(2), ..GatewayConfig::default() })
     }
 
     pub(crate) fn with(config: GatewayConfig) -> Self {

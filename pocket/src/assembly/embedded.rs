@@ -22,6 +22,7 @@ use pocket_api::control::{Control, JobHolder};
 use pocket_api::ids::NodeId;
 use pocket_api::usage::UsageSource;
 use pocket_controller::{Controller, ControllerConfig};
+use pocket_gateway::config::RuntimeKind;
 use pocket_gateway::gateway::Gateway;
 use pocket_gateway::planes::Planes;
 use pocket_metadata::{Shard, ShardConfig};
@@ -90,7 +91,11 @@ async fn run(
 
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
-    let gateway = Gateway::start(endpoint::gateway_config(config), endpoint::credentials(keys)?, planes);
+    let gateway = Gateway::start(
+        endpoint::gateway_config(config, RuntimeKind::half_of_cores()),
+        endpoint::credentials(keys)?,
+        planes,
+    );
     members.add(node, Some(gateway.clone()), vec![gateway.clone()]);
 
     let node = members.join(Role::Controller, String::new(), 0).await?;

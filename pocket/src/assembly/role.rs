@@ -24,6 +24,7 @@ use pocket_api::control::{Control, JobHolder};
 use pocket_api::ids::NodeId;
 use pocket_api::usage::{Usage, UsageSource};
 use pocket_controller::{Controller, ControllerConfig};
+use pocket_gateway::config::RuntimeKind;
 use pocket_gateway::gateway::Gateway;
 use pocket_gateway::planes::Planes;
 use pocket_metadata::{Shard, ShardConfig};
@@ -58,7 +59,11 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
             directory: life.directory.clone(),
             clock: life.clock.clone(),
         };
-        let gateway = Gateway::start(endpoint::gateway_config(&process.config), credentials.clone(), planes);
+        let gateway = Gateway::start(
+            endpoint::gateway_config(&process.config, RuntimeKind::per_core()),
+            credentials.clone(),
+            planes,
+        );
         let (listener, until) = (s3.listener.try_clone()?, life.until.clone());
         let serving = gateway.clone();
         Ok(Started {

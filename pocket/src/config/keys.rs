@@ -90,6 +90,13 @@ const KEYS: &[Key] = &[
         "The address that `pocket status` shows.",
     ),
     key(
+        "gateway.threads",
+        "2",
+        "the cores in `gateway`, half of them in `serve`",
+        "",
+        "Threads that serve connections, each with its own event loop; `0` shares one work-stealing runtime with the other roles.",
+    ),
+    key(
         "metadata.listen",
         "\"127.0.0.1:9020\"",
         "`127.0.0.1:9020`",

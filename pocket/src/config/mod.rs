@@ -25,6 +25,9 @@ pub(crate) const CLUSTER_SECRET_VARIABLE: &str = "POCKET_CLUSTER_SECRET";
 /// A shorter secret could be guessed by whoever recorded one handshake.
 const CLUSTER_SECRET_MIN_BYTES: usize = 16;
 
+/// Event loops of a gateway: more than any machine has cores, few enough to be started by mistake.
+const THREADS_MAX: usize = 1024;
+
 /// Everything that can be configured, with its defaults. One file may serve all roles: each reads the tables that
 /// concern it, and all of them are checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +70,7 @@ pub(crate) struct ClusterConfig {
 pub(crate) struct GatewayTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
+    pub(crate) threads: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,7 +144,7 @@ impl Default for ClusterConfig {
 
 impl Default for GatewayTable {
     fn default() -> Self {
-        Self { listen: Address::loopback(9000), advertise: None }
+        Self { listen: Address::loopback(9000), advertise: None, threads: None }
     }
 }
 
@@ -228,6 +232,11 @@ impl Config {
                  `openssl rand -hex 32`"
             );
         }
+        ensure!(
+            self.gateway.threads.is_none_or(|threads| threads <= THREADS_MAX),
+            "gateway.threads {}: at most {THREADS_MAX}",
+            self.gateway.threads.unwrap_or_default()
+        );
         let mut access_keys = HashSet::new();
         for tenant in &self.tenant {
             credentials::check_pair(&tenant.access_key_id, &tenant.secret_access_key)
