@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 /// How often stalled transfers are looked for: small against [`TRANSFER_STALL`].
@@ -42,6 +42,8 @@ pub(crate) struct Transfers {
     open: Mutex<Slab<Open>>,
     ended: Mutex<Ended>,
     ended_some: Notify,
+    /// How many of the counted reads that ended their shards have been told of, in the order of their ends.
+    told: watch::Sender<u64>,
 }
 
 /// One transfer.
@@ -73,6 +75,8 @@ struct Ended {
     by_shard: HashMap<NodeId, Vec<EndedRead>>,
     /// A counted read is among them.
     urgent: bool,
+    /// Counted reads that have ended since the start.
+    counted: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -93,6 +97,7 @@ impl Transfers {
             open: Mutex::default(),
             ended: Mutex::default(),
             ended_some: Notify::new(),
+            told: watch::Sender::new(0),
         });
         let weak = Arc::downgrade(&transfers);
         tokio::spawn(every(SWEEP_EVERY, weak.clone(), |t| async move { t.cut_stalled(t.clock.now()) }));
@@ -208,18 +213,37 @@ impl Transfers {
         let mut ended = self.ended.lock();
         ended.by_shard.entry(shard).or_default().push(read);
         ended.urgent |= counted;
+        ended.counted += u64::from(counted);
         drop(ended);
         self.ended_some.notify_one();
     }
 
     async fn release(&self) {
-        let by_shard = std::mem::take(&mut *self.ended.lock()).by_shard;
+        let (by_shard, counted) = {
+            let mut ended = self.ended.lock();
+            ended.urgent = false;
+            (std::mem::take(&mut ended.by_shard), ended.counted)
+        };
         let calls = by_shard.into_iter().map(|(shard, reads)| async move {
             for batch in reads.chunks(BATCH_MAX) {
                 self.release_batch(shard, batch).await;
             }
         });
         futures::future::join_all(calls).await;
+        self.told.send_replace(counted);
+    }
+
+    /// Waits until the shards have been told of all counted reads that have ended by now; whether there were any that
+    /// they had not been told of. No longer than two rounds of [`RELEASE_DEADLINE`].
+    pub(crate) async fn settle(&self) -> bool {
+        let ended = self.ended.lock().counted;
+        let mut told = self.told.subscribe();
+        if *told.borrow() >= ended {
+            return false;
+        }
+        // The sender lives as long as the table.
+        let _ = tokio::time::timeout(2 * RELEASE_DEADLINE, told.wait_for(|&told| told >= ended)).await;
+        true
     }
 
     async fn release_batch(&self, shard: NodeId, batch: &[EndedRead]) {

@@ -6,7 +6,8 @@ use crate::headers;
 use crate::reader::Purpose;
 use pocket_api::metadata::{Lookup, Want};
 use s3s::dto::{GetObjectInput, GetObjectOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use std::time::Duration;
 
 pub(super) async fn run(
     ops: &Operations,
@@ -32,13 +33,19 @@ pub(super) async fn run(
         want: if delete { Want::DataAndDelete } else { Want::Data },
         wait: wait.unwrap_or(bucket.placement.hints.wait),
     };
-    let shard_of_key = lookup.key.clone();
-    let (found, payload) = ops.lookup(&mut bucket, lookup).await?;
+    let (found, payload) = match ops.lookup(&mut bucket, lookup.clone()).await {
+        // What was just sent to this client in full may be reserved for it still: a reader of ranges would find that
+        // its own last one has taken the object away.
+        Err(error) if *error.code() == S3ErrorCode::NoSuchKey && ops.transfers.settle().await => {
+            ops.lookup(&mut bucket, Lookup { wait: Duration::ZERO, ..lookup.clone() }).await?
+        }
+        found => found?,
+    };
 
     let mut output = GetObjectOutput::default();
     show_object!(output, &found, select, input.checksum_mode.as_ref());
     let headers = shown::more_headers(&found.meta, input.response_expires.is_some());
-    let shard = bucket.shard(&shard_of_key);
+    let shard = bucket.shard(&lookup.key);
     let body =
         ops.reader.open(bucket.job(), shard, found, payload, &context.connection, Purpose::Deliver).await?;
     output.body = Some(body.into_blob());

@@ -40,6 +40,21 @@ async fn of_many_readers_exactly_as_many_as_allowed_get_the_bytes() {
 }
 
 #[tokio::test]
+async fn a_reader_of_ranges_is_not_in_its_own_way() {
+    let cluster = Cluster::start().await;
+    cluster.bucket("ranges").await;
+    cluster.put_with(Call::new().header("x-pocket-reads", "1"), "ranges", "a", pattern(100)).await.unwrap();
+    for _ in 0..100 {
+        let mut input = get_input("ranges", "a");
+        input.range = Some(s3s::dto::Range::parse("bytes=0-9").unwrap());
+        let call = Call::new();
+        let connection = call.connection.clone();
+        let output = cluster.ops.get_object(call.with(input)).await.unwrap().output;
+        assert_eq!(read(output, &connection).await, pattern(100)[..10]);
+    }
+}
+
+#[tokio::test]
 async fn a_transfer_that_breaks_off_gives_its_read_back() {
     let cluster = Cluster::start().await;
     cluster.bucket("back").await;
