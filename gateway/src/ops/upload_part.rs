@@ -4,15 +4,16 @@ use super::list_parts::upload_page;
 use super::put_object::{content_length, content_md5};
 use super::{Operations, context, object_key};
 use crate::checksums::show_checksum;
-use crate::errors::{self, from_call, no_such_upload};
+use crate::errors::{self, from_call, no_such_upload, s3};
 use crate::headers;
 use crate::placements::Bucket;
 use crate::writer::Source;
+use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::limits::INLINE_MAX_BYTES;
-use pocket_api::metadata::{PutPart, Request, UploadId};
+use pocket_api::metadata::{PutPart, Request, UploadId, UploadInfo};
 use pocket_api::names::ObjectKey;
 use s3s::dto::{StreamingBlob, UploadPartInput, UploadPartOutput};
-use s3s::{Body, S3Request, S3Response, S3Result};
+use s3s::{Body, S3ErrorCode, S3Request, S3Response, S3Result};
 
 pub(super) async fn run(
     ops: &Operations,
@@ -26,12 +27,20 @@ pub(super) async fn run(
     let md5 = content_md5(input.content_md5.as_deref())?;
     let upload = UploadId(input.upload_id.as_str().into());
     let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    check_upload(ops, &mut bucket, &key, &upload, size).await?;
+    let info = check_upload(ops, &mut bucket, &key, &upload, size).await?;
 
     let body = input.body.unwrap_or_else(|| StreamingBlob::from(Body::empty()));
     let source = Source { body, size, md5, connection: &context.connection };
     let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
     let checksum = context.body.verified().map_err(errors::refused)?;
+    if let Some(sum) = &checksum {
+        // Only a small part comes here without.
+        let info = match info {
+            Some(info) => info,
+            None => open_upload(ops, &mut bucket, &key, &upload).await?,
+        };
+        check_algorithm(&info, sum.algorithm)?;
+    }
 
     let (write, etag) = (written.write, written.etag);
     let make = |content| {
@@ -53,10 +62,33 @@ pub(super) async fn check_upload(
     key: &ObjectKey,
     upload: &UploadId,
     size: u64,
-) -> S3Result<()> {
+) -> S3Result<Option<UploadInfo>> {
     if size <= INLINE_MAX_BYTES as u64 {
-        return Ok(());
+        return Ok(None);
     }
+    open_upload(ops, bucket, key, upload).await.map(Some)
+}
+
+/// What was said of an upload that is going on.
+async fn open_upload(
+    ops: &Operations,
+    bucket: &mut Bucket,
+    key: &ObjectKey,
+    upload: &UploadId,
+) -> S3Result<UploadInfo> {
     let page = upload_page(ops, bucket, key, upload, u16::MAX, 1).await?;
-    if page.completed.is_some() { Err(no_such_upload()) } else { Ok(()) }
+    if page.completed.is_some() { Err(no_such_upload()) } else { Ok(page.info) }
+}
+
+/// A sum of another algorithm than the announced one would leave the object without its checksum, unnoticed.
+fn check_algorithm(info: &UploadInfo, found: ChecksumAlgorithm) -> S3Result<()> {
+    match info.checksum {
+        Some((announced, _)) if announced != found => {
+            let text = format!(
+                "Checksum Type mismatch occurred, expected checksum Type: {announced}, actual checksum Type: {found}"
+            );
+            Err(s3(S3ErrorCode::InvalidRequest, text))
+        }
+        _ => Ok(()),
+    }
 }
