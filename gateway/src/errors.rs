@@ -82,7 +82,7 @@ fn with_header(mut error: S3Error, name: &'static str, value: HeaderValue) -> S3
 }
 
 pub(crate) fn refused(refusal: Refusal) -> S3Error {
-    s3(refusal.code, refusal.message)
+    refusal.into()
 }
 
 pub(crate) fn from_call(error: CallError) -> S3Error {

@@ -265,6 +265,10 @@ fn check_others(
         if name == "versionId" {
             check_version(&pair.value)?;
         }
+        // Without it the first version of the listing is meant: another number is neither.
+        if name == "list-type" && pair.value != "2" {
+            return Err(Refusal::new(S3ErrorCode::InvalidArgument, "list-type must be 2"));
+        }
     }
     Ok(())
 }
@@ -391,6 +395,7 @@ mod tests {
             ("DELETE", Level::Bucket, "uploads"),
             ("GET", Level::Bucket, "location&uploads"),
             ("GET", Level::Bucket, "list-type=2&prefx=a"),
+            ("GET", Level::Bucket, "list-type=7"),
             ("GET", Level::Object, "X-Amz-Signature=0"),
             ("HEAD", Level::Bucket, "="),
         ] {
