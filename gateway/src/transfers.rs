@@ -4,14 +4,16 @@
 //! Losing this table loses nothing: leases lapse and storage servers ask about silent writes by themselves.
 
 use crate::context::Connection;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::cluster::Directory;
+use pocket_api::control::Placement;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
 use pocket_api::limits::{READ_LEASE, TRANSFER_STALL, WRITE_TOUCH_EVERY};
-use pocket_api::metadata::{Delivery, ShardReply, ShardRequest};
+use pocket_api::metadata::{Delivery, JobRef, Request, ShardReply, ShardRequest};
 use slab::Slab;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -24,6 +26,11 @@ use tokio::time::MissedTickBehavior;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Two renewals of a lease may be lost.
 const RENEW_EVERY: Duration = Duration::from_secs(READ_LEASE.as_secs() / 3);
+/// How often is looked which jobs have to hear that they are in use. Small against every idle TTL that makes sense:
+/// shards say only once a second how long a job was idle.
+const PING_TICK: Duration = Duration::from_millis(250);
+/// A shard that does not answer a ping must not keep others from hearing theirs.
+const PING_DEADLINE: Duration = Duration::from_millis(250);
 /// How long ended reads wait for others to be released with. Long enough to make batches under load, short enough
 /// that nobody notices; counted reads do not wait.
 const RELEASE_DELAY: Duration = Duration::from_millis(2);
@@ -59,7 +66,16 @@ struct Open {
 /// What has to be kept alive elsewhere.
 enum Holds {
     Lease(Lease),
-    Space { write: WriteId, servers: Vec<NodeId> },
+    Space { write: WriteId, servers: Vec<NodeId>, used: Option<Used> },
+}
+
+/// A job that ends by idleness and is written to. Its shards see leases and requests, but no body that is on its way.
+struct Used {
+    /// Where the write will be committed.
+    shard: NodeId,
+    job: JobRef,
+    every: Duration,
+    ping_at: Timestamp,
 }
 
 /// A read lease and the shard that granted it.
@@ -103,6 +119,7 @@ impl Transfers {
         tokio::spawn(every(SWEEP_EVERY, weak.clone(), |t| async move { t.cut_stalled(t.clock.now()) }));
         tokio::spawn(every(RENEW_EVERY, weak.clone(), |t| async move { t.renew().await }));
         tokio::spawn(every(WRITE_TOUCH_EVERY, weak.clone(), |t| async move { t.touch().await }));
+        tokio::spawn(every(PING_TICK, weak.clone(), |t| async move { t.ping(t.clock.now()).await }));
         tokio::spawn(release_ended(weak));
         transfers
     }
@@ -130,15 +147,23 @@ impl Transfers {
         OpenRead { ticket, job, lease, counted, delivery: Delivery::Failed }
     }
 
-    /// A PUT has got space on these servers.
+    /// A PUT that will be committed at `shard` has got space on these servers, or needs none.
     pub(crate) fn write(
         self: &Arc<Self>,
-        job: JobId,
+        placement: &Placement,
+        shard: NodeId,
         write: WriteId,
         servers: Vec<NodeId>,
         connection: &Arc<Connection>,
     ) -> Ticket {
-        self.add(job, Holds::Space { write, servers }, connection)
+        let used = placement.hints.idle_ttl.map(|idle_ttl| Used {
+            shard,
+            job: JobRef { job: placement.job, epoch: placement.epoch },
+            // Two pings may be lost.
+            every: WRITE_TOUCH_EVERY.min(idle_ttl / 3),
+            ping_at: self.clock.now(),
+        });
+        self.add(placement.job, Holds::Space { write, servers, used }, connection)
     }
 
     /// Jobs that have transfers.
@@ -193,7 +218,7 @@ impl Transfers {
     async fn touch(&self) {
         let mut by_server: HashMap<NodeId, Vec<WriteId>> = HashMap::new();
         for (_, open) in self.open.lock().iter() {
-            if let Holds::Space { write, servers } = &open.holds {
+            if let Holds::Space { write, servers, .. } = &open.holds {
                 servers.iter().for_each(|&server| by_server.entry(server).or_default().push(*write));
             }
         }
@@ -207,6 +232,32 @@ impl Transfers {
             }
         });
         futures::future::join_all(calls).await;
+    }
+
+    /// Tells the shards of jobs that end by idleness that they are being written to.
+    async fn ping(&self, now: Timestamp) {
+        let calls = self.pings_due(now).into_iter().filter_map(|(shard, job)| {
+            let metadata = self.directory.shard(shard)?;
+            Some(async move {
+                // It counts as use whatever the answer, a stale epoch included.
+                let ping = metadata.job(job, Request::Ping, Bytes::new());
+                let _ = tokio::time::timeout(PING_DEADLINE, ping).await;
+            })
+        });
+        futures::future::join_all(calls).await;
+    }
+
+    fn pings_due(&self, now: Timestamp) -> HashSet<(NodeId, JobRef)> {
+        let mut due = HashSet::new();
+        for (_, open) in self.open.lock().iter_mut() {
+            if let Holds::Space { used: Some(used), .. } = &mut open.holds
+                && used.ping_at <= now
+            {
+                used.ping_at = now + used.every;
+                due.insert((used.shard, used.job));
+            }
+        }
+        due
     }
 
     fn end_read(&self, shard: NodeId, read: EndedRead, counted: bool) {

@@ -130,10 +130,18 @@ impl Writer {
     where
         S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
     {
-        let rule = bucket.placement.hints.etag;
+        let hints = &bucket.placement.hints;
+        let rule = hints.etag;
+        let shard = bucket.shard(key);
+        let hold = |write, servers| {
+            self.transfers.write(&bucket.placement, shard, write, servers, source.connection)
+        };
         if source.size <= INLINE_MAX_BYTES as u64 {
-            let payload = collect(source.body, source.size as usize).await?;
             let write = self.mint();
+            // Nothing has to be kept alive for it but a job that ends by idleness.
+            let ticket = hints.idle_ttl.map(|_| hold(write, Vec::new()));
+            let body = source.body.inspect(|_| ticket.iter().for_each(Ticket::progress));
+            let payload = collect(body, source.size as usize).await?;
             let etag = match (source.md5, rule) {
                 (Some(md5), _) => ETag::md5(md5),
                 (None, ETagRule::ByClient | ETagRule::Md5) => ETag::md5(Md5::digest(&payload).into()),
@@ -142,11 +150,10 @@ impl Writer {
             let content = NewContent::Inline;
             return Ok(Written { write, size: source.size, etag, content, payload, room: None });
         }
-        let shard = bucket.shard(key);
         let handle = self.transfers.handle();
         let (write, room) =
             space::reserve(&self.directory, handle, bucket, shard, || self.mint(), source.size).await?;
-        let ticket = self.transfers.write(bucket.placement.job, write, room.servers(), source.connection);
+        let ticket = hold(write, room.servers());
         let mut md5 = (source.md5.is_none() && rule == ETagRule::Md5).then(Md5::new);
         self.fill(&room, &ticket, source.body, md5.as_mut()).await?;
         let etag = match (source.md5, md5) {

@@ -41,7 +41,7 @@ pub(crate) struct Cluster {
     servers: Vec<Arc<StorageServer>>,
     /// Keeps the members alive; aborted with the cluster.
     heartbeats: tokio::task::JoinHandle<()>,
-    _shards: Vec<Arc<Shard>>,
+    shards: Vec<Arc<Shard>>,
     _controller: Arc<Controller>,
 }
 
@@ -124,7 +124,7 @@ impl Cluster {
         let ops = Operations::start(&config, planes);
         let heartbeats =
             tokio::spawn(keep_alive(controller.clone(), directory.clone(), members, node, ops.clone()));
-        Self { ops, directory, servers, heartbeats, _shards: shards, _controller: controller }
+        Self { ops, directory, servers, heartbeats, shards, _controller: controller }
     }
 
     /// Bytes that chunks take on all servers.
@@ -132,6 +132,13 @@ impl Cluster {
         let mut report = UsageReport::default();
         self.servers.iter().for_each(|server| server.fill(&mut report));
         report.tiers.iter().map(|tier| tier.used_bytes).sum()
+    }
+
+    /// For how long the only job was not used, as the shard has it that it was used at last.
+    pub(crate) fn idle_ms(&self) -> u64 {
+        let mut report = UsageReport::default();
+        self.shards.iter().for_each(|shard| shard.fill(&mut report));
+        report.jobs.iter().map(|job| job.idle_ms).min().unwrap()
     }
 
     pub(crate) async fn bucket(&self, name: &str) {

@@ -1,8 +1,11 @@
 //! What TTLs, counted reads and waits promise.
 
 use crate::cluster::{Call, Cluster, code, eventually, get_input, pattern, read};
+use bytes::Bytes;
 use futures::StreamExt;
 use s3s::S3;
+use s3s::dto::{PutObjectInput, StreamingBlob};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 #[tokio::test]
@@ -127,4 +130,39 @@ async fn a_copy_inherits_what_is_left_of_its_source() {
     assert_eq!(head.headers["x-pocket-reads-left"], "1");
     assert!(head.output.expiration.is_some());
     tokio::time::timeout(Duration::from_secs(20), cluster.get("left", "b")).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_keeps_its_job_in_use_however_slow_it_is() {
+    let cluster = Cluster::start().await;
+    cluster.bucket_with("slow", &[("x-pocket-idle-ttl", "2s")]).await;
+    for size in [1_000, 1 << 20] {
+        let (half, rest) = (pattern(size).slice(..size / 2), pattern(size).slice(size / 2..));
+        let (send, frames) = futures::channel::mpsc::unbounded::<std::io::Result<Bytes>>();
+        let input = PutObjectInput {
+            bucket: "slow".into(),
+            key: "a".into(),
+            content_length: Some(size as i64),
+            body: Some(StreamingBlob::wrap(frames)),
+            ..Default::default()
+        };
+        let put = cluster.ops.put_object(Call::new().with(input));
+        let feed = async {
+            send.unbounded_send(Ok(half)).unwrap();
+            // Nobody else asks for anything of the job: its idle time grows until somebody says that it is in use.
+            for _ in 0..3 {
+                let seen = AtomicU64::new(0);
+                let used_anew = async || {
+                    let idle_ms = cluster.idle_ms();
+                    idle_ms < seen.swap(idle_ms, Ordering::Relaxed)
+                };
+                eventually("the job was used", used_anew).await;
+            }
+            send.unbounded_send(Ok(rest)).unwrap();
+            drop(send);
+        };
+        let (put, ()) = futures::future::join(put, feed).await;
+        put.unwrap();
+        assert_eq!(cluster.get("slow", "a").await.unwrap(), pattern(size));
+    }
 }
