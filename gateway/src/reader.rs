@@ -152,13 +152,21 @@ async fn read_segment(directory: &Arc<dyn Directory>, segment: Segment) -> Resul
         return Err(ReadError::Inconsistent("a segment that is no chunk was to be read"));
     };
     let ChunkId { server, .. } = chunk;
-    let chunks = directory.server(server).ok_or(ReadError::Unreachable(server))?;
-    let bytes = chunks.read(chunk, offset, len).await?;
+    let chunks =
+        directory.server(server).ok_or_else(|| of_node(directory, server, ReadError::Unreachable(server)))?;
+    let read = chunks.read(chunk, offset, len).await;
+    let bytes = read.map_err(|error| of_node(directory, server, error.into()))?;
     if bytes.len() == len as usize {
         Ok(bytes)
     } else {
         Err(ReadError::Inconsistent("a chunk was too short"))
     }
+}
+
+/// What could not be read from a node is lost where the node is known to be dead: to come again would not help. The
+/// object's shard may not have heard of it yet.
+fn of_node(directory: &Arc<dyn Directory>, node: NodeId, error: ReadError) -> ReadError {
+    if directory.view().is_dead(node) { MetadataError::Lost.into() } else { error }
 }
 
 /// What comes next of an object.
@@ -231,14 +239,19 @@ impl Segments {
     }
 
     async fn ask(&mut self, shard: NodeId, of: SegmentsOf) -> Result<(SegmentPage, Bytes), ReadError> {
-        let metadata = self.directory.shard(shard).ok_or(ReadError::Unreachable(shard))?;
+        let metadata = self.directory.shard(shard);
+        let metadata =
+            metadata.ok_or_else(|| of_node(&self.directory, shard, ReadError::Unreachable(shard)))?;
         let mut answer = metadata.job(self.job, Request::Segments(of), Bytes::new()).await;
         // The placement changed during the transfer. The bytes have not: they are pinned at the shard that was asked.
         if let Err(MetadataError::StaleEpoch(epoch)) = answer {
             self.job.epoch = epoch;
             answer = metadata.job(self.job, Request::Segments(of), Bytes::new()).await;
         }
-        let answer = answer?;
+        let answer = answer.map_err(|error| match error {
+            MetadataError::Unavailable(_) => of_node(&self.directory, shard, error.into()),
+            error => error.into(),
+        })?;
         match answer.reply {
             Reply::Segments(page) => Ok((page, answer.payload)),
             _ => Err(ReadError::Inconsistent("a shard gave another answer than it was asked for")),

@@ -64,6 +64,15 @@ impl LocalDirectory {
     pub(crate) fn lose_servers(&self) {
         self.servers.lock().clear();
     }
+
+    /// All storage servers are dead, and that is known here; views that come later are passed over.
+    pub(crate) fn bury_servers(&self) {
+        self.lose_servers();
+        let mut view = ClusterView::clone(&self.view());
+        view.version = u64::MAX;
+        view.nodes.retain(|node| node.spec.role != Role::Storage);
+        self.update(view);
+    }
 }
 
 impl Directory for LocalDirectory {

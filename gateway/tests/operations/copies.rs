@@ -43,6 +43,34 @@ async fn a_copy_inside_a_bucket_moves_no_bytes_and_outlives_its_source() {
 }
 
 #[tokio::test]
+async fn objects_and_copies_whose_bytes_died_with_a_server_are_lost_and_not_unavailable() {
+    let cluster = Cluster::start().await;
+    cluster.bucket_with("lost", &[("x-pocket-workers", "100")]).await;
+    for (key, size) in [("one", 1 << 20), ("many", 3 << 20)] {
+        cluster.put("lost", key, pattern(size)).await;
+        // So many keys that some lie at another shard than their bytes' manifest.
+        for i in 0..8 {
+            let input = copy(&format!("lost/{key}"), &format!("lost/{key}-{i}"));
+            cluster.ops.copy_object(Call::new().with(input)).await.unwrap();
+        }
+    }
+    let keys = cluster.keys("lost").await;
+    assert_eq!(keys.len(), 18);
+    cluster.directory.bury_servers();
+    // At once, before the shards have heard of it, and later.
+    let expect_lost = async || {
+        for key in &keys {
+            let error = cluster.get("lost", key).await.unwrap_err();
+            assert_eq!(error.code().as_str(), "NoSuchKey", "{key}: {error}");
+            assert_eq!(error.headers().unwrap()["x-pocket-lost"], "true");
+        }
+    };
+    expect_lost().await;
+    eventually("the shards have heard of it", async || cluster.head("lost", "one").await.is_err()).await;
+    expect_lost().await;
+}
+
+#[tokio::test]
 async fn a_copy_between_buckets_is_independent_of_its_source() {
     let cluster = Cluster::start().await;
     cluster.bucket("from").await;
