@@ -77,6 +77,11 @@ def test_what_is_not_configured_is_said_in_s3s_words(s3, bucket):
     }
     for call, code in expected.items():
         assert error_of(call, Bucket=bucket) == (404, code)
+    for kind in ["analytics", "inventory", "metrics", "intelligent_tiering"]:
+        named = getattr(s3, f"get_bucket_{kind}_configuration")
+        assert error_of(named, Bucket=bucket, Id="x") == (404, "NoSuchConfiguration")
+        listed = getattr(s3, f"list_bucket_{kind}_configurations")(Bucket=bucket)
+        assert listed["IsTruncated"] is False and not [k for k in listed if k.endswith("List")]
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
 
 
@@ -125,3 +130,14 @@ def test_granted_hints_come_back(s3, make_bucket):
     assert shown["x-pocket-wait"] == "2s"
     assert shown["x-pocket-reads"] == "3"
     assert int(shown["x-pocket-capacity"]) > 0 and int(shown["x-pocket-throughput"]) > 0
+
+
+def test_hints_may_come_as_tags(s3):
+    name = new_name()
+    tags = lambda **given: {"Tags": [{"Key": f"pocket:{k}", "Value": v} for k, v in given.items()]}  # noqa: E731
+    bad = error_of(s3.create_bucket, Bucket=name, CreateBucketConfiguration=tags(ttl="soon"))
+    assert bad == (400, "InvalidArgument")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration=tags(ttl="10m", reads="2"))
+    shown = s3.head_bucket(Bucket=name)["ResponseMetadata"]["HTTPHeaders"]
+    assert (shown["x-pocket-ttl"], shown["x-pocket-reads"]) == ("10m", "2")
+    s3.delete_bucket(Bucket=name)

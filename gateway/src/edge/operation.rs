@@ -168,13 +168,17 @@ static RULES: [Rule; 18] = {
 };
 
 /// Settings whose GET is answered for every bucket.
-const SETTINGS: [&str; 17] = [
+const SETTINGS: [&str; 21] = [
     "accelerate",
     "acl",
+    "analytics",
     "cors",
     "encryption",
+    "intelligent-tiering",
+    "inventory",
     "lifecycle",
     "logging",
+    "metrics",
     "notification",
     "object-lock",
     "ownershipControls",
@@ -189,19 +193,15 @@ const SETTINGS: [&str; 17] = [
 ];
 
 /// Sub-resources that S3 has and Pocket does not (or not with every method): 501 instead of 400, beside [`SETTINGS`].
-const NOT_BUILT: [&str; 19] = [
+const NOT_BUILT: [&str; 15] = [
     "abac",
-    "analytics",
     "append",
     "events",
-    "intelligent-tiering",
-    "inventory",
     "legal-hold",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",
     "metadataTable",
-    "metrics",
     "renameObject",
     "restore",
     "retention",
@@ -231,7 +231,12 @@ pub(crate) fn classify(
         && level == Level::Bucket
         && let Some(setting) = SETTINGS.into_iter().find(|setting| query.has(setting))
     {
-        check_others(query, &[setting], &[], Operation::GetBucketSetting, signing)?;
+        // Of these a bucket may have many in S3: one by its id, or all in pages.
+        let takes: &[&str] = match setting {
+            "analytics" | "intelligent-tiering" | "inventory" | "metrics" => &["id", "continuation-token"],
+            _ => &[],
+        };
+        check_others(query, &[setting], takes, Operation::GetBucketSetting, signing)?;
         return Ok(Operation::GetBucketSetting);
     }
     let mut candidates = RULES.iter().filter(|rule| rule.method == *method && rule.level == level);
@@ -239,6 +244,9 @@ pub(crate) fn classify(
         return Err(no_operation(method, query));
     };
     check_others(query, rule.selectors, rule.takes, rule.operation, signing)?;
+    if rule.operation == Operation::ListObjects {
+        check_list_version(query)?;
+    }
     match (rule.operation, source) {
         (Operation::PutObject, Source::Copy) => Ok(Operation::CopyObject),
         (Operation::UploadPart, Source::Copy) => Ok(Operation::UploadPartCopy),
@@ -271,6 +279,21 @@ fn check_others(
         }
     }
     Ok(())
+}
+
+/// Each version of the listing would ignore where the other one goes on, and a client would never come to an end.
+fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
+    let (others, version): (&[&str], _) = match query.has("list-type") {
+        true => (&["marker"], "without list-type"),
+        false => (&["continuation-token", "start-after"], "with list-type=2"),
+    };
+    match others.iter().find(|name| query.get(name).is_some_and(|value| !value.is_empty())) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("{name} is only supported {version}");
+            Err(Refusal::new(S3ErrorCode::InvalidArgument, message))
+        }
+    }
 }
 
 fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
@@ -330,6 +353,7 @@ mod tests {
             ("DELETE", Bucket, "x-id=DeleteBucket", DeleteBucket),
             ("GET", Bucket, "location", GetBucketLocation),
             ("GET", Bucket, "versioning=", GetBucketSetting),
+            ("GET", Bucket, "inventory&id=x", GetBucketSetting),
             ("GET", Bucket, "", ListObjects),
             ("GET", Bucket, "list-type=2&prefix=&delimiter=%2F&fetch-owner=false&max-keys=5000", ListObjects),
             ("GET", Bucket, "uploads&prefix=a/&max-uploads=5000", ListMultipartUploads),
@@ -396,6 +420,9 @@ mod tests {
             ("GET", Level::Bucket, "location&uploads"),
             ("GET", Level::Bucket, "list-type=2&prefx=a"),
             ("GET", Level::Bucket, "list-type=7"),
+            ("GET", Level::Bucket, "list-type=2&marker=a"),
+            ("GET", Level::Bucket, "continuation-token=a"),
+            ("GET", Level::Bucket, "start-after=a"),
             ("GET", Level::Object, "X-Amz-Signature=0"),
             ("HEAD", Level::Bucket, "="),
         ] {

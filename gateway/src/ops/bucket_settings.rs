@@ -3,6 +3,7 @@
 
 use super::{Operations, context};
 use crate::errors::{custom, s3};
+use crate::headers;
 use http::StatusCode;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
@@ -11,8 +12,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 macro_rules! not_configured {
     ($($name:ident($input:ty) -> $output:ty = $error:expr;)*) => {$(
         pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-            let input = &request.input;
-            check(ops, &request, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+            check(ops, &request, &request.input.bucket).await?;
             Err($error)
         }
     )*};
@@ -22,14 +22,21 @@ macro_rules! not_configured {
 macro_rules! as_it_is {
     ($($name:ident($input:ty) -> $output:ty = $answer:expr;)*) => {$(
         pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-            let input = &request.input;
-            check(ops, &request, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+            check(ops, &request, &request.input.bucket).await?;
             Ok(S3Response::new($answer))
         }
     )*};
 }
 
 not_configured! {
+    analytics(GetBucketAnalyticsConfigurationInput) -> GetBucketAnalyticsConfigurationOutput
+        = no_such_configuration();
+    intelligent_tiering(GetBucketIntelligentTieringConfigurationInput)
+        -> GetBucketIntelligentTieringConfigurationOutput = no_such_configuration();
+    inventory(GetBucketInventoryConfigurationInput) -> GetBucketInventoryConfigurationOutput
+        = no_such_configuration();
+    metrics(GetBucketMetricsConfigurationInput) -> GetBucketMetricsConfigurationOutput
+        = no_such_configuration();
     cors(GetBucketCorsInput) -> GetBucketCorsOutput
         = s3(S3ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist");
     encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
@@ -58,6 +65,14 @@ not_configured! {
 }
 
 as_it_is! {
+    analytics_list(ListBucketAnalyticsConfigurationsInput) -> ListBucketAnalyticsConfigurationsOutput
+        = ListBucketAnalyticsConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
+    intelligent_tiering_list(ListBucketIntelligentTieringConfigurationsInput) -> ListBucketIntelligentTieringConfigurationsOutput
+        = ListBucketIntelligentTieringConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
+    inventory_list(ListBucketInventoryConfigurationsInput) -> ListBucketInventoryConfigurationsOutput
+        = ListBucketInventoryConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
+    metrics_list(ListBucketMetricsConfigurationsInput) -> ListBucketMetricsConfigurationsOutput
+        = ListBucketMetricsConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
     accelerate(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput
         = GetBucketAccelerateConfigurationOutput::default();
     logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = GetBucketLoggingOutput::default();
@@ -73,8 +88,7 @@ pub(super) async fn acl(
     ops: &Operations,
     request: S3Request<GetBucketAclInput>,
 ) -> S3Result<S3Response<GetBucketAclOutput>> {
-    let input = &request.input;
-    check(ops, &request, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    check(ops, &request, &request.input.bucket).await?;
     let tenant = context(&request)?.tenant.to_string();
     let grantee = Grantee {
         display_name: Some(tenant.clone()),
@@ -90,16 +104,17 @@ pub(super) async fn acl(
     }))
 }
 
+fn no_such_configuration() -> S3Error {
+    missing("NoSuchConfiguration", "The specified configuration does not exist.")
+}
+
 fn missing(code: &'static str, message: &'static str) -> S3Error {
     custom(code, StatusCode::NOT_FOUND, message)
 }
 
-async fn check<T>(
-    ops: &Operations,
-    request: &S3Request<T>,
-    bucket: &str,
-    owner: Option<&str>,
-) -> S3Result<()> {
+async fn check<T>(ops: &Operations, request: &S3Request<T>, bucket: &str) -> S3Result<()> {
+    // From the header, because some of S3's types here lack it.
+    let owner = headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
     let mut bucket = ops.bucket(&*context(request)?, bucket, owner).await?;
     ops.ping(&mut bucket).await
 }

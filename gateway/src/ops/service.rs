@@ -51,6 +51,22 @@ operations! {
     get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput)
         -> GetBucketAccelerateConfigurationOutput = GetBucketSetting, bucket_settings::accelerate;
     get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = GetBucketSetting, bucket_settings::acl;
+    get_bucket_analytics_configuration(GetBucketAnalyticsConfigurationInput)
+        -> GetBucketAnalyticsConfigurationOutput = GetBucketSetting, bucket_settings::analytics;
+    list_bucket_analytics_configurations(ListBucketAnalyticsConfigurationsInput)
+        -> ListBucketAnalyticsConfigurationsOutput = GetBucketSetting, bucket_settings::analytics_list;
+    get_bucket_intelligent_tiering_configuration(GetBucketIntelligentTieringConfigurationInput)
+        -> GetBucketIntelligentTieringConfigurationOutput = GetBucketSetting, bucket_settings::intelligent_tiering;
+    list_bucket_intelligent_tiering_configurations(ListBucketIntelligentTieringConfigurationsInput)
+        -> ListBucketIntelligentTieringConfigurationsOutput = GetBucketSetting, bucket_settings::intelligent_tiering_list;
+    get_bucket_inventory_configuration(GetBucketInventoryConfigurationInput)
+        -> GetBucketInventoryConfigurationOutput = GetBucketSetting, bucket_settings::inventory;
+    list_bucket_inventory_configurations(ListBucketInventoryConfigurationsInput)
+        -> ListBucketInventoryConfigurationsOutput = GetBucketSetting, bucket_settings::inventory_list;
+    get_bucket_metrics_configuration(GetBucketMetricsConfigurationInput)
+        -> GetBucketMetricsConfigurationOutput = GetBucketSetting, bucket_settings::metrics;
+    list_bucket_metrics_configurations(ListBucketMetricsConfigurationsInput)
+        -> ListBucketMetricsConfigurationsOutput = GetBucketSetting, bucket_settings::metrics_list;
     get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput = GetBucketSetting, bucket_settings::cors;
     get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
         = GetBucketSetting, bucket_settings::encryption;
@@ -62,7 +78,8 @@ operations! {
         -> GetBucketNotificationConfigurationOutput = GetBucketSetting, bucket_settings::notification;
     get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput
         = GetBucketSetting, bucket_settings::ownership_controls;
-    get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput = GetBucketSetting, bucket_settings::policy;
+    get_bucket_policy(GetBucketPolicyInput)
+        -> GetBucketPolicyOutput = GetBucketSetting, bucket_settings::policy;
     get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput
         = GetBucketSetting, bucket_settings::policy_status;
     get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
