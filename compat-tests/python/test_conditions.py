@@ -43,6 +43,15 @@ def test_a_range_behind_the_end_is_416(s3, object_):
     assert error_of(s3.get_object, **where, Range=f"bytes={SIZE}-") == (416, "InvalidRange")
 
 
+@pytest.mark.parametrize("text", ["bytes=0-1,4-5", "bytes=5-2", "bytes=0--1", "items=0-1", "nonsense"])
+def test_what_is_not_one_range_is_none(s3, object_, text):
+    where, body, _ = object_
+    got = s3.get_object(**where, Range=text)
+    assert got["ResponseMetadata"]["HTTPStatusCode"] == 200 and "ContentRange" not in got
+    assert got["Body"].read() == body
+    assert s3.head_object(**where, Range=text)["ContentLength"] == SIZE
+
+
 def test_any_range_of_an_empty_object_is_416_and_whole_reads_are_fine(s3, bucket):
     s3.put_object(Bucket=bucket, Key="e", Body=b"")
     assert error_of(s3.get_object, Bucket=bucket, Key="e", Range="bytes=0-0") == (416, "InvalidRange")
@@ -57,6 +66,7 @@ def test_read_conditions(s3, object_):
         {"IfMatch": etag},
         {"IfMatch": etag.strip('"')},
         {"IfMatch": "*"},
+        {"IfMatch": f'"0123456789abcdef0123456789abcdef", {etag}'},
         {"IfNoneMatch": '"0123456789abcdef0123456789abcdef"'},
         {"IfModifiedSince": earlier},
         {"IfUnmodifiedSince": later},
@@ -66,7 +76,8 @@ def test_read_conditions(s3, object_):
     for failed in [{"IfMatch": '"0123456789abcdef0123456789abcdef"'}, {"IfUnmodifiedSince": earlier}]:
         assert error_of(s3.get_object, **where, **failed) == (412, "PreconditionFailed")
         assert error_of(s3.head_object, **where, **failed) == (412, "412")
-    for unmodified in [{"IfNoneMatch": etag}, {"IfNoneMatch": "*"}, {"IfModifiedSince": later}]:
+    several = {"IfNoneMatch": f'{etag}, "0123456789abcdef0123456789abcdef"'}
+    for unmodified in [{"IfNoneMatch": etag}, {"IfNoneMatch": "*"}, several, {"IfModifiedSince": later}]:
         assert error_of(s3.get_object, **where, **unmodified)[0] == 304
         assert error_of(s3.head_object, **where, **unmodified)[0] == 304
 

@@ -161,14 +161,13 @@ def test_a_stream_of_unknown_kind_but_known_length(s3, bucket, tmp_path):
 
 def test_response_overrides(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ContentType="a/b")
-    got = s3.get_object(
-        Bucket=bucket,
-        Key="k",
-        ResponseContentType="c/d",
-        ResponseCacheControl="no-store",
-        ResponseContentDisposition="inline",
-        ResponseContentLanguage="fr",
-        ResponseContentEncoding="identity",
-    )
-    assert (got["ContentType"], got["CacheControl"], got["ContentDisposition"]) == ("c/d", "no-store", "inline")
-    assert (got["ContentLanguage"], got["ContentEncoding"]) == ("fr", "identity")
+    overrides = {
+        "ContentType": "c/d",
+        "CacheControl": "no-store",
+        "ContentDisposition": "inline",
+        "ContentLanguage": "fr",
+        "ContentEncoding": "identity",
+    }
+    for call in [s3.get_object, s3.head_object]:
+        got = call(Bucket=bucket, Key="k", **{f"Response{name}": value for name, value in overrides.items()})
+        assert {name: got[name] for name in overrides} == overrides

@@ -168,7 +168,8 @@ pub(crate) fn wait(headers: &HeaderMap) -> S3Result<Option<Duration>> {
 fn etag_match(condition: &ETagCondition) -> ETagMatch {
     match condition {
         ETagCondition::Any => ETagMatch::Any,
-        ETagCondition::ETag(tag) => ETagMatch::parse(tag.value()),
+        // s3s takes a list of tags for one, and has taken the first and the last quote off.
+        ETagCondition::ETag(tag) => ETagMatch::parse(&format!("\"{}\"", tag.value())),
     }
 }
 
@@ -278,6 +279,20 @@ mod tests {
         ] {
             let error = write_condition(&refused).unwrap_err();
             assert_eq!(error.code(), &S3ErrorCode::NotImplemented, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_of_reads_may_list_tags() {
+        let (one, two) = (ETag::md5([1; 16]), ETag { parts: 2, ..ETag::md5([2; 16]) });
+        for (text, tags) in [
+            (format!("\"{one}\""), vec![one]),
+            (format!("{one}"), vec![one]),
+            (format!("W/\"{two}\""), vec![two]),
+            (format!("\"not ours\", \"{one}\",W/\"{two}\""), vec![one, two]),
+        ] {
+            let parsed = ETagCondition::parse_http_header(text.as_bytes()).unwrap();
+            assert_eq!(etag_match(&parsed), ETagMatch::Tags(tags), "{text}");
         }
     }
 

@@ -26,7 +26,9 @@ use crate::credentials::Credentials;
 use answer::RequestIds;
 use body::VerifiedBody;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
@@ -192,6 +194,7 @@ impl Edge {
         }
         headers::check(&parts.headers, operation)?;
         refuse_forms(parts)?;
+        ignore_bad_range(&mut parts.headers, operation);
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
         Ok(Admitted { operation, proof, promise, uri })
     }
@@ -241,6 +244,17 @@ fn refuse_forms(parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::new(S3ErrorCode::NotImplemented, "multipart forms are not implemented"));
     }
     Ok(())
+}
+
+/// What is not one range of bytes is no Range: S3 and HTTP answer with the whole object, and with 200 say so.
+fn ignore_bad_range(headers: &mut HeaderMap, operation: Operation) {
+    let reads = matches!(operation, Operation::GetObject | Operation::HeadObject);
+    let is_bad = |value: &HeaderValue| {
+        value.to_str().ok().and_then(|text| s3s::dto::Range::parse(text).ok()).is_none()
+    };
+    if reads && headers.get(RANGE).is_some_and(is_bad) {
+        headers.remove(RANGE);
+    }
 }
 
 /// Reads a whole document of at most [`DOCUMENT_MAX_BYTES`].

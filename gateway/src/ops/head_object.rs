@@ -32,5 +32,13 @@ pub(super) async fn run(
 
     let mut output = HeadObjectOutput::default();
     show_object!(output, &found, select, input.checksum_mode.as_ref());
-    Ok(S3Response::with_headers(output, shown::more_headers(&found.meta, false)))
+    // s3s does this for GET only.
+    output.cache_control = input.response_cache_control.or(output.cache_control);
+    output.content_disposition = input.response_content_disposition.or(output.content_disposition);
+    output.content_encoding = input.response_content_encoding.or(output.content_encoding);
+    output.content_language = input.response_content_language.or(output.content_language);
+    output.content_type = input.response_content_type.or(output.content_type);
+    let headers = shown::more_headers(&found.meta, input.response_expires.is_some());
+    output.expires = input.response_expires;
+    Ok(S3Response::with_headers(output, headers))
 }
