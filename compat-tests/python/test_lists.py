@@ -1,7 +1,8 @@
 """Listings: order, prefixes, delimiters, pages, every change seen at once."""
 
+import botocore.handlers
 import pytest
-from conftest import error_of
+from conftest import error_of, make_client
 
 
 def fill(client, bucket, keys):
@@ -119,6 +120,24 @@ def test_owners_are_told_when_asked_for(s3, bucket):
     assert "Owner" not in s3.list_objects_v2(Bucket=bucket)["Contents"][0]
     assert s3.list_objects_v2(Bucket=bucket, FetchOwner=True)["Contents"][0]["Owner"]["ID"]
     assert s3.list_objects(Bucket=bucket)["Contents"][0]["Owner"]["ID"]
+
+
+def test_keys_survive_a_listing_without_url_encoding(bucket):
+    """As Spark lists them: escaped in the XML and no other way."""
+    client = make_client()
+    for call in ["ListObjects", "ListObjectsV2"]:
+        client.meta.events.unregister(
+            f"before-parameter-build.s3.{call}", botocore.handlers.set_list_objects_encoding_type_url
+        )
+    keys = ["a\nb", "a\rb", "a\r\nb", "a\tb", "<&>\"'", "]]>", "%41+", "日本"]
+    fill(client, bucket, keys)
+    for call in [client.list_objects, client.list_objects_v2]:
+        page = call(Bucket=bucket)
+        assert "EncodingType" not in page
+        assert [o["Key"] for o in page["Contents"]] == sorted(keys, key=str.encode)
+    deleted = client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": k} for k in keys]})["Deleted"]
+    assert sorted(d["Key"] for d in deleted) == sorted(keys)
+    assert "Contents" not in client.list_objects_v2(Bucket=bucket)
 
 
 def test_bad_arguments(s3, bucket):

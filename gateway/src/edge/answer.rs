@@ -2,7 +2,7 @@
 
 use crate::context::{BareETag, Refusal};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use s3s::Body;
 use std::fmt::Write;
@@ -69,12 +69,13 @@ pub(crate) fn finish(
         response.headers_mut().remove(CONTENT_TYPE);
         response.headers_mut().remove(CONTENT_LENGTH);
     } else if is_error {
-        add_request_id(response, request_id);
+        complete_error(response, request_id);
     } else if method == Method::HEAD && response.headers().contains_key(CONTENT_RANGE) {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     } else if response.extensions().get::<BareETag>().is_some() {
         bare_etag(response);
     }
+    escape_controls(response);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amz-request-id", id);
@@ -83,20 +84,55 @@ pub(crate) fn finish(
     headers.insert(http::header::SERVER, HeaderValue::from_static("Pocket"));
 }
 
-fn add_request_id(response: &mut Response<Body>, request_id: &str) {
+/// Adds to a document from behind the edge what s3s leaves out.
+fn complete_error(response: &mut Response<Body>, request_id: &str) {
     const END: &[u8] = b"</Error>";
     let Some(document) = response.body().bytes() else { return };
-    let has_one = document.windows(11).any(|window| window == b"<RequestId>");
-    let Some(at) = document.windows(END.len()).rposition(|window| window == END).filter(|_| !has_one) else {
+    let has = |tag: &[u8]| document.windows(tag.len()).any(|window| window == tag);
+    let at = document.windows(END.len()).rposition(|window| window == END);
+    let Some(at) = at.filter(|_| !has(b"<RequestId>")) else { return };
+    let mut complete = Vec::with_capacity(document.len() + 192);
+    complete.extend_from_slice(&document[..at]);
+    if !has(b"<Message>") {
+        let message: &[u8] = match has(b"<Code>MalformedXML</Code>") {
+            true => {
+                b"The XML you provided was not well-formed or did not validate against our published schema"
+            }
+            false => b"The request could not be understood",
+        };
+        complete.extend([&b"<Message>"[..], message, b"</Message>"].concat());
+    }
+    complete.extend_from_slice(b"<RequestId>");
+    complete.extend_from_slice(request_id.as_bytes());
+    complete.extend_from_slice(b"</RequestId>");
+    complete.extend_from_slice(&document[at..]);
+    *response.body_mut() = Body::from(Bytes::from(complete));
+    // Headers of an error, such as Content-Range, have put it out.
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+}
+
+/// Writes control characters of keys as references, as S3 does. s3s leaves them raw: then a parser would read a
+/// carriage return as a line feed, which is another key.
+fn escape_controls(response: &mut Response<Body>) {
+    let is_xml = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes() == b"application/xml");
+    let is_raw = |byte: u8| byte < b' ' && byte != b'\n' && byte != b'\t';
+    // An object may be XML too, but its bytes are not at hand when they go out under a lease, and are none of ours.
+    let is_object = response.headers().contains_key(ACCEPT_RANGES);
+    if !is_xml || is_object {
+        return;
+    }
+    let Some(document) = response.body().bytes().filter(|d| d.iter().any(|&byte| is_raw(byte))) else {
         return;
     };
-    let mut with_id = Vec::with_capacity(document.len() + 48);
-    with_id.extend_from_slice(&document[..at]);
-    with_id.extend_from_slice(b"<RequestId>");
-    with_id.extend_from_slice(request_id.as_bytes());
-    with_id.extend_from_slice(b"</RequestId>");
-    with_id.extend_from_slice(&document[at..]);
-    *response.body_mut() = Body::from(Bytes::from(with_id));
+    let mut escaped = Vec::with_capacity(document.len() + 256);
+    for &byte in &document {
+        match is_raw(byte) {
+            true => escaped.extend_from_slice(format!("&#x{byte:x};").as_bytes()),
+            false => escaped.push(byte),
+        }
+    }
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = Body::from(escaped);
 }
 
 /// Takes the quotes off the one ETag of a document.
@@ -170,6 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn control_characters_of_keys_are_references_and_objects_stay_as_they_are() {
+        let host = HeaderValue::from_static("n1");
+        let raw = "<Key>a\rb\u{1}\tc\n</Key>";
+        for (is_object, expected) in [(false, "<Key>a&#xd;b&#x1;\tc\n</Key>"), (true, raw)] {
+            let mut response = Response::new(Body::from(raw.to_owned()));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+            if is_object {
+                response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            }
+            finish(&mut response, &Method::GET, "00ff", &host);
+            assert_eq!(response.body().bytes().unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn a_head_of_a_part_is_partial_content() {
         let host = HeaderValue::from_static("n1");
         for (range, expected) in [(None, 200), (Some("bytes 0-0/9"), 206)] {
@@ -187,7 +238,8 @@ mod tests {
         *response.status_mut() = StatusCode::NOT_FOUND;
         for _ in 0..2 {
             finish(&mut response, &Method::GET, "00ff", &host);
-            let expected = "<Error><Code>NoSuchKey</Code><RequestId>00ff</RequestId></Error>";
+            let expected = "<Error><Code>NoSuchKey</Code><Message>The request could not be understood</Message>\
+                            <RequestId>00ff</RequestId></Error>";
             assert_eq!(response.body().bytes().unwrap(), expected);
         }
         finish(&mut response, &Method::HEAD, "00ff", &host);
