@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 pub const ACCESS_KEY: &str = "POCKETCOMPATTESTS";
 pub const SECRET_KEY: &str = "compat/tests+secret/key+of/forty+letters";
@@ -208,16 +208,53 @@ pub fn binary() -> &'static Path {
     BINARY.get_or_init(|| {
         let own = std::env::current_exe().expect("this program has a path");
         let profile = own.parent().and_then(Path::parent).expect("tests lie in <target>/<profile>/deps");
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--package", "pocket", "--bin", "pocket"]).arg("--target-dir");
-        cargo.arg(profile.parent().expect("tests lie in <target>/<profile>/deps"));
-        if profile.ends_with("release") {
-            cargo.arg("--release");
+        let binary = profile.join("pocket");
+        if !is_fresh(&binary) {
+            build(profile);
         }
-        let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo can be run");
-        assert!(built.success(), "the program under test does not build");
-        profile.join("pocket")
+        binary
     })
+}
+
+fn build(profile: &Path) {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "pocket", "--bin", "pocket"]).arg("--target-dir");
+    cargo.arg(profile.parent().expect("tests lie in <target>/<profile>/deps"));
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo can be run");
+    assert!(built.success(), "the program under test does not build");
+}
+
+/// Whether the program is newer than everything that it is made of. Plain `cargo test` has just built it, with the features
+/// of the whole workspace; building the package alone would compile half of its dependencies once more.
+fn is_fresh(binary: &Path) -> bool {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let Some(built) = modified(binary) else { return false };
+    let mut folders = vec![workspace];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the workspace can be read") {
+            let path = entry.expect("the workspace can be read").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_source = [".rs", ".toml", ".lock", ".proto"].iter().any(|ending| name.ends_with(ending));
+            if path.is_dir() {
+                // Tests and benches are no part of it.
+                if !["target", "tests", "benches", "examples", "compat-tests"].contains(&&*name)
+                    && !name.starts_with('.')
+                {
+                    folders.push(path);
+                }
+            } else if is_source && modified(&path).is_none_or(|changed| changed >= built) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|metadata| metadata.modified()).ok()
 }
 
 /// The program with the tests' credentials and nothing of its caller's settings.
