@@ -33,3 +33,4 @@ mod fixture;
 mod tests;
 
 pub use controller::{Controller, ControllerConfig, ControllerError};
+pub use metrics::describe_metrics;

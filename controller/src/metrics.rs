@@ -18,6 +18,18 @@ const UNSAVED: &str = "pocket_controller_failed_saves_total";
 const CAUSES: [(Cause, &str); 4] =
     [(Cause::Deleted, "deleted"), (Cause::Expired, "expired"), (Cause::Idle, "idle"), (Cause::Lost, "lost")];
 
+/// Tells the installed recorder what the metrics mean. Once a process.
+pub fn describe_metrics() {
+    describe_gauge!(NODES, "Nodes that are not dead, by role and state");
+    describe_gauge!(JOBS, "Jobs, by phase: live, or ending while a shard has not answered");
+    describe_counter!(REGISTERED, "Jobs registered");
+    describe_counter!(REFUSED, "Registrations refused: name taken, or no shard or server to be had");
+    describe_counter!(ENDED, "Jobs ended, by cause");
+    describe_counter!(EPOCHS, "New epochs of jobs because servers died or came");
+    describe_counter!(DEAD, "Nodes declared dead");
+    describe_counter!(UNSAVED, "Writes of the state file that failed");
+}
+
 pub(crate) struct Metrics {
     /// By role: live, suspect.
     nodes: Vec<(Role, [Gauge; 2])>,
@@ -33,14 +45,6 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        describe_gauge!(NODES, "Nodes that are not dead, by role and state");
-        describe_gauge!(JOBS, "Jobs, by phase: live, or ending while a shard has not answered");
-        describe_counter!(REGISTERED, "Jobs registered");
-        describe_counter!(REFUSED, "Registrations refused: name taken, or no shard or server to be had");
-        describe_counter!(ENDED, "Jobs ended, by cause");
-        describe_counter!(EPOCHS, "New epochs of jobs because servers died or came");
-        describe_counter!(DEAD, "Nodes declared dead");
-        describe_counter!(UNSAVED, "Writes of the state file that failed");
         let of_role = |role: Role| {
             let state = |state| gauge!(NODES, "role" => role.as_str(), "state" => state);
             (role, [state("live"), state("suspect")])

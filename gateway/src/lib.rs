@@ -26,3 +26,5 @@ mod reader;
 mod space;
 mod transfers;
 mod writer;
+
+pub use metrics::describe_metrics;

@@ -1,13 +1,15 @@
 //! The gateway's metrics: names, help texts, and the handles by which operations count. Labels come from closed sets.
 
 use http::StatusCode;
-use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
-use s3s::{S3Error, S3Response, S3Result};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 const REQUESTS: &str = "pocket_gateway_requests_total";
 const REQUEST_SECONDS: &str = "pocket_gateway_request_seconds";
+const REFUSALS: &str = "pocket_gateway_refusals_total";
 
 macro_rules! operations {
     ($($name:ident),* $(,)?) => {
@@ -47,9 +49,29 @@ operations!(
 /// Outcomes that are told apart.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
-/// Handles, made once: looking one up by name costs as much as a small request's lookup.
+/// Tells the installed recorder what the metrics mean. Once a process.
+pub fn describe_metrics() {
+    describe_counter!(REQUESTS, "S3 requests that reached an operation, by operation and class of status");
+    describe_histogram!(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "Time from an operation's start to its answer, body excluded, by operation"
+    );
+    describe_counter!(
+        REFUSALS,
+        "Requests that were refused before they reached an operation, by S3's error code"
+    );
+}
+
+/// The edge has refused a request. Its codes are few; what it costs to look the handle up, a refusal may cost.
+pub(crate) fn count_refusal(code: &S3ErrorCode) {
+    counter!(REFUSALS, "code" => code.as_str().to_owned()).increment(1);
+}
+
+/// Handles, made once: looking one up by name costs as much as a small request's lookup. Those of an operation are made
+/// when it is first asked for, so that `/metrics` shows what is used and no more.
 pub(crate) struct Metrics {
-    by_operation: Vec<OperationMetrics>,
+    by_operation: [OnceLock<OperationMetrics>; OPERATIONS.len()],
 }
 
 struct OperationMetrics {
@@ -57,18 +79,19 @@ struct OperationMetrics {
     seconds: Histogram,
 }
 
-impl Metrics {
-    pub(crate) fn new() -> Self {
-        describe_counter!(
-            REQUESTS,
-            "S3 requests that reached an operation, by operation and class of status"
-        );
-        describe_histogram!(REQUEST_SECONDS, "Time from an operation's start to its answer, body excluded");
-        let by_operation = OPERATIONS.iter().map(|&operation| OperationMetrics {
+impl OperationMetrics {
+    fn new(operation: Operation) -> Self {
+        let operation = OPERATIONS[operation as usize];
+        Self {
             by_class: CLASSES.map(|class| counter!(REQUESTS, "operation" => operation, "class" => class)),
             seconds: histogram!(REQUEST_SECONDS, "operation" => operation),
-        });
-        Self { by_operation: by_operation.collect() }
+        }
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self { by_operation: [const { OnceLock::new() }; OPERATIONS.len()] }
     }
 
     /// Runs one operation and counts what came of it. One that is dropped, because its client has gone, is not counted.
@@ -79,7 +102,7 @@ impl Metrics {
     ) -> S3Result<S3Response<T>> {
         let started = Instant::now();
         let answer = run.await;
-        let metrics = &self.by_operation[operation as usize];
+        let metrics = self.by_operation[operation as usize].get_or_init(|| OperationMetrics::new(operation));
         metrics.seconds.record(started.elapsed());
         metrics.by_class[class(answer.as_ref().err())].increment(1);
         answer
@@ -95,7 +118,6 @@ fn class(error: Option<&S3Error>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use s3s::S3ErrorCode;
 
     #[test]
     fn outcomes_fall_into_the_class_of_their_status() {

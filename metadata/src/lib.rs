@@ -41,4 +41,5 @@ mod uploads;
 mod waiters;
 mod walk;
 
+pub use metrics::describe_metrics;
 pub use shard::{Shard, ShardConfig};

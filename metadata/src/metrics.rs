@@ -52,6 +52,19 @@ fn operation(request: &Request) -> usize {
     }
 }
 
+/// Tells the installed recorder what the metrics mean. Once a process.
+pub fn describe_metrics() {
+    describe_counter!(REQUESTS, Unit::Count, "Requests to the shard, by operation");
+    describe_counter!(EXPIRED, Unit::Count, "Objects removed because their TTL was over");
+    describe_gauge!(JOBS, Unit::Count, "Jobs that the shard serves");
+    describe_gauge!(OBJECTS, Unit::Count, "Objects in them");
+    describe_gauge!(LOGICAL, Unit::Bytes, "Logical bytes of objects and parts");
+    describe_gauge!(MEMORY, Unit::Bytes, "Memory charged for metadata and inline bytes");
+    describe_gauge!(LEASES, Unit::Count, "Open read leases");
+    describe_gauge!(WAITERS, Unit::Count, "Reads that wait for their key");
+    describe_gauge!(OUTBOX, Unit::Count, "Frees and releases that were not delivered yet");
+}
+
 /// Handles, taken once.
 pub(crate) struct ShardMetrics {
     requests: [Counter; OPERATIONS.len()],
@@ -79,15 +92,6 @@ pub(crate) struct Holdings {
 
 impl ShardMetrics {
     pub(crate) fn new() -> Self {
-        describe_counter!(REQUESTS, Unit::Count, "Requests to the shard, by operation");
-        describe_counter!(EXPIRED, Unit::Count, "Objects removed because their TTL was over");
-        describe_gauge!(JOBS, Unit::Count, "Jobs that the shard serves");
-        describe_gauge!(OBJECTS, Unit::Count, "Objects in them");
-        describe_gauge!(LOGICAL, Unit::Bytes, "Logical bytes of objects and parts");
-        describe_gauge!(MEMORY, Unit::Bytes, "Memory charged for metadata and inline bytes");
-        describe_gauge!(LEASES, Unit::Count, "Open read leases");
-        describe_gauge!(WAITERS, Unit::Count, "Reads that wait for their key");
-        describe_gauge!(OUTBOX, Unit::Count, "Frees and releases that were not delivered yet");
         Self {
             requests: OPERATIONS.map(|operation| counter!(REQUESTS, "operation" => operation)),
             expired: counter!(EXPIRED),

@@ -10,4 +10,5 @@ mod monitor;
 
 pub use machine::MachineSampler;
 pub use memory_limit::memory_limit_bytes;
+pub use metrics::describe_metrics;
 pub use monitor::{Monitor, REPORT_EVERY};

@@ -11,6 +11,17 @@ const RECEIVED: &str = "pocket_monitor_network_received_bytes_per_second";
 const SENT: &str = "pocket_monitor_network_sent_bytes_per_second";
 const REPORTS: &str = "pocket_monitor_reports_total";
 
+/// Tells the installed recorder what the metrics mean. Once a process.
+pub fn describe_metrics() {
+    describe_gauge!(CORES, "Cores of this machine");
+    describe_gauge!(BUSY, "Busy share of all cores together, 0 to 1, over the last second");
+    describe_gauge!(MEMORY_USED, "Memory of this machine that is not available");
+    describe_gauge!(MEMORY_TOTAL, "Memory of this machine");
+    describe_gauge!(RECEIVED, "Bytes received over the wire, over the last second; loopback left out");
+    describe_gauge!(SENT, "Bytes sent over the wire, over the last second; loopback left out");
+    describe_counter!(REPORTS, "Usage reports to the controller, by outcome");
+}
+
 pub(crate) struct Metrics {
     cores: Gauge,
     busy: Gauge,
@@ -24,13 +35,6 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        describe_gauge!(CORES, "Cores of this machine");
-        describe_gauge!(BUSY, "Busy share of all cores together, 0 to 1, over the last second");
-        describe_gauge!(MEMORY_USED, "Memory of this machine that is not available");
-        describe_gauge!(MEMORY_TOTAL, "Memory of this machine");
-        describe_gauge!(RECEIVED, "Bytes received over the wire, over the last second; loopback left out");
-        describe_gauge!(SENT, "Bytes sent over the wire, over the last second; loopback left out");
-        describe_counter!(REPORTS, "Usage reports to the controller, by outcome");
         Self {
             cores: gauge!(CORES),
             busy: gauge!(BUSY),

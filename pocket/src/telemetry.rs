@@ -30,6 +30,27 @@ pub(crate) fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
         .map_err(|e| anyhow::anyhow!("cannot start logging: {e}"))
 }
 
+const CPU: &str = "pocket_process_cpu_seconds";
+const RESIDENT: &str = "pocket_process_resident_bytes";
+const RESIDENT_PEAK: &str = "pocket_process_resident_peak_bytes";
+const THREADS: &str = "pocket_process_threads";
+const OPEN_FILES: &str = "pocket_process_open_files";
+
+/// Tells the recorder what all metrics of all roles mean; `docs/metrics.md` lists them.
+fn describe_all() {
+    pocket_controller::describe_metrics();
+    pocket_gateway::describe_metrics();
+    pocket_metadata::describe_metrics();
+    pocket_monitor::describe_metrics();
+    pocket_storage::describe_metrics();
+    pocket_wire::describe_metrics();
+    describe_gauge!(CPU, "CPU time of this process since it started");
+    describe_gauge!(RESIDENT, "Memory of this process that is resident");
+    describe_gauge!(RESIDENT_PEAK, "Most memory that was ever resident");
+    describe_gauge!(THREADS, "Threads of this process");
+    describe_gauge!(OPEN_FILES, "Open file descriptors of this process");
+}
+
 /// What `/metrics` shows.
 pub(crate) struct Metrics {
     recorder: PrometheusHandle,
@@ -52,8 +73,7 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
             .and_then(PrometheusBuilder::install_recorder)
             .context("cannot record metrics")?;
-        pocket_storage::describe_metrics();
-        pocket_wire::describe_metrics();
+        describe_all();
         let upkeep = recorder.clone();
         tokio::spawn(async move {
             loop {
@@ -61,7 +81,7 @@ impl Metrics {
                 upkeep.run_upkeep();
             }
         });
-        Ok(Self { recorder, process: ProcessMetrics::described() })
+        Ok(Self { recorder, process: ProcessMetrics::new() })
     }
 
     /// All metrics in Prometheus' text format.
@@ -72,18 +92,13 @@ impl Metrics {
 }
 
 impl ProcessMetrics {
-    fn described() -> Self {
-        describe_gauge!("pocket_process_cpu_seconds", "CPU time of this process since it started");
-        describe_gauge!("pocket_process_resident_bytes", "Memory of this process that is resident");
-        describe_gauge!("pocket_process_resident_peak_bytes", "Most memory that was ever resident");
-        describe_gauge!("pocket_process_threads", "Threads of this process");
-        describe_gauge!("pocket_process_open_files", "Open file descriptors of this process");
+    fn new() -> Self {
         Self {
-            cpu: gauge!("pocket_process_cpu_seconds"),
-            resident: gauge!("pocket_process_resident_bytes"),
-            resident_peak: gauge!("pocket_process_resident_peak_bytes"),
-            threads: gauge!("pocket_process_threads"),
-            open_files: gauge!("pocket_process_open_files"),
+            cpu: gauge!(CPU),
+            resident: gauge!(RESIDENT),
+            resident_peak: gauge!(RESIDENT_PEAK),
+            threads: gauge!(THREADS),
+            open_files: gauge!(OPEN_FILES),
         }
     }
 
@@ -100,6 +115,77 @@ impl ProcessMetrics {
         }
         if let Ok(open) = process.fd_count() {
             self.open_files.set(open as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics::{Counter, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    /// Keeps what is described, by name: kind and help.
+    #[derive(Default)]
+    struct Described(Mutex<BTreeMap<String, (&'static str, String)>>);
+
+    impl Described {
+        fn keep(&self, name: KeyName, kind: &'static str, help: SharedString) {
+            let before = self.0.lock().unwrap().insert(name.as_str().to_owned(), (kind, help.into_owned()));
+            assert_eq!(before, None, "{} is described twice", name.as_str());
+        }
+    }
+
+    impl Recorder for Described {
+        fn describe_counter(&self, name: KeyName, _: Option<Unit>, help: SharedString) {
+            self.keep(name, "counter", help);
+        }
+
+        fn describe_gauge(&self, name: KeyName, _: Option<Unit>, help: SharedString) {
+            self.keep(name, "gauge", help);
+        }
+
+        fn describe_histogram(&self, name: KeyName, _: Option<Unit>, help: SharedString) {
+            self.keep(name, "histogram", help);
+        }
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    fn document() -> String {
+        let described = Described::default();
+        metrics::with_local_recorder(&described, describe_all);
+        let mut text = String::from(
+            "# Metrics\n\n\
+             `GET /metrics` on the admin port of every process, in Prometheus' text format. A process shows those of its roles,\n\
+             and of S3 operations those that it has seen.\n\n\
+             | name | kind | meaning |\n|---|---|---|\n",
+        );
+        for (name, (kind, help)) in described.0.into_inner().unwrap() {
+            text.push_str(&format!("| `{name}` | {kind} | {help} |\n"));
+        }
+        text
+    }
+
+    #[test]
+    fn the_document_lists_the_metrics_that_are_described() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if written != document() {
+            std::fs::write(&path, document()).unwrap();
+            panic!("docs/metrics.md did not match and was written anew: commit it");
         }
     }
 }

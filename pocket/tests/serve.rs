@@ -128,6 +128,21 @@ fn metrics_show_the_process_and_the_tiers() {
 }
 
 #[test]
+fn metrics_show_operations_that_were_asked_for_and_refusals_by_their_code() {
+    let mut serve = Running::serve(&[]);
+    let banner = serve.banner();
+    let metrics = || http::get(banner.admin(), "/metrics").unwrap().expect(200).text();
+    assert!(!metrics().contains("operation=\"ListBuckets\""));
+    http::get(banner.endpoint(), "/").unwrap().expect_error(403, "AccessDenied");
+    assert!(metrics().contains("pocket_gateway_refusals_total{code=\"AccessDenied\"} 1"), "{}", metrics());
+    let client = Client::new(banner.endpoint(), ACCESS_KEY, SECRET_KEY);
+    client.get("/").expect(200);
+    let counted = "pocket_gateway_requests_total{operation=\"ListBuckets\",class=\"2xx\"} 1";
+    assert!(metrics().contains(counted), "{}", metrics());
+    assert!(!metrics().contains("operation=\"PutObject\""));
+}
+
+#[test]
 fn the_admin_port_can_be_off() {
     let home = tempfile::tempdir().unwrap();
     let mut command = pocket(home.path());

@@ -23,6 +23,7 @@ pub(crate) mod target;
 use crate::bucket_tags::split_tags;
 use crate::context::{BodyOutcome, Connection, Refusal, RequestContext};
 use crate::credentials::Credentials;
+use crate::metrics::count_refusal;
 use answer::RequestIds;
 use body::VerifiedBody;
 use bytes::Bytes;
@@ -102,7 +103,10 @@ impl Edge {
                     answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id)
                 }
             },
-            Err(refusal) => answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id),
+            Err(refusal) => {
+                count_refusal(&refusal.code);
+                answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id)
+            }
         };
         answer::finish(&mut response, &method, &request_id, &self.host_id);
         response
