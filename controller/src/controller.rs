@@ -143,7 +143,7 @@ impl Shared {
     }
 
     async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError> {
-        let described = format!("{} at {:?} on {:?}", spec.role, spec.address, spec.host);
+        let described = described(&spec);
         let (node, replaced, view) = self.change(|state, now| {
             let (node, replaced) = state.join(spec, now)?;
             Ok::<_, ControlError>((node, replaced, state.members.view()))
@@ -218,5 +218,33 @@ impl Control for Controller {
 impl Usage for Controller {
     async fn report(&self, node: NodeId, report: UsageReport) -> Result<(), ControlError> {
         self.shared.change(|state, now| state.reported(node, report, now))
+    }
+}
+
+/// A node as the log names it. In one process there are no addresses.
+fn described(spec: &NodeSpec) -> String {
+    let NodeSpec { role, address, host, .. } = spec;
+    if address.is_empty() {
+        format!("{role} on {host:?}")
+    } else {
+        format!("{role} at {address:?} on {host:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::cluster::Role;
+
+    #[test]
+    fn a_node_without_address_is_named_without_one() {
+        let spec = |address: &str| NodeSpec {
+            role: Role::Metadata,
+            address: address.into(),
+            host: "vm".into(),
+            capacity_bytes: 0,
+        };
+        assert_eq!(described(&spec("")), "metadata on \"vm\"");
+        assert_eq!(described(&spec("127.0.0.1:9020")), "metadata at \"127.0.0.1:9020\" on \"vm\"");
     }
 }
