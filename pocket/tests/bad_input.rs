@@ -61,6 +61,9 @@ fn a_configuration_that_cannot_hold() {
     check_config("[gateway]\nlisten = 9000", &["line 2"]);
     check_config("region", &["line 1"]);
     check(&["serve", "--config", "/nowhere/pocket.toml"], 1, &["/nowhere/pocket.toml"]);
+    for role in ["serve", "storage"] {
+        check(&[role, "--capacity", "64KiB"], 1, &["--capacity", "65536", "1048576"]);
+    }
     check(&["serve", "--region", "Under World"], 1, &["Under World", "us-east-1"]);
     check(&["serve", "--log", "pocket=loud"], 1, &["pocket=loud"]);
 }

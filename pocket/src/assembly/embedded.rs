@@ -51,6 +51,8 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
     config.storage.capacity = args.capacity.or(config.storage.capacity);
     args.endpoint.apply(&mut config);
     config.check()?;
+    // Before any port is bound.
+    config.capacity()?;
     Ok(config)
 }
 

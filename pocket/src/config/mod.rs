@@ -13,6 +13,7 @@ pub(crate) mod size;
 use address::{Address, AddressOrOff};
 use anyhow::{Context, bail, ensure};
 use pocket_api::names::TenantName;
+use pocket_storage::CAPACITY_MIN_BYTES;
 use secret::Secret;
 use serde::{Deserialize, Serialize};
 use size::Size;
@@ -265,10 +266,15 @@ impl Config {
 
     /// Memory of a storage server, or of all planes of one process.
     pub(crate) fn capacity(&self) -> anyhow::Result<Size> {
-        self.storage
-            .capacity
-            .or_else(half_of_memory)
-            .with_context(|| unknown_memory("storage.capacity or --capacity"))
+        let option = "storage.capacity or --capacity";
+        let capacity =
+            self.storage.capacity.or_else(half_of_memory).with_context(|| unknown_memory(option))?;
+        ensure!(
+            capacity.bytes() >= CAPACITY_MIN_BYTES,
+            "{option} of {} bytes is too small: {CAPACITY_MIN_BYTES} at least",
+            capacity.bytes()
+        );
+        Ok(capacity)
     }
 
     /// Memory of a shard that is a process of its own.
