@@ -29,7 +29,7 @@ pub(crate) struct Taken {
     homes: BTreeSet<NodeId>,
 }
 
-/// What is copied.
+/// What is copied: (a range of) an object of one bucket.
 pub(crate) struct CopySource<'a> {
     pub(crate) key: &'a ObjectKey,
     pub(crate) conditions: &'a ReadConditions,

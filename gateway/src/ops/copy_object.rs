@@ -4,7 +4,7 @@
 use super::{Operations, committed, context, object_key};
 use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
-use crate::copies::{self, of_source};
+use crate::copies::{self, CopySource, of_source};
 use crate::errors::{from_call, invalid_argument, not_implemented, s3};
 use crate::headers::{self, given};
 use crate::placements::{Bucket, Follow};
@@ -118,7 +118,7 @@ async fn by_reference(
     plan: Plan<'_>,
     meta_of: impl Fn(&ObjectMeta, Timestamp) -> S3Result<NewMeta>,
 ) -> S3Result<Answer> {
-    let source = copies::CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
+    let source = CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
     let (reference, write) = (ops.writer.mint(), ops.writer.mint());
     let holder = bucket.shard(plan.key);
     let taken = copies::take(&ops.placements, &ops.directory, bucket, source, reference, holder).await?;
@@ -142,7 +142,7 @@ async fn by_bytes(
     plan: Plan<'_>,
     meta_of: impl Fn(&ObjectMeta, Timestamp) -> S3Result<NewMeta>,
 ) -> S3Result<Answer> {
-    let source = CopiedBytes { key: plan.source, conditions: plan.conditions, select: Select::Whole };
+    let source = CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
     let (found, written) = copy_bytes(ops, context, from, source, to, plan.key).await?;
     let meta = meta_of(&found.meta, found.now)?;
     let (write, size) = (written.write, written.size);
@@ -150,23 +150,16 @@ async fn by_bytes(
     written.commit(&ops.placements, to, plan.key, make).await.map_err(from_call)
 }
 
-/// Bytes to be read from one bucket.
-pub(super) struct CopiedBytes<'a> {
-    pub(super) key: &'a ObjectKey,
-    pub(super) conditions: &'a ReadConditions,
-    pub(super) select: Select,
-}
-
 /// Streams bytes of one bucket into chunks of another, for `key` there.
 pub(super) async fn copy_bytes(
     ops: &Operations,
     context: &RequestContext,
     from: &mut Bucket,
-    source: CopiedBytes<'_>,
+    source: CopySource<'_>,
     to: &Bucket,
     key: &ObjectKey,
 ) -> S3Result<(Found, Written)> {
-    let CopiedBytes { key: source_key, conditions, select } = source;
+    let CopySource { key: source_key, conditions, select } = source;
     let make = || {
         let (key, conditions) = (source_key.clone(), conditions.clone());
         Request::Lookup(Lookup { key, conditions, select, want: Want::Data, wait: Duration::ZERO })

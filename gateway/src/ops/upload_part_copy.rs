@@ -1,10 +1,10 @@
 //! UploadPartCopy: a part made of (a range of) an object, by references inside a bucket and by bytes between two.
 
-use super::copy_object::{CopiedBytes, copy_bytes, source_of};
+use super::copy_object::{copy_bytes, source_of};
 use super::upload_part::check_upload;
 use super::{Operations, context, object_key};
 use crate::checksums::show_checksum;
-use crate::copies;
+use crate::copies::{self, CopySource};
 use crate::errors::from_call;
 use crate::headers;
 use pocket_api::checksum::{Checksum, ChecksumKind};
@@ -45,7 +45,7 @@ pub(super) async fn run(
         Request::PutPart(PutPart { key, upload, number, write, size, etag, checksum, content })
     };
     let part = if from.placement.job == to.placement.job {
-        let source = copies::CopySource { key: &source_key, conditions: &conditions, select };
+        let source = CopySource { key: &source_key, conditions: &conditions, select };
         let (reference, write, holder) = (ops.writer.mint(), ops.writer.mint(), to.shard(&key));
         let taken = copies::take(&ops.placements, &ops.directory, &mut to, source, reference, holder).await?;
         let part = NewPart::of(&taken.source.meta, taken.source.len, taken.source.now, write);
@@ -54,7 +54,7 @@ pub(super) async fn run(
         part
     } else {
         check_upload(ops, &mut to, &key, &upload, u64::MAX).await?;
-        let source = CopiedBytes { key: &source_key, conditions: &conditions, select };
+        let source = CopySource { key: &source_key, conditions: &conditions, select };
         let (found, written) = copy_bytes(ops, &context, &mut from, source, &to, &key).await?;
         let mut part = NewPart::of(&found.meta, found.len, found.now, written.write);
         part.etag = written.etag;
