@@ -113,11 +113,16 @@ fn a_storage_server_dies_and_what_it_held_is_told_lost() {
         thread::sleep(Duration::from_millis(500));
         signal(server.role("storage")[0].pid, "KILL");
         let killed = Instant::now();
-        // Nothing is 503 for longer than it takes to declare a death.
+        // Nothing is 503 for longer than it takes to declare a death, and then every gateway and shard has heard of it.
         let lost = loop {
-            let statuses: Vec<u16> =
-                (0..objects).map(|n| clients[0].get(&format!("/{bucket}/k{n}")).status).collect();
-            if !statuses.contains(&503) && statuses.contains(&404) {
+            let of = |client: &Client, head: bool| -> Vec<u16> {
+                let path = |n| format!("/{bucket}/k{n}");
+                let answer = |n| if head { client.head(&path(n)) } else { client.get(&path(n)) };
+                (0..objects).map(|n| answer(n).status).collect()
+            };
+            let statuses = of(&clients[0], false);
+            let agreed = clients.iter().all(|c| of(c, false) == statuses && of(c, true) == statuses);
+            if agreed && !statuses.contains(&503) && statuses.contains(&404) {
                 break statuses.iter().filter(|s| **s == 404).count();
             }
             assert!(killed.elapsed() < DECLARED_WITHIN, "{statuses:?}");
