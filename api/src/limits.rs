@@ -21,8 +21,8 @@ pub const LIST_MAX_KEYS: u32 = 1_000;
 /// S3's bound on user metadata: names and values together.
 pub const USER_METADATA_MAX_BYTES: usize = 2_048;
 
-/// Objects and parts up to this size travel with their commit and live in the shard: one hop instead of two, and no
-/// slot of the arena. The value is where the CPU of both ways meets; `docs/benchmarks.md` has the measurement.
+/// Objects and parts up to this size travel with their commit and live in the shard: one hop instead of two, no slot of
+/// the arena, and an ETag that is an MD5. `docs/benchmarks.md` shows what both ways cost around it.
 pub const INLINE_MAX_BYTES: usize = 16 << 10;
 /// Size of the chunks that larger objects are cut into; the last one is as long as what is left. Large enough that a
 /// chunk's fixed cost (a frame, a slot, 24 bytes of manifest) vanishes, small enough that a PUT spreads over servers.
