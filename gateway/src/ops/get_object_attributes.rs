@@ -86,7 +86,7 @@ async fn part_of(
         want: Want::Meta,
         wait: Duration::ZERO,
     };
-    let (found, _) = ops.lookup(bucket, lookup).await?;
+    let (found, _) = ops.lookup(bucket, &lookup).await?;
     Ok((found.meta, found.len))
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn run(
         wait: headers::wait(&headers)?.unwrap_or_default(),
     };
     let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    let (found, _) = ops.lookup(&mut bucket, lookup).await?;
+    let (found, _) = ops.lookup(&mut bucket, &lookup).await?;
 
     let mut output = HeadObjectOutput::default();
     show_object!(output, &found, select, input.checksum_mode.as_ref());

@@ -125,15 +125,14 @@ impl Operations {
     }
 
     /// Looks a key up; see [`Lookup`].
-    async fn lookup(&self, bucket: &mut Bucket, lookup: Lookup) -> S3Result<(Found, Bytes)> {
-        let Lookup { key, conditions, select, want, wait } = lookup;
+    async fn lookup(&self, bucket: &mut Bucket, lookup: &Lookup) -> S3Result<(Found, Bytes)> {
         // A placement that changes meanwhile must not make the wait longer.
-        let until = (!wait.is_zero()).then(|| self.clock.now() + wait);
+        let until = (!lookup.wait.is_zero()).then(|| self.clock.now() + lookup.wait);
         let make = || {
             let wait = until.map_or(Duration::ZERO, |until| until.since(self.clock.now()));
-            Request::Lookup(Lookup { key: key.clone(), conditions: conditions.clone(), select, want, wait })
+            Request::Lookup(Lookup { wait, ..lookup.clone() })
         };
-        let answer = self.call(bucket, &key, make).await?;
+        let answer = self.call(bucket, &lookup.key, make).await?;
         match answer.reply {
             Reply::Found(found) => Ok((*found, answer.payload)),
             _ => Err(wrong_reply()),
