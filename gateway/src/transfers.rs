@@ -284,14 +284,19 @@ impl Transfers {
         self.told.send_replace(counted);
     }
 
-    /// Waits until the shards have been told of all counted reads that have ended by now; whether there were any that
-    /// they had not been told of. No longer than two rounds of [`RELEASE_DEADLINE`].
-    pub(crate) async fn settle(&self) -> bool {
+    /// How many counted reads have ended so far of which the shards have been told, to be asked for before a lookup.
+    pub(crate) fn settled(&self) -> u64 {
+        *self.told.borrow()
+    }
+
+    /// Waits until the shards have been told of all counted reads that have ended by now; whether a lookup since
+    /// [`Self::settled`] may have been answered before they were. No longer than two rounds of [`RELEASE_DEADLINE`].
+    pub(crate) async fn settle(&self, settled: u64) -> bool {
         let ended = self.ended.lock().counted;
-        let mut told = self.told.subscribe();
-        if *told.borrow() >= ended {
+        if settled >= ended {
             return false;
         }
+        let mut told = self.told.subscribe();
         // The sender lives as long as the table.
         let _ = tokio::time::timeout(2 * RELEASE_DEADLINE, told.wait_for(|&told| told >= ended)).await;
         true

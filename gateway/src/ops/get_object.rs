@@ -33,10 +33,11 @@ pub(super) async fn run(
         want: if delete { Want::DataAndDelete } else { Want::Data },
         wait: wait.unwrap_or(bucket.placement.hints.wait),
     };
+    // What was just sent to this client in full may be reserved for it still when the shard looks: a reader of ranges
+    // would find that its own last one has taken the object away.
+    let settled = ops.transfers.settled();
     let (found, payload) = match ops.lookup(&mut bucket, &lookup).await {
-        // What was just sent to this client in full may be reserved for it still: a reader of ranges would find that
-        // its own last one has taken the object away.
-        Err(error) if *error.code() == S3ErrorCode::NoSuchKey && ops.transfers.settle().await => {
+        Err(error) if *error.code() == S3ErrorCode::NoSuchKey && ops.transfers.settle(settled).await => {
             ops.lookup(&mut bucket, &Lookup { wait: Duration::ZERO, ..lookup.clone() }).await?
         }
         found => found?,

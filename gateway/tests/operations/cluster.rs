@@ -13,7 +13,7 @@ use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
 use pocket_api::control::{Control, Heartbeat, JobHolder};
 use pocket_api::ids::NodeId;
 use pocket_api::limits::HEARTBEAT_EVERY;
-use pocket_api::metadata::Metadata;
+use pocket_api::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
 use pocket_api::names::TenantName;
 use pocket_api::usage::{UsageReport, UsageSource};
 use pocket_controller::{Controller, ControllerConfig};
@@ -65,6 +65,13 @@ impl LocalDirectory {
         self.servers.lock().clear();
     }
 
+    /// Refusals of shards take a while on their way back, as they do over a network.
+    pub(crate) fn delay_refusals(&self) {
+        for shard in self.shards.lock().values_mut() {
+            *shard = Arc::new(SlowRefusals(shard.clone()));
+        }
+    }
+
     /// All storage servers are dead, and that is known here; views that come later are passed over.
     pub(crate) fn bury_servers(&self) {
         self.lose_servers();
@@ -72,6 +79,23 @@ impl LocalDirectory {
         view.version = u64::MAX;
         view.nodes.retain(|node| node.spec.role != Role::Storage);
         self.update(view);
+    }
+}
+
+struct SlowRefusals(Arc<dyn Metadata>);
+
+#[async_trait::async_trait]
+impl Metadata for SlowRefusals {
+    async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
+        let answer = self.0.job(job, request, payload).await;
+        if answer.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        answer
+    }
+
+    async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
+        self.0.shard(request).await
     }
 }
 
