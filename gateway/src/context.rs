@@ -1,13 +1,14 @@
 //! What the edge found out about a request, for the operations behind s3s: it travels in the request's extensions as
 //! an `Arc<RequestContext>`.
 
-use http::StatusCode;
+use crate::caller::Caller;
+use http::{HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::Delivery;
-use pocket_api::names::TenantName;
 use s3s::{S3Error, S3ErrorCode};
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
@@ -16,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 pub struct RequestContext {
     /// 16 hex digits; also in the answer as `x-amz-request-id`.
     pub request_id: String,
-    /// Whose credentials signed it.
-    pub tenant: TenantName,
+    pub caller: Caller,
+    /// Where it came from is [`Connection::peer`].
     pub connection: Arc<Connection>,
+    /// The header of that name, for rules about it. Whoever is not a browser can claim any.
+    pub referer: Option<HeaderValue>,
     pub body: BodyOutcome,
 }
 
@@ -77,6 +80,7 @@ impl From<Refusal> for S3Error {
 /// The connection that a request came on, as far as operations may act on it.
 #[derive(Default)]
 pub struct Connection {
+    peer: Option<SocketAddr>,
     cut: CancellationToken,
     after_flush: Mutex<Vec<OnDelivered>>,
 }
@@ -85,6 +89,16 @@ pub struct Connection {
 pub type OnDelivered = Box<dyn FnOnce(Delivery) + Send>;
 
 impl Connection {
+    pub fn from_peer(peer: SocketAddr) -> Self {
+        Self { peer: Some(peer), ..Self::default() }
+    }
+
+    /// The other end of the socket: the client, or the nearest proxy before it. Headers that claim another address
+    /// are not believed, because anybody can send them. `None` when the client had gone before it could be asked for.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
     /// Closes the connection at once, whatever is going on: the client sees a transfer that breaks off.
     pub fn cut(&self) {
         self.cut.cancel();
@@ -119,6 +133,9 @@ impl Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("cut", &self.cut.is_cancelled()).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("cut", &self.cut.is_cancelled())
+            .finish_non_exhaustive()
     }
 }

@@ -30,8 +30,8 @@ pub struct Front {
 }
 
 impl Front {
-    /// Only requests signed with `credentials` reach `s3`, each with an `Arc` of
-    /// [`RequestContext`](crate::context::RequestContext) in its extensions.
+    /// Only requests signed with `credentials`, or not signed at all, reach `s3`, each with an `Arc` of
+    /// [`RequestContext`](crate::context::RequestContext) in its extensions that says whose it is.
     pub fn new(
         config: &GatewayConfig,
         credentials: Credentials,

@@ -74,14 +74,16 @@ pub(crate) fn is_signing_parameter(name: &str) -> bool {
     )
 }
 
-/// Reads the claim of a request; a request without one is refused.
-pub(crate) fn read<'a>(headers: &'a HeaderMap, query: &'a Query<'_>) -> Result<Authorization<'a>, Refusal> {
+/// Reads the claim of a request. `None` only for one that has nothing of a signature: what is there in part is refused.
+pub(crate) fn read<'a>(
+    headers: &'a HeaderMap,
+    query: &'a Query<'_>,
+) -> Result<Option<Authorization<'a>>, Refusal> {
     if query.has("X-Amz-Security-Token") || query.has("x-amz-security-token") {
         let message = "there are no session tokens here: sign without one";
         return Err(Refusal::new(S3ErrorCode::InvalidToken, message));
     }
-    let presigned =
-        ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"].into_iter().any(|name| query.has(name));
+    let presigned = query.iter().any(|pair| is_signing_parameter(&pair.name));
     match headers.get(AUTHORIZATION) {
         Some(_) if presigned => Err(Refusal::new(
             S3ErrorCode::InvalidArgument,
@@ -89,11 +91,11 @@ pub(crate) fn read<'a>(headers: &'a HeaderMap, query: &'a Query<'_>) -> Result<A
         )),
         Some(value) => {
             let value = value.to_str().map_err(|_| malformed("Authorization is not ASCII"))?;
-            from_header(value, headers)
+            from_header(value, headers).map(Some)
         }
-        None if presigned => from_query(query),
+        None if presigned => from_query(query).map(Some),
         None if query.has("AWSAccessKeyId") && query.has("Signature") => Err(old_mechanism()),
-        None => Err(Refusal::new(S3ErrorCode::AccessDenied, "Access Denied: the request is not signed")),
+        None => Ok(None),
     }
 }
 
@@ -268,7 +270,7 @@ mod tests {
             );
             let headers = headers(&text);
             let query = Query::default();
-            let claim = read(&headers, &query).unwrap();
+            let claim = read(&headers, &query).unwrap().unwrap();
             assert_eq!((claim.access_key_id(), claim.day(), claim.region()), ("A/K", "20130524", "eu west"));
             assert_eq!(claim.scope(), "20130524/eu west/s3/aws4_request");
             assert_eq!((&*claim.signed_headers, &*claim.signature), ("host;x-amz-date", "f0"));
@@ -300,7 +302,15 @@ mod tests {
         no_date.remove("x-amz-date");
         let query = Query::default();
         assert_eq!(read(&no_date, &query).unwrap_err().code, S3ErrorCode::AccessDenied);
-        assert_eq!(read(&HeaderMap::new(), &query).unwrap_err().code, S3ErrorCode::AccessDenied);
+    }
+
+    #[test]
+    fn only_a_request_without_any_part_of_a_signature_has_no_claim() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-date", HeaderValue::from_static("20130524T000000Z"));
+        assert_eq!(read(&headers, &Query::parse("prefix=Signature&x-id=X-Amz-Date").unwrap()), Ok(None));
+        headers.insert(AUTHORIZATION, HeaderValue::from_static(""));
+        assert_eq!(read(&headers, &Query::default()).unwrap_err().code, S3ErrorCode::InvalidArgument);
     }
 
     #[test]
@@ -308,7 +318,8 @@ mod tests {
         let good = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=A%2F20130524%2Fr%2Fs3%2Faws4_request\
                     &X-Amz-Date=20130524T000000Z&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature=f0";
         let query = Query::parse(good).unwrap();
-        assert_eq!(read(&HeaderMap::new(), &query).unwrap().expires_secs, Some(604_800));
+        let expires = read(&HeaderMap::new(), &query).map(|claim| claim.and_then(|claim| claim.expires_secs));
+        assert_eq!(expires, Ok(Some(604_800)));
         for (part, bad) in [
             ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
             ("=604800", "=604801"),
@@ -323,6 +334,9 @@ mod tests {
         ] {
             let query = good.replace(part, bad);
             assert_eq!(query_code(&query), S3ErrorCode::AuthorizationQueryParametersError, "{query}");
+        }
+        for alone in ["X-Amz-Date=20130524T000000Z", "X-Amz-Expires=5", "X-Amz-SignedHeaders=host"] {
+            assert_eq!(query_code(alone), S3ErrorCode::AuthorizationQueryParametersError, "{alone}");
         }
         assert_eq!(query_code("X-Amz-Security-Token=x"), S3ErrorCode::InvalidToken);
         assert_eq!(query_code("AWSAccessKeyId=a&Signature=b&Expires=1"), S3ErrorCode::InvalidRequest);

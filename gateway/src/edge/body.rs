@@ -5,7 +5,7 @@
 use super::chunked::{ChunkDecoder, ChunkSigner, Piece};
 use super::digests::Digests;
 use super::payload::{PayloadForm, Promise, PromisedSum};
-use super::signature::Proof;
+use super::signature::ChunkSeed;
 use crate::context::{Refusal, RequestContext};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -40,7 +40,12 @@ impl<B> VerifiedBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    pub(crate) fn new(source: B, promise: &Promise, proof: &Proof, context: Arc<RequestContext>) -> Self {
+    pub(crate) fn new(
+        source: B,
+        promise: &Promise,
+        seed: Option<ChunkSeed>,
+        context: Arc<RequestContext>,
+    ) -> Self {
         let announced = match promise.sum {
             PromisedSum::InTrailer(algorithm) => Some(algorithm.header()),
             PromisedSum::None | PromisedSum::Known(..) => None,
@@ -49,8 +54,7 @@ where
             PayloadForm::Unsigned | PayloadForm::Sha256(_) => None,
             PayloadForm::UnsignedChunks => Some(ChunkDecoder::new(None, announced)),
             PayloadForm::SignedChunks(trailers) => {
-                let signer = ChunkSigner::new(proof.key.clone(), proof.stamp, proof.signature, trailers);
-                Some(ChunkDecoder::new(Some(signer), announced))
+                Some(ChunkDecoder::new(seed.map(|seed| ChunkSigner::new(seed, trailers)), announced))
             }
         };
         Self {

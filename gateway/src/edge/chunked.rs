@@ -4,15 +4,14 @@
 //! Pure: fed with bytes in any split, it answers with pieces. Chunk bytes are handed out before their signature is
 //! known to be right, so nothing may be committed before [`Piece::End`].
 
-use super::signature::hex_sha256;
-use super::signing_keys::{Signature, SigningKey};
-use super::stamp::Stamp;
+use super::payload::Trailers;
+use super::signature::{ChunkSeed, hex_sha256};
+use super::signing_keys::Signature;
 use crate::context::Refusal;
 use bytes::{Buf, Bytes};
 use s3s::S3ErrorCode;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
-use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// Longest line of framing: a chunk header is 16 digits, `;chunk-signature=` and 64 digits, the longest trailer a
@@ -64,21 +63,14 @@ enum State {
 /// Verifies a chain of chunk signatures, each over the one before it.
 #[derive(Debug)]
 pub(crate) struct ChunkSigner {
-    key: Arc<SigningKey>,
-    stamp: Stamp,
-    previous: Signature,
+    /// Its signature is the last one that was right.
+    seed: ChunkSeed,
     trailers: bool,
 }
 
 impl ChunkSigner {
-    /// `seed` is the signature of the request.
-    pub(crate) fn new(
-        key: Arc<SigningKey>,
-        stamp: Stamp,
-        seed: Signature,
-        trailers: super::payload::Trailers,
-    ) -> Self {
-        Self { key, stamp, previous: seed, trailers: trailers == super::payload::Trailers::Signed }
+    pub(crate) fn new(seed: ChunkSeed, trailers: Trailers) -> Self {
+        Self { seed, trailers: trailers == Trailers::Signed }
     }
 
     fn check_chunk(&mut self, digest: &[u8], claimed: &Signature) -> Result<(), Refusal> {
@@ -90,17 +82,18 @@ impl ChunkSigner {
     }
 
     fn check(&mut self, kind: &[u8], rest: &[&[u8]], claimed: &Signature) -> Result<(), Refusal> {
-        let previous = self.previous;
-        let (stamp, scope) = (self.stamp.as_bytes(), self.key.scope.as_bytes());
+        let ChunkSeed { key, stamp, signature: previous } = &self.seed;
+        let (stamp, scope) = (stamp.as_bytes(), key.scope.as_bytes());
         let mut pieces: SmallVec<[&[u8]; 12]> = SmallVec::new();
-        pieces.extend_from_slice(&[kind, stamp, b"\n", scope, b"\n", &previous, b"\n"]);
+        pieces.extend_from_slice(&[kind, stamp, b"\n", scope, b"\n", previous, b"\n"]);
         pieces.extend_from_slice(rest);
-        let signature = self.key.sign(&pieces);
+        let signature = key.sign(&pieces);
+        drop(pieces);
         if !bool::from(signature.ct_eq(claimed)) {
             let message = "the signature of a chunk or trailer does not match what was computed";
             return Err(Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message));
         }
-        self.previous = signature;
+        self.seed.signature = signature;
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ use answer::RequestIds;
 use body::VerifiedBody;
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, TRANSFER_ENCODING,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, REFERER, TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
@@ -126,8 +126,9 @@ impl Edge {
         let Admitted { operation, proof, promise, uri } = self.admit(parts)?;
         let context = Arc::new(RequestContext {
             request_id: request_id.to_owned(),
-            tenant: proof.key.tenant.clone(),
+            caller: proof.caller,
             connection,
+            referer: parts.headers.get(REFERER).cloned(),
             body: BodyOutcome::default(),
         });
         let body = match promise {
@@ -136,7 +137,7 @@ impl Edge {
                 Body::empty()
             }
             Some(promise) => {
-                let verified = VerifiedBody::new(body, &promise, &proof, context.clone());
+                let verified = VerifiedBody::new(body, &promise, proof.seed, context.clone());
                 let nothing_to_stream = promise.decoded_bytes == Some(0);
                 if operation.body_use() == BodyUse::Document || nothing_to_stream {
                     let mut document = collect(verified, &promise).await?;

@@ -9,6 +9,7 @@ use super::percent::{self, Part};
 use super::query::Query;
 use super::signing_keys::{Signature, SigningKey, SigningKeys};
 use super::stamp::Stamp;
+use crate::caller::Caller;
 use crate::context::Refusal;
 use http::{HeaderMap, HeaderValue, Method};
 use pocket_api::clock::Timestamp;
@@ -20,6 +21,7 @@ use subtle::ConstantTimeEq;
 
 /// S3's bound on the difference between the client's clock and ours.
 const CLOCK_SKEW_MAX_SECS: u64 = 15 * 60;
+const PAYLOAD_HEADER: &str = "x-amz-content-sha256";
 
 /// The parts of a request that its signature covers.
 #[derive(Clone, Copy, Debug)]
@@ -31,37 +33,74 @@ pub(crate) struct Signed<'a, 'q> {
     pub(crate) headers: &'a HeaderMap,
 }
 
-/// Proof that the signature is right, and what is needed to verify the chunks of the body.
+/// What is known of a request's sender, and of the body that the sender answers for.
 #[derive(Debug)]
 pub(crate) struct Proof {
-    pub(crate) key: Arc<SigningKey>,
-    pub(crate) stamp: Stamp,
-    pub(crate) signature: Signature,
+    pub(crate) caller: Caller,
     pub(crate) payload: PayloadForm,
     pub(crate) presigned: bool,
+    /// There whenever `payload` says that chunks are signed.
+    pub(crate) seed: Option<ChunkSeed>,
 }
 
-/// Verifies a request, down to the last `x-amz-*` and `x-pocket-*` header being signed.
+/// What the signatures of a body's chunks begin from.
+#[derive(Debug)]
+pub(crate) struct ChunkSeed {
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) stamp: Stamp,
+    /// Of the request.
+    pub(crate) signature: Signature,
+}
+
+/// Verifies a request, down to the last `x-amz-*` and `x-pocket-*` header being signed. One without any signature is
+/// anonymous.
 pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp) -> Result<Proof, Refusal> {
-    let claim = authorization::read(request.headers, request.query)?;
-    check_time(&claim, now)?;
-    let payload = declared_payload(&request, &claim)?;
-    let key = keys.find(&claim)?;
+    match authorization::read(request.headers, request.query)? {
+        Some(claim) => verify_claim(request, &claim, keys, now),
+        None => anonymous(request.headers),
+    }
+}
+
+/// Headers that must be signed elsewhere pass here, as in S3: where nothing is signed there is no signer whose words
+/// somebody else could add to. What they ask for is judged as the anonymous caller's own wish.
+fn anonymous(headers: &HeaderMap) -> Result<Proof, Refusal> {
+    let payload = match headers.get(PAYLOAD_HEADER) {
+        None => PayloadForm::Unsigned,
+        Some(value) => PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii())?)?,
+    };
+    if matches!(payload, PayloadForm::SignedChunks(_)) {
+        let message = "x-amz-content-sha256 says that the chunks are signed, but the request is not";
+        return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+    }
+    Ok(Proof { caller: Caller::Anonymous, payload, presigned: false, seed: None })
+}
+
+fn verify_claim(
+    request: Signed<'_, '_>,
+    claim: &Authorization<'_>,
+    keys: &SigningKeys,
+    now: Timestamp,
+) -> Result<Proof, Refusal> {
+    check_time(claim, now)?;
+    let payload = declared_payload(&request, claim)?;
+    let key = keys.find(claim)?;
     // What S3 documents comes first; some clients sign the path as they send it (`+`, `%2F`, lower-case digits).
     // Both name the same key, so neither lets anything through that the other would not.
-    let mut signature = matching_signature(&request, &claim, payload, &key, Spelling::Canonical)?;
+    let mut signature = matching_signature(&request, claim, payload, &key, Spelling::Canonical)?;
     if signature.is_none() {
-        signature = matching_signature(&request, &claim, payload, &key, Spelling::AsSent)?;
+        signature = matching_signature(&request, claim, payload, &key, Spelling::AsSent)?;
     }
     let Some(signature) = signature else {
         let message = "the request signature we calculated does not match the signature you provided: \
                        check your secret access key and signing method";
         return Err(Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message));
     };
-    check_all_signed(request.headers, &claim)?;
-    keys.keep(&claim, &key);
+    check_all_signed(request.headers, claim)?;
+    keys.keep(claim, &key);
     let payload = PayloadForm::parse(payload)?;
-    Ok(Proof { key, stamp: claim.stamp, signature, payload, presigned: claim.is_presigned() })
+    let caller = Caller::Key(key.principal.clone());
+    let seed = Some(ChunkSeed { key, stamp: claim.stamp, signature });
+    Ok(Proof { caller, payload, presigned: claim.is_presigned(), seed })
 }
 
 /// How the path stands in the canonical request.
@@ -166,10 +205,9 @@ fn check_time(claim: &Authorization<'_>, now: Timestamp) -> Result<(), Refusal> 
 
 /// What the client says of the body, as it stands in the canonical request.
 fn declared_payload<'a>(request: &Signed<'a, '_>, claim: &Authorization<'_>) -> Result<&'a str, Refusal> {
-    const HEADER: &str = "x-amz-content-sha256";
-    match request.headers.get(HEADER).map(HeaderValue::to_str) {
+    match request.headers.get(PAYLOAD_HEADER).map(HeaderValue::to_str) {
         Some(Ok(text)) => Ok(text),
-        Some(Err(_)) => Err(Refusal::new(S3ErrorCode::InvalidArgument, "x-amz-content-sha256 is not ASCII")),
+        Some(Err(_)) => Err(payload_is_not_ascii()),
         None if claim.is_presigned() => {
             Ok(request.query.get("X-Amz-Content-Sha256").unwrap_or(UNSIGNED_PAYLOAD))
         }
@@ -178,6 +216,10 @@ fn declared_payload<'a>(request: &Signed<'a, '_>, claim: &Authorization<'_>) -> 
             Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
         }
     }
+}
+
+fn payload_is_not_ascii() -> Refusal {
+    Refusal::new(S3ErrorCode::InvalidArgument, "x-amz-content-sha256 is not ASCII")
 }
 
 /// All signed headers are known to be there and to be different, so equal numbers mean equal sets.

@@ -1,6 +1,7 @@
 //! Signing keys: derived once from secret, day and region (four HMACs), then kept.
 
 use super::authorization::Authorization;
+use crate::caller::Principal;
 use crate::context::Refusal;
 use crate::credentials::Credentials;
 use hmac::{Hmac, KeyInit, Mac};
@@ -18,7 +19,7 @@ const SIGNING_KEYS_MAX: usize = 256;
 /// What signs for one access key on one day in one region.
 pub(crate) struct SigningKey {
     hmac: Hmac<Sha256>,
-    pub(crate) tenant: TenantName,
+    pub(crate) principal: Arc<Principal>,
     /// `day/region/s3/aws4_request`.
     pub(crate) scope: Box<str>,
 }
@@ -35,7 +36,8 @@ impl SigningKey {
         let region = keyed(&day).chain_update(claim.region()).finalize().into_bytes();
         let service = keyed(&region).chain_update("s3").finalize().into_bytes();
         let key = keyed(&service).chain_update("aws4_request").finalize().into_bytes();
-        Self { hmac: keyed(&key), tenant, scope: claim.scope().into() }
+        let principal = Arc::new(Principal { tenant, access_key_id: claim.access_key_id().into() });
+        Self { hmac: keyed(&key), principal, scope: claim.scope().into() }
     }
 
     /// Signs the concatenation of `pieces`.

@@ -4,6 +4,7 @@
 use super::{Operations, context};
 use crate::errors::{custom, s3};
 use crate::headers;
+use crate::placements::Bucket;
 use http::StatusCode;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
@@ -88,8 +89,7 @@ pub(super) async fn acl(
     ops: &Operations,
     request: S3Request<GetBucketAclInput>,
 ) -> S3Result<S3Response<GetBucketAclOutput>> {
-    check(ops, &request, &request.input.bucket).await?;
-    let tenant = context(&request)?.tenant.to_string();
+    let tenant = check(ops, &request, &request.input.bucket).await?.placement.tenant.to_string();
     let grantee = Grantee {
         display_name: Some(tenant.clone()),
         email_address: None,
@@ -112,9 +112,11 @@ fn missing(code: &'static str, message: &'static str) -> S3Error {
     custom(code, StatusCode::NOT_FOUND, message)
 }
 
-async fn check<T>(ops: &Operations, request: &S3Request<T>, bucket: &str) -> S3Result<()> {
+/// The bucket, which is alive and the caller's.
+async fn check<T>(ops: &Operations, request: &S3Request<T>, bucket: &str) -> S3Result<Bucket> {
     // From the header, because some of S3's types here lack it.
     let owner = headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
     let mut bucket = ops.bucket(&*context(request)?, bucket, owner).await?;
-    ops.ping(&mut bucket).await
+    ops.ping(&mut bucket).await?;
+    Ok(bucket)
 }

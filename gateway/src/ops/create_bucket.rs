@@ -1,6 +1,6 @@
 //! CreateBucket: registers a job with its hints.
 
-use super::{Operations, context};
+use super::{Operations, context, tenant};
 use crate::bucket_tags::BucketTags;
 use crate::errors::{from_control, from_hint, from_name, not_implemented, s3};
 use crate::headers;
@@ -21,14 +21,15 @@ pub(super) async fn run(
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let context = context(&request)?;
+    let tenant = tenant(&context)?;
     let bucket = BucketName::parse(&request.input.bucket).map_err(from_name)?;
     check_configuration(request.input.create_bucket_configuration.as_ref(), &ops.region)?;
     let hints = hints(&request.headers, request.extensions.get::<BucketTags>())?;
 
-    let registration = Registration { tenant: context.tenant.clone(), bucket: bucket.clone(), hints };
+    let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), hints };
     let placement = match ops.control.register(registration).await {
         Ok(placement) => placement,
-        Err(ControlError::BucketExists { tenant }) if tenant == context.tenant => {
+        Err(ControlError::BucketExists { tenant: owner }) if owner == *tenant => {
             if *ops.region != *US_EAST_1 {
                 let text =
                     "Your previous request to create the named bucket succeeded and you already own it.";

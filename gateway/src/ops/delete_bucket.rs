@@ -22,7 +22,7 @@ pub(super) async fn run(
     let bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
     let job = bucket.placement.job;
     let end = EndJob {
-        tenant: Some(context.tenant.clone()),
+        tenant: Some(bucket.placement.tenant.clone()),
         bucket: name.clone(),
         job: Some(job),
         mode: if force { EndMode::Force } else { EndMode::IfEmpty },

@@ -1,10 +1,11 @@
 //! ListBuckets: those of the caller's tenant.
 
-use super::{Operations, context};
+use super::list_objects::show_owner;
+use super::{Operations, context, tenant};
 use crate::errors::{from_control, invalid_argument};
 use crate::headers;
 use pocket_api::clock::Timestamp;
-use s3s::dto::{Bucket, ListBucketsInput, ListBucketsOutput, Owner};
+use s3s::dto::{Bucket, ListBucketsInput, ListBucketsOutput};
 use s3s::{S3Request, S3Response, S3Result};
 
 /// S3's bounds on a page.
@@ -15,6 +16,7 @@ pub(super) async fn run(
     request: S3Request<ListBucketsInput>,
 ) -> S3Result<S3Response<ListBucketsOutput>> {
     let context = context(&request)?;
+    let tenant = tenant(&context)?;
     let input = request.input;
     let max = input.max_buckets.unwrap_or(BUCKETS_MAX);
     if !(1..=BUCKETS_MAX).contains(&max) {
@@ -30,8 +32,7 @@ pub(super) async fn run(
     let prefix = input.prefix.unwrap_or_default();
     let here = input.bucket_region.is_none_or(|region| region == *ops.region);
 
-    let jobs =
-        if here { ops.control.jobs(Some(&context.tenant)).await.map_err(from_control)? } else { Vec::new() };
+    let jobs = if here { ops.control.jobs(Some(tenant)).await.map_err(from_control)? } else { Vec::new() };
     let mut listed = jobs.into_iter().filter(|job| {
         let name = job.bucket.as_str();
         name.starts_with(&prefix) && after.as_deref().is_none_or(|after| name > after)
@@ -47,11 +48,10 @@ pub(super) async fn run(
         .collect();
     let last = buckets.last().and_then(|bucket| bucket.name.as_deref());
     let token = listed.next().and(last).map(hex::encode);
-    let tenant = context.tenant.to_string();
     Ok(S3Response::new(ListBucketsOutput {
         buckets: Some(buckets),
         continuation_token: token,
-        owner: Some(Owner { display_name: Some(tenant.clone()), id: Some(tenant) }),
+        owner: Some(show_owner(tenant)),
         prefix: (!prefix.is_empty()).then_some(prefix),
     }))
 }

@@ -65,7 +65,7 @@ pub(super) async fn run(
     let (mut uploads, mut prefixes) = (Vec::new(), Vec::new());
     for item in page.items {
         match item {
-            UploadsItem::Upload(upload) => uploads.push(show(upload, encoding, &context.tenant)),
+            UploadsItem::Upload(upload) => uploads.push(show(upload, encoding, &bucket.placement.tenant)),
             UploadsItem::Prefix(prefix) => {
                 prefixes.push(CommonPrefix { prefix: Some(encoding.write(prefix)) })
             }
@@ -88,6 +88,7 @@ pub(super) async fn run(
     }))
 }
 
+/// Only a bucket's owner writes to it, so the owner is also who began the upload.
 fn show(upload: UploadInfo, encoding: Encoding, tenant: &TenantName) -> MultipartUpload {
     let class = upload.storage_class.map_or("STANDARD", |class| class.as_str());
     let id = Some(tenant.to_string());

@@ -32,7 +32,7 @@ pub(super) async fn run_v1(
     // S3 names the next marker only where the client could not know it: the last item may be a prefix.
     let next =
         page.items.last().filter(|_| page.more && delimiter.is_some()).map(|last| last.name().to_owned());
-    let (more, owner) = (page.more, Some(&context.tenant));
+    let (more, owner) = (page.more, Some(&bucket.placement.tenant));
     let (contents, common_prefixes) = shown(page, encoding, owner);
     Ok(S3Response::new(ListObjectsOutput {
         name: Some(input.bucket),
@@ -70,7 +70,7 @@ pub(super) async fn run_v2(
 
     let token = page.items.last().filter(|_| page.more).map(listing::token);
     let (more, count) = (page.more, page.items.len());
-    let owner = input.fetch_owner.unwrap_or(false).then_some(&context.tenant);
+    let owner = input.fetch_owner.unwrap_or(false).then_some(&bucket.placement.tenant);
     let (contents, common_prefixes) = shown(page, encoding, owner);
     Ok(S3Response::new(ListObjectsV2Output {
         name: Some(input.bucket),

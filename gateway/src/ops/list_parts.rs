@@ -38,7 +38,8 @@ pub(super) async fn run(
         page.more = false;
     }
     let class = page.info.storage_class.map_or("STANDARD", |class| class.as_str());
-    let id = Some(context.tenant.to_string());
+    let owner = &bucket.placement.tenant;
+    let id = Some(owner.to_string());
     Ok(S3Response::new(ListPartsOutput {
         bucket: Some(input.bucket),
         checksum_algorithm: page.info.checksum.map(|(a, _)| ChecksumAlgorithm::from_static(a.as_str())),
@@ -48,7 +49,7 @@ pub(super) async fn run(
         key: Some(input.key),
         max_parts: Some(max as i32),
         next_part_number_marker: page.parts.last().map(|part| part.number.into()),
-        owner: Some(show_owner(&context.tenant)),
+        owner: Some(show_owner(owner)),
         part_number_marker: Some(marker),
         parts: Some(page.parts.iter().map(show_part).collect()),
         storage_class: Some(StorageClass::from_static(class)),

@@ -40,7 +40,7 @@ use pocket_api::cluster::Directory;
 use pocket_api::control::Control;
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
-use pocket_api::names::{BucketName, ObjectKey};
+use pocket_api::names::{BucketName, ObjectKey, TenantName};
 use s3s::{S3ErrorCode, S3Request, S3Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,8 @@ impl Operations {
         self.transfers.drop_jobs(ended);
     }
 
-    /// The bucket of a request, if its caller may use it and finds in it the owner that it expects.
+    /// The bucket of a request, if its caller may use it and finds in it the owner that it expects. A bucket is its
+    /// tenant's alone, so an anonymous caller is refused here, whatever it asks for.
     async fn bucket(
         &self,
         context: &RequestContext,
@@ -102,7 +103,8 @@ impl Operations {
         let name = BucketName::parse(name).map_err(from_name)?;
         let bucket = self.placements.get(&name).await.map_err(from_control)?;
         let owner = &bucket.placement.tenant;
-        if *owner != context.tenant || expected_owner.is_some_and(|expected| expected != owner.as_str()) {
+        let is_expected = expected_owner.is_none_or(|expected| expected == owner.as_str());
+        if context.caller.tenant() != Some(owner) || !is_expected {
             return Err(errors::access_denied("Access Denied"));
         }
         Ok(bucket)
@@ -143,6 +145,11 @@ impl Operations {
 fn context<T>(request: &S3Request<T>) -> S3Result<Arc<RequestContext>> {
     let found = request.extensions.get::<Arc<RequestContext>>().cloned();
     found.ok_or_else(|| s3(S3ErrorCode::InternalError, "the request did not pass the edge"))
+}
+
+/// The caller's tenant, for what is done to no bucket that is there: nobody else makes buckets or lists them.
+fn tenant(context: &RequestContext) -> S3Result<&TenantName> {
+    context.caller.tenant().ok_or_else(|| errors::access_denied("Access Denied"))
 }
 
 fn object_key(key: &str) -> S3Result<ObjectKey> {

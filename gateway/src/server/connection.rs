@@ -4,6 +4,7 @@
 use super::link::{Link, Traffic};
 use super::request_body::{Awaits, RequestBody};
 use super::socket::Socket;
+use crate::context::Connection;
 use crate::edge::Edge;
 use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
@@ -36,7 +37,8 @@ pub(crate) async fn serve(
 ) {
     // Answers go out as they are made; a failure costs latency, not correctness.
     let _ = stream.set_nodelay(true);
-    let link = Arc::new(Link::new(traffic));
+    let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
+    let link = Arc::new(Link::new(traffic, connection));
     let socket = TokioIo::new(Socket::new(stream, link.clone()));
     let service = service_fn(|request| answer(edge.clone(), link.clone(), request));
     let mut http = pin!(http1::Builder::new().serve_connection(socket, service));

@@ -37,9 +37,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(traffic: Arc<Traffic>) -> Self {
+    pub(crate) fn new(traffic: Arc<Traffic>, connection: Connection) -> Self {
         Self {
-            connection: Arc::default(),
+            connection: Arc::new(connection),
             traffic,
             progress: AtomicU64::new(0),
             in_call: AtomicBool::new(false),

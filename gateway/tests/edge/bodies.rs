@@ -37,6 +37,14 @@ async fn every_form_arrives_as_the_same_bytes() {
         (put("123456789").sign(SHA256), "PutObject bucket k: \"123456789\""),
         (put("123456789").sign(UNSIGNED), "PutObject bucket k: \"123456789\""),
         (put("123456789").presign(), "PutObject bucket k: \"123456789\""),
+        // Nobody signed these, and what they promise is held against them all the same.
+        (put("123456789"), "PutObject bucket k: \"123456789\""),
+        (put("123456789").header("x-amz-content-sha256", SHA256), "PutObject bucket k: \"123456789\""),
+        (
+            trailing(&whole).header("x-amz-content-sha256", TRAILER_FORM),
+            "PutObject bucket k: \"123456789\", CRC32",
+        ),
+        (put("123456789").header("x-amz-meta-a", "b"), "PutObject bucket k: \"123456789\", x-amz-meta-a=b"),
         (put("").sign(EMPTY), "PutObject bucket k: \"\""),
         (
             put("123456789").header("content-md5", "JfnnlDI7RTiF9RgfG2JNCw==").sign(UNSIGNED),
@@ -85,6 +93,9 @@ async fn broken_promises_are_refused_and_nothing_is_written() {
         (put("123456789").sign(EMPTY), "XAmzContentSHA256Mismatch"),
         (put("12345678x").sign(SHA256), "XAmzContentSHA256Mismatch"),
         (put("").sign(SHA256), "XAmzContentSHA256Mismatch"),
+        (put("12345678x").header("x-amz-content-sha256", SHA256), "XAmzContentSHA256Mismatch"),
+        (put("x").header("x-amz-checksum-crc32", "y/Q5Jg=="), "BadDigest"),
+        (trailing(&wrong_sum).header("x-amz-content-sha256", TRAILER_FORM), "BadDigest"),
         (put("x").header("content-md5", "JfnnlDI7RTiF9RgfG2JNCw==").sign(UNSIGNED), "BadDigest"),
         (put("x").header("content-md5", "AAAA").sign(UNSIGNED), "InvalidDigest"),
         (put("x").header("x-amz-checksum-crc32", "y/Q5Jg==").sign(UNSIGNED), "BadDigest"),

@@ -42,7 +42,7 @@ async fn a_client_that_is_refused_early_reads_its_answer_while_it_sends() {
     let body = vec![7; 8 << 20];
     for request in [
         Raw::new("PUT", "/bucket/full").body(&body).sign(UNSIGNED),
-        Raw::new("PUT", "/bucket/k").body(&body),
+        Raw::new("PUT", "/bucket/k?restore").body(&body),
         Raw::new("PUT", "/bucket/k").body(&body).header("x-amz-checksum-crc32", "%").sign(UNSIGNED),
     ] {
         let mut client = server.connect().await;

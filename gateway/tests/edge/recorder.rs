@@ -36,7 +36,9 @@ impl S3 for Recorder {
         &self,
         request: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
-        self.note(format!("ListBuckets by {}", context(&request).tenant));
+        let context = context(&request);
+        let tenant = context.caller.tenant().map_or("nobody", |tenant| tenant.as_str());
+        self.note(format!("ListBuckets by {tenant}"));
         Ok(S3Response::new(ListBucketsOutput::default()))
     }
 

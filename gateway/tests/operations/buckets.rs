@@ -1,6 +1,6 @@
 //! What the bucket operations promise: a bucket is a job, and it belongs to a tenant.
 
-use crate::cluster::{Call, Cluster, code, eventually, pattern};
+use crate::cluster::{Call, Cluster, blob, code, eventually, pattern};
 use s3s::S3;
 use s3s::dto::*;
 
@@ -85,6 +85,37 @@ async fn other_tenants_are_refused_and_so_is_an_owner_that_is_not_expected() {
     let wrong = DeleteBucketInput { expected_bucket_owner: Some("bob".into()), ..delete("mine") };
     assert_eq!(code(cluster.ops.delete_bucket(force().with(wrong)).await), "AccessDenied");
     assert_eq!(cluster.get("mine", "a").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn anonymous_callers_are_refused_whatever_they_ask_for() {
+    let cluster = Cluster::start().await;
+    cluster.bucket("mine").await;
+    cluster.put("mine", "a", "x").await;
+    let (ops, call) = (&cluster.ops, || Call::new().anonymous());
+    let read = GetObjectInput { bucket: "mine".into(), key: "a".into(), ..Default::default() };
+    let list = ListObjectsV2Input { bucket: "mine".into(), ..Default::default() };
+    let write = PutObjectInput {
+        bucket: "mine".into(),
+        key: "b".into(),
+        body: Some(blob(vec!["y".into()])),
+        content_length: Some(1),
+        ..Default::default()
+    };
+    for code in [
+        code(ops.list_buckets(call().with(ListBucketsInput::default())).await),
+        code(ops.create_bucket(call().with(create("new"))).await),
+        code(ops.head_bucket(call().with(head("mine", None))).await),
+        code(ops.head_bucket(call().with(head("mine", Some("alice")))).await),
+        code(ops.delete_bucket(force().anonymous().with(delete("mine"))).await),
+        code(ops.get_object(call().with(read)).await),
+        code(ops.list_objects_v2(call().with(list)).await),
+        code(ops.put_object(call().with(write)).await),
+    ] {
+        assert_eq!(code, "AccessDenied");
+    }
+    assert_eq!(code(ops.head_bucket(Call::new().with(head("new", None))).await), "NoSuchBucket");
+    assert_eq!((cluster.get("mine", "a").await.unwrap(), cluster.keys("mine").await.len()), ("x".into(), 1));
 }
 
 #[tokio::test]

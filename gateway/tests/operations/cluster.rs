@@ -17,6 +17,7 @@ use pocket_api::metadata::{Answer, JobRef, Metadata, MetadataError, Request, Sha
 use pocket_api::names::TenantName;
 use pocket_api::usage::{UsageReport, UsageSource};
 use pocket_controller::{Controller, ControllerConfig};
+use pocket_gateway::caller::{Caller, Principal};
 use pocket_gateway::config::GatewayConfig;
 use pocket_gateway::context::{BodyOutcome, Connection, Refusal, RequestContext};
 use pocket_gateway::ops::Operations;
@@ -269,14 +270,20 @@ async fn keep_alive(
 /// One request without its input: who sends it, with which headers, on which connection.
 pub(crate) struct Call {
     pub(crate) connection: Arc<Connection>,
-    tenant: &'static str,
+    caller: Caller,
     headers: HeaderMap,
     verdict: Result<Option<Checksum>, Refusal>,
 }
 
 impl Call {
     pub(crate) fn new() -> Self {
-        Self { connection: Arc::default(), tenant: "alice", headers: HeaderMap::new(), verdict: Ok(None) }
+        Self {
+            connection: Arc::default(),
+            caller: Caller::Anonymous,
+            headers: HeaderMap::new(),
+            verdict: Ok(None),
+        }
+        .of("alice")
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -285,7 +292,13 @@ impl Call {
     }
 
     pub(crate) fn of(mut self, tenant: &'static str) -> Self {
-        self.tenant = tenant;
+        let tenant = TenantName::parse(tenant).unwrap();
+        self.caller = Caller::Key(Arc::new(Principal { tenant, access_key_id: "AKIA".into() }));
+        self
+    }
+
+    pub(crate) fn anonymous(mut self) -> Self {
+        self.caller = Caller::Anonymous;
         self
     }
 
@@ -300,8 +313,9 @@ impl Call {
         body.settle(self.verdict);
         let context = RequestContext {
             request_id: "0000000000000000".into(),
-            tenant: TenantName::parse(self.tenant).unwrap(),
+            caller: self.caller,
             connection: self.connection,
+            referer: None,
             body,
         };
         let mut extensions = http::Extensions::new();

@@ -101,9 +101,10 @@ fn signer(seed: &str, trailers: Trailers) -> ChunkSigner {
     headers.insert("authorization", HeaderValue::from_static(claim));
     headers.insert("x-amz-date", HeaderValue::from_static("20130524T000000Z"));
     let query = Query::default();
-    let claim = authorization::read(&headers, &query).unwrap();
+    let claim = authorization::read(&headers, &query).unwrap().unwrap();
     let key = SigningKeys::new(credentials).find(&claim).unwrap();
-    ChunkSigner::new(key, claim.stamp, seed.as_bytes().try_into().unwrap(), trailers)
+    let signature = seed.as_bytes().try_into().unwrap();
+    ChunkSigner::new(ChunkSeed { key, stamp: claim.stamp, signature }, trailers)
 }
 
 /// The body of AWS's example: 66,560 times `a` in two chunks.

@@ -102,7 +102,9 @@ fn the_examples_of_aws_verify() {
         ),
     ] {
         let proof = by_header(example, signature).unwrap();
-        assert_eq!((proof.signature.as_slice(), proof.presigned), (signature.as_bytes(), false));
+        let seed = proof.seed.unwrap();
+        assert_eq!((seed.signature.as_slice(), proof.presigned), (signature.as_bytes(), false));
+        assert_eq!(&*proof.caller.principal().unwrap().access_key_id, KEY);
         let wrong = signature.replace('b', "c");
         assert_eq!(by_header(example, &wrong).unwrap_err().code, S3ErrorCode::SignatureDoesNotMatch);
     }
