@@ -4,9 +4,11 @@ use crate::cluster::{ClusterView, Node, NodeSpec};
 use crate::hints::JobHints;
 use crate::ids::{Epoch, JobId, NodeId};
 use crate::names::{BucketName, TenantName};
+use crate::settings::JobSettings;
 use crate::usage::UsageReport;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -23,6 +25,9 @@ pub enum ControlError {
     WrongTenant,
     #[error("bucket is not empty")]
     NotEmpty,
+    /// The job's placement is another one by now: read its settings again.
+    #[error("settings were changed meanwhile")]
+    Stale,
     /// The caller's node id is unknown or was declared dead: drop everything and join again.
     #[error("node is not a member; it must join again")]
     NotAMember,
@@ -36,7 +41,17 @@ pub enum ControlError {
 pub struct Registration {
     pub tenant: TenantName,
     pub bucket: BucketName,
-    pub hints: JobHints,
+    pub settings: JobSettings,
+}
+
+/// New settings for a job that lives. They replace the old ones whole, if nothing has changed since they were read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    pub bucket: BucketName,
+    pub job: JobId,
+    /// Of the placement that the old settings came with.
+    pub epoch: Epoch,
+    pub settings: JobSettings,
 }
 
 /// A storage server's share of a job's new chunks.
@@ -58,6 +73,7 @@ pub struct Placement {
     pub created_at_ms: u64,
     /// As granted.
     pub hints: JobHints,
+    pub settings: Arc<JobSettings>,
     /// A key lives at `shards[shard_of(key, shards.len())]`, see [`shard_of`].
     pub shards: Vec<NodeId>,
     pub weights: Vec<Weight>,
@@ -151,6 +167,10 @@ pub trait Control: Send + Sync + 'static {
 
     /// Where a bucket's job lives now.
     async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError>;
+
+    /// Changes a job's settings and answers when all its shards know: from then on no gateway goes by the old ones.
+    /// [`ControlError::Stale`] where they were changed meanwhile. After [`ControlError::Unavailable`] either may hold.
+    async fn configure(&self, configuration: Configuration) -> Result<Placement, ControlError>;
 
     /// Ends a job: every shard is frozen, found empty (for [`EndMode::IfEmpty`]), then fenced. When this answers, no
     /// gateway serves anything of the job any more and its name is free.

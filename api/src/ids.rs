@@ -43,7 +43,8 @@ id!(
     "l"
 );
 
-/// Version of a job's placement. Grows by one with every change of shards, weights or hints.
+/// Version of a job's placement. Grows with every change of shards, weights or settings, and no number stands for two
+/// of them, also where a change did not reach every shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 

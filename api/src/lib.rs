@@ -16,10 +16,12 @@ pub mod conditions;
 pub mod control;
 pub mod hints;
 pub mod ids;
+pub mod lifecycle;
 pub mod limits;
 pub mod metadata;
 pub mod names;
 pub mod object;
+pub mod settings;
 pub mod tier;
 pub mod usage;
 

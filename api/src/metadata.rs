@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::conditions::{ReadConditions, WriteCondition};
 use crate::hints::{JobHints, ObjectHints, StorageClass};
 use crate::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
+use crate::lifecycle::Lifecycle;
 use crate::names::ObjectKey;
 use crate::object::{ETag, NewContent, NewPiece, ObjectHeaders, ObjectMeta, Segment};
 use async_trait::async_trait;
@@ -473,8 +474,9 @@ pub enum UploadsItem {
 pub enum ShardRequest {
     /// From the controller: serve this job. [`ShardReply::Done`]
     Open(Box<JobSpec>),
-    /// From the controller: the job's placement is now this epoch; older ones are refused. [`ShardReply::Done`]
-    SetEpoch(JobRef),
+    /// From the controller: this is the job from now on, and older epochs are refused. An older one than the shard's
+    /// changes nothing. [`ShardReply::Done`]
+    Update(Box<JobSpec>),
     /// From the controller: refuse writes for [`crate::limits::FREEZE_LEASE`], because the job may end. With
     /// `idle_for`, only if no request came for that long and no transfer or wait is open, else
     /// [`MetadataError::Busy`]. [`ShardReply::Frozen`]
@@ -523,6 +525,7 @@ pub struct JobSpec {
     pub epoch: Epoch,
     /// As granted.
     pub hints: JobHints,
+    pub lifecycle: Lifecycle,
     /// All shards of the job; this one is among them.
     pub shards: Vec<NodeId>,
     /// Until its TTL ends it.

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::cluster::{Directory, NodeSpec};
 use pocket_api::control::{
-    ClusterStatus, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement,
-    Registration,
+    ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
+    Joined, Placement, Registration,
 };
 use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, TenantName};
@@ -175,6 +175,10 @@ impl Control for Controller {
     async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError> {
         self.shared
             .read(|state, now| state.named(bucket).ok_or(ControlError::NoSuchBucket)?.shown(now).cloned())
+    }
+
+    async fn configure(&self, configuration: Configuration) -> Result<Placement, ControlError> {
+        self.run(|shared| async move { shared.configure(configuration).await }).await
     }
 
     async fn end(&self, end: EndJob) -> Result<(), ControlError> {

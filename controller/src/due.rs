@@ -22,8 +22,8 @@ pub(crate) enum Action {
     Fence,
     /// Ask its shards whether it is idle, and end it if all agree.
     VoteIdle,
-    /// Make it a new epoch with new weights.
-    Reweigh,
+    /// Make it a new epoch, with new weights.
+    Renew,
 }
 
 /// What is due, the job that was worked on longest ago first: the caller may not get to all of them.
@@ -45,7 +45,7 @@ pub(crate) fn action(state: &State, job: &Job, now: Timestamp) -> Option<Action>
         }
         Phase::Live if job.expired(now) => Some(Action::End(Cause::Expired)),
         Phase::Live if seems_idle(state, job, now) => Some(Action::VoteIdle),
-        Phase::Live if needs_weights(state, job) => Some(Action::Reweigh),
+        Phase::Live if job.unsettled || needs_weights(state, job) => Some(Action::Renew),
         Phase::Live => None,
     }
 }
@@ -79,8 +79,9 @@ mod tests {
     use super::*;
     use crate::fixture::{START, registration, state_with};
     use crate::job::Fence;
+    use pocket_api::control::Placement;
     use pocket_api::hints::JobHints;
-    use pocket_api::ids::{Epoch, NodeId};
+    use pocket_api::ids::NodeId;
     use pocket_api::usage::{JobUse, UsageReport};
 
     fn live(state: &mut State, name: &str, hints: JobHints) -> JobId {
@@ -110,7 +111,7 @@ mod tests {
         let mut state = state_with(2, 2);
         let job = live(&mut state, "data", JobHints::default());
         state.leave(nodes(&state, Role::Storage)[0]).unwrap();
-        assert_eq!(due(&state, START), [(job, Action::Reweigh)]);
+        assert_eq!(due(&state, START), [(job, Action::Renew)]);
         state.leave(nodes(&state, Role::Metadata)[0]).unwrap();
         assert_eq!(due(&state, START), [(job, Action::End(Cause::Lost))]);
         state.set_ending(job, Fence::Anyway, Cause::Lost);
@@ -122,10 +123,11 @@ mod tests {
         let mut state = state_with(1, 1);
         let job = live(&mut state, "data", JobHints::default());
         let spec = state.leave(nodes(&state, Role::Storage)[0]).unwrap();
-        state.set_weights(job, Epoch(2), Vec::new());
+        let placement = state.job(job).unwrap().placement.clone();
+        state.settle(Placement { weights: Vec::new(), ..placement });
         assert_eq!(due(&state, START), []);
         state.join(spec, START).unwrap();
-        assert_eq!(due(&state, START), [(job, Action::Reweigh)]);
+        assert_eq!(due(&state, START), [(job, Action::Renew)]);
     }
 
     #[test]

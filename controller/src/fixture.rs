@@ -10,6 +10,7 @@ use pocket_api::control::{ControlError, EndJob, EndMode, Placement, Registration
 use pocket_api::hints::JobHints;
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
+use pocket_api::settings::JobSettings;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,11 @@ pub(crate) fn bucket(name: &str) -> BucketName {
 }
 
 pub(crate) fn registration(name: &str, hints: JobHints) -> Registration {
-    Registration { tenant: TenantName::parse("alice").unwrap(), bucket: bucket(name), hints }
+    Registration {
+        tenant: TenantName::parse("alice").unwrap(),
+        bucket: bucket(name),
+        settings: JobSettings::asking(hints),
+    }
 }
 
 pub(crate) fn placement(name: &str, hints: JobHints, shards: &[u64], weights: &[Weight]) -> Placement {
@@ -31,6 +36,7 @@ pub(crate) fn placement(name: &str, hints: JobHints, shards: &[u64], weights: &[
         bucket: bucket(name),
         tenant: TenantName::parse("alice").unwrap(),
         created_at_ms: START.0,
+        settings: JobSettings::asking(hints.clone()).into(),
         hints,
         shards: shards.iter().map(|&id| NodeId(id)).collect(),
         weights: weights.to_vec(),

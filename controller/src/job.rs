@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Job {
     pub(crate) placement: Placement,
     pub(crate) phase: Phase,
-    /// When its TTL ends it, by the controller's clock.
+    /// When its TTL or its lifecycle ends it, by the controller's clock.
     pub(crate) ends_at: Option<Timestamp>,
+    /// Its shards may have heard of an epoch that never came to be: they need a newer one.
+    pub(crate) unsettled: bool,
     /// What the controller does by itself with this job, it does not do again before this time.
     #[serde(skip, default = "long_ago")]
     pub(crate) retry_at: Timestamp,

@@ -10,6 +10,7 @@
 //! a key or a byte of an object.
 
 mod calls;
+mod configuring;
 mod controller;
 mod demand;
 mod due;
@@ -20,7 +21,6 @@ mod members;
 mod metrics;
 mod placing;
 mod registering;
-mod reweighing;
 mod state;
 mod state_file;
 mod upkeep;

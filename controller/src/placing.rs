@@ -9,6 +9,7 @@ use pocket_api::cluster::Role;
 use pocket_api::control::{ControlError, Placement, Registration, Weight};
 use pocket_api::hints::JobHints;
 use pocket_api::ids::{Epoch, JobId, NodeId};
+use pocket_api::metadata::JobSpec;
 use std::collections::BTreeMap;
 
 /// The job that a registration makes, not yet opened anywhere. Its placement shows the demand as granted.
@@ -18,32 +19,53 @@ pub(crate) fn place(
     registration: Registration,
     now: Timestamp,
 ) -> Result<Job, ControlError> {
-    let Registration { tenant, bucket, hints } = registration;
-    let demand = Demand::of(&hints);
+    let Registration { tenant, bucket, settings } = registration;
+    let demand = Demand::of(&settings.asked);
     let shards = choose_shards(state, demand);
     if shards.is_empty() {
         return Err(ControlError::Unavailable("no live metadata shard".into()));
     }
-    let weights = weights_of(state, id, &hints);
+    let weights = weights_of(state, id, &settings.asked);
     if weights.is_empty() {
         return Err(ControlError::Unavailable("no live storage server".into()));
     }
     let placement = Placement {
         job: id,
-        epoch: Epoch(1),
+        epoch: Epoch(id.0),
         bucket,
         tenant,
         created_at_ms: now.0,
-        hints: JobHints {
-            capacity: Some(demand.capacity_bytes),
-            throughput: Some(demand.throughput),
-            ..hints
-        },
+        hints: granted(&settings.asked),
+        settings: settings.into(),
         shards,
         weights,
     };
-    let ends_at = placement.hints.ttl.map(|ttl| now + ttl);
-    Ok(Job { placement, phase: Phase::Opening, ends_at, retry_at: now })
+    Ok(Job { ends_at: end_of(&placement), placement, phase: Phase::Opening, unsettled: false, retry_at: now })
+}
+
+/// A job's hints with its demand filled in.
+pub(crate) fn granted(asked: &JobHints) -> JobHints {
+    let demand = Demand::of(asked);
+    JobHints { capacity: Some(demand.capacity_bytes), throughput: Some(demand.throughput), ..asked.clone() }
+}
+
+/// When a job's TTL or its lifecycle ends it.
+pub(crate) fn end_of(placement: &Placement) -> Option<Timestamp> {
+    let created = Timestamp(placement.created_at_ms);
+    let by_ttl = placement.hints.ttl.map(|ttl| created + ttl);
+    [by_ttl, placement.settings.lifecycle.job_end(created)].into_iter().flatten().min()
+}
+
+/// The job as its shards have to know it.
+pub(crate) fn spec_of(placement: &Placement, now: Timestamp) -> Box<JobSpec> {
+    Box::new(JobSpec {
+        job: placement.job,
+        epoch: placement.epoch,
+        hints: placement.hints.clone(),
+        lifecycle: placement.settings.lifecycle.clone(),
+        shards: placement.shards.clone(),
+        ends_in: end_of(placement).map(|at| at.since(now)),
+    })
 }
 
 /// The weight map that `job` would get now, beside what all other jobs were promised.

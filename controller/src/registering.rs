@@ -4,9 +4,10 @@
 use crate::calls::{FENCE_DEADLINE, NOTE_DEADLINE, ask_shards};
 use crate::controller::Shared;
 use crate::job::{Cause, Fence, Job, Phase};
+use crate::placing::spec_of;
 use pocket_api::control::{ControlError, Placement, Registration};
 use pocket_api::ids::JobId;
-use pocket_api::metadata::{JobSpec, ShardRequest};
+use pocket_api::metadata::ShardRequest;
 use pocket_api::names::BucketName;
 
 impl Shared {
@@ -67,13 +68,7 @@ impl Shared {
     }
 
     async fn open_on_shards(&self, placement: &Placement) -> Result<(), ControlError> {
-        let open = ShardRequest::Open(Box::new(JobSpec {
-            job: placement.job,
-            epoch: placement.epoch,
-            hints: placement.hints.clone(),
-            shards: placement.shards.clone(),
-            ends_in: placement.hints.ttl,
-        }));
+        let open = self.read(|_, now| ShardRequest::Open(spec_of(placement, now)));
         let answers = ask_shards(&*self.directory, &placement.shards, open, NOTE_DEADLINE).await;
         match answers.into_iter().find_map(Result::err) {
             None => Ok(()),

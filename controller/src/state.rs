@@ -6,7 +6,7 @@ use crate::members::Members;
 use crate::placing;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::NodeSpec;
-use pocket_api::control::{ControlError, JobSummary, Placement, Registration, Weight};
+use pocket_api::control::{ControlError, JobSummary, Placement, Registration};
 use pocket_api::ids::{Epoch, IdSource, JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::usage::{JobUse, UsageReport};
@@ -199,10 +199,22 @@ impl State {
         }
     }
 
-    pub(crate) fn set_weights(&mut self, job: JobId, epoch: Epoch, weights: Vec<Weight>) {
+    /// A number for the next epoch of a job whose shards are about to hear of it.
+    pub(crate) fn unsettle(&mut self, job: JobId) -> Epoch {
+        let epoch = Epoch(self.issue());
         if let Some(job) = self.jobs.get_mut(&job) {
-            job.placement.epoch = epoch;
-            job.placement.weights = weights;
+            job.unsettled = true;
+            self.revision += 1;
+        }
+        epoch
+    }
+
+    /// The job is at `placement` now, and all its shards know.
+    pub(crate) fn settle(&mut self, placement: Placement) {
+        if let Some(job) = self.jobs.get_mut(&placement.job) {
+            job.ends_at = placing::end_of(&placement);
+            job.placement = placement;
+            job.unsettled = false;
             self.revision += 1;
         }
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
 
 /// Format of the file; another one is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Debug)]
 pub(crate) struct StateFile {
@@ -123,7 +123,7 @@ mod tests {
     fn a_file_that_makes_no_sense_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let future = r#"{"format":2,"state":{"highest_id":1,"view_version":1,"nodes":[],"jobs":[]}}"#;
+        let future = r#"{"format":3,"state":{"highest_id":1,"view_version":1,"nodes":[],"jobs":[]}}"#;
         for text in ["", "{}", "not json", future] {
             fs::write(&path, text).unwrap();
             let error = StateFile::load(&path).unwrap_err().to_string();

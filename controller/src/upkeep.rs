@@ -105,7 +105,7 @@ impl Shared {
             Action::VoteIdle => {
                 self.end_if_idle(&placement, placement.hints.idle_ttl.unwrap_or(Duration::MAX)).await;
             }
-            Action::Reweigh => self.reweigh(&placement).await,
+            Action::Renew => self.renew(placement).await,
         }
     }
 }

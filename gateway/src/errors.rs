@@ -145,6 +145,10 @@ pub(crate) fn from_control(error: ControlError) -> S3Error {
         ControlError::BucketExists { .. } => s3(Code::BucketAlreadyExists, "The bucket name is taken."),
         ControlError::WrongTenant => access_denied("The bucket belongs to another tenant."),
         ControlError::NotEmpty => s3(Code::BucketNotEmpty, "The bucket you tried to delete is not empty."),
+        ControlError::Stale => s3(
+            Code::OperationAborted,
+            "A conflicting conditional operation is currently in progress against this resource. Please try again.",
+        ),
         ControlError::NotAMember | ControlError::Unavailable(_) => unavailable(error.to_string()),
     }
 }

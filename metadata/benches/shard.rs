@@ -7,6 +7,7 @@ use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::conformance::metadata::world::{SERVERS, World};
 use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
+use pocket_api::lifecycle::Lifecycle;
 use pocket_api::metadata::{
     Answer, Commit, Delivery, JobRef, JobSpec, List, ListStart, Lookup, Metadata, NewMeta, Reply, Request,
     Select, ShardRequest, Want,
@@ -49,6 +50,7 @@ impl Bench {
             job: JOB.job,
             epoch: JOB.epoch,
             hints: JobHints::default(),
+            lifecycle: Lifecycle::default(),
             shards: vec![world.node()],
             ends_in: None,
         };

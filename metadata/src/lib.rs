@@ -19,7 +19,7 @@ mod expiry;
 mod job;
 mod key;
 mod lease;
-mod lifecycle;
+mod life;
 mod list;
 mod lookup;
 mod manifest;

@@ -13,6 +13,7 @@ use pocket_api::cluster::ClusterView;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, WriteId};
+use pocket_api::lifecycle::Lifecycle;
 use pocket_api::limits::READ_LEASE;
 use pocket_api::metadata::*;
 use pocket_api::names::ObjectKey;
@@ -140,6 +141,7 @@ impl World {
             job: JobId(1),
             epoch: Epoch(1),
             hints: JobHints::default(),
+            lifecycle: Lifecycle::default(),
             shards: vec![NODE],
             ends_in: None,
         };

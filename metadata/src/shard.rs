@@ -183,7 +183,7 @@ impl Metadata for Shard {
     async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
         match request {
             ShardRequest::Open(spec) => self.open(&spec),
-            ShardRequest::SetEpoch(job) => self.set_epoch(job),
+            ShardRequest::Update(spec) => self.update(spec),
             ShardRequest::Freeze { job, idle_for } => self.freeze(job, idle_for),
             ShardRequest::Thaw { job } => self.thaw(job),
             ShardRequest::End { job, only_frozen } => self.end(job, only_frozen),

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
-use pocket_api::hints::ObjectHints;
+use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
 use pocket_api::limits::FREEZE_LEASE;
 use pocket_api::metadata::{Answer, Delivery, JobSpec, MetadataError, Reply, Request};
@@ -44,7 +44,7 @@ pub(crate) enum Command {
         reference: WriteId,
         held: bool,
     },
-    SetEpoch(Epoch),
+    Update(Box<JobSpec>),
     Freeze,
     Thaw,
     /// Nodes have come, gone or died.
@@ -100,7 +100,7 @@ impl JobState {
             ends_at: spec.ends_in.map(|left| now + left),
             ended: false,
             frozen_until: None,
-            defaults: ObjectHints { ttl: spec.hints.object_ttl, reads: spec.hints.reads },
+            defaults: defaults(&spec.hints),
             objects: BTreeMap::new(),
             logical_bytes: 0,
             newest_version: 0,
@@ -116,6 +116,16 @@ impl JobState {
             next_housekeeping: now,
             effects: Effects::default(),
         }
+    }
+
+    /// Makes the job what `spec` says, unless it is older than what is known here.
+    fn update(&mut self, spec: &JobSpec, now: Timestamp) {
+        if spec.epoch <= self.epoch {
+            return;
+        }
+        self.epoch = spec.epoch;
+        self.ends_at = spec.ends_in.map(|left| now + left);
+        self.defaults = defaults(&spec.hints);
     }
 
     /// Ends the job in one step, whatever its size: its share of the budget is given back, and all that it held comes
@@ -235,6 +245,11 @@ impl JobState {
     }
 }
 
+/// What holds for objects that say nothing.
+fn defaults(hints: &JobHints) -> ObjectHints {
+    ObjectHints { ttl: hints.object_ttl, reads: hints.reads }
+}
+
 /// Applies one command. The time never goes back from one command to the next.
 pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> Outcome {
     debug_assert!(state.effects.freed.is_empty() && state.effects.woken.is_empty());
@@ -263,8 +278,8 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
             state.end_reference(reference);
             Ok(Output::Done)
         }
-        Command::SetEpoch(epoch) => {
-            state.epoch = state.epoch.max(epoch);
+        Command::Update(spec) => {
+            state.update(&spec, now);
             Ok(Output::Done)
         }
         Command::Freeze => {

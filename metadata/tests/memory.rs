@@ -7,6 +7,7 @@ use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::conformance::metadata::world::World;
 use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{Epoch, JobId, NodeId, WriteId};
+use pocket_api::lifecycle::Lifecycle;
 use pocket_api::metadata::{
     Commit, JobRef, JobSpec, Lookup, Metadata, NewMeta, Request, Select, ShardRequest, Want,
 };
@@ -39,6 +40,7 @@ async fn a_small_object_costs_at_most_300_bytes_beside_its_data() {
         job: job.job,
         epoch: job.epoch,
         hints: JobHints::default(),
+        lifecycle: Lifecycle::default(),
         shards: vec![world.node()],
         ends_in: None,
     };

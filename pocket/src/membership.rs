@@ -125,7 +125,7 @@ mod tests {
     use async_trait::async_trait;
     use parking_lot::Mutex;
     use pocket_api::cluster::{ClusterView, Role};
-    use pocket_api::control::{ClusterStatus, EndJob, JobSummary, Placement, Registration};
+    use pocket_api::control::{ClusterStatus, Configuration, EndJob, JobSummary, Placement, Registration};
     use pocket_api::ids::JobId;
     use pocket_api::names::{BucketName, TenantName};
     use std::collections::VecDeque;
@@ -146,6 +146,9 @@ mod tests {
             Err(ControlError::Unavailable("script".into()))
         }
         async fn placement(&self, _: &BucketName) -> Result<Placement, ControlError> {
+            Err(ControlError::NoSuchBucket)
+        }
+        async fn configure(&self, _: Configuration) -> Result<Placement, ControlError> {
             Err(ControlError::NoSuchBucket)
         }
         async fn end(&self, _: EndJob) -> Result<(), ControlError> {

@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use pocket_api::cluster::{ClusterView, NodeSpec, Role};
 use pocket_api::control::{
-    ClusterStatus, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement,
-    Registration,
+    ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
+    Joined, Placement, Registration,
 };
 use pocket_api::ids::{JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
@@ -32,6 +32,10 @@ impl Control for Lonely {
 
     async fn placement(&self, _: &BucketName) -> Result<Placement, ControlError> {
         Err(ControlError::NoSuchBucket)
+    }
+
+    async fn configure(&self, _: Configuration) -> Result<Placement, ControlError> {
+        Err(ControlError::Stale)
     }
 
     async fn end(&self, _: EndJob) -> Result<(), ControlError> {
@@ -129,7 +133,7 @@ async fn errors_arrive_over_a_real_connection() {
     let registration = Registration {
         tenant: TenantName::parse("etl").unwrap(),
         bucket,
-        hints: pocket_api::hints::JobHints::default(),
+        settings: pocket_api::settings::JobSettings::default(),
     };
     let expected = ControlError::Unavailable("no live shards".into());
     assert_eq!(remote.register(registration).await, Err(expected));

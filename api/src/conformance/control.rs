@@ -16,6 +16,7 @@ use crate::ids::{JobId, NodeId};
 use crate::limits::{DEAD_AFTER, SUSPECT_AFTER};
 use crate::metadata::{MetadataError, ShardRequest};
 use crate::names::{BucketName, TenantName};
+use crate::settings::JobSettings;
 use crate::usage::{JobUse, Usage, UsageReport};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +97,11 @@ impl Cluster {
     }
 
     async fn register_with(&self, name: &str, hints: JobHints) -> Result<Placement, ControlError> {
-        let registration = Registration { tenant: tenant("alice"), bucket: bucket(name), hints };
+        let registration = Registration {
+            tenant: tenant("alice"),
+            bucket: bucket(name),
+            settings: JobSettings::asking(hints),
+        };
         self.control().register(registration).await
     }
 
@@ -232,7 +237,8 @@ async fn a_name_is_one_job(c: Cluster) {
     let first = c.register("data").await.unwrap();
     let taken = ControlError::BucketExists { tenant: tenant("alice") };
     assert_eq!(c.register("data").await, Err(taken.clone()));
-    let by_bob = Registration { tenant: tenant("bob"), bucket: bucket("data"), hints: JobHints::default() };
+    let by_bob =
+        Registration { tenant: tenant("bob"), bucket: bucket("data"), settings: JobSettings::default() };
     assert_eq!(c.control().register(by_bob).await, Err(taken));
     assert_eq!(c.placement("data").await, Ok(first.clone()));
     c.end("data", EndMode::IfEmpty).await.unwrap();
@@ -245,8 +251,11 @@ async fn of_racing_registrations_one_wins(c: Cluster) {
     let racers: Vec<_> = (0..16)
         .map(|_| {
             let control = c.seams.control.clone();
-            let registration =
-                Registration { tenant: tenant("alice"), bucket: bucket("race"), hints: JobHints::default() };
+            let registration = Registration {
+                tenant: tenant("alice"),
+                bucket: bucket("race"),
+                settings: JobSettings::default(),
+            };
             tokio::spawn(async move { control.register(registration).await })
         })
         .collect();
@@ -328,7 +337,8 @@ async fn jobs_are_listed_in_order_and_by_tenant(c: Cluster) {
     let mut made = Vec::new();
     for (name, who) in [("ccc", "alice"), ("aaa", "bob"), ("bbb", "alice")] {
         let hints = JobHints { ttl: Some(Duration::from_secs(60)), ..JobHints::default() };
-        let registration = Registration { tenant: tenant(who), bucket: bucket(name), hints };
+        let registration =
+            Registration { tenant: tenant(who), bucket: bucket(name), settings: JobSettings::asking(hints) };
         made.push(c.control().register(registration).await.unwrap());
     }
     let jobs = vec![JobUse { job: made[0].job, objects: 3, bytes: 500, idle_ms: 0 }];

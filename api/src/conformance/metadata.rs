@@ -69,6 +69,7 @@ where
     life::a_frozen_job_takes_no_writes(fresh().await).await;
     life::a_job_in_use_is_not_idle(fresh().await).await;
     life::an_ended_job_is_gone_for_good(fresh().await).await;
+    life::an_update_changes_the_defaults_and_the_end_and_an_older_one_nothing(fresh().await).await;
     life::a_ttl_ends_the_job_on_time(fresh().await).await;
     life::an_unknown_write_is_burned(fresh().await).await;
 }

@@ -1,5 +1,6 @@
 //! Tests of what a controller does with shards that fail, over time, and over its own restart.
 
+mod configuring;
 mod ending;
 mod registering;
 mod restart;

@@ -24,7 +24,7 @@ async fn a_silent_server_leaves_the_weights_when_it_is_dead_and_not_before() {
     }
     rig.round(STEP, &[silent]).await;
     let after = rig.placement("data").unwrap();
-    assert_eq!(after.epoch.0, before.epoch.0 + 1);
+    assert!(after.epoch > before.epoch);
     assert_eq!(after.weights.len(), 2);
     assert_eq!(rig.shards[0].1.job(after.job).unwrap().epoch, after.epoch);
     assert!(rig.directory.view().is_dead(silent));
@@ -37,13 +37,13 @@ async fn a_placement_does_not_change_before_every_shard_knows_the_epoch() {
     let rig = Rig::new(2, 2);
     let before = rig.register("data").await.unwrap();
     let cut = || Fault::Error(MetadataError::Unavailable("cut off".into()));
-    rig.shards[1].1.fail(move |request| matches!(request, ShardRequest::SetEpoch(_)).then(cut));
+    rig.shards[1].1.fail(move |request| matches!(request, ShardRequest::Update(_)).then(cut));
     rig.leave(rig.servers[0].0);
     rig.round(STEP, &[]).await;
     assert_eq!(rig.placement("data"), Ok(before.clone()));
     rig.shards[1].1.heal();
     rig.round(STEP, &[]).await;
-    assert_eq!(rig.placement("data").unwrap().epoch.0, before.epoch.0 + 1);
+    assert!(rig.placement("data").unwrap().epoch > before.epoch);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName};
 use pocket_api::control::{ControlError, Placement, Registration};
 use pocket_api::hints::{HINTS, JobHints};
 use pocket_api::names::BucketName;
+use pocket_api::settings::JobSettings;
 use s3s::dto::{CreateBucketConfiguration, CreateBucketInput, CreateBucketOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -26,7 +27,8 @@ pub(super) async fn run(
     check_configuration(request.input.create_bucket_configuration.as_ref(), &ops.region)?;
     let hints = hints(&request.headers, request.extensions.get::<BucketTags>())?;
 
-    let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), hints };
+    let settings = JobSettings::asking(hints);
+    let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
     let placement = match ops.control.register(registration).await {
         Ok(placement) => placement,
         Err(ControlError::BucketExists { tenant: owner }) if owner == *tenant => {

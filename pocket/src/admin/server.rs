@@ -165,7 +165,9 @@ fn json<T: Serialize>(answer: Result<T, ControlError>) -> Answer {
     };
     let status = match why {
         ControlError::NoSuchBucket => StatusCode::NOT_FOUND,
-        ControlError::NotEmpty | ControlError::BucketExists { .. } => StatusCode::CONFLICT,
+        ControlError::NotEmpty | ControlError::BucketExists { .. } | ControlError::Stale => {
+            StatusCode::CONFLICT
+        }
         ControlError::WrongTenant => StatusCode::FORBIDDEN,
         ControlError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         ControlError::NotAMember => StatusCode::INTERNAL_SERVER_ERROR,

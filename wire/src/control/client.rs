@@ -13,8 +13,8 @@ use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use pocket_api::cluster::NodeSpec;
 use pocket_api::control::{
-    ClusterStatus, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement,
-    Registration,
+    ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
+    Joined, Placement, Registration,
 };
 use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, TenantName};
@@ -115,6 +115,11 @@ impl Control for RemoteControl {
     async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError> {
         let query = proto::PlacementQuery { bucket: bucket.to_string() };
         let placement = answer(self.control.clone().get_placement(request(query))).await?;
+        Ok(placement.try_into()?)
+    }
+
+    async fn configure(&self, configuration: Configuration) -> Result<Placement, ControlError> {
+        let placement = answer(self.control.clone().configure(request(configuration))).await?;
         Ok(placement.try_into()?)
     }
 

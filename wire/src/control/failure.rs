@@ -15,6 +15,7 @@ pub(super) fn status_of(error: ControlError) -> Status {
         ControlError::WrongTenant => (Code::PermissionDenied, Kind::WrongTenant),
         ControlError::NotEmpty => (Code::FailedPrecondition, Kind::NotEmpty),
         ControlError::NotAMember => (Code::FailedPrecondition, Kind::NotAMember),
+        ControlError::Stale => (Code::Aborted, Kind::Stale),
         ControlError::Unavailable(_) => (Code::Unavailable, Kind::Unavailable),
     };
     let message = error.to_string();
@@ -44,6 +45,7 @@ pub(super) fn error_of(status: &Status) -> ControlError {
         Kind::WrongTenant => ControlError::WrongTenant,
         Kind::NotEmpty => ControlError::NotEmpty,
         Kind::NotAMember => ControlError::NotAMember,
+        Kind::Stale => ControlError::Stale,
         Kind::Unavailable => ControlError::Unavailable(failure.reason),
     }
 }
@@ -86,6 +88,7 @@ mod tests {
             ControlError::WrongTenant,
             ControlError::NotEmpty,
             ControlError::NotAMember,
+            ControlError::Stale,
             ControlError::Unavailable("shard n7 did not answer".into()),
             ControlError::Unavailable(String::new()),
         ] {

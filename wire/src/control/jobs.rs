@@ -1,10 +1,11 @@
 //! Jobs as messages: hints, registrations, placements, summaries. Field for field, both ways.
 
 use super::{Malformed, all, each, optional, proto, required};
-use pocket_api::control::{EndJob, EndMode, JobSummary, Placement, Registration, Weight};
+use pocket_api::control::{Configuration, EndJob, EndMode, JobSummary, Placement, Registration, Weight};
 use pocket_api::hints::{ETagRule, JobHints};
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::names::{BucketName, NameError, TenantName};
+use pocket_api::settings::JobSettings;
 use pocket_api::tier::Tier;
 
 impl From<NameError> for Malformed {
@@ -88,7 +89,7 @@ impl From<Registration> for proto::Registration {
         Self {
             tenant: registration.tenant.into(),
             bucket: registration.bucket.into(),
-            hints: Some(registration.hints.into()),
+            settings: encoded(&registration.settings),
         }
     }
 }
@@ -100,9 +101,42 @@ impl TryFrom<proto::Registration> for Registration {
         Ok(Self {
             tenant: TenantName::try_from(registration.tenant)?,
             bucket: BucketName::try_from(registration.bucket)?,
-            hints: required(registration.hints, "hints")?,
+            settings: decoded(&registration.settings)?,
         })
     }
+}
+
+impl From<Configuration> for proto::Configuration {
+    fn from(configuration: Configuration) -> Self {
+        Self {
+            bucket: configuration.bucket.into(),
+            job: configuration.job.0,
+            epoch: configuration.epoch.0,
+            settings: encoded(&configuration.settings),
+        }
+    }
+}
+
+impl TryFrom<proto::Configuration> for Configuration {
+    type Error = Malformed;
+
+    fn try_from(configuration: proto::Configuration) -> Result<Self, Malformed> {
+        Ok(Self {
+            bucket: BucketName::try_from(configuration.bucket)?,
+            job: JobId(configuration.job),
+            epoch: Epoch(configuration.epoch),
+            settings: decoded(&configuration.settings)?,
+        })
+    }
+}
+
+fn encoded(settings: &JobSettings) -> Vec<u8> {
+    // Fails only for values that do not know their own length, and these do.
+    postcard::to_allocvec(settings).unwrap_or_default()
+}
+
+fn decoded(bytes: &[u8]) -> Result<JobSettings, Malformed> {
+    postcard::from_bytes(bytes).map_err(|e| Malformed(format!("settings: {e}")))
 }
 
 impl From<Weight> for proto::Weight {
@@ -132,6 +166,7 @@ impl From<Placement> for proto::Placement {
             tenant: placement.tenant.into(),
             created_at_ms: placement.created_at_ms,
             hints: Some(placement.hints.into()),
+            settings: encoded(&placement.settings),
             shards: placement.shards.into_iter().map(|shard| shard.0).collect(),
             weights: each(placement.weights),
         }
@@ -153,6 +188,7 @@ impl TryFrom<proto::Placement> for Placement {
             tenant: TenantName::try_from(placement.tenant)?,
             created_at_ms: placement.created_at_ms,
             hints: required(placement.hints, "hints")?,
+            settings: decoded(&placement.settings)?.into(),
             shards: placement.shards.into_iter().map(NodeId).collect(),
             weights: all(placement.weights)?,
         })
@@ -231,6 +267,9 @@ impl TryFrom<proto::JobSummary> for JobSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pocket_api::clock::Timestamp;
+    use pocket_api::lifecycle::*;
+    use pocket_api::settings::DocumentKind;
     use std::time::Duration;
 
     fn full_hints() -> JobHints {
@@ -249,6 +288,29 @@ mod tests {
         }
     }
 
+    fn full_settings() -> JobSettings {
+        let filter = LifecycleFilter {
+            prefix: "logs/".into(),
+            tags: vec![("a".into(), "b".into())],
+            larger_than: Some(1),
+            smaller_than: Some(2),
+        };
+        let end = LifecycleEnd::At(Timestamp(7));
+        let rule = LifecycleRule {
+            id: "one".into(),
+            filter,
+            expires: Some(LifecycleEnd::After(3)),
+            aborts_uploads_after: Some(4),
+        };
+        let unit = LifecycleUnit::Seconds;
+        JobSettings {
+            asked: full_hints(),
+            tags: vec![("team".into(), "blue".into())],
+            lifecycle: Lifecycle { rules: vec![rule], unit, job_ends: Some(end) },
+            documents: [(DocumentKind::Policy, "{}".into()), (DocumentKind::Acl, "private".into())].into(),
+        }
+    }
+
     #[test]
     fn hints_lose_nothing_on_the_way() {
         let tiers = Tier::ALL.map(|tier| JobHints { tier: Some(tier), ..full_hints() });
@@ -263,9 +325,18 @@ mod tests {
         let bucket = BucketName::parse("stage-1").unwrap();
         let tenant = TenantName::parse("etl").unwrap();
         let registration =
-            Registration { tenant: tenant.clone(), bucket: bucket.clone(), hints: full_hints() };
+            Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings: full_settings() };
         let back = Registration::try_from(proto::Registration::from(registration.clone()));
         assert_eq!(back, Ok(registration));
+
+        let configuration = Configuration {
+            bucket: bucket.clone(),
+            job: JobId(3),
+            epoch: Epoch(u64::MAX),
+            settings: full_settings(),
+        };
+        let back = Configuration::try_from(proto::Configuration::from(configuration.clone()));
+        assert_eq!(back, Ok(configuration));
 
         let placement = Placement {
             job: JobId(u64::MAX),
@@ -274,6 +345,7 @@ mod tests {
             tenant: tenant.clone(),
             created_at_ms: 1_800_000_000_000,
             hints: full_hints(),
+            settings: full_settings().into(),
             shards: vec![NodeId(4), NodeId(2)],
             weights: vec![Weight { server: NodeId(9), weight: 1.0 / 3.0 }],
         };
@@ -307,6 +379,7 @@ mod tests {
             bucket: "stage-1".into(),
             tenant: "etl".into(),
             hints: Some(JobHints::default().into()),
+            settings: encoded(&JobSettings::default()),
             shards: vec![1],
             ..Default::default()
         };
@@ -316,6 +389,7 @@ mod tests {
             proto::Placement { shards: vec![], ..good.clone() },
             proto::Placement { bucket: "No!".into(), ..good.clone() },
             proto::Placement { hints: None, ..good.clone() },
+            proto::Placement { settings: vec![0xff], ..good.clone() },
             proto::Placement { weights: weight(0.0), ..good.clone() },
             proto::Placement { weights: weight(f64::NAN), ..good.clone() },
         ] {

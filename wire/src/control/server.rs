@@ -131,6 +131,11 @@ impl proto::control_server::Control for ControlService {
         answer(self.0.placement(&bucket).await.map_err(status_of)?)
     }
 
+    async fn configure(&self, request: Request<proto::Configuration>) -> Answer<proto::Placement> {
+        let configuration = request.into_inner().try_into()?;
+        answer(self.0.configure(configuration).await.map_err(status_of)?)
+    }
+
     async fn end_job(&self, request: Request<proto::EndJobRequest>) -> Answer<proto::Empty> {
         let end = request.into_inner().try_into()?;
         self.0.end(end).await.map_err(status_of)?;

@@ -96,12 +96,9 @@ impl ShardState {
                 let job = StubJob { epoch: spec.epoch, frozen: false, objects: 0, busy: false };
                 self.jobs.entry(spec.job).or_insert(job);
             }
-            ShardRequest::SetEpoch(JobRef { job, epoch }) => {
-                let job = self.jobs.get_mut(&job).ok_or(MetadataError::NoSuchJob)?;
-                if epoch < job.epoch {
-                    return Err(MetadataError::StaleEpoch(job.epoch));
-                }
-                job.epoch = epoch;
+            ShardRequest::Update(spec) => {
+                let job = self.jobs.get_mut(&spec.job).ok_or(MetadataError::NoSuchJob)?;
+                job.epoch = job.epoch.max(spec.epoch);
             }
             ShardRequest::Freeze { job, idle_for } => {
                 let job = self.jobs.get_mut(&job).ok_or(MetadataError::NoSuchJob)?;

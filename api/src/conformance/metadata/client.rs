@@ -4,6 +4,7 @@ use super::world::{GATEWAY, SERVERS, World};
 use crate::conditions::{ReadConditions, WriteCondition};
 use crate::hints::{JobHints, ObjectHints};
 use crate::ids::{ChunkId, Epoch, JobId, LeaseId, WriteId};
+use crate::lifecycle::Lifecycle;
 use crate::metadata::{
     Answer, Commit, Committed, Delivery, Found, JobRef, JobSpec, List, ListItem, ListPage, ListStart, Lookup,
     Metadata, MetadataError, NewMeta, Reply, Request, Select, ShardReply, ShardRequest, Want,
@@ -53,11 +54,29 @@ impl Client {
 
     /// Another job at the same shard.
     pub(super) async fn open_job(&self, job: JobId, hints: JobHints) -> Self {
-        let spec =
-            JobSpec { job, epoch: Epoch(1), ends_in: hints.ttl, hints, shards: vec![self.world.node()] };
-        let opened = self.shard.shard(ShardRequest::Open(Box::new(spec))).await;
+        let spec = self.spec(JobRef { job, epoch: Epoch(1) }, hints);
+        let opened = self.shard.shard(ShardRequest::Open(spec)).await;
         assert_eq!(opened, Ok(ShardReply::Done), "a job is opened");
         Self { job: JobRef { job, epoch: Epoch(1) }, ..self.clone() }
+    }
+
+    /// A job at this shard alone.
+    pub(super) fn spec(&self, job: JobRef, hints: JobHints) -> Box<JobSpec> {
+        let JobRef { job, epoch } = job;
+        let lifecycle = Lifecycle::default();
+        Box::new(JobSpec {
+            job,
+            epoch,
+            ends_in: hints.ttl,
+            hints,
+            lifecycle,
+            shards: vec![self.world.node()],
+        })
+    }
+
+    /// The job becomes another epoch.
+    pub(super) async fn update(&self, job: JobRef, hints: JobHints) -> ShardReply {
+        self.tell(ShardRequest::Update(self.spec(job, hints))).await
     }
 
     pub(super) fn number(&self) -> u64 {

@@ -5,7 +5,7 @@ use super::world::eventually;
 use crate::hints::JobHints;
 use crate::ids::{Epoch, JobId};
 use crate::limits::FREEZE_LEASE;
-use crate::metadata::{Delivery, JobRef, JobSpec, MetadataError, Reply, Request, ShardReply, ShardRequest};
+use crate::metadata::{Delivery, JobRef, MetadataError, Reply, Request, ShardReply, ShardRequest};
 use crate::object::NewContent;
 use std::time::Duration;
 
@@ -19,12 +19,13 @@ pub(super) async fn strangers_and_old_epochs_are_refused(client: Client) {
     assert_eq!(ping(JobId(999), Epoch(1)).await, Err(MetadataError::NoSuchJob));
     assert_eq!(ping(job, Epoch(1)).await, Ok(Reply::Done));
     let next = JobRef { job, epoch: Epoch(3) };
-    assert_eq!(client.tell(ShardRequest::SetEpoch(next)).await, ShardReply::Done);
+    assert_eq!(client.update(next, JobHints::default()).await, ShardReply::Done);
     assert_eq!(ping(job, Epoch(2)).await, Err(MetadataError::StaleEpoch(Epoch(3))));
     assert_eq!(ping(job, Epoch(3)).await, Ok(Reply::Done));
-    client.tell(ShardRequest::SetEpoch(client.job)).await;
+    client.update(client.job, JobHints::default()).await;
     assert_eq!(ping(job, Epoch(2)).await, Err(MetadataError::StaleEpoch(Epoch(3))), "epochs only grow");
-    let unknown = ShardRequest::SetEpoch(JobRef { job: JobId(999), epoch: Epoch(1) });
+    let unknown = JobRef { job: JobId(999), epoch: Epoch(1) };
+    let unknown = ShardRequest::Update(client.spec(unknown, JobHints::default()));
     assert_eq!(client.shard.shard(unknown).await, Err(MetadataError::NoSuchJob));
 }
 
@@ -88,18 +89,32 @@ pub(super) async fn an_ended_job_is_gone_for_good(client: Client) {
     assert!(!client.renew(lease).await);
     client.tell(ShardRequest::Release(vec![(client.job.job, lease, Delivery::Sent)])).await;
     assert_eq!(client.tell(end).await, ShardReply::Done, "ending again is harmless");
-    let late = JobSpec {
-        job: client.job.job,
-        epoch: Epoch(9),
-        hints: JobHints::default(),
-        shards: vec![client.world.node()],
-        ends_in: None,
-    };
-    let late = client.shard.shard(ShardRequest::Open(Box::new(late))).await;
+    let late = client.spec(JobRef { epoch: Epoch(9), ..client.job }, JobHints::default());
+    let late = client.shard.shard(ShardRequest::Open(late)).await;
     assert_eq!(late, Err(MetadataError::NoSuchJob), "it is never served again");
     assert_eq!(&neighbour.get("k").await.unwrap().1[..], b"theirs");
     let never_opened = ShardRequest::End { job: JobId(500), only_frozen: false };
     assert_eq!(client.tell(never_opened).await, ShardReply::Done);
+}
+
+pub(super) async fn an_update_changes_the_defaults_and_the_end_and_an_older_one_nothing(client: Client) {
+    let seconds = |n| Some(Duration::from_secs(n));
+    let first = client.open_job(JobId(101), JobHints { ttl: seconds(5), ..JobHints::default() }).await;
+    let epoch = |n| JobRef { epoch: Epoch(n), ..first.job };
+    client
+        .update(epoch(4), JobHints { ttl: seconds(60), object_ttl: seconds(10), ..JobHints::default() })
+        .await;
+    client.update(epoch(3), JobHints { ttl: seconds(1), ..JobHints::default() }).await;
+    let job = Client { job: epoch(4), ..client.clone() };
+    job.put("short", b"x").await;
+    client.world.advance(Duration::from_secs(9));
+    assert!(job.get("short").await.is_ok(), "the job lives longer than it was to at first");
+    client.world.advance(Duration::from_secs(1));
+    assert_eq!(job.get_error("short").await, Some(MetadataError::NoSuchKey));
+    client.update(epoch(5), JobHints { ttl: seconds(1), ..JobHints::default() }).await;
+    client.world.advance(Duration::from_secs(1));
+    let job = Client { job: epoch(5), ..client };
+    assert_eq!(job.get_error("short").await, Some(MetadataError::NoSuchJob));
 }
 
 pub(super) async fn a_ttl_ends_the_job_on_time(client: Client) {

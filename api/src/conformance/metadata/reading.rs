@@ -3,7 +3,7 @@
 use super::client::{Client, key, lookup};
 use super::world::{SERVERS, eventually};
 use crate::conditions::{ETagMatch, ReadConditions, WriteCondition};
-use crate::hints::ObjectHints;
+use crate::hints::{JobHints, ObjectHints};
 use crate::ids::Epoch;
 use crate::limits::{READ_LEASE, SEGMENTS_PER_PAGE};
 use crate::metadata::{
@@ -172,7 +172,7 @@ pub(super) async fn a_wait_ends_with_the_epoch_and_the_job(client: Client) {
     let waiter = waiting(&client, "k", Duration::from_secs(60));
     is_waiting(&client).await;
     let next = JobRef { epoch: Epoch(2), ..client.job };
-    client.tell(ShardRequest::SetEpoch(next)).await;
+    client.update(next, JobHints::default()).await;
     assert_eq!(waiter.await.unwrap(), Some(MetadataError::StaleEpoch(Epoch(2))));
     let client = Client { job: next, ..client };
     let waiter = waiting(&client, "k", Duration::from_secs(60));

@@ -1,11 +1,11 @@
-//! A job's life at a shard: opened, given a new epoch, frozen, thawed, ended. The controller's side of the metadata seam.
+//! A job's life at a shard: opened, changed as a new epoch, frozen, thawed, ended. The controller's side of the metadata seam.
 
 use crate::effects::Output;
 use crate::job::Job;
 use crate::shard::Shard;
 use crate::state::{Command, JobState};
 use pocket_api::ids::JobId;
-use pocket_api::metadata::{JobRef, JobSpec, MetadataError, ShardReply};
+use pocket_api::metadata::{JobSpec, MetadataError, ShardReply};
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +37,9 @@ impl Shard {
         Ok(found)
     }
 
-    pub(crate) fn set_epoch(&self, job: JobRef) -> Result<ShardReply, MetadataError> {
-        let found = self.job_or_none(job.job)?;
-        self.apply(&found, Command::SetEpoch(job.epoch))?;
+    pub(crate) fn update(&self, spec: Box<JobSpec>) -> Result<ShardReply, MetadataError> {
+        let found = self.job_or_none(spec.job)?;
+        self.apply(&found, Command::Update(spec))?;
         found.waiters.wake_all();
         Ok(ShardReply::Done)
     }

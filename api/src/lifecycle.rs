@@ -1,0 +1,201 @@
+//! Lifecycle rules as shards act on them: which objects and uploads end, and when. Pure; S3's XML for them is the
+//! gateway's business. Only rules that are enabled get here.
+
+use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Milliseconds of a day, of which S3 counts whole ones.
+const DAY_MS: u64 = 86_400_000;
+
+/// All rules of a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// In the order of the document.
+    pub rules: Vec<LifecycleRule>,
+    pub unit: LifecycleUnit,
+    /// When the whole job ends, counted from its creation.
+    pub job_ends: Option<LifecycleEnd>,
+}
+
+/// What a rule's numbers count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LifecycleUnit {
+    /// S3's: whole days, and then on to the next midnight UTC.
+    #[default]
+    Days,
+    /// Pocket's: exactly so many seconds.
+    Seconds,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleRule {
+    /// Shown in `x-amz-expiration` and `x-amz-abort-rule-id`.
+    pub id: Arc<str>,
+    pub filter: LifecycleFilter,
+    /// When objects end, counted from their creation.
+    pub expires: Option<LifecycleEnd>,
+    /// So many units after its initiation, an upload that was not completed is aborted.
+    pub aborts_uploads_after: Option<u32>,
+}
+
+/// Which objects a rule is about: all conditions must hold, none is all objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleFilter {
+    pub prefix: Arc<str>,
+    /// Keys and values that the object must all have.
+    pub tags: Vec<(String, String)>,
+    /// In bytes; the object must be larger.
+    pub larger_than: Option<u64>,
+    /// In bytes; the object must be smaller.
+    pub smaller_than: Option<u64>,
+}
+
+/// When something ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LifecycleEnd {
+    /// So many units after its creation.
+    After(u32),
+    At(Timestamp),
+}
+
+impl LifecycleUnit {
+    /// When so many units after `created` are over.
+    pub fn end(self, created: Timestamp, units: u32) -> Timestamp {
+        match self {
+            Self::Seconds => created + Duration::from_secs(units.into()),
+            Self::Days => {
+                let days = Duration::from_secs(u64::from(units) * (DAY_MS / 1_000));
+                Timestamp((created + days).0.saturating_add(DAY_MS - 1) / DAY_MS * DAY_MS)
+            }
+        }
+    }
+}
+
+impl LifecycleEnd {
+    fn resolve(self, unit: LifecycleUnit, created: Timestamp) -> Timestamp {
+        match self {
+            Self::After(units) => unit.end(created, units),
+            Self::At(at) => at,
+        }
+    }
+}
+
+impl LifecycleFilter {
+    /// Whether it is about every object.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn matches(&self, key: &str, size: u64, tags: &[(String, String)]) -> bool {
+        key.starts_with(&*self.prefix)
+            && self.larger_than.is_none_or(|least| size > least)
+            && self.smaller_than.is_none_or(|most| size < most)
+            && self.tags.iter().all(|tag| tags.contains(tag))
+    }
+}
+
+impl Lifecycle {
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.job_ends.is_none()
+    }
+
+    /// When an object ends, and by which rule: the earliest, and of several at that moment the first.
+    pub fn object_end(
+        &self,
+        key: &str,
+        size: u64,
+        tags: &[(String, String)],
+        created: Timestamp,
+    ) -> Option<(Timestamp, &LifecycleRule)> {
+        let matching = self.rules.iter().filter(|rule| rule.filter.matches(key, size, tags));
+        let ends = matching.filter_map(|rule| Some((rule.expires?.resolve(self.unit, created), rule)));
+        ends.min_by_key(|(at, _)| *at)
+    }
+
+    /// When an upload that is not completed is aborted, and by which rule; as [`Self::object_end`]. An upload has
+    /// neither size nor tags, so only rules by prefix are about it.
+    pub fn upload_end(&self, key: &str, initiated: Timestamp) -> Option<(Timestamp, &LifecycleRule)> {
+        let by_prefix = |rule: &&LifecycleRule| {
+            let prefix_only = LifecycleFilter { prefix: rule.filter.prefix.clone(), ..Default::default() };
+            rule.filter == prefix_only && key.starts_with(&*rule.filter.prefix)
+        };
+        let ends = self.rules.iter().filter(by_prefix);
+        let ends = ends.filter_map(|rule| Some((self.unit.end(initiated, rule.aborts_uploads_after?), rule)));
+        ends.min_by_key(|(at, _)| *at)
+    }
+
+    /// When the job ends.
+    pub fn job_end(&self, created: Timestamp) -> Option<Timestamp> {
+        self.job_ends.map(|end| end.resolve(self.unit, created))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(id: &str, prefix: &str, expires: LifecycleEnd) -> LifecycleRule {
+        let filter = LifecycleFilter { prefix: prefix.into(), ..Default::default() };
+        LifecycleRule { id: id.into(), filter, expires: Some(expires), aborts_uploads_after: None }
+    }
+
+    #[test]
+    fn days_end_at_the_next_midnight_and_seconds_exactly() {
+        let noon = Timestamp(10 * DAY_MS + DAY_MS / 2);
+        assert_eq!(LifecycleUnit::Days.end(noon, 1), Timestamp(12 * DAY_MS));
+        assert_eq!(LifecycleUnit::Days.end(Timestamp(10 * DAY_MS), 1), Timestamp(11 * DAY_MS));
+        assert_eq!(LifecycleUnit::Seconds.end(noon, 90), Timestamp(noon.0 + 90_000));
+        assert!(LifecycleUnit::Days.end(Timestamp(u64::MAX), u32::MAX) > noon);
+    }
+
+    #[test]
+    fn the_earliest_matching_rule_ends_an_object() {
+        let created = Timestamp(5_000);
+        let lifecycle = Lifecycle {
+            rules: vec![
+                rule("all", "", LifecycleEnd::After(60)),
+                rule("logs", "logs/", LifecycleEnd::After(10)),
+                rule("logs too", "logs/", LifecycleEnd::At(Timestamp(15_000))),
+            ],
+            unit: LifecycleUnit::Seconds,
+            job_ends: None,
+        };
+        let end = |key| lifecycle.object_end(key, 1, &[], created).map(|(at, rule)| (at.0, &*rule.id));
+        assert_eq!(end("a"), Some((65_000, "all")));
+        assert_eq!(end("logs/a"), Some((15_000, "logs")));
+    }
+
+    #[test]
+    fn all_conditions_of_a_filter_must_hold() {
+        let tag = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+        let filter = LifecycleFilter {
+            prefix: "a/".into(),
+            tags: vec![tag("keep", "no")],
+            larger_than: Some(10),
+            smaller_than: Some(20),
+        };
+        let tags = [tag("x", "y"), tag("keep", "no")];
+        assert!(filter.matches("a/b", 11, &tags));
+        for (key, size, tags) in
+            [("b", 11, &tags[..]), ("a/b", 10, &tags), ("a/b", 20, &tags), ("a/b", 11, &tags[..1])]
+        {
+            assert!(!filter.matches(key, size, tags), "{key} {size} {tags:?}");
+        }
+    }
+
+    #[test]
+    fn uploads_end_by_rules_about_prefixes_alone() {
+        let mut by_prefix = rule("p", "up/", LifecycleEnd::After(1));
+        by_prefix.aborts_uploads_after = Some(3);
+        let mut by_size = by_prefix.clone();
+        (by_size.id, by_size.aborts_uploads_after) = ("s".into(), Some(1));
+        by_size.filter.larger_than = Some(1);
+        let unit = LifecycleUnit::Seconds;
+        let lifecycle = Lifecycle { rules: vec![by_size, by_prefix], unit, job_ends: None };
+        let end = |key| lifecycle.upload_end(key, Timestamp(0)).map(|(at, rule)| (at.0, &*rule.id));
+        assert_eq!((end("up/x"), end("down/x")), (Some((3_000, "p")), None));
+    }
+}

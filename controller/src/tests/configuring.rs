@@ -1,0 +1,72 @@
+//! Settings that change while a job lives.
+
+use crate::fixture::{Rig, bucket, registration};
+use pocket_api::conformance::control::stubs::Fault;
+use pocket_api::control::{Configuration, ControlError, Placement};
+use pocket_api::hints::JobHints;
+use pocket_api::metadata::{MetadataError, ShardRequest};
+use pocket_api::settings::JobSettings;
+use std::time::Duration;
+
+const STEP: Duration = Duration::from_millis(500);
+
+fn asking_ttl(seconds: u64) -> JobSettings {
+    JobSettings::asking(JobHints { ttl: Some(Duration::from_secs(seconds)), ..JobHints::default() })
+}
+
+fn change(of: &Placement, settings: JobSettings) -> Configuration {
+    Configuration { bucket: of.bucket.clone(), job: of.job, epoch: of.epoch, settings }
+}
+
+#[tokio::test]
+async fn settings_reach_every_shard_before_they_are_shown_and_move_no_weight() {
+    let rig = Rig::new(2, 3);
+    let before = rig.register("data").await.unwrap();
+    let after = rig.shared.configure(change(&before, asking_ttl(60))).await.unwrap();
+    assert!(after.epoch > before.epoch);
+    assert_eq!(after.weights, before.weights);
+    assert_eq!((after.hints.ttl, after.hints.capacity), (asking_ttl(60).asked.ttl, before.hints.capacity));
+    assert_eq!(rig.placement("data"), Ok(after.clone()));
+    for (_, shard) in &rig.shards {
+        let update = shard.asked().into_iter().rev().find_map(|asked| match asked {
+            ShardRequest::Update(spec) => Some(spec),
+            _ => None,
+        });
+        let spec = update.expect("the shard was told");
+        assert_eq!((spec.epoch, spec.ends_in), (after.epoch, Some(Duration::from_secs(60))));
+    }
+    rig.round(Duration::from_secs(60), &[]).await;
+    assert_eq!(rig.placement("data"), Err(ControlError::NoSuchBucket), "the new ttl ends it");
+}
+
+#[tokio::test]
+async fn of_two_changes_of_the_same_settings_one_is_stale() {
+    let rig = Rig::new(1, 1);
+    let seen = rig.register("data").await.unwrap();
+    rig.shared.configure(change(&seen, asking_ttl(60))).await.unwrap();
+    assert_eq!(rig.shared.configure(change(&seen, asking_ttl(9))).await, Err(ControlError::Stale));
+    assert_eq!(rig.placement("data").unwrap().settings.asked.ttl, asking_ttl(60).asked.ttl);
+    let nobody = Configuration { bucket: bucket("none"), ..change(&seen, asking_ttl(1)) };
+    assert_eq!(rig.shared.configure(nobody).await, Err(ControlError::NoSuchBucket));
+}
+
+#[tokio::test]
+async fn a_change_that_reached_only_some_shards_is_undone_as_a_newer_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let mut rig = Rig::with_file(Some(path.clone()), 2, 1);
+    let before = rig.shared.register(registration("data", JobHints::default())).await.unwrap();
+    let cut = || Fault::Error(MetadataError::Unavailable("cut off".into()));
+    rig.shards[1].1.fail(move |request| matches!(request, ShardRequest::Update(_)).then(cut));
+    let refused = rig.shared.configure(change(&before, asking_ttl(60))).await;
+    assert!(matches!(refused, Err(ControlError::Unavailable(_))), "{refused:?}");
+    let half = rig.shards[0].1.job(before.job).unwrap().epoch;
+    assert!(half > before.epoch);
+    rig.shards[1].1.heal();
+    rig.restart(path);
+    rig.round(STEP, &[]).await;
+    let settled = rig.placement("data").unwrap();
+    assert!(settled.epoch > half);
+    assert_eq!(settled.settings, before.settings);
+    assert!(rig.shards.iter().all(|(_, shard)| shard.job(before.job).unwrap().epoch == settled.epoch));
+}
