@@ -4,11 +4,13 @@
 //! byte, so that a test can send what no client library would.
 
 pub mod checksums;
+pub mod clients;
 pub mod http;
 pub mod metrics;
 pub mod python;
 pub mod s3;
 pub mod server;
+pub mod workshop;
 pub mod xml;
 
 use rand::rngs::SmallRng;

@@ -3,6 +3,7 @@
 use crate::http;
 use crate::metrics;
 use crate::s3::Client;
+use crate::workshop::profile_folder;
 use serde::Deserialize;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -198,7 +199,16 @@ fn plain(url: &str) -> String {
 
 /// Sends a signal, such as `KILL`, to one process.
 pub fn signal(pid: u32, name: &str) {
-    let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();
+    kill(name, &pid.to_string());
+}
+
+/// Sends a signal to all processes of a group.
+pub fn signal_group(leader: u32, name: &str) {
+    kill(name, &format!("-{leader}"));
+}
+
+fn kill(name: &str, whom: &str) {
+    let sent = Command::new("kill").args(["-s", name, "--", whom]).stderr(Stdio::null()).status();
     assert!(sent.is_ok(), "kill cannot be run");
 }
 
@@ -206,11 +216,10 @@ pub fn signal(pid: u32, name: &str) {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let own = std::env::current_exe().expect("this program has a path");
-        let profile = own.parent().and_then(Path::parent).expect("tests lie in <target>/<profile>/deps");
+        let profile = profile_folder();
         let binary = profile.join("pocket");
         if !is_fresh(&binary) {
-            build(profile);
+            build(&profile);
         }
         binary
     })
