@@ -56,9 +56,8 @@ fn environment() -> &'static Path {
     ENVIRONMENT.get_or_init(|| {
         let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/requirements.txt");
         let workshop = Workshop::open().expect("the target directory can be written to");
-        let installed = workshop.installed("suites", &[requirements.clone()], |folder| {
-            make_environment(folder, &requirements)
-        });
+        let installed =
+            workshop.installed("suites", &[&requirements], |folder| make_environment(folder, &requirements));
         installed.unwrap_or_else(|Missing(reason)| panic!("the suites' environment: {reason}"))
     })
 }

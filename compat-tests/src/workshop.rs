@@ -51,7 +51,7 @@ impl Workshop {
     pub fn installed(
         &self,
         name: &str,
-        inputs: &[PathBuf],
+        inputs: &[&Path],
         install: impl FnOnce(&Path) -> Result<(), Missing>,
     ) -> Result<PathBuf, Missing> {
         let folder = self.folder.join(name);

@@ -4,8 +4,8 @@ use clap::Parser;
 use pocket_compat_tests::clients::outcome::table;
 use pocket_compat_tests::clients::run::{Servers, run};
 use pocket_compat_tests::clients::table::{CLIENTS, find};
-use pocket_compat_tests::workshop::Workshop;
 use pocket_compat_tests::clients::{Client, page};
+use pocket_compat_tests::workshop::Workshop;
 use std::process::ExitCode;
 
 /// Run real clients against Pocket: installs pinned versions, runs their jobs, prints a table.

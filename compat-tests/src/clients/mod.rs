@@ -12,11 +12,11 @@ pub mod run;
 pub mod table;
 pub mod toolchains;
 
+use crate::workshop::{Missing, Workshop};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use crate::workshop::{Missing, Workshop};
 
 /// One line of the matrix.
 #[derive(Debug)]

@@ -48,8 +48,8 @@ pub fn document() -> Result<String, String> {
 fn shown_version(client: &Client) -> Result<String, String> {
     match client.version {
         Version::Debian { .. } => Ok("as in Debian".into()),
-        Version::Pinned { file, after } => client
-            .version()
-            .ok_or_else(|| format!("{}: there is no {after:?} in {file}, which says its version", client.name)),
+        Version::Pinned { file, after } => client.version().ok_or_else(|| {
+            format!("{}: there is no {after:?} in {file}, which says its version", client.name)
+        }),
     }
 }

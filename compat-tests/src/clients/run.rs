@@ -96,10 +96,8 @@ fn run_job(client: &Client, command: Command, log: &Path, servers: &Servers) -> 
 
 /// The command with an environment of its own: only what its tool chain set, and what every job is told.
 fn isolated(mut command: Command, scratch: &Path, servers: &Servers) -> Result<Command, String> {
-    let set: Vec<_> = command
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
+    let set: Vec<_> =
+        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
     let (home, work) = (scratch.join("home"), scratch.join("work"));
     for folder in [&home, &work] {
         fs::create_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;

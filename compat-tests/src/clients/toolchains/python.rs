@@ -25,5 +25,5 @@ pub fn environment(workshop: &Workshop) -> Result<PathBuf, Missing> {
         return Err(Missing::new("python3 is not installed"));
     }
     let requirements = folder().join("python/requirements.txt");
-    workshop.installed("python", &[requirements.clone()], |folder| make_environment(folder, &requirements))
+    workshop.installed("python", &[&requirements], |folder| make_environment(folder, &requirements))
 }
