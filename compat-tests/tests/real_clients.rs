@@ -6,7 +6,7 @@ use pocket_compat_tests::server::Server;
 
 const BUCKETS_AND_OBJECTS: &[&str] =
     &["test_buckets.py", "test_objects.py", "test_conditions.py", "test_checksums.py", "test_signing.py"];
-const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_multipart.py"];
+const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
 
 #[test]
 fn boto3_buckets_and_objects_in_one_process() {

@@ -26,6 +26,7 @@ mod placements;
 mod reader;
 mod space;
 mod transfers;
+mod versions;
 mod writer;
 
 pub use metrics::describe_metrics;

@@ -104,7 +104,9 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-object-ownership" => value_with(&[O::CreateBucket], &["BucketOwnerEnforced"]),
         "x-amz-bucket-object-lock-enabled" => value_with(&[O::CreateBucket], &["false", "False"]),
         // Nothing here is ever restored from an archive, so there is nothing to add to a list.
-        "x-amz-optional-object-attributes" => value_with(&[O::ListObjects], &["RestoreStatus"]),
+        "x-amz-optional-object-attributes" => {
+            value_with(&[O::ListObjects, O::ListObjectVersions], &["RestoreStatus"])
+        }
 
         "x-amz-copy-source"
         | "x-amz-copy-source-if-match"

@@ -8,6 +8,7 @@
 use super::query::Query;
 use super::target::Level;
 use crate::context::Refusal;
+use crate::versions::check_version;
 use http::Method;
 use s3s::S3ErrorCode;
 
@@ -23,6 +24,7 @@ pub(crate) enum Operation {
     /// GET of a setting that buckets have in S3; most answer that it is not configured.
     GetBucketSetting,
     ListObjects,
+    ListObjectVersions,
     ListMultipartUploads,
     DeleteObjects,
     GetObject,
@@ -69,6 +71,7 @@ impl Operation {
             Self::GetBucketLocation => "GetBucketLocation",
             Self::GetBucketSetting => "GET of a bucket's setting",
             Self::ListObjects => "ListObjects",
+            Self::ListObjectVersions => "ListObjectVersions",
             Self::ListMultipartUploads => "ListMultipartUploads",
             Self::DeleteObjects => "DeleteObjects",
             Self::GetObject => "GetObject",
@@ -109,7 +112,7 @@ const fn rule(
 }
 
 /// Selectors before the plain operation of the same method and level: the first match counts.
-static RULES: [Rule; 18] = {
+static RULES: [Rule; 19] = {
     use Level::{Bucket, Object, Service};
     use Operation as O;
     const RESPONSE: [&str; 6] = [
@@ -144,6 +147,8 @@ static RULES: [Rule; 18] = {
         "start-after",
         "fetch-owner",
     ];
+    const LIST_VERSIONS: &[&str] =
+        &["prefix", "delimiter", "encoding-type", "max-keys", "key-marker", "version-id-marker"];
     const LIST_PARTS: &[&str] = &["max-parts", "part-number-marker", "encoding-type"];
     [
         rule(Method::GET, Object, &["attributes"], O::GetObjectAttributes, &["versionId"]),
@@ -158,6 +163,7 @@ static RULES: [Rule; 18] = {
         rule(Method::POST, Object, &["uploadId"], O::CompleteMultipartUpload, &[]),
         rule(Method::GET, Bucket, &["location"], O::GetBucketLocation, &[]),
         rule(Method::GET, Bucket, &["uploads"], O::ListMultipartUploads, LIST_UPLOADS),
+        rule(Method::GET, Bucket, &["versions"], O::ListObjectVersions, LIST_VERSIONS),
         rule(Method::GET, Bucket, &[], O::ListObjects, LIST_OBJECTS),
         rule(Method::HEAD, Bucket, &[], O::HeadBucket, &[]),
         rule(Method::PUT, Bucket, &[], O::CreateBucket, &[]),
@@ -306,15 +312,6 @@ fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
     Refusal::new(S3ErrorCode::InvalidArgument, message)
 }
 
-/// Objects have one version, and S3's name for the version of an object that was never versioned is `null`.
-fn check_version(version: &str) -> Result<(), Refusal> {
-    match version {
-        "null" => Ok(()),
-        "" => Err(Refusal::new(S3ErrorCode::InvalidArgument, "version id cannot be the empty string")),
-        _ => Err(Refusal::new(S3ErrorCode::NoSuchVersion, "the specified version does not exist")),
-    }
-}
-
 fn no_operation(method: &Method, query: &Query<'_>) -> Refusal {
     let named = query.iter().find(|pair| {
         let name = &*pair.name;
@@ -356,6 +353,7 @@ mod tests {
             ("GET", Bucket, "inventory&id=x", GetBucketSetting),
             ("GET", Bucket, "", ListObjects),
             ("GET", Bucket, "list-type=2&prefix=&delimiter=%2F&fetch-owner=false&max-keys=5000", ListObjects),
+            ("GET", Bucket, "versions=&key-marker=a&version-id-marker=null&max-keys=1", ListObjectVersions),
             ("GET", Bucket, "uploads&prefix=a/&max-uploads=5000", ListMultipartUploads),
             ("POST", Bucket, "delete=", DeleteObjects),
             ("GET", Object, "partNumber=1&response-expires=0&versionId=null", GetObject),

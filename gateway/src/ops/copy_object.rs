@@ -5,10 +5,11 @@ use super::{Operations, committed, context, object_key};
 use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
-use crate::errors::{from_call, invalid_argument, not_implemented, s3};
+use crate::errors::{from_call, invalid_argument, not_implemented, refused, s3};
 use crate::headers::{self, given};
 use crate::placements::{Bucket, Follow};
 use crate::reader::Purpose;
+use crate::versions::check_version;
 use crate::writer::{Source, WriteError, Written};
 use bytes::Bytes;
 use pocket_api::checksum::ChecksumKind;
@@ -188,9 +189,7 @@ pub(super) fn source_of(source: &dto::CopySource) -> S3Result<(&str, ObjectKey)>
     let dto::CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(not_implemented("copies from access points are not implemented"));
     };
-    if version_id.as_deref().is_some_and(|version| version != "null") {
-        return Err(invalid_argument("Invalid version id specified"));
-    }
+    version_id.as_deref().map_or(Ok(()), check_version).map_err(refused)?;
     Ok((bucket, object_key(key)?))
 }
 

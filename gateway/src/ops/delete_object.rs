@@ -26,5 +26,6 @@ pub(super) async fn run(
     let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
     let make = || Request::Delete { key: key.clone(), condition: condition.clone() };
     ops.call(&mut bucket, &key, make).await?;
-    Ok(S3Response::with_status(DeleteObjectOutput::default(), StatusCode::NO_CONTENT))
+    let output = DeleteObjectOutput { version_id: input.version_id, ..Default::default() };
+    Ok(S3Response::with_status(output, StatusCode::NO_CONTENT))
 }

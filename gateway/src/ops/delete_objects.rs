@@ -1,8 +1,9 @@
 //! DeleteObjects: up to 1,000 keys in one request, each with an outcome of its own.
 
 use super::{Operations, context, object_key};
-use crate::errors::{from_call, not_implemented, s3};
+use crate::errors::{from_call, not_implemented, refused, s3};
 use crate::placements::{Bucket, Follow};
+use crate::versions::check_version;
 use bytes::Bytes;
 use futures::future::join_all;
 use pocket_api::conditions::{ETagMatch, WriteCondition};
@@ -54,9 +55,7 @@ pub(super) async fn run(
 }
 
 fn check(object: &ObjectIdentifier) -> S3Result<(ObjectKey, WriteCondition)> {
-    if object.version_id.as_deref().is_some_and(|version| version != "null") {
-        return Err(s3(S3ErrorCode::NoSuchVersion, "The specified version does not exist."));
-    }
+    object.version_id.as_deref().map_or(Ok(()), check_version).map_err(refused)?;
     let condition = match &object.e_tag {
         Some(tag) => WriteCondition::Matches(ETagMatch::parse(tag.value())),
         None => WriteCondition::None,
@@ -102,7 +101,10 @@ fn answer(objects: Vec<ObjectIdentifier>, failed: Vec<(usize, S3Error)>, quiet: 
                 version_id: object.version_id,
             }),
             None if quiet => {}
-            None => deleted.push(DeletedObject { key: Some(object.key), ..Default::default() }),
+            None => {
+                let (key, version_id) = (Some(object.key), object.version_id);
+                deleted.push(DeletedObject { key, version_id, ..Default::default() });
+            }
         }
     }
     DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), ..Default::default() }

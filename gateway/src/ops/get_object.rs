@@ -45,6 +45,7 @@ pub(super) async fn run(
 
     let mut output = GetObjectOutput::default();
     show_object!(output, &found, select, input.checksum_mode.as_ref());
+    output.version_id = input.version_id;
     let headers = shown::more_headers(&found.meta, input.response_expires.is_some());
     let shard = bucket.shard(&lookup.key);
     let body =

@@ -65,6 +65,7 @@ pub(super) async fn run(
         object_parts,
         object_size: wants("ObjectSize").then_some(meta.size as i64),
         storage_class: wants("StorageClass").then(|| StorageClass::from_static(class)),
+        version_id: input.version_id,
         last_modified: Some(headers::timestamp(meta.last_modified)),
         ..Default::default()
     });

@@ -38,6 +38,7 @@ pub(super) async fn run(
     output.content_encoding = input.response_content_encoding.or(output.content_encoding);
     output.content_language = input.response_content_language.or(output.content_language);
     output.content_type = input.response_content_type.or(output.content_type);
+    output.version_id = input.version_id;
     let headers = shown::more_headers(&found.meta, input.response_expires.is_some());
     output.expires = input.response_expires;
     Ok(S3Response::with_headers(output, headers))

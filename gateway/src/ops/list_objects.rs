@@ -90,13 +90,13 @@ pub(super) async fn run_v2(
 }
 
 /// What is listed.
-struct ListOf<'a> {
-    prefix: &'a str,
-    delimiter: Option<&'a str>,
-    start: ListStart,
+pub(super) struct ListOf<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) delimiter: Option<&'a str>,
+    pub(super) start: ListStart,
 }
 
-async fn page(
+pub(super) async fn page(
     ops: &Operations,
     bucket: &mut Bucket,
     list: ListOf<'_>,

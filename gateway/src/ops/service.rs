@@ -35,6 +35,8 @@ operations! {
         = GetObjectAttributes, get_object_attributes::run;
     list_objects(ListObjectsInput) -> ListObjectsOutput = ListObjects, list_objects::run_v1;
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = ListObjectsV2, list_objects::run_v2;
+    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput
+        = ListObjectVersions, list_object_versions::run;
 
     create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput
         = CreateMultipartUpload, create_multipart_upload::run;

@@ -137,7 +137,7 @@ async fn conditions_and_owners_of_both_ends_are_held() {
     assert_eq!(run(absent, copy("ends/a", "ends/taken")).await, "PreconditionFailed");
     assert_eq!(run(Call::new(), copy("ends/missing", "ends/b")).await, "NoSuchKey");
     assert_eq!(run(Call::new(), copy("nowhere/a", "ends/b")).await, "NoSuchBucket");
-    assert_eq!(run(Call::new(), copy("ends/a?versionId=7", "ends/b")).await, "InvalidArgument");
+    assert_eq!(run(Call::new(), copy("ends/a?versionId=7", "ends/b")).await, "NoSuchVersion");
     assert_eq!(run(Call::new(), copy("ends/a?versionId=null", "ends/b")).await, "no error");
     let owned =
         CopyObjectInput { expected_source_bucket_owner: Some("bob".into()), ..copy("ends/a", "ends/b") };

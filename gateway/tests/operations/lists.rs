@@ -129,3 +129,41 @@ async fn prefixes_starts_owners_and_encodings_are_as_asked() {
     let clipped = list(ListObjectsV2Input { max_keys: Some(5_000), ..v2() }).await.unwrap().output;
     assert_eq!(clipped.max_keys, Some(1_000));
 }
+
+#[tokio::test]
+async fn versions_are_the_objects_themselves_and_their_pages_join() {
+    let cluster = filled(&KEYS).await;
+    let list = async |max, key: Option<String>, version: Option<String>| {
+        let input = ListObjectVersionsInput {
+            bucket: "lists".into(),
+            delimiter: Some("/".into()),
+            max_keys: Some(max),
+            key_marker: key,
+            version_id_marker: version,
+            ..Default::default()
+        };
+        Ok::<_, s3s::S3Error>(cluster.ops.list_object_versions(Call::new().with(input)).await?.output)
+    };
+    for max in 1..=7 {
+        let (mut found, mut markers) = (Vec::new(), (None, None));
+        loop {
+            let page = list(max, markers.0, markers.1).await.unwrap();
+            for version in page.versions.unwrap() {
+                assert_eq!((version.is_latest, version.version_id.as_deref()), (Some(true), Some("null")));
+                found.push(version.key.unwrap());
+            }
+            found.extend(page.common_prefixes.unwrap().into_iter().filter_map(|prefix| prefix.prefix));
+            assert_eq!(page.is_truncated.unwrap(), page.next_key_marker.is_some());
+            markers = (page.next_key_marker, page.next_version_id_marker);
+            if markers.0.is_none() {
+                break;
+            }
+        }
+        found.sort_unstable();
+        assert_eq!(found, ["a", "a/", "b/", "c", "d/", "ü +%"], "max {max}");
+    }
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(code(list(1, None, some("null")).await), "InvalidArgument");
+    assert_eq!(code(list(1, some("a"), some("")).await), "InvalidArgument");
+    assert_eq!(code(list(1, some("a"), some("3HL4kqtJvjVBH40Nrjfkd")).await), "NoSuchVersion");
+}

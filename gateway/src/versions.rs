@@ -1,0 +1,18 @@
+//! Versions as S3 names them. Buckets here are never versioned, so every object has exactly one: the null version. Pure;
+//! shared by the edge, which sees version ids in queries, and by the operations, which see them in documents and copy
+//! sources.
+
+use crate::context::Refusal;
+use s3s::S3ErrorCode;
+
+/// S3's name for the version of an object that was written without versioning.
+pub(crate) const NULL_VERSION: &str = "null";
+
+/// Whether a version id names the version that objects have; any other would act on what the client did not mean.
+pub(crate) fn check_version(version: &str) -> Result<(), Refusal> {
+    match version {
+        NULL_VERSION => Ok(()),
+        "" => Err(Refusal::new(S3ErrorCode::InvalidArgument, "version id cannot be the empty string")),
+        _ => Err(Refusal::new(S3ErrorCode::NoSuchVersion, "the specified version does not exist")),
+    }
+}
