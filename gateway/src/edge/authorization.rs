@@ -1,6 +1,7 @@
 //! What a request says about its signature, in the header `Authorization` or in the query of a presigned URL. Only
 //! reads; [`super::signature`] decides whether it is true.
 
+use super::presigned::Presigned;
 use super::query::Query;
 use super::stamp::Stamp;
 use crate::context::Refusal;
@@ -60,43 +61,36 @@ impl Authorization<'_> {
     }
 }
 
-/// Whether a query parameter is part of a presigned URL's signature.
-pub(crate) fn is_signing_parameter(name: &str) -> bool {
-    matches!(
-        name,
-        "X-Amz-Algorithm"
-            | "X-Amz-Credential"
-            | "X-Amz-Date"
-            | "X-Amz-Expires"
-            | "X-Amz-SignedHeaders"
-            | "X-Amz-Signature"
-            | "X-Amz-Content-Sha256"
-    )
-}
-
 /// Reads the claim of a request. `None` only for one that has nothing of a signature: what is there in part is refused.
 pub(crate) fn read<'a>(
     headers: &'a HeaderMap,
     query: &'a Query<'_>,
 ) -> Result<Option<Authorization<'a>>, Refusal> {
-    if query.has("X-Amz-Security-Token") || query.has("x-amz-security-token") {
-        let message = "there are no session tokens here: sign without one";
-        return Err(Refusal::new(S3ErrorCode::InvalidToken, message));
-    }
-    let presigned = query.iter().any(|pair| is_signing_parameter(&pair.name));
+    refuse_token(query)?;
+    let presigned = query.iter().any(|pair| Presigned::V4.is_signature(&pair.name));
     match headers.get(AUTHORIZATION) {
-        Some(_) if presigned => Err(Refusal::new(
-            S3ErrorCode::InvalidArgument,
-            "only one auth mechanism allowed: Authorization or X-Amz-Signature",
-        )),
+        Some(_) if presigned => Err(two_mechanisms()),
         Some(value) => {
             let value = value.to_str().map_err(|_| malformed("Authorization is not ASCII"))?;
             from_header(value, headers).map(Some)
         }
         None if presigned => from_query(query).map(Some),
-        None if query.has("AWSAccessKeyId") && query.has("Signature") => Err(old_mechanism()),
         None => Ok(None),
     }
+}
+
+/// Keys here have no session tokens.
+pub(crate) fn refuse_token(query: &Query<'_>) -> Result<(), Refusal> {
+    if query.has("X-Amz-Security-Token") || query.has("x-amz-security-token") {
+        let message = "there are no session tokens here: sign without one";
+        return Err(Refusal::new(S3ErrorCode::InvalidToken, message));
+    }
+    Ok(())
+}
+
+pub(crate) fn two_mechanisms() -> Refusal {
+    let message = "only one auth mechanism allowed: the header Authorization or one signature in the query";
+    Refusal::new(S3ErrorCode::InvalidArgument, message)
 }
 
 fn from_header<'a>(value: &'a str, headers: &HeaderMap) -> Result<Authorization<'a>, Refusal> {
@@ -339,7 +333,6 @@ mod tests {
             assert_eq!(query_code(alone), S3ErrorCode::AuthorizationQueryParametersError, "{alone}");
         }
         assert_eq!(query_code("X-Amz-Security-Token=x"), S3ErrorCode::InvalidToken);
-        assert_eq!(query_code("AWSAccessKeyId=a&Signature=b&Expires=1"), S3ErrorCode::InvalidRequest);
         let both = headers("AWS4-HMAC-SHA256 x=y");
         assert_eq!(read(&both, &query).unwrap_err().code, S3ErrorCode::InvalidArgument);
     }

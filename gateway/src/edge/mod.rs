@@ -14,8 +14,10 @@ pub(crate) mod headers;
 pub(crate) mod operation;
 pub(crate) mod payload;
 pub(crate) mod percent;
+pub(crate) mod presigned;
 pub(crate) mod query;
 pub(crate) mod signature;
+pub(crate) mod signature_v2;
 pub(crate) mod signing_keys;
 pub(crate) mod stamp;
 pub(crate) mod target;
@@ -31,7 +33,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, REFERER, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use operation::{BodyUse, Operation, Source};
 use payload::Promise;
@@ -177,25 +179,25 @@ impl Edge {
             _ => return Err(Refusal::new(S3ErrorCode::InvalidRequest, "the request needs a header Host")),
         };
         let target = Target::parse(raw_path, host, self.domain.as_deref())?;
-        let signed = Signed { method: &parts.method, raw_path, query: &query, headers: &parts.headers };
+        let Target { host_bucket, .. } = target;
+        let signed =
+            Signed { method: &parts.method, host_bucket, raw_path, query: &query, headers: &parts.headers };
         let proof = signature::verify(signed, &self.keys, self.clock.now())?;
 
-        let is_signing =
-            |name: &str| proof.presigned && (authorization::is_signing_parameter(name) || is_hoisted(name));
-        let uri = match proof.presigned || target.host_bucket.is_some() {
+        let is_signing = |name: &str| proof.presigned.is_some_and(|presigned| presigned.takes(name));
+        let uri = match proof.presigned.is_some() || target.host_bucket.is_some() {
             true => Some(rewritten(&target, raw_path, &query, is_signing)?),
             false => None,
         };
-        let hoisted = if proof.presigned { unhoisted(&query)? } else { HeaderMap::new() };
-        let has_copy_source =
-            [&parts.headers, &hoisted].iter().any(|headers| headers.contains_key("x-amz-copy-source"));
-        let source = if has_copy_source { Source::Copy } else { Source::Body };
+        let moved = proof.presigned.map(|presigned| presigned.headers(&query)).transpose()?;
+        let has_source = |headers: &HeaderMap| headers.contains_key("x-amz-copy-source");
+        let source = match has_source(&parts.headers) || moved.as_ref().is_some_and(has_source) {
+            true => Source::Copy,
+            false => Source::Body,
+        };
         let operation = operation::classify(&parts.method, target.level, &query, source, is_signing)?;
-        for (name, value) in &hoisted {
-            if parts.headers.insert(name, value.clone()).is_some() {
-                let message = format!("{name} is in the headers and in the query");
-                return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
-            }
+        if let Some(moved) = moved {
+            presigned::put_back(&moved, &mut parts.headers)?;
         }
         headers::check(&parts.headers, operation)?;
         refuse_forms(parts)?;
@@ -203,29 +205,6 @@ impl Edge {
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
         Ok(Admitted { operation, proof, promise, uri })
     }
-}
-
-/// Whether a parameter of a presigned URL is a header that its signer moved there, as the SDKs for JavaScript and Go do.
-fn is_hoisted(name: &str) -> bool {
-    headers::is_ours(&name.to_ascii_lowercase()) && !authorization::is_signing_parameter(name)
-}
-
-/// The headers that the signer moved into the query. They are signed as parameters.
-fn unhoisted(query: &Query<'_>) -> Result<HeaderMap, Refusal> {
-    let mut hoisted = HeaderMap::new();
-    for pair in query.iter().filter(|pair| is_hoisted(&pair.name)) {
-        let bad = || Refusal::new(S3ErrorCode::InvalidArgument, format!("bad value for {:?}", pair.name));
-        let name = HeaderName::from_bytes(pair.name.as_bytes()).map_err(|_| bad())?;
-        // These two have been read already, in the spelling of a presigned URL alone.
-        if name == "x-amz-date" || name == "x-amz-content-sha256" {
-            return Err(bad());
-        }
-        let value = HeaderValue::from_str(&pair.value).map_err(|_| bad())?;
-        if hoisted.insert(name, value).is_some() {
-            return Err(bad());
-        }
-    }
-    Ok(hoisted)
 }
 
 /// The URI without signing parameters and in path style.

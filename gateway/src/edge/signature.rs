@@ -6,7 +6,9 @@ use super::authorization::{self, Authorization};
 use super::headers::is_ours;
 use super::payload::{PayloadForm, UNSIGNED_PAYLOAD};
 use super::percent::{self, Part};
+use super::presigned::Presigned;
 use super::query::Query;
+use super::signature_v2;
 use super::signing_keys::{Signature, SigningKey, SigningKeys};
 use super::stamp::Stamp;
 use crate::caller::Caller;
@@ -20,13 +22,15 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// S3's bound on the difference between the client's clock and ours.
-const CLOCK_SKEW_MAX_SECS: u64 = 15 * 60;
+pub(crate) const CLOCK_SKEW_MAX_SECS: u64 = 15 * 60;
 const PAYLOAD_HEADER: &str = "x-amz-content-sha256";
 
 /// The parts of a request that its signature covers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Signed<'a, 'q> {
     pub(crate) method: &'a Method,
+    /// The bucket that the host named: SigV2 signs it, SigV4 has the host itself.
+    pub(crate) host_bucket: Option<&'a str>,
     /// As it came.
     pub(crate) raw_path: &'a str,
     pub(crate) query: &'a Query<'q>,
@@ -38,7 +42,7 @@ pub(crate) struct Signed<'a, 'q> {
 pub(crate) struct Proof {
     pub(crate) caller: Caller,
     pub(crate) payload: PayloadForm,
-    pub(crate) presigned: bool,
+    pub(crate) presigned: Option<Presigned>,
     /// There whenever `payload` says that chunks are signed.
     pub(crate) seed: Option<ChunkSeed>,
 }
@@ -55,6 +59,9 @@ pub(crate) struct ChunkSeed {
 /// Verifies a request, down to the last `x-amz-*` and `x-pocket-*` header being signed. One without any signature is
 /// anonymous.
 pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp) -> Result<Proof, Refusal> {
+    if signature_v2::is_claimed(request.query) {
+        return signature_v2::verify(request, keys, now);
+    }
     match authorization::read(request.headers, request.query)? {
         Some(claim) => verify_claim(request, &claim, keys, now),
         None => anonymous(request.headers),
@@ -64,15 +71,30 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
 /// Headers that must be signed elsewhere pass here, as in S3: where nothing is signed there is no signer whose words
 /// somebody else could add to. What they ask for is judged as the anonymous caller's own wish.
 fn anonymous(headers: &HeaderMap) -> Result<Proof, Refusal> {
-    let payload = match headers.get(PAYLOAD_HEADER) {
-        None => PayloadForm::Unsigned,
-        Some(value) => PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii())?)?,
-    };
-    if matches!(payload, PayloadForm::SignedChunks(_)) {
-        let message = "x-amz-content-sha256 says that the chunks are signed, but the request is not";
-        return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+    let payload = declared_form(headers)?.unwrap_or(PayloadForm::Unsigned);
+    Proof::without_seed(Caller::Anonymous, payload, None)
+}
+
+impl Proof {
+    /// For a request without a signature that those of chunks could begin from.
+    pub(crate) fn without_seed(
+        caller: Caller,
+        payload: PayloadForm,
+        presigned: Option<Presigned>,
+    ) -> Result<Self, Refusal> {
+        if matches!(payload, PayloadForm::SignedChunks(_)) {
+            let message =
+                "x-amz-content-sha256 says that the chunks are signed, but the request is not, by SigV4";
+            return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+        }
+        Ok(Self { caller, payload, presigned, seed: None })
     }
-    Ok(Proof { caller: Caller::Anonymous, payload, presigned: false, seed: None })
+}
+
+/// The header that says what the body is.
+pub(crate) fn declared_form(headers: &HeaderMap) -> Result<Option<PayloadForm>, Refusal> {
+    let Some(value) = headers.get(PAYLOAD_HEADER) else { return Ok(None) };
+    PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii())?).map(Some)
 }
 
 fn verify_claim(
@@ -91,16 +113,15 @@ fn verify_claim(
         signature = matching_signature(&request, claim, payload, &key, Spelling::AsSent)?;
     }
     let Some(signature) = signature else {
-        let message = "the request signature we calculated does not match the signature you provided: \
-                       check your secret access key and signing method";
-        return Err(Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message));
+        return Err(does_not_match());
     };
     check_all_signed(request.headers, claim)?;
     keys.keep(claim, &key);
     let payload = PayloadForm::parse(payload)?;
     let caller = Caller::Key(key.principal.clone());
     let seed = Some(ChunkSeed { key, stamp: claim.stamp, signature });
-    Ok(Proof { caller, payload, presigned: claim.is_presigned(), seed })
+    let presigned = claim.is_presigned().then_some(Presigned::V4);
+    Ok(Proof { caller, payload, presigned, seed })
 }
 
 /// How the path stands in the canonical request.
@@ -231,11 +252,18 @@ fn check_all_signed(headers: &HeaderMap, claim: &Authorization<'_>) -> Result<()
     }
     let is_signed = |name: &str| claim.signed_headers.split(';').any(|signed| signed == name);
     let unsigned = headers.keys().map(|name| name.as_str()).find(|name| is_ours(name) && !is_signed(name));
-    let message = format!(
-        "there were headers present in the request which were not signed: {}",
-        unsigned.unwrap_or("?")
-    );
-    Err(Refusal::new(S3ErrorCode::AccessDenied, message))
+    Err(not_signed(unsigned.unwrap_or("?")))
+}
+
+pub(crate) fn not_signed(name: &str) -> Refusal {
+    let message = format!("there were headers present in the request which were not signed: {name}");
+    Refusal::new(S3ErrorCode::AccessDenied, message)
+}
+
+pub(crate) fn does_not_match() -> Refusal {
+    let message = "the request signature we calculated does not match the signature you provided: \
+                   check your secret access key and signing method";
+    Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message)
 }
 
 #[cfg(test)]

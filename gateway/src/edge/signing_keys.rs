@@ -3,7 +3,7 @@
 use super::authorization::Authorization;
 use crate::caller::Principal;
 use crate::context::Refusal;
-use crate::credentials::Credentials;
+use crate::credentials::{Credential, Credentials};
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::RwLock;
 use pocket_api::names::TenantName;
@@ -78,11 +78,15 @@ impl SigningKeys {
         if let Some(key) = self.kept.read().get(&*claim.credential) {
             return Ok(key.clone());
         }
-        let Some(credential) = self.credentials.get(claim.access_key_id()) else {
-            let message = "the access key id you provided does not exist in our records";
-            return Err(Refusal::new(S3ErrorCode::InvalidAccessKeyId, message));
-        };
+        let credential = self.credential(claim.access_key_id())?;
         Ok(Arc::new(SigningKey::derive(&credential.secret, credential.tenant.clone(), claim)))
+    }
+
+    pub(crate) fn credential(&self, access_key_id: &str) -> Result<&Credential, Refusal> {
+        self.credentials.get(access_key_id).ok_or_else(|| {
+            let message = "the access key id you provided does not exist in our records";
+            Refusal::new(S3ErrorCode::InvalidAccessKeyId, message)
+        })
     }
 
     /// Keeps a key that has proven itself with a right signature: what strangers send never displaces what is used.
