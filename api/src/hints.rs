@@ -13,8 +13,8 @@ use thiserror::Error;
 /// Why hints were refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HintError {
-    #[error("unknown hint {name:?}; the hints are {}", HINTS.join(", "))]
-    Unknown { name: String },
+    #[error("unknown hint {name:?}; the hints are {}", known.join(", "))]
+    Unknown { name: String, known: &'static [&'static str] },
     #[error("hint {name:?} is given twice")]
     Twice { name: String },
     #[error("hint {name:?} has the bad value {value:?}: {wanted}")]
@@ -117,7 +117,7 @@ impl JobHints {
             let mut in_layer: Vec<&'static str> = Vec::new();
             for (name, value) in layer {
                 let Some(name) = HINTS.into_iter().find(|h| *h == name) else {
-                    return Err(HintError::Unknown { name: name.into() });
+                    return Err(HintError::Unknown { name: name.into(), known: &HINTS });
                 };
                 if in_layer.contains(&name) {
                     return Err(HintError::Twice { name: name.into() });
@@ -207,28 +207,54 @@ impl JobHints {
     }
 }
 
+/// What a hint says of something that may have a bound: none, whatever else holds, or this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Limit<T> {
+    None,
+    Of(T),
+}
+
+impl<T> Limit<T> {
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::None => None,
+            Self::Of(value) => Some(value),
+        }
+    }
+}
+
+/// Names of all hints of an object, in the order of the documentation.
+pub const OBJECT_HINTS: [&str; 2] = ["ttl", "reads"];
+
 /// Hints of one object; they outweigh the job's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectHints {
-    pub ttl: Option<Duration>,
-    pub reads: Option<u32>,
+    pub ttl: Option<Limit<Duration>>,
+    pub reads: Option<Limit<u32>>,
 }
 
 impl ObjectHints {
-    /// As [`JobHints::parse`]; only `ttl` and `reads` can be said of an object.
+    /// As [`JobHints::parse`]; only [`OBJECT_HINTS`] can be said of an object. `none` stands for no bound, where the
+    /// job has one by default.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, HintError> {
         let mut hints = Self::default();
         for (name, value) in pairs {
             let twice = || HintError::Twice { name: name.into() };
+            let value = value.trim();
             match name {
                 "ttl" if hints.ttl.is_some() => return Err(twice()),
                 "reads" if hints.reads.is_some() => return Err(twice()),
-                "ttl" => hints.ttl = Some(duration("ttl", value.trim())?),
-                "reads" => hints.reads = Some(count("reads", value.trim())?),
-                _ => return Err(HintError::Unknown { name: name.into() }),
+                "ttl" => hints.ttl = Some(limit(value, |value| duration("ttl", value))?),
+                "reads" => hints.reads = Some(limit(value, |value| count("reads", value))?),
+                _ => return Err(HintError::Unknown { name: name.into(), known: &OBJECT_HINTS }),
             }
         }
         Ok(hints)
+    }
+
+    /// What these leave open, as a source of lower precedence says it.
+    pub fn or(self, other: Self) -> Self {
+        Self { ttl: self.ttl.or(other.ttl), reads: self.reads.or(other.reads) }
     }
 }
 
@@ -282,6 +308,11 @@ fn bad(name: &'static str, value: &str, wanted: &'static str) -> HintError {
 
 fn only_if<T>(name: &'static str, value: &str, built: T, holds: bool) -> Result<T, HintError> {
     if holds { Ok(built) } else { Err(HintError::NotBuilt { name, value: value.chars().take(80).collect() }) }
+}
+
+/// `unlimited` reads as `none` does.
+fn limit<T>(value: &str, parse: impl Fn(&str) -> Result<T, HintError>) -> Result<Limit<T>, HintError> {
+    if matches!(value, "none" | "unlimited") { Ok(Limit::None) } else { parse(value).map(Limit::Of) }
 }
 
 fn count(name: &'static str, value: &str) -> Result<u32, HintError> {
@@ -414,8 +445,22 @@ mod tests {
 
     #[test]
     fn objects_take_ttl_and_reads_only() {
+        let two_seconds = Some(Limit::Of(Duration::from_secs(2)));
         let hints = ObjectHints::parse([("ttl", "2s"), ("reads", "1")]).unwrap();
-        assert_eq!(hints, ObjectHints { ttl: Some(Duration::from_secs(2)), reads: Some(1) });
-        assert!(ObjectHints::parse([("workers", "1")]).is_err());
+        assert_eq!(hints, ObjectHints { ttl: two_seconds, reads: Some(Limit::Of(1)) });
+        let refused = ObjectHints::parse([("workers", "1")]).unwrap_err();
+        assert_eq!(refused.to_string(), "unknown hint \"workers\"; the hints are ttl, reads");
+        assert!(ObjectHints::parse([("ttl", "1s"), ("ttl", "none")]).is_err());
+    }
+
+    #[test]
+    fn an_object_may_say_that_it_has_no_bound_and_that_is_not_to_say_nothing() {
+        for value in ["none", " unlimited "] {
+            let hints = ObjectHints::parse([("ttl", value), ("reads", value)]).unwrap();
+            assert_eq!(hints, ObjectHints { ttl: Some(Limit::None), reads: Some(Limit::None) });
+            let weaker = ObjectHints::parse([("ttl", "5s"), ("reads", "5")]).unwrap();
+            assert_eq!(hints.clone().or(weaker.clone()), hints);
+            assert_eq!(ObjectHints::default().or(weaker.clone()), weaker);
+        }
     }
 }

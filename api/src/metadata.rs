@@ -13,7 +13,7 @@ use crate::hints::{JobHints, ObjectHints, StorageClass};
 use crate::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
 use crate::lifecycle::Lifecycle;
 use crate::names::ObjectKey;
-use crate::object::{ETag, NewContent, NewPiece, ObjectHeaders, ObjectMeta, Segment};
+use crate::object::{ETag, NewContent, NewPiece, ObjectHeaders, ObjectMeta, Segment, Tags};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,9 @@ pub enum Request {
     Delete { key: ObjectKey, condition: WriteCondition },
     /// At most [`crate::limits::LIST_MAX_KEYS`] keys. [`Reply::Done`]
     DeleteMany { keys: Vec<ObjectKey> },
+    /// Replaces an object's tags, and its bounds as far as the hints name them: a TTL counts from now, reads are those
+    /// that are left. The object stays the same one, with its ETag and its time. [`Reply::Done`]
+    SetTags { key: ObjectKey, tags: Tags, hints: ObjectHints },
     /// [`Reply::Listed`]
     List(List),
     /// Pins the bytes of an object, or a range of them, for a copy. [`Reply::Referenced`]

@@ -60,7 +60,10 @@ impl fmt::Debug for ETag {
     }
 }
 
-/// Headers that are stored and given back as they came. Shards keep them and never look inside.
+/// Keys and values of an object's tags.
+pub type Tags = Vec<(String, String)>;
+
+/// Headers that are stored and given back as they came, and tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectHeaders {
     pub content_type: Option<String>,
@@ -71,6 +74,8 @@ pub struct ObjectHeaders {
     pub expires: Option<String>,
     /// User metadata: names in lower case without `x-amz-meta-`, values decoded from RFC 2047.
     pub user: Vec<(String, String)>,
+    /// In the order in which they came; no key twice.
+    pub tags: Tags,
     /// What the client named; `None` is STANDARD.
     pub storage_class: Option<StorageClass>,
 }
@@ -87,7 +92,7 @@ impl ObjectHeaders {
             &self.expires,
         ];
         let fixed: usize = fixed.into_iter().flatten().map(String::len).sum();
-        fixed + self.user.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>()
+        fixed + self.user.iter().chain(&self.tags).map(|(k, v)| k.len() + v.len()).sum::<usize>()
     }
 }
 

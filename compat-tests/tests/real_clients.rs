@@ -7,6 +7,7 @@ use pocket_compat_tests::server::Server;
 const BUCKETS_AND_OBJECTS: &[&str] =
     &["test_buckets.py", "test_objects.py", "test_conditions.py", "test_checksums.py", "test_signing.py"];
 const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
+const TAGS: &[&str] = &["test_tagging.py"];
 
 #[test]
 fn boto3_buckets_and_objects_in_one_process() {
@@ -36,6 +37,16 @@ fn boto3_jobs_in_one_process() {
 #[test]
 fn boto3_jobs_in_a_cluster() {
     run_suite(&["test_jobs.py"], &Server::cluster());
+}
+
+#[test]
+fn boto3_tags_in_one_process() {
+    run_suite(TAGS, &Server::embedded());
+}
+
+#[test]
+fn boto3_tags_in_a_cluster() {
+    run_suite(TAGS, &Server::cluster());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Pure; what cannot be honoured is refused here and never dropped.
 
 use crate::errors::{from_hint, invalid_argument, not_implemented, s3};
+use crate::tags;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
@@ -76,6 +77,8 @@ pub(crate) struct Given {
     /// As it came.
     pub(crate) expires: Option<String>,
     pub(crate) metadata: Option<dto::Metadata>,
+    /// Value of `x-amz-tagging`.
+    pub(crate) tagging: Option<String>,
     pub(crate) storage_class: Option<dto::StorageClass>,
 }
 
@@ -91,6 +94,7 @@ macro_rules! given {
             cache_control: input.cache_control.take(),
             expires: $crate::headers::text(&$request.headers, "expires")?.map(str::to_owned),
             metadata: input.metadata.take(),
+            tagging: input.tagging.take(),
             storage_class: input.storage_class.take(),
         }
     }};
@@ -110,6 +114,7 @@ impl Given {
                 format!("user metadata of {user_bytes} bytes: at most {USER_METADATA_MAX_BYTES} are allowed");
             return Err(s3(S3ErrorCode::MetadataTooLarge, text));
         }
+        let tags = self.tagging.map(|header| tags::from_header(&header)).transpose()?.unwrap_or_default();
         let headers = ObjectHeaders {
             content_type: self.content_type,
             content_encoding: self.content_encoding,
@@ -118,6 +123,7 @@ impl Given {
             cache_control: self.cache_control,
             expires: self.expires,
             user,
+            tags,
             storage_class,
         };
         Ok((headers != ObjectHeaders::default()).then(|| Arc::new(headers)))
@@ -153,10 +159,25 @@ pub(crate) fn flag(headers: &HeaderMap, name: &str) -> S3Result<bool> {
     }
 }
 
-pub(crate) fn object_hints(headers: &HeaderMap) -> S3Result<ObjectHints> {
+/// Hints of an object in the order of their precedence: from headers of their own, from user metadata, from tags. Each
+/// source is checked, also where another one outweighs it.
+pub(crate) fn object_hints(headers: &HeaderMap, said: Option<&ObjectHeaders>) -> S3Result<ObjectHints> {
     let ttl = text(headers, "x-pocket-ttl")?.map(|value| ("ttl", value));
     let reads = text(headers, "x-pocket-reads")?.map(|value| ("reads", value));
-    ObjectHints::parse(ttl.into_iter().chain(reads)).map_err(from_hint)
+    let hints = ObjectHints::parse(ttl.into_iter().chain(reads)).map_err(from_hint)?;
+    let Some(said) = said else { return Ok(hints) };
+    let from_metadata = ObjectHints::parse(metadata_hints(said)).map_err(from_hint)?;
+    let from_tags = ObjectHints::parse(tags::hints(&said.tags)).map_err(from_hint)?;
+    Ok(hints.or(from_metadata).or(from_tags))
+}
+
+/// What a name of user metadata begins with that is a hint.
+pub(crate) const METADATA_HINT_PREFIX: &str = "pocket-";
+
+/// Names and values of the hints among user metadata.
+fn metadata_hints(headers: &ObjectHeaders) -> impl Iterator<Item = (&str, &str)> {
+    let named = headers.user.iter();
+    named.filter_map(|(name, value)| Some((name.strip_prefix(METADATA_HINT_PREFIX)?, value.as_str())))
 }
 
 pub(crate) fn wait(headers: &HeaderMap) -> S3Result<Option<Duration>> {
@@ -250,6 +271,7 @@ pub(crate) fn part_number(number: i32) -> S3Result<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pocket_api::hints::Limit;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_str(v).unwrap())).collect()
@@ -306,12 +328,49 @@ mod tests {
             cache_control: None,
             expires: None,
             metadata: Some([("b".into(), "x".repeat(size)), ("a".into(), "y".into())].into()),
+            tagging: None,
             storage_class: None,
         };
         let kept = given(USER_METADATA_MAX_BYTES - 3).into_headers().unwrap().unwrap();
         assert_eq!(kept.user.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         let error = given(USER_METADATA_MAX_BYTES - 2).into_headers().unwrap_err();
         assert_eq!(error.code(), &S3ErrorCode::MetadataTooLarge);
+    }
+
+    #[test]
+    fn hints_of_an_object_come_from_headers_then_metadata_then_tags_and_none_is_ignored() {
+        let hints = |header: Option<&'static str>, metadata: &[(&str, &str)], tags: &[(&str, &str)]| {
+            let mut map = HeaderMap::new();
+            map.extend(
+                header.map(|ttl| (HeaderName::from_static("x-pocket-ttl"), HeaderValue::from_static(ttl))),
+            );
+            let owned = |pairs: &[(&str, &str)]| {
+                pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+            };
+            let said = ObjectHeaders { user: owned(metadata), tags: owned(tags), ..ObjectHeaders::default() };
+            object_hints(&map, Some(&said))
+        };
+        let seconds = |n| Some(Limit::Of(Duration::from_secs(n)));
+        let (metadata, tag) = ([("pocket-ttl", "2s"), ("colour", "blue")], [("pocket:ttl", "3s")]);
+        assert_eq!(hints(Some("1s"), &metadata, &tag).unwrap().ttl, seconds(1));
+        assert_eq!(hints(None, &metadata, &tag).unwrap().ttl, seconds(2));
+        assert_eq!(hints(None, &[], &tag).unwrap().ttl, seconds(3));
+        assert_eq!(hints(Some("none"), &metadata, &tag).unwrap().ttl, Some(Limit::None));
+        let mixed = hints(None, &[("pocket-reads", "none")], &tag).unwrap();
+        assert_eq!(mixed, ObjectHints { ttl: seconds(3), reads: Some(Limit::None) });
+        type Pairs = &'static [(&'static str, &'static str)];
+        let bad: [(Option<&str>, Pairs, Pairs, &str); 5] = [
+            (None, &[("pocket-tll", "1s")], &[], "tll"),
+            (None, &[("pocket-workers", "1")], &[], "workers"),
+            (Some("1s"), &[("pocket-ttl", "soon")], &[], "ttl"),
+            (None, &[], &[("pocket:tier", "dram")], "tier"),
+            (Some("1s"), &[("pocket-reads", "1")], &[("pocket:reads", "0")], "reads"),
+        ];
+        for (header, metadata, tags, named) in bad {
+            let error = hints(header, metadata, tags).unwrap_err();
+            assert_eq!(error.code(), &S3ErrorCode::InvalidArgument);
+            assert!(error.message().unwrap().contains(named), "{error:?}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod metrics;
 mod placements;
 mod reader;
 mod space;
+mod tags;
 mod transfers;
 mod versions;
 mod writer;

@@ -16,8 +16,8 @@ pub(crate) const ENTRY_BYTES: u64 = 256;
 pub(crate) const EXPIRY_BYTES: u64 = 96;
 /// An object whose reads are counted.
 pub(crate) const READS_BYTES: u64 = 112;
-/// Headers beside their text: six fields, a list and the counters of an `Arc`.
-pub(crate) const HEADERS_BYTES: u64 = 224;
+/// Headers beside their text: six fields, two lists and the counters of an `Arc`.
+pub(crate) const HEADERS_BYTES: u64 = 248;
 /// A body of pieces beside the pieces: its counters, two slices, three allocations.
 pub(crate) const BODY_BYTES: u64 = 96;
 /// A piece beside its inline bytes: 64 in place, 16 for an allocation's rounding.
@@ -91,7 +91,7 @@ impl Drop for Account {
 }
 
 pub(crate) fn headers_charge(headers: &ObjectHeaders) -> u64 {
-    HEADERS_BYTES + headers.len_bytes() as u64 + 64 * headers.user.len() as u64
+    HEADERS_BYTES + headers.len_bytes() as u64 + 64 * (headers.user.len() + headers.tags.len()) as u64
 }
 
 /// Values of up to 8 bytes are in place.

@@ -12,7 +12,7 @@ use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::WriteCondition;
-use pocket_api::hints::ObjectHints;
+use pocket_api::hints::{Limit, ObjectHints};
 use pocket_api::ids::WriteId;
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{Answer, Commit, Committed, MetadataError, Reply};
@@ -101,11 +101,11 @@ impl JobState {
     }
 
     pub(crate) fn expires_at(&self, hints: &ObjectHints, now: Timestamp) -> Option<Timestamp> {
-        hints.ttl.or(self.defaults.ttl).map(|ttl| now + ttl)
+        hints.ttl.or(self.defaults.ttl).and_then(Limit::value).map(|ttl| now + ttl)
     }
 
     pub(crate) fn reads(&self, hints: &ObjectHints) -> Result<Option<u32>, MetadataError> {
-        match hints.reads.or(self.defaults.reads) {
+        match hints.reads.or(self.defaults.reads).and_then(Limit::value) {
             Some(0) => Err(MetadataError::BadRequest("an object with 0 reads".into())),
             reads => Ok(reads),
         }

@@ -63,6 +63,22 @@ impl Entry {
         self.expires.map(|at| Timestamp(at.get()))
     }
 
+    /// Takes over what may change of an object that stays the same one.
+    pub(crate) fn redescribe(&mut self, description: Description, charge_bytes: u32) {
+        let Description { headers, expires_at, reads, .. } = description;
+        self.charge_bytes = charge_bytes;
+        self.headers = headers;
+        self.expires = expires_at.and_then(|at| NonZeroU64::new(at.0));
+        if reads != self.reads_left() {
+            self.reads.get_or_insert_default().set_left(reads);
+            self.reads.take_if(|reads| reads.is_idle());
+        }
+    }
+
+    pub(crate) fn reads_left(&self) -> Option<u32> {
+        self.reads.as_ref().and_then(|reads| reads.left())
+    }
+
     /// Never served from this moment on.
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|at| at.get() <= now.0)
@@ -81,7 +97,7 @@ impl Entry {
             etag: self.etag,
             last_modified: self.modified,
             expires_at: self.expires_at(),
-            reads_left: self.reads.as_ref().and_then(|r| r.left()),
+            reads_left: self.reads_left(),
             checksum: self.checksum.clone(),
             headers: self.headers.clone(),
             parts: self.parts(),

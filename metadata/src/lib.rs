@@ -35,6 +35,7 @@ mod references;
 mod shard;
 mod state;
 mod sweep;
+mod tags;
 mod timers;
 mod upload_id;
 mod uploads;

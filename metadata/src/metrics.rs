@@ -14,7 +14,7 @@ const WAITERS: &str = "pocket_metadata_waiting_reads";
 const OUTBOX: &str = "pocket_metadata_outbox_items";
 
 /// Operations in the order of [`operation`].
-const OPERATIONS: [&str; 15] = [
+const OPERATIONS: [&str; 16] = [
     "ping",
     "lookup",
     "segments",
@@ -30,6 +30,7 @@ const OPERATIONS: [&str; 15] = [
     "complete",
     "abort",
     "list_uploads",
+    "set_tags",
 ];
 
 fn operation(request: &Request) -> usize {
@@ -49,6 +50,7 @@ fn operation(request: &Request) -> usize {
         Request::Complete(_) => 12,
         Request::Abort { .. } => 13,
         Request::ListUploads(_) => 14,
+        Request::SetTags { .. } => 15,
     }
 }
 

@@ -11,13 +11,13 @@ use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
-use pocket_api::hints::{JobHints, ObjectHints};
+use pocket_api::hints::{JobHints, Limit, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, WriteId};
 use pocket_api::lifecycle::Lifecycle;
 use pocket_api::limits::READ_LEASE;
 use pocket_api::metadata::*;
 use pocket_api::names::ObjectKey;
-use pocket_api::object::{ETag, Extent, NewContent, Segment};
+use pocket_api::object::{ETag, Extent, NewContent, Segment, Tags};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -38,6 +38,12 @@ enum Act {
     },
     Delete {
         key: usize,
+    },
+    Tag {
+        key: usize,
+        tags: u8,
+        ttl: Option<Limit<u8>>,
+        reads: Option<Limit<u32>>,
     },
     /// Opens a read and leaves it open.
     Open {
@@ -78,6 +84,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         4 => put.prop_map(|(key, sizes, ttl, reads, absent)| Act::Put { key, sizes, ttl, reads, absent }),
         2 => key.clone().prop_map(|key| Act::Delete { key }),
+        2 => (key.clone(), 0..3_u8, prop::option::of(limit(any::<u8>())), prop::option::of(limit(1..3_u32)))
+            .prop_map(|(key, tags, ttl, reads)| Act::Tag { key, tags, ttl, reads }),
         4 => (key.clone(), prop::bool::weighted(0.2)).prop_map(|(key, delete)| Act::Open { key, delete }),
         3 => (any::<usize>(), any::<bool>()).prop_map(|(which, sent)| Act::Close { which, sent }),
         3 => (key.clone(), key.clone(), any::<(u8, u8)>())
@@ -90,9 +98,18 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..60)
 }
 
+fn limit<T: std::fmt::Debug + Clone>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Limit<T>> {
+    prop_oneof![1 => Just(Limit::None), 3 => of.prop_map(Limit::Of)]
+}
+
+fn ttl(of: u8) -> Duration {
+    Duration::from_millis(u64::from(of) * 40 + 1)
+}
+
 /// An object as the reference keeps it.
 #[derive(Clone)]
 struct Plain {
+    tags: Tags,
     bytes: Vec<u8>,
     /// The chunk that each byte is in.
     places: Vec<Option<ChunkId>>,
@@ -111,6 +128,7 @@ struct Reading {
     ends_at: Timestamp,
     places: Vec<Option<ChunkId>>,
     delete: bool,
+    counted: bool,
 }
 
 struct World {
@@ -199,18 +217,19 @@ impl World {
     }
 
     fn set(&mut self, name: &'static str, bytes: Vec<u8>, places: Vec<Option<ChunkId>>, hints: &ObjectHints) {
-        let expires_at = hints.ttl.map(|ttl| self.now + ttl);
+        let expires_at = hints.ttl.and_then(Limit::value).map(|ttl| self.now + ttl);
         let version = self.number();
-        let (left, reserved, exclusive) = (hints.reads, 0, false);
-        self.objects.insert(name, Plain { bytes, places, expires_at, left, reserved, exclusive, version });
+        let (left, reserved, exclusive, tags) = (hints.reads.and_then(Limit::value), 0, false, Tags::new());
+        self.objects
+            .insert(name, Plain { tags, bytes, places, expires_at, left, reserved, exclusive, version });
     }
 
     fn act(&mut self, act: Act) {
         match act {
-            Act::Put { key: k, sizes, ttl, reads, absent } => {
+            Act::Put { key: k, sizes, ttl: lifetime, reads, absent } => {
                 let (write, content, payload, bytes, places) = self.content(&sizes);
                 let hints =
-                    ObjectHints { ttl: ttl.map(|t| Duration::from_millis(u64::from(t) * 40 + 1)), reads };
+                    ObjectHints { ttl: lifetime.map(|of| Limit::Of(ttl(of))), reads: reads.map(Limit::Of) };
                 let condition = if absent { WriteCondition::Absent } else { WriteCondition::None };
                 let done = self.commit(KEYS[k], write, &bytes, content, &payload, hints.clone(), condition);
                 if absent && self.visible(KEYS[k]).is_some() {
@@ -227,6 +246,7 @@ impl World {
                 assert_eq!(self.request(delete, b""), Ok(Reply::Deleted { existed: there }.into()));
                 self.objects.remove(KEYS[k]);
             }
+            Act::Tag { key: k, tags, ttl: lifetime, reads } => self.tag(KEYS[k], tags, lifetime, reads),
             Act::Open { key: k, delete } => self.open(KEYS[k], delete),
             Act::Close { which, sent } => {
                 if !self.readings.is_empty() {
@@ -256,6 +276,25 @@ impl World {
         let size = bytes.len() as u64;
         let commit = Commit { key: key(name), write, size, content, meta, condition };
         self.request(Request::Commit(commit), payload)
+    }
+
+    fn tag(&mut self, name: &'static str, tags: u8, lifetime: Option<Limit<u8>>, reads: Option<Limit<u32>>) {
+        let tags: Tags = (0..tags).map(|i| (i.to_string(), "x".repeat(i.into()))).collect();
+        let lifetime = lifetime.map(|limit| limit.value().map(ttl));
+        let hints = ObjectHints { ttl: lifetime.map(|ttl| ttl.map_or(Limit::None, Limit::Of)), reads };
+        let set = Request::SetTags { key: key(name), tags: tags.clone(), hints };
+        let done = self.request(set, b"");
+        if self.visible(name).is_none() {
+            assert_eq!(done, Err(MetadataError::NoSuchKey));
+            return;
+        }
+        assert_eq!(done, Ok(Reply::Done.into()));
+        let now = self.now;
+        if let Some(object) = self.objects.get_mut(name) {
+            object.tags = tags;
+            object.expires_at = lifetime.map_or(object.expires_at, |ttl| ttl.map(|ttl| now + ttl));
+            object.left = reads.map_or(object.left, Limit::value);
+        }
     }
 
     fn open(&mut self, name: &'static str, delete: bool) {
@@ -288,6 +327,8 @@ impl World {
             }
         }
         assert_eq!(bytes, plain.bytes, "bytes of {name}");
+        let tags = found.meta.headers.as_ref().map(|headers| headers.tags.clone());
+        assert_eq!(tags.unwrap_or_default(), plain.tags, "tags of {name}");
         assert_eq!((found.counted, found.meta.reads_left), (delete || plain.left.is_some(), plain.left));
         assert_eq!(found.lease.is_some(), found.counted || plain.places.iter().any(Option::is_some));
         if let Some(object) = self.objects.get_mut(name).filter(|_| found.counted) {
@@ -296,7 +337,8 @@ impl World {
         }
         let (lease, version) = (found.lease, plain.version);
         let ends_at = self.now + READ_LEASE;
-        self.readings.push(Reading { lease, key: name, version, ends_at, places: plain.places, delete });
+        let (places, counted) = (plain.places, found.counted);
+        self.readings.push(Reading { lease, key: name, version, ends_at, places, delete, counted });
     }
 
     fn close(&mut self, reading: Reading, sent: bool) {
@@ -306,7 +348,7 @@ impl World {
         let Some(object) = self.objects.get_mut(reading.key).filter(|o| o.version == reading.version) else {
             return;
         };
-        if object.left.is_none() && !reading.delete {
+        if !reading.counted {
             return;
         }
         object.reserved -= 1;

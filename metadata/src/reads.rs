@@ -65,6 +65,11 @@ impl Reads {
         self.left
     }
 
+    /// From now on; reads that are going on are among them where they were counted before.
+    pub(crate) fn set_left(&mut self, left: Option<u32>) {
+        self.left = left;
+    }
+
     /// Whether a plain read has to reserve.
     pub(crate) fn counted(&self) -> bool {
         self.left.is_some()

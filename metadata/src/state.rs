@@ -17,7 +17,7 @@ use bytes::Bytes;
 use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
-use pocket_api::hints::{JobHints, ObjectHints};
+use pocket_api::hints::{JobHints, Limit, ObjectHints};
 use pocket_api::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
 use pocket_api::limits::FREEZE_LEASE;
 use pocket_api::metadata::{Answer, Delivery, JobSpec, MetadataError, Reply, Request};
@@ -226,6 +226,7 @@ impl JobState {
             Request::Commit(commit) => self.commit(commit, payload, now),
             Request::Delete { key, condition } => self.delete(key, &condition, now),
             Request::DeleteMany { keys } => self.delete_many(keys, now),
+            Request::SetTags { key, tags, hints } => self.set_tags(key, tags, &hints, now),
             Request::AddReference(add) => self.add_reference(add, now),
             Request::ForkReference { manifest, reference, holder } => {
                 self.fork_reference(manifest, reference, holder, now)
@@ -247,7 +248,7 @@ impl JobState {
 
 /// What holds for objects that say nothing.
 fn defaults(hints: &JobHints) -> ObjectHints {
-    ObjectHints { ttl: hints.object_ttl, reads: hints.reads }
+    ObjectHints { ttl: hints.object_ttl.map(Limit::Of), reads: hints.reads.map(Limit::Of) }
 }
 
 /// Applies one command. The time never goes back from one command to the next.

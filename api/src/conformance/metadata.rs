@@ -10,6 +10,7 @@ mod life;
 mod lists;
 mod objects;
 mod reading;
+mod tags;
 mod uploads;
 pub mod world;
 
@@ -52,6 +53,9 @@ where
     counted::ranges_use_a_read_up_together(fresh().await).await;
     counted::a_read_that_deletes_is_alone(fresh().await).await;
     counted::a_given_back_read_wakes_who_waits(fresh().await).await;
+    tags::tags_are_replaced_and_the_object_stays_the_same(fresh().await).await;
+    tags::tags_carry_new_bounds(fresh().await).await;
+    tags::tags_need_an_object_and_a_job_that_may_be_written(fresh().await).await;
     lists::lists_are_ordered_and_grouped(fresh().await).await;
     lists::pages_join_without_gap(fresh().await).await;
     lists::what_is_gone_is_not_listed(fresh().await).await;

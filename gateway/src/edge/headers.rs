@@ -75,8 +75,14 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
     // Operations that make an object, with its headers.
     const MAKES: [O; 3] = [O::PutObject, O::CopyObject, O::CreateMultipartUpload];
     const COPIES: [O; 2] = [O::CopyObject, O::UploadPartCopy];
-    const HAS_BODY: [O; 5] =
-        [O::PutObject, O::UploadPart, O::CreateBucket, O::DeleteObjects, O::CompleteMultipartUpload];
+    const HAS_BODY: [O; 6] = [
+        O::PutObject,
+        O::UploadPart,
+        O::CreateBucket,
+        O::DeleteObjects,
+        O::CompleteMultipartUpload,
+        O::PutObjectTagging,
+    ];
     match name {
         "x-amz-content-sha256" | "x-amz-date" | "x-amz-user-agent" | "x-amz-expected-bucket-owner" => {
             Verdict::Takes
@@ -116,8 +122,8 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
         | "x-amz-source-expected-bucket-owner" => only_with(&COPIES),
         "x-amz-copy-source-range" => only_with(&[O::UploadPartCopy]),
         "x-amz-metadata-directive" => only_with(&[O::CopyObject]),
-        // There are no tags to replace.
-        "x-amz-tagging-directive" => value_with(&[O::CopyObject], &["COPY"]),
+        "x-amz-tagging" => only_with(&MAKES),
+        "x-amz-tagging-directive" => only_with(&[O::CopyObject]),
 
         "x-amz-mp-object-size" => only_with(&[O::CompleteMultipartUpload]),
         "x-amz-object-attributes" | "x-amz-max-parts" | "x-amz-part-number-marker" => {
@@ -198,6 +204,8 @@ mod tests {
         for (operation, name, value) in [
             (PutObject, "x-amz-meta-colour", "blue"),
             (PutObject, "x-amz-acl", "private"),
+            (CreateMultipartUpload, "x-amz-tagging", "a=b"),
+            (CopyObject, "x-amz-tagging-directive", "REPLACE"),
             (PutObject, "x-amz-checksum-crc32", "AAAAAA=="),
             (PutObject, "if-none-match", "*"),
             (PutObject, "x-pocket-ttl", "5s"),
@@ -222,7 +230,8 @@ mod tests {
         for (operation, name, value, expected) in [
             (PutObject, "x-amz-write-offset-bytes", "5", C::NotImplemented),
             (PutObject, "x-amz-rename-source", "/b/k", C::NotImplemented),
-            (PutObject, "x-amz-tagging", "a=b", C::NotImplemented),
+            (UploadPart, "x-amz-tagging", "a=b", C::InvalidArgument),
+            (PutObject, "x-amz-tagging-directive", "REPLACE", C::InvalidArgument),
             (PutObject, "x-amz-server-side-encryption", "AES256", C::NotImplemented),
             (PutObject, "x-amz-object-lock-mode", "GOVERNANCE", C::NotImplemented),
             (PutObject, "x-amz-acl", "public-read", C::NotImplemented),

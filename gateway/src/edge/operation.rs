@@ -30,6 +30,9 @@ pub(crate) enum Operation {
     GetObject,
     HeadObject,
     GetObjectAttributes,
+    GetObjectTagging,
+    PutObjectTagging,
+    DeleteObjectTagging,
     PutObject,
     CopyObject,
     DeleteObject,
@@ -56,7 +59,10 @@ impl Operation {
     pub(crate) fn body_use(self) -> BodyUse {
         match self {
             Self::PutObject | Self::UploadPart => BodyUse::Stream,
-            Self::CreateBucket | Self::DeleteObjects | Self::CompleteMultipartUpload => BodyUse::Document,
+            Self::CreateBucket
+            | Self::DeleteObjects
+            | Self::CompleteMultipartUpload
+            | Self::PutObjectTagging => BodyUse::Document,
             _ => BodyUse::Refused,
         }
     }
@@ -77,6 +83,9 @@ impl Operation {
             Self::GetObject => "GetObject",
             Self::HeadObject => "HeadObject",
             Self::GetObjectAttributes => "GetObjectAttributes",
+            Self::GetObjectTagging => "GetObjectTagging",
+            Self::PutObjectTagging => "PutObjectTagging",
+            Self::DeleteObjectTagging => "DeleteObjectTagging",
             Self::PutObject => "PutObject",
             Self::CopyObject => "CopyObject",
             Self::DeleteObject => "DeleteObject",
@@ -112,7 +121,7 @@ const fn rule(
 }
 
 /// Selectors before the plain operation of the same method and level: the first match counts.
-static RULES: [Rule; 19] = {
+static RULES: &[Rule] = {
     use Level::{Bucket, Object, Service};
     use Operation as O;
     const RESPONSE: [&str; 6] = [
@@ -150,7 +159,10 @@ static RULES: [Rule; 19] = {
     const LIST_VERSIONS: &[&str] =
         &["prefix", "delimiter", "encoding-type", "max-keys", "key-marker", "version-id-marker"];
     const LIST_PARTS: &[&str] = &["max-parts", "part-number-marker", "encoding-type"];
-    [
+    &[
+        rule(Method::GET, Object, &["tagging"], O::GetObjectTagging, &["versionId"]),
+        rule(Method::PUT, Object, &["tagging"], O::PutObjectTagging, &["versionId"]),
+        rule(Method::DELETE, Object, &["tagging"], O::DeleteObjectTagging, &["versionId"]),
         rule(Method::GET, Object, &["attributes"], O::GetObjectAttributes, &["versionId"]),
         rule(Method::GET, Object, &["uploadId"], O::ListParts, LIST_PARTS),
         rule(Method::GET, Object, &[], O::GetObject, GET_OBJECT),
@@ -359,6 +371,9 @@ mod tests {
             ("GET", Object, "partNumber=1&response-expires=0&versionId=null", GetObject),
             ("HEAD", Object, "", HeadObject),
             ("GET", Object, "attributes", GetObjectAttributes),
+            ("GET", Object, "tagging", GetObjectTagging),
+            ("PUT", Object, "tagging=&versionId=null", PutObjectTagging),
+            ("DELETE", Object, "x-id=DeleteObjectTagging&tagging", DeleteObjectTagging),
             ("PUT", Object, "x-id=PutObject", PutObject),
             ("DELETE", Object, "versionId=null", DeleteObject),
             ("POST", Object, "uploads=", CreateMultipartUpload),
@@ -395,13 +410,13 @@ mod tests {
             ("HEAD", Level::Bucket),
         ] {
             for name in
-                ["acl", "tagging", "policy", "restore", "retention", "renameObject", "cors", "versions"]
+                ["acl", "legal-hold", "policy", "restore", "retention", "renameObject", "cors", "versions"]
             {
                 let code = classified(method, level, name);
                 assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} {level:?} ?{name}");
             }
         }
-        for name in ["tagging", "acl", "legal-hold", "torrent"] {
+        for name in ["acl", "legal-hold", "torrent"] {
             assert_eq!(classified("GET", Level::Object, name), Err(S3ErrorCode::NotImplemented), "{name}");
         }
     }

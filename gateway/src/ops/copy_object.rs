@@ -6,7 +6,7 @@ use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
 use crate::errors::{from_call, invalid_argument, not_implemented, refused, s3};
-use crate::headers::{self, given};
+use crate::headers::{self, Given, given};
 use crate::placements::{Bucket, Follow};
 use crate::reader::Purpose;
 use crate::versions::check_version;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use pocket_api::checksum::ChecksumKind;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
-use pocket_api::hints::ObjectHints;
+use pocket_api::hints::{Limit, ObjectHints};
 use pocket_api::limits::PUT_MAX_BYTES;
 use pocket_api::metadata::{Answer, Commit, Found, Lookup, NewMeta, Reply, Request, Select, Want};
 use pocket_api::names::ObjectKey;
@@ -31,11 +31,11 @@ pub(super) async fn run(
 ) -> S3Result<S3Response<CopyObjectOutput>> {
     let context = context(&request)?;
     let condition = headers::write_condition(&request.headers)?;
-    let hints = headers::object_hints(&request.headers)?;
     let given = given!(request);
-    let replaces = replaces_metadata(request.input.metadata_directive.as_ref())?;
+    let directives = directives(&request.input, &given)?;
     let class_is_given = given.storage_class.is_some();
     let new_headers = given.into_headers()?;
+    let hints = headers::object_hints(&request.headers, new_headers.as_deref())?;
     let input = request.input;
     let key = object_key(&input.key)?;
     let (source_bucket, source_key) = source_of(&input.copy_source)?;
@@ -51,7 +51,8 @@ pub(super) async fn run(
     let owner = input.expected_source_bucket_owner.as_deref();
     let mut from = ops.bucket(&context, source_bucket, owner).await?;
     let is_same_object = from.placement.job == to.placement.job && source_key == key;
-    if is_same_object && !replaces && !class_is_given && hints == ObjectHints::default() {
+    let keeps_metadata = directives.metadata == Directive::Copy;
+    if is_same_object && keeps_metadata && !class_is_given && hints == ObjectHints::default() {
         let text = "This copy request is illegal because it is trying to copy an object to itself without changing the \
                     object's metadata, storage class or life time.";
         return Err(s3(S3ErrorCode::InvalidRequest, text));
@@ -66,7 +67,7 @@ pub(super) async fn run(
         Ok(NewMeta {
             etag: source.etag,
             checksum,
-            headers: if replaces { new_headers.clone() } else { kept(source, new_headers.as_deref()) },
+            headers: headers_of_copy(source.headers.as_ref(), new_headers.as_ref(), directives),
             hints: inherited(&hints, source, now),
         })
     };
@@ -193,33 +194,73 @@ pub(super) fn source_of(source: &dto::CopySource) -> S3Result<(&str, ObjectKey)>
     Ok((bucket, object_key(key)?))
 }
 
-fn replaces_metadata(directive: Option<&dto::MetadataDirective>) -> S3Result<bool> {
-    match directive.map(|directive| directive.as_str()) {
-        None | Some("COPY") => Ok(false),
-        Some("REPLACE") => Ok(true),
+/// Where something that is said of a copy comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Directive {
+    /// The source.
+    Copy,
+    /// The request.
+    Replace,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Directives {
+    /// Of all headers but the storage class, which is always the request's.
+    metadata: Directive,
+    tags: Directive,
+}
+
+fn directive(name: &str, value: Option<&str>) -> S3Result<Directive> {
+    match value {
+        None | Some("COPY") => Ok(Directive::Copy),
+        Some("REPLACE") => Ok(Directive::Replace),
         Some(other) => {
-            Err(invalid_argument(format!("Unknown metadata directive: {:?}", headers::shortened(other))))
+            Err(invalid_argument(format!("Unknown {name} directive: {:?}", headers::shortened(other))))
         }
     }
 }
 
-/// Without REPLACE, all headers are the source's but the storage class, which is always the request's.
-fn kept(source: &ObjectMeta, given: Option<&ObjectHeaders>) -> Option<Arc<ObjectHeaders>> {
-    let storage_class = given.and_then(|headers| headers.storage_class);
-    match &source.headers {
-        Some(headers) if headers.storage_class == storage_class => Some(headers.clone()),
-        Some(headers) => Some(Arc::new(ObjectHeaders { storage_class, ..ObjectHeaders::clone(headers) })),
-        None => storage_class
-            .map(|class| Arc::new(ObjectHeaders { storage_class: Some(class), ..ObjectHeaders::default() })),
+/// As S3 does, a copy of the source's metadata passes over what the request says of it; but not over tags and hints,
+/// which somebody counts on.
+fn directives(input: &CopyObjectInput, given: &Given) -> S3Result<Directives> {
+    let metadata = directive("metadata", input.metadata_directive.as_ref().map(|d| d.as_str()))?;
+    let tags = directive("tagging", input.tagging_directive.as_ref().map(|d| d.as_str()))?;
+    if tags == Directive::Copy && given.tagging.as_ref().is_some_and(|tags| !tags.is_empty()) {
+        return Err(invalid_argument("x-amz-tagging of a copy needs x-amz-tagging-directive: REPLACE"));
     }
+    let hint =
+        given.metadata.iter().flatten().find(|(name, _)| name.starts_with(headers::METADATA_HINT_PREFIX));
+    match hint {
+        Some((name, _)) if metadata == Directive::Copy => {
+            let text = format!("x-amz-meta-{name} of a copy needs x-amz-metadata-directive: REPLACE");
+            Err(invalid_argument(text))
+        }
+        _ => Ok(Directives { metadata, tags }),
+    }
+}
+
+fn headers_of_copy(
+    source: Option<&Arc<ObjectHeaders>>,
+    given: Option<&Arc<ObjectHeaders>>,
+    directives: Directives,
+) -> Option<Arc<ObjectHeaders>> {
+    let of = |directive| if directive == Directive::Copy { source } else { given };
+    let (metadata, tags) = (of(directives.metadata), of(directives.tags));
+    let tags = tags.map_or(&[][..], |headers| &headers.tags);
+    let storage_class = given.and_then(|headers| headers.storage_class);
+    if let Some(same) = metadata.filter(|h| h.tags == tags && h.storage_class == storage_class) {
+        return Some(same.clone());
+    }
+    let said = metadata.map(|headers| ObjectHeaders::clone(headers)).unwrap_or_default();
+    let headers = ObjectHeaders { tags: tags.to_vec(), storage_class, ..said };
+    (headers != ObjectHeaders::default()).then(|| Arc::new(headers))
 }
 
 /// A copy lives and is read no longer than what is left of its source, unless it is told otherwise.
 fn inherited(given: &ObjectHints, source: &ObjectMeta, now: Timestamp) -> ObjectHints {
-    ObjectHints {
-        ttl: given.ttl.or_else(|| source.expires_at.map(|at| at.since(now).max(Duration::from_millis(1)))),
-        reads: given.reads.or(source.reads_left),
-    }
+    let left = |at: Timestamp| Limit::Of(at.since(now).max(Duration::from_millis(1)));
+    let of_source = ObjectHints { ttl: source.expires_at.map(left), reads: source.reads_left.map(Limit::Of) };
+    given.clone().or(of_source)
 }
 
 #[cfg(test)]
@@ -228,7 +269,7 @@ mod tests {
     use pocket_api::hints::StorageClass;
     use pocket_api::object::ETag;
 
-    fn source(headers: Option<ObjectHeaders>) -> ObjectMeta {
+    fn source() -> ObjectMeta {
         ObjectMeta {
             size: 1,
             etag: ETag::md5([1; 16]),
@@ -236,29 +277,53 @@ mod tests {
             expires_at: Some(Timestamp(9_000)),
             reads_left: Some(3),
             checksum: None,
-            headers: headers.map(Arc::new),
+            headers: None,
             parts: 0,
         }
     }
 
     #[test]
     fn a_copy_inherits_what_is_left_unless_it_is_told_otherwise() {
-        let left = inherited(&ObjectHints::default(), &source(None), Timestamp(4_000));
-        assert_eq!(left, ObjectHints { ttl: Some(Duration::from_secs(5)), reads: Some(3) });
-        let given = ObjectHints { ttl: Some(Duration::from_secs(60)), reads: Some(1) };
-        assert_eq!(inherited(&given, &source(None), Timestamp(4_000)), given);
+        let left = inherited(&ObjectHints::default(), &source(), Timestamp(4_000));
+        let five_seconds = Some(Limit::Of(Duration::from_secs(5)));
+        assert_eq!(left, ObjectHints { ttl: five_seconds, reads: Some(Limit::Of(3)) });
+        let minute = Some(Limit::Of(Duration::from_secs(60)));
+        for given in [
+            ObjectHints { ttl: minute, reads: Some(Limit::Of(1)) },
+            ObjectHints { ttl: Some(Limit::None), reads: Some(Limit::None) },
+        ] {
+            assert_eq!(inherited(&given, &source(), Timestamp(4_000)), given);
+        }
     }
 
     #[test]
-    fn the_storage_class_is_never_copied() {
-        let glacier = ObjectHeaders {
-            content_type: Some("text/plain".into()),
-            storage_class: Some(StorageClass::Glacier),
-            ..Default::default()
+    fn metadata_and_tags_are_copied_or_replaced_each_by_itself_and_the_storage_class_never_copied() {
+        let headers = |name: &str, class| {
+            let tags = vec![(name.to_owned(), String::new())];
+            let content_type = Some(name.to_owned());
+            Arc::new(ObjectHeaders { content_type, tags, storage_class: class, ..Default::default() })
         };
-        let copied = kept(&source(Some(glacier.clone())), None).unwrap();
-        assert_eq!((copied.storage_class, copied.content_type.as_deref()), (None, Some("text/plain")));
-        assert_eq!(kept(&source(None), Some(&glacier)).unwrap().storage_class, Some(StorageClass::Glacier));
-        assert_eq!(kept(&source(None), None), None);
+        let (source, given) =
+            (headers("old", Some(StorageClass::Glacier)), headers("new", Some(StorageClass::GlacierIr)));
+        for metadata in [Directive::Copy, Directive::Replace] {
+            for tags in [Directive::Copy, Directive::Replace] {
+                let copied =
+                    headers_of_copy(Some(&source), Some(&given), Directives { metadata, tags }).unwrap();
+                let of = |directive| if directive == Directive::Copy { "old" } else { "new" };
+                assert_eq!(copied.content_type.as_deref(), Some(of(metadata)));
+                assert_eq!(copied.tags[0].0, of(tags));
+                assert_eq!(copied.storage_class, Some(StorageClass::GlacierIr));
+            }
+        }
+        let keep = Directives { metadata: Directive::Copy, tags: Directive::Copy };
+        let drop = Directives { metadata: Directive::Replace, tags: Directive::Replace };
+        assert_eq!(headers_of_copy(Some(&source), None, keep).unwrap().storage_class, None);
+        assert_eq!(headers_of_copy(Some(&source), None, drop), None);
+        assert_eq!(headers_of_copy(None, None, keep), None);
+        let plain = headers("plain", None);
+        assert!(
+            Arc::ptr_eq(&headers_of_copy(Some(&plain), None, keep).unwrap(), &plain),
+            "nothing is cloned"
+        );
     }
 }

@@ -13,8 +13,8 @@ pub(super) async fn run(
     mut request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
     let context = context(&request)?;
-    let hints = headers::object_hints(&request.headers)?;
     let object_headers = given!(request).into_headers()?;
+    let hints = headers::object_hints(&request.headers, object_headers.as_deref())?;
     let input = request.input;
     let key = object_key(&input.key)?;
     let algorithm = input.checksum_algorithm.as_ref().map(|a| a.as_str());

@@ -20,6 +20,7 @@ mod list_multipart_uploads;
 mod list_object_versions;
 mod list_objects;
 mod list_parts;
+mod object_tagging;
 mod put_object;
 mod service;
 mod shown;

@@ -17,8 +17,8 @@ pub(super) async fn run(
 ) -> S3Result<S3Response<PutObjectOutput>> {
     let context = context(&request)?;
     let condition = headers::write_condition(&request.headers)?;
-    let hints = headers::object_hints(&request.headers)?;
     let object_headers = given!(request).into_headers()?;
+    let hints = headers::object_hints(&request.headers, object_headers.as_deref())?;
     let input = request.input;
     let key = object_key(&input.key)?;
     let size = content_length(input.content_length)?;

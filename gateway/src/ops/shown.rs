@@ -74,6 +74,10 @@ pub(super) fn more_headers(meta: &ObjectMeta, expires_is_overridden: bool) -> He
     {
         headers::put(&mut map, http::header::EXPIRES, expires);
     }
+    let tags = meta.headers.as_ref().map_or(0, |headers| headers.tags.len());
+    if tags > 0 {
+        map.insert(HeaderName::from_static("x-amz-tagging-count"), HeaderValue::from(tags));
+    }
     if let Some(left) = meta.reads_left {
         map.insert(HeaderName::from_static("x-pocket-reads-left"), HeaderValue::from(left));
     }

@@ -1,13 +1,13 @@
 //! Counted reads: exactly so many full deliveries.
 
 use super::client::{Client, lookup};
-use crate::hints::ObjectHints;
+use crate::hints::{Limit, ObjectHints};
 use crate::limits::READ_LEASE;
 use crate::metadata::{ByteRange, Delivery, Found, Lookup, MetadataError, Select, Want};
 use std::time::Duration;
 
 async fn put(client: &Client, name: &str, reads: u32) {
-    client.put_with(name, b"0123456789", ObjectHints { ttl: None, reads: Some(reads) }).await;
+    client.put_with(name, b"0123456789", ObjectHints { ttl: None, reads: Some(Limit::Of(reads)) }).await;
 }
 
 async fn range(client: &Client, name: &str, from: u64, to: u64) -> Result<Found, MetadataError> {

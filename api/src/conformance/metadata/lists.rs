@@ -1,7 +1,7 @@
 //! Lists: order, prefixes, delimiters, pages.
 
 use super::client::Client;
-use crate::hints::ObjectHints;
+use crate::hints::{Limit, ObjectHints};
 use crate::metadata::{List, ListItem, ListStart, MetadataError, Request};
 use std::time::Duration;
 
@@ -73,7 +73,9 @@ pub(super) async fn pages_join_without_gap(client: Client) {
 pub(super) async fn what_is_gone_is_not_listed(client: Client) {
     client.put("dir/a", b"").await;
     client.put("dir/b", b"").await;
-    client.put_with("old/a", b"", ObjectHints { ttl: Some(Duration::from_secs(1)), reads: None }).await;
+    client
+        .put_with("old/a", b"", ObjectHints { ttl: Some(Limit::Of(Duration::from_secs(1))), reads: None })
+        .await;
     client.put("z", b"").await;
     assert_eq!(client.names("", Some("/")).await, ["dir/", "old/", "z"]);
     client.delete("dir/a").await;

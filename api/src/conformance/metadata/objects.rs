@@ -4,7 +4,7 @@ use super::client::{Client, key, tag};
 use super::world::eventually;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::conditions::{ETagMatch, WriteCondition};
-use crate::hints::{JobHints, ObjectHints};
+use crate::hints::{JobHints, Limit, ObjectHints};
 use crate::ids::{ChunkId, JobId, WriteId};
 use crate::limits::INLINE_MAX_BYTES;
 use crate::metadata::{MetadataError, Reply, Request};
@@ -161,13 +161,17 @@ pub(super) async fn defaults_come_from_the_job(client: Client) {
     let job = client.open_job(JobId(101), hints).await;
     let now = client.world.now();
     job.put("silent", b"x").await;
-    let own = ObjectHints { ttl: Some(Duration::from_secs(5)), reads: Some(1) };
+    let own = ObjectHints { ttl: Some(Limit::Of(Duration::from_secs(5))), reads: Some(Limit::Of(1)) };
     let committed = job.put_with("own", b"x", own).await;
     let silent = job.head("silent").await.unwrap().meta;
     assert_eq!((silent.expires_at, silent.reads_left), (Some(now + Duration::from_secs(60)), Some(3)));
     let own = job.head("own").await.unwrap().meta;
     assert_eq!((own.expires_at, own.reads_left), (Some(now + Duration::from_secs(5)), Some(1)));
     assert_eq!(committed.expires_at, own.expires_at);
+    let unbounded = ObjectHints { ttl: Some(Limit::None), reads: Some(Limit::None) };
+    job.put_with("unbounded", b"x", unbounded).await;
+    let unbounded = job.head("unbounded").await.unwrap().meta;
+    assert_eq!((unbounded.expires_at, unbounded.reads_left), (None, None));
 }
 
 pub(super) async fn memory_is_bounded_and_comes_back(client: Client) {

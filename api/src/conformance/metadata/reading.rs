@@ -3,7 +3,7 @@
 use super::client::{Client, key, lookup};
 use super::world::{SERVERS, eventually};
 use crate::conditions::{ETagMatch, ReadConditions, WriteCondition};
-use crate::hints::{JobHints, ObjectHints};
+use crate::hints::{JobHints, Limit, ObjectHints};
 use crate::ids::Epoch;
 use crate::limits::{READ_LEASE, SEGMENTS_PER_PAGE};
 use crate::metadata::{
@@ -110,7 +110,7 @@ pub(super) async fn a_lease_ends_without_renewal(client: Client) {
 
 pub(super) async fn objects_expire_to_the_millisecond(client: Client) {
     let ttl = Duration::from_secs(2);
-    let hints = ObjectHints { ttl: Some(ttl), reads: None };
+    let hints = ObjectHints { ttl: Some(Limit::Of(ttl)), reads: None };
     client.put_with("small", b"x", hints.clone()).await;
     let extents = client.chunks(&[10]);
     let mut commit = client.new_commit("dir/large", 10, NewContent::Chunks { extents: extents.clone() });

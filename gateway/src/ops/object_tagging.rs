@@ -1,0 +1,64 @@
+//! GetObjectTagging, PutObjectTagging and DeleteObjectTagging: the tags of an object that stays the same one. A tag that
+//! carries a hint is acted on when it is put: a TTL counts from now. Without one the object's bounds stay as they are.
+
+use super::{Operations, context, object_key};
+use crate::errors::from_hint;
+use crate::tags;
+use pocket_api::conditions::ReadConditions;
+use pocket_api::hints::ObjectHints;
+use pocket_api::metadata::{Lookup, Request, Select, Want};
+use pocket_api::object::Tags;
+use s3s::dto::{
+    DeleteObjectTaggingInput, DeleteObjectTaggingOutput, GetObjectTaggingInput, GetObjectTaggingOutput,
+    PutObjectTaggingInput, PutObjectTaggingOutput,
+};
+use s3s::{S3Request, S3Response, S3Result};
+use std::time::Duration;
+
+pub(super) async fn get(
+    ops: &Operations,
+    request: S3Request<GetObjectTaggingInput>,
+) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+    let context = context(&request)?;
+    let input = request.input;
+    let lookup = Lookup {
+        key: object_key(&input.key)?,
+        conditions: ReadConditions::default(),
+        select: Select::Whole,
+        want: Want::Meta,
+        wait: Duration::ZERO,
+    };
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let (found, _) = ops.lookup(&mut bucket, &lookup).await?;
+    let headers = found.meta.headers.as_deref();
+    let tag_set = tags::to_set(headers.map_or(&[][..], |headers| &headers.tags));
+    Ok(S3Response::new(GetObjectTaggingOutput { tag_set, ..Default::default() }))
+}
+
+pub(super) async fn put(
+    ops: &Operations,
+    request: S3Request<PutObjectTaggingInput>,
+) -> S3Result<S3Response<PutObjectTaggingOutput>> {
+    let context = context(&request)?;
+    let input = request.input;
+    let tags = tags::from_set(input.tagging.tag_set)?;
+    let hints = ObjectHints::parse(tags::hints(&tags)).map_err(from_hint)?;
+    let key = object_key(&input.key)?;
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let make = || Request::SetTags { key: key.clone(), tags: tags.clone(), hints: hints.clone() };
+    ops.call(&mut bucket, &key, make).await?;
+    Ok(S3Response::new(PutObjectTaggingOutput::default()))
+}
+
+pub(super) async fn delete(
+    ops: &Operations,
+    request: S3Request<DeleteObjectTaggingInput>,
+) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
+    let context = context(&request)?;
+    let input = request.input;
+    let key = object_key(&input.key)?;
+    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let make = || Request::SetTags { key: key.clone(), tags: Tags::new(), hints: ObjectHints::default() };
+    ops.call(&mut bucket, &key, make).await?;
+    Ok(S3Response::new(DeleteObjectTaggingOutput::default()))
+}

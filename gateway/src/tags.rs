@@ -1,0 +1,185 @@
+//! Tags between S3's forms (a header, a document) and the domain, with S3's limits. Pure; the same for objects and
+//! buckets but for how many there may be.
+
+use crate::edge::percent::{self, Part};
+use crate::errors::{custom, invalid_argument, s3};
+use crate::headers::shortened;
+use http::StatusCode;
+use pocket_api::object::Tags;
+use s3s::dto::{Tag, TagSet};
+use s3s::{S3Error, S3ErrorCode, S3Result};
+
+/// S3's bound on the tags of an object.
+pub(crate) const OBJECT_TAGS_MAX: usize = 10;
+/// S3's bounds on a tag, in characters.
+const TAG_KEY_MAX_CHARS: usize = 128;
+/// See [`TAG_KEY_MAX_CHARS`].
+const TAG_VALUE_MAX_CHARS: usize = 256;
+/// What the key of a tag begins with that carries a hint.
+pub(crate) const HINT_PREFIX: &str = "pocket:";
+
+/// Tags of an object as `x-amz-tagging` carries them: a query.
+pub(crate) fn from_header(value: &str) -> S3Result<Tags> {
+    let malformed = || {
+        invalid_argument(
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag \
+             name duplicates.",
+        )
+    };
+    let decoded =
+        |raw| percent::decode(raw, Part::Query).map(|text| text.into_owned()).map_err(|_| malformed());
+    let mut tags = Tags::new();
+    for pair in value.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = decoded(key)?;
+        if tags.iter().any(|(other, _)| *other == key) {
+            return Err(malformed());
+        }
+        tags.push((key, decoded(value)?));
+        check_count(&tags)?;
+    }
+    tags.iter().try_for_each(check)?;
+    Ok(tags)
+}
+
+/// Tags of an object as a document lists them.
+pub(crate) fn from_set(set: TagSet) -> S3Result<Tags> {
+    let mut tags = Tags::new();
+    for tag in set {
+        let (Some(key), Some(value)) = (tag.key, tag.value) else { return Err(malformed_xml()) };
+        tags.push((key, value));
+        check_count(&tags)?;
+    }
+    check_all(&tags)?;
+    Ok(tags)
+}
+
+pub(crate) fn to_set(tags: &[(String, String)]) -> TagSet {
+    let tag = |(key, value): &(String, String)| Tag { key: Some(key.clone()), value: Some(value.clone()) };
+    tags.iter().map(tag).collect()
+}
+
+/// Each tag by itself, and that no key is there twice.
+pub(crate) fn check_all(tags: &[(String, String)]) -> S3Result<()> {
+    for (i, tag) in tags.iter().enumerate() {
+        check(tag)?;
+        if tags[..i].iter().any(|(key, _)| *key == tag.0) {
+            let text = format!("Cannot provide multiple Tags with the same key: {:?}", shortened(&tag.0));
+            return Err(s3(S3ErrorCode::InvalidTag, text));
+        }
+    }
+    Ok(())
+}
+
+fn check_count(tags: &[(String, String)]) -> S3Result<()> {
+    if tags.len() <= OBJECT_TAGS_MAX {
+        return Ok(());
+    }
+    let text = format!("Object tags cannot be greater than {OBJECT_TAGS_MAX}");
+    Err(custom("BadRequest", StatusCode::BAD_REQUEST, text))
+}
+
+fn check((key, value): &(String, String)) -> S3Result<()> {
+    let refused =
+        |text: &str, what: &str| Err(s3(S3ErrorCode::InvalidTag, format!("{text}: {:?}", shortened(what))));
+    if key.is_empty() || key.chars().count() > TAG_KEY_MAX_CHARS || !key.chars().all(is_allowed) {
+        return refused("The TagKey you have provided is invalid", key);
+    }
+    if value.chars().count() > TAG_VALUE_MAX_CHARS || !value.chars().all(is_allowed) {
+        return refused("The TagValue you have provided is invalid", value);
+    }
+    if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+        return refused("System tags cannot be added/updated by requester", key);
+    }
+    Ok(())
+}
+
+/// Letters, numbers and spaces of any script, and a few signs.
+fn is_allowed(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
+}
+
+fn malformed_xml() -> S3Error {
+    let text = "The XML you provided was not well-formed or did not validate against our published schema";
+    s3(S3ErrorCode::MalformedXML, text)
+}
+
+/// Names and values of the hints among tags.
+pub(crate) fn hints(tags: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().filter_map(|(key, value)| Some((key.strip_prefix(HINT_PREFIX)?, value.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pairs(tags: &[(&str, &str)]) -> Tags {
+        tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    }
+
+    fn code<T>(outcome: S3Result<T>) -> Option<String> {
+        outcome.err().map(|error| error.code().as_str().to_owned())
+    }
+
+    #[test]
+    fn headers_are_read_as_queries() {
+        for (header, tags) in [
+            ("", pairs(&[])),
+            ("a=b", pairs(&[("a", "b")])),
+            ("a=b&c=&d", pairs(&[("a", "b"), ("c", ""), ("d", "")])),
+            ("a%2Bb=c+d", pairs(&[("a+b", "c d")])),
+            ("pocket%3Attl=5m&k=%C3%BC+%2B", pairs(&[("pocket:ttl", "5m"), ("k", "ü +")])),
+            ("a=b=c", pairs(&[("a", "b=c")])),
+        ] {
+            assert_eq!(from_header(header).unwrap(), tags, "{header}");
+        }
+        assert_eq!(code(from_header("a=b%26c")).as_deref(), Some("InvalidTag"));
+        for bad in ["a=%zz", "a=%ff", "a=1&a=2", "%61=1&a=2"] {
+            assert_eq!(code(from_header(bad)).as_deref(), Some("InvalidArgument"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_limits_of_s3_hold() {
+        let key = |n| "k".repeat(n);
+        for (tag, refused) in [
+            (("k".into(), String::new()), None),
+            ((key(128), "ü".repeat(256)), None),
+            (("日本 語".into(), "a+b-c=d.e_f:g/h@i".into()), None),
+            ((String::new(), "v".into()), Some("InvalidTag")),
+            ((key(129), "v".into()), Some("InvalidTag")),
+            ((key(1), "v".repeat(257)), Some("InvalidTag")),
+            (("k*".into(), "v".into()), Some("InvalidTag")),
+            (("k".into(), "v\n".into()), Some("InvalidTag")),
+            (("k".into(), "<v>".into()), Some("InvalidTag")),
+            (("aws:k".into(), "v".into()), Some("InvalidTag")),
+            (("AWS:k".into(), "v".into()), Some("InvalidTag")),
+        ] {
+            assert_eq!(code(check_all(std::slice::from_ref(&tag))).as_deref(), refused, "{tag:?}");
+        }
+        let many = |n| (0..n).map(|i| (format!("k{i}"), "v".to_owned())).collect::<Tags>();
+        assert_eq!(from_set(to_set(&many(10))).unwrap(), many(10));
+        assert_eq!(code(from_set(to_set(&many(11)))).as_deref(), Some("BadRequest"));
+        let twice = to_set(&pairs(&[("k", "1"), ("k", "2")]));
+        assert_eq!(code(from_set(twice)).as_deref(), Some("InvalidTag"));
+        let keyless = vec![Tag { key: None, value: Some("v".into()) }];
+        assert_eq!(code(from_set(keyless)).as_deref(), Some("MalformedXML"));
+    }
+
+    #[test]
+    fn hints_are_told_from_other_tags() {
+        let tags = pairs(&[("pocket:ttl", "5m"), ("pocket", "x"), ("team", "blue")]);
+        assert_eq!(hints(&tags).collect::<Vec<_>>(), [("ttl", "5m")]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_it_panic_and_what_passes_is_within_the_limits(header in "[a-c%=&+0-9ä: ]{0,60}") {
+            if let Ok(tags) = from_header(&header) {
+                prop_assert!(tags.len() <= OBJECT_TAGS_MAX);
+                check_all(&tags).unwrap();
+            }
+        }
+    }
+}
