@@ -133,8 +133,10 @@ fn metrics_show_operations_that_were_asked_for_and_refusals_by_their_code() {
     let banner = serve.banner();
     let metrics = || http::get(banner.admin(), "/metrics").unwrap().expect(200).text();
     assert!(!metrics().contains("operation=\"ListBuckets\""));
-    http::get(banner.endpoint(), "/").unwrap().expect_error(403, "AccessDenied");
-    assert!(metrics().contains("pocket_gateway_refusals_total{code=\"AccessDenied\"} 1"), "{}", metrics());
+    let stranger = Client::new(banner.endpoint(), ACCESS_KEY, "not the secret");
+    stranger.get("/").expect_error(403, "SignatureDoesNotMatch");
+    let refused = "pocket_gateway_refusals_total{code=\"SignatureDoesNotMatch\"} 1";
+    assert!(metrics().contains(refused), "{}", metrics());
     let client = Client::new(banner.endpoint(), ACCESS_KEY, SECRET_KEY);
     client.get("/").expect(200);
     let counted = "pocket_gateway_requests_total{operation=\"ListBuckets\",class=\"2xx\"} 1";
