@@ -127,7 +127,7 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
     };
     // boto3 signs `/bucket/` also where it sends `/bucket`. Both name the bucket.
     let is_bare_bucket = request.host_bucket.is_none() && request.raw_path.rfind('/') == Some(0);
-    if !is_right("") && !(is_bare_bucket && is_right("/")) {
+    if !(is_right("") || is_bare_bucket && is_right("/")) {
         return Err(does_not_match());
     }
     let principal = Principal { tenant: credential.tenant.clone(), access_key_id: access_key_id.into() };
