@@ -48,6 +48,17 @@ def error_of(call, **arguments):
     return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
 
 
+def exists(client, bucket, key):
+    """Whether a HEAD finds the object; for conditions that are waited for, where `error_of` would fail at the first look."""
+    try:
+        client.head_object(Bucket=bucket, Key=key)
+    except client.exceptions.ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+        return False
+    return True
+
+
 def new_name(prefix="t"):
     return f"{prefix}-{uuid.uuid4().hex[:12]}"
 
