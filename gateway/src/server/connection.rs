@@ -2,7 +2,7 @@
 //! stops.
 
 use super::link::{Link, Traffic};
-use super::request_body::{Awaits, RequestBody};
+use super::request_body::{RequestBody, drain};
 use super::socket::Socket;
 use crate::context::Connection;
 use crate::edge::Edge;
@@ -83,18 +83,19 @@ async fn answer(
     // Where the length of a request is open to interpretation, nothing behind it is read as another request: hyper
     // drops a Content-Length that comes beside a Transfer-Encoding.
     let is_open = request.headers().contains_key(TRANSFER_ENCODING);
-    let awaits = match request.headers().get(EXPECT) {
-        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Awaits::Continue,
-        _ => Awaits::Nothing,
-    };
-    if awaits == Awaits::Continue && !has_body && request.version() == Version::HTTP_11 {
+    let expects = request.headers().get(EXPECT);
+    let expects_continue =
+        expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if expects_continue && !has_body && request.version() == Version::HTTP_11 {
         link.owe_continue();
     }
-    let request = request.map(|incoming| RequestBody::new(incoming, link.clone(), awaits));
+    let request = request.map(|incoming| RequestBody::new(incoming, link.clone()));
     let mut response = edge.answer(request, link.connection.clone()).await;
     if is_open || link.is_body_unread() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    link.call_ended();
+    if let Some(rest) = link.call_ended() {
+        tokio::spawn(drain(rest));
+    }
     Ok(response)
 }

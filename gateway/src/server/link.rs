@@ -2,6 +2,8 @@
 //! that is being answered.
 
 use crate::context::Connection;
+use hyper::body::Incoming;
+use parking_lot::Mutex;
 use pocket_api::usage::Served;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -33,6 +35,8 @@ pub(crate) struct Link {
     in_call: AtomicBool,
     /// Part of the request's body has not arrived or was not wanted.
     body_unread: AtomicBool,
+    /// What the operation did not want of the body, until its answer is known.
+    leftover: Mutex<Option<Incoming>>,
     continue_due: AtomicBool,
 }
 
@@ -44,6 +48,7 @@ impl Link {
             progress: AtomicU64::new(0),
             in_call: AtomicBool::new(false),
             body_unread: AtomicBool::new(false),
+            leftover: Mutex::new(None),
             continue_due: AtomicBool::new(false),
         }
     }
@@ -65,9 +70,17 @@ impl Link {
         self.in_call.store(true, Relaxed);
     }
 
-    /// The head of its answer is known.
-    pub(crate) fn call_ended(&self) {
+    /// The head of its answer is known. Gives what is left of an unwanted body.
+    pub(crate) fn call_ended(&self) -> Option<Incoming> {
         self.in_call.store(false, Relaxed);
+        if self.is_body_unread() { self.leftover.lock().take() } else { None }
+    }
+
+    /// Keeps an unwanted body until the answer is known. After that it is not read any more, which closes the connection.
+    pub(crate) fn leave(&self, rest: Incoming) {
+        if self.in_call.load(Relaxed) {
+            *self.leftover.lock() = Some(rest);
+        }
     }
 
     pub(crate) fn body_read(&self) {

@@ -1,5 +1,5 @@
-//! A request's body as it comes from the socket. When it is dropped before its end, the rest is drained within bounds:
-//! a client that is still sending reads its answer instead of a reset.
+//! A request's body as it comes from the socket. What an operation did not want of it is drained within bounds, once the
+//! answer is on its way: a client that is still sending reads its answer instead of a reset.
 
 use super::link::Link;
 use bytes::Bytes;
@@ -20,20 +20,11 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
     link: Arc<Link>,
-    awaits: Awaits,
-}
-
-/// What the client needs before it sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaits {
-    Nothing,
-    /// `100 Continue`, which goes out when the body is first read.
-    Continue,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, link: Arc<Link>, awaits: Awaits) -> Self {
-        Self { incoming: Some(incoming), link, awaits }
+    pub(crate) fn new(incoming: Incoming, link: Arc<Link>) -> Self {
+        Self { incoming: Some(incoming), link }
     }
 }
 
@@ -45,7 +36,6 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.awaits = Awaits::Nothing;
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         if frame.is_none() || incoming.is_end_stream() {
@@ -65,20 +55,19 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let Some(incoming) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) else {
-            return;
-        };
-        // A client that waits for 100 Continue is not sending, and reading would invite it to.
-        if self.awaits == Awaits::Continue {
-            return;
-        }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(tokio::time::timeout(DRAIN_MAX, drain(incoming)));
+        if let Some(rest) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) {
+            self.link.leave(rest);
         }
     }
 }
 
-async fn drain(mut incoming: Incoming) {
+/// Reads and forgets within bounds. Only after the head of the answer is known: before it, reading is what sends
+/// `100 Continue`, and that would invite a body which nobody wants. Clients that expect it may send without waiting.
+pub(crate) async fn drain(rest: Incoming) {
+    let _ = tokio::time::timeout(DRAIN_MAX, forget(rest)).await;
+}
+
+async fn forget(mut incoming: Incoming) {
     let mut left = DRAIN_MAX_BYTES;
     while let Some(Ok(frame)) = incoming.frame().await {
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
