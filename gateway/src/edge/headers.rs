@@ -7,6 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::hints::HINTS;
 use s3s::S3ErrorCode;
 
+/// Headers whose value is a list, which may also come as one header an element: the SDK for Go sends them so. All are read.
+const LISTS: [&str; 2] = ["x-amz-object-attributes", "x-amz-optional-object-attributes"];
+
 /// Whether a header belongs to those that must be signed and known.
 pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with("x-amz-") || name.starts_with("x-pocket-")
@@ -174,8 +177,9 @@ fn check_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
                 "authorization" | "host" | "range" | "date" | "expires" | "cache-control" | "expect"
             )
     };
-    let repeated =
-        headers.keys().find(|name| matters(name) && headers.get_all(*name).iter().nth(1).is_some());
+    let repeated = headers.keys().find(|name| {
+        matters(name) && !LISTS.contains(&name.as_str()) && headers.get_all(*name).iter().nth(1).is_some()
+    });
     match repeated {
         Some(name) => {
             let message = format!("the header {name} is given twice");
@@ -260,6 +264,10 @@ mod tests {
         headers.append("accept", HeaderValue::from_static("a"));
         headers.append("accept", HeaderValue::from_static("b"));
         assert_eq!(check(&headers, Operation::PutObject), Ok(()));
+        headers.append("x-amz-object-attributes", HeaderValue::from_static("ETag"));
+        headers.append("x-amz-object-attributes", HeaderValue::from_static("ObjectSize"));
+        assert_eq!(check(&headers, Operation::GetObjectAttributes), Ok(()), "a list");
+        headers.remove("x-amz-object-attributes");
         headers.append("if-none-match", HeaderValue::from_static("*"));
         headers.append("if-none-match", HeaderValue::from_static("\"x\""));
         assert_eq!(check(&headers, Operation::PutObject).unwrap_err().code, S3ErrorCode::InvalidRequest);
