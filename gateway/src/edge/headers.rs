@@ -165,12 +165,13 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
     }
 }
 
-/// Of a header that is there twice one would be ignored, by us or by somebody between us and the client.
+/// Of a header that is there twice one would be ignored, by us or by somebody between us and the client. Codings are a
+/// list, which may come in several lines; the edge makes one of them.
 fn check_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
     let matters = |name: &HeaderName| {
         let name = name.as_str();
         is_ours(name)
-            || name.starts_with("content-")
+            || name.starts_with("content-") && name != "content-encoding"
             || name.starts_with("if-")
             || matches!(
                 name,

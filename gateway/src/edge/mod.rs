@@ -156,6 +156,7 @@ impl Edge {
                 }
             }
         };
+        keep_stored_encoding(&mut parts.headers);
         parts.headers.remove(AUTHORIZATION);
         parts.extensions.insert(context);
         let mut passed = Request::new(body);
@@ -273,8 +274,16 @@ fn unframe(headers: &mut HeaderMap, decoded_bytes: Option<u64>) {
     if let Some(bytes) = decoded_bytes {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
     }
-    let Some(encoding) = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) else { return };
-    match payload::stored_encoding(encoding).and_then(|kept| HeaderValue::from_str(&kept).ok()) {
+}
+
+/// Leaves of `Content-Encoding` what belongs to the object, in one line: SDKs send the framing in a line of its own.
+fn keep_stored_encoding(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONTENT_ENCODING) {
+        return;
+    }
+    let lines = headers.get_all(CONTENT_ENCODING).iter().map(|line| line.to_str().ok());
+    let Some(lines) = lines.collect::<Option<Vec<&str>>>() else { return };
+    match payload::stored_encoding(&lines.join(",")).and_then(|kept| HeaderValue::from_str(&kept).ok()) {
         Some(kept) => {
             headers.insert(CONTENT_ENCODING, kept);
         }
