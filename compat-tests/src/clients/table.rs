@@ -3,13 +3,22 @@
 use super::toolchains::python;
 use super::{Client, Need, Version};
 
-pub static CLIENTS: &[Client] = &[Client {
-    name: "boto3",
-    version: pypi("boto3=="),
-    needs: &[Need::Python],
-    limit_seconds: 180,
-    job: python::job,
-}];
+pub static CLIENTS: &[Client] = &[
+    Client {
+        name: "boto3",
+        version: pypi("boto3=="),
+        needs: &[Need::Python],
+        limit_seconds: 180,
+        job: python::job,
+    },
+    Client {
+        name: "lambda",
+        version: pypi("awslambdaric=="),
+        needs: &[Need::Python],
+        limit_seconds: 180,
+        job: python::job,
+    },
+];
 
 /// A package of the environment that clients in Python share; `after` ends with `==`.
 const fn pypi(after: &'static str) -> Version {
