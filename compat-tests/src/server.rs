@@ -96,10 +96,16 @@ impl Server {
 
     /// `pocket dev-cluster` for one test alone: two gateways, two metadata shards, three storage servers.
     pub fn own_cluster() -> Self {
+        Self::cluster_with(&[])
+    }
+
+    /// As [`Server::own_cluster`], with more options.
+    pub fn cluster_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = command(folder.path());
         command.args(["dev-cluster", "--gateways", "2", "--metadata", "2", "--storage", "3", "--json"]);
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--capacity", "256MiB"]);
+        command.args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("pocket can be started");
         let mut line = String::new();
         let stdout = child.stdout.as_mut().expect("the output is piped");

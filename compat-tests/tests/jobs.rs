@@ -3,7 +3,7 @@
 
 use pocket_compat_tests::http::Connection;
 use pocket_compat_tests::s3::Client;
-use pocket_compat_tests::server::Server;
+use pocket_compat_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
 use pocket_compat_tests::xml::texts;
 use pocket_compat_tests::{bytes, unique_bucket};
 use std::thread;
@@ -282,5 +282,71 @@ fn many_at_once_into_a_small_server_are_stored_or_told_to_slow_down() {
         let get = client.get(&format!("/{bucket}/k{n}"));
         assert_eq!(get.status, if *status == 200 { 200 } else { 404 });
         assert!(*status != 200 || get.body == bytes(n as u64, 8 << 20));
+    }
+}
+
+#[test]
+fn profiles_give_hints_to_buckets_whose_clients_cannot() {
+    let config = format!(
+        "[gateway]\nauto-register = \"scratch\"\n\n[profile.scratch]\nttl = \"1h\"\n\n[profile.once]\nreads = \"1\"\n\n\
+         [[tenant]]\nname = \"etl\"\naccess-key-id = \"{ACCESS_KEY}\"\nsecret-access-key = \"{SECRET_KEY}\"\n"
+    );
+    let server = Server::serve("128MiB", &config);
+    let client = server.client();
+    let bucket = unique_bucket("auto");
+    client.get(&format!("/{bucket}/k")).expect_error(404, "NoSuchBucket");
+    client.put(&format!("/{bucket}/k"), b"x").expect(200);
+    let head = client.head(&format!("/{bucket}")).expect(200);
+    assert_eq!(head.header("x-pocket-ttl"), Some("1h"));
+
+    let create = |bucket: &str, constraint: &str| {
+        let document = format!(
+            "<CreateBucketConfiguration><LocationConstraint>{constraint}</LocationConstraint></CreateBucketConfiguration>"
+        );
+        client.request("PUT", &format!("/{bucket}")).body(document.as_bytes())
+    };
+    let chosen = unique_bucket("profile");
+    create(&chosen, "nowhere").send().expect_error(400, "InvalidLocationConstraint");
+    let made = create(&chosen, "once").header("x-pocket-wait", "1s").send().expect(200);
+    assert_eq!((made.header("x-pocket-reads"), made.header("x-pocket-wait")), (Some("1"), Some("1s")));
+    assert_eq!(made.header("x-pocket-ttl"), None);
+    let outweighed = unique_bucket("profile");
+    let made = create(&outweighed, "once").header("x-pocket-reads", "3").send().expect(200);
+    assert_eq!(made.header("x-pocket-reads"), Some("3"));
+}
+
+#[test]
+fn the_first_write_to_an_unknown_bucket_makes_it_where_the_operator_wants_that() {
+    let server = Server::cluster_with(&["--auto-register", "default"]);
+    let clients = [server.client_of(0), server.client_of(1)];
+    for round in 0..10 {
+        let bucket = &unique_bucket("auto");
+        for client in &clients {
+            client.get(&format!("/{bucket}/k")).expect_error(404, "NoSuchBucket");
+            client.request("GET", &format!("/{bucket}")).send().expect_error(404, "NoSuchBucket");
+            client.delete(&format!("/{bucket}/k")).expect_error(404, "NoSuchBucket");
+        }
+        let other_owner = clients[0].request("PUT", &format!("/{bucket}/k"));
+        let other_owner = other_owner.header("x-amz-expected-bucket-owner", "someone-else");
+        other_owner.body(b"x").send().expect_error(404, "NoSuchBucket");
+        thread::scope(|scope| {
+            for n in 0..8 {
+                let client = &clients[n % 2];
+                scope.spawn(move || {
+                    client.put(&format!("/{bucket}/k{n}"), &bytes(n as u64, 5_000)).expect(200)
+                });
+            }
+        });
+        assert_eq!(
+            clients[0].list_all(bucket, 1_000).len(),
+            8,
+            "round {round}: one bucket, whoever came first"
+        );
+        // Whoever still remembers the life that has ended begins another one.
+        clients[0].end_bucket(bucket);
+        let begun =
+            clients[1].request("POST", &format!("/{bucket}/up")).query("uploads", "").send().expect(200);
+        assert!(begun.text().contains("UploadId"));
+        assert_eq!(clients[0].list_all(bucket, 1_000), Vec::<String>::new());
     }
 }

@@ -1,5 +1,6 @@
 //! What can be set about a gateway. Credentials are apart, see [`crate::credentials`].
 
+use crate::profiles::Profiles;
 use std::thread::available_parallelism;
 
 /// Region that clients use when nobody told them another.
@@ -16,6 +17,7 @@ pub struct GatewayConfig {
     pub domain: Option<String>,
     /// More are refused with 503.
     pub max_connections: usize,
+    pub profiles: Profiles,
     pub runtime: RuntimeKind,
 }
 
@@ -25,6 +27,7 @@ impl Default for GatewayConfig {
             region: DEFAULT_REGION.into(),
             domain: None,
             max_connections: MAX_CONNECTIONS,
+            profiles: Profiles::default(),
             runtime: RuntimeKind::per_core(),
         }
     }

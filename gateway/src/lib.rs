@@ -13,6 +13,7 @@ pub mod front;
 pub mod gateway;
 pub mod ops;
 pub mod planes;
+pub mod profiles;
 mod server;
 
 mod bucket_tags;

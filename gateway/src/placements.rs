@@ -65,15 +65,24 @@ impl Placements {
         if let Some(placement) = self.cache.get(name).await {
             return Ok(Bucket { placement });
         }
-        let fetch = async {
-            let placement = self.control.placement(name).await?;
-            if placement.shards.is_empty() {
-                return Err(ControlError::Unavailable(format!("bucket {name} has no shards")));
-            }
-            Ok(Arc::new(placement))
-        };
-        let placement = self.cache.try_get_with_by_ref(name, fetch).await;
+        let placement = self.cache.try_get_with_by_ref(name, self.ask(name)).await;
         placement.map(|placement| Bucket { placement }).map_err(|error| ControlError::clone(&error))
+    }
+
+    /// What the controller says from now on, which the answer to an earlier question may not be: for a bucket that is
+    /// known to have changed a moment ago.
+    pub(crate) async fn get_anew(&self, name: &BucketName) -> Result<Bucket, ControlError> {
+        let placement = self.ask(name).await?;
+        self.cache.insert(name.clone(), placement.clone()).await;
+        Ok(Bucket { placement })
+    }
+
+    async fn ask(&self, name: &BucketName) -> Result<Arc<Placement>, ControlError> {
+        let placement = self.control.placement(name).await?;
+        if placement.shards.is_empty() {
+            return Err(ControlError::Unavailable(format!("bucket {name} has no shards")));
+        }
+        Ok(Arc::new(placement))
     }
 
     /// After this gateway made the bucket or ended it.

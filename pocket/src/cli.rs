@@ -76,6 +76,9 @@ pub(crate) struct EndpointArgs {
     /// Host name under which BUCKET.DOMAIN reaches a bucket
     #[arg(long)]
     pub(crate) domain: Option<String>,
+    /// Profile with which the first write to an unknown bucket makes it; "default" is always there
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) auto_register: Option<String>,
     /// Serve on other than loopback addresses although the credentials were generated
     #[arg(long)]
     pub(crate) allow_generated_credentials: bool,
@@ -85,6 +88,7 @@ impl EndpointArgs {
     pub(crate) fn apply(&self, config: &mut Config) {
         set(&mut config.region, self.region.clone());
         config.domain = self.domain.clone().or(config.domain.take());
+        config.gateway.auto_register = self.auto_register.clone().or(config.gateway.auto_register.take());
     }
 }
 
@@ -222,7 +226,7 @@ pub(crate) struct DevClusterArgs {
     pub(crate) capacity: Option<Size>,
     #[command(flatten)]
     pub(crate) endpoint: EndpointArgs,
-    /// TOML file for tenants, region, domain and log; addresses in it are not used
+    /// TOML file for tenants, profiles, region, domain and log; addresses in it are not used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// What the processes log to stderr [default: info,s3s=off]

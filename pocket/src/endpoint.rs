@@ -39,8 +39,8 @@ pub(crate) fn credentials(keys: &[AccessKey]) -> anyhow::Result<Credentials> {
 }
 
 /// `unless_set`: on which threads connections are served where the configuration does not say.
-pub(crate) fn gateway_config(config: &Config, unless_set: RuntimeKind) -> GatewayConfig {
-    GatewayConfig {
+pub(crate) fn gateway_config(config: &Config, unless_set: RuntimeKind) -> anyhow::Result<GatewayConfig> {
+    Ok(GatewayConfig {
         region: config.region.clone(),
         domain: config.domain.clone(),
         runtime: match config.gateway.threads {
@@ -48,8 +48,9 @@ pub(crate) fn gateway_config(config: &Config, unless_set: RuntimeKind) -> Gatewa
             Some(0) => RuntimeKind::Shared,
             Some(threads) => RuntimeKind::Threads(threads),
         },
+        profiles: config.profiles()?,
         ..GatewayConfig::default()
-    }
+    })
 }
 
 /// A URL that clients on this machine can use.

@@ -47,7 +47,8 @@ pub(super) async fn run(
     );
     let algorithm = input.checksum_algorithm.as_ref().map(|a| parse_algorithm(a.as_str())).transpose()?;
 
-    let mut to = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut to =
+        ops.bucket_to_write(&context, &input.bucket, &key, input.expected_bucket_owner.as_deref()).await?;
     let owner = input.expected_source_bucket_owner.as_deref();
     let mut from = ops.bucket(&context, source_bucket, owner).await?;
     let is_same_object = from.placement.job == to.placement.job && source_key == key;

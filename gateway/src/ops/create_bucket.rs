@@ -4,6 +4,7 @@ use super::{Operations, context, tenant};
 use crate::bucket_tags::BucketTags;
 use crate::errors::{from_control, from_hint, from_name, not_implemented, s3};
 use crate::headers;
+use crate::profiles::{self, Profile, Profiles};
 use http::{HeaderMap, HeaderName};
 use pocket_api::control::{ControlError, Placement, Registration};
 use pocket_api::hints::{HINTS, JobHints};
@@ -24,8 +25,9 @@ pub(super) async fn run(
     let context = context(&request)?;
     let tenant = tenant(&context)?;
     let bucket = BucketName::parse(&request.input.bucket).map_err(from_name)?;
-    check_configuration(request.input.create_bucket_configuration.as_ref(), &ops.region)?;
-    let hints = hints(&request.headers, request.extensions.get::<BucketTags>())?;
+    let configuration = request.input.create_bucket_configuration.as_ref();
+    let profile = profile(configuration, &ops.region, &ops.profiles)?;
+    let hints = hints(&request.headers, request.extensions.get::<BucketTags>(), profile)?;
 
     let settings = JobSettings::asking(hints);
     let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
@@ -47,12 +49,20 @@ pub(super) async fn run(
     Ok(S3Response::with_headers(output, granted(&placement)))
 }
 
-fn check_configuration(configuration: Option<&CreateBucketConfiguration>, region: &str) -> S3Result<()> {
-    let Some(configuration) = configuration else { return Ok(()) };
+/// The profile that a LocationConstraint chooses: it names one, or the region that buckets live in anyway.
+fn profile<'a>(
+    configuration: Option<&CreateBucketConfiguration>,
+    region: &str,
+    profiles: &'a Profiles,
+) -> S3Result<Option<&'a Profile>> {
+    let Some(configuration) = configuration else { return Ok(profiles.standard()) };
     if configuration.bucket.is_some() || configuration.location.is_some() {
         return Err(not_implemented("directory buckets are not implemented"));
     }
     let asked = configuration.location_constraint.as_ref().map_or("", |constraint| constraint.as_str());
+    if let Some(profile) = profiles.get(asked) {
+        return Ok(Some(profile));
+    }
     // S3's oldest regions have older names.
     let asked = match asked {
         "US" => US_EAST_1,
@@ -60,17 +70,17 @@ fn check_configuration(configuration: Option<&CreateBucketConfiguration>, region
         other => other,
     };
     if asked.is_empty() || asked == region {
-        return Ok(());
+        return Ok(profiles.standard());
     }
     let text = format!(
-        "The specified location constraint {:?} is not valid: buckets live in {region}",
+        "The specified location constraint {:?} is neither the region of this endpoint, {region}, nor one of its profiles",
         headers::shortened(asked)
     );
     Err(s3(S3ErrorCode::InvalidLocationConstraint, text))
 }
 
-/// From headers, then tags. Both are checked, also where one outweighs the other.
-fn hints(headers: &HeaderMap, tags: Option<&BucketTags>) -> S3Result<JobHints> {
+/// From headers, then tags, then the profile. All are checked, also where one outweighs the other.
+fn hints(headers: &HeaderMap, tags: Option<&BucketTags>, profile: Option<&Profile>) -> S3Result<JobHints> {
     let mut from_headers = Vec::new();
     for (name, value) in headers {
         if let Some(hint) = name.as_str().strip_prefix("x-pocket-") {
@@ -93,7 +103,8 @@ fn hints(headers: &HeaderMap, tags: Option<&BucketTags>) -> S3Result<JobHints> {
             }
         }
     }
-    JobHints::parse_layers([from_headers, from_tags]).map_err(from_hint)
+    let from_profile = profile.into_iter().flat_map(profiles::pairs).collect();
+    JobHints::parse_layers([from_headers, from_tags, from_profile]).map_err(from_hint)
 }
 
 /// What CreateBucket and HeadBucket show of a job.
@@ -116,11 +127,15 @@ mod tests {
     use s3s::dto::BucketLocationConstraint;
 
     #[test]
-    fn buckets_are_made_only_in_the_region_that_is_asked_for() {
+    fn buckets_are_made_only_in_the_region_that_is_asked_for_or_by_a_profile() {
+        let ttl = |name: &str, ttl: &str| (name.to_owned(), [("ttl".to_owned(), ttl.to_owned())].into());
+        let named = [ttl("short", "1m"), ttl("long", "1h")].into();
+        let profiles = Profiles::new(named, "long".into(), None).unwrap();
         let check = |constraint: Option<&'static str>, region| {
             let location_constraint = constraint.map(BucketLocationConstraint::from_static);
             let configuration = CreateBucketConfiguration { location_constraint, ..Default::default() };
-            check_configuration(Some(&configuration), region).map_err(|e| e.code().as_str().to_owned())
+            let chosen = profile(Some(&configuration), region, &profiles);
+            chosen.map(|chosen| chosen.map(|p| p["ttl"].clone())).map_err(|e| e.code().as_str().to_owned())
         };
         for (constraint, region) in [
             (None, "us-east-1"),
@@ -129,8 +144,9 @@ mod tests {
             (Some("us-east-1"), "us-east-1"),
             (Some("EU"), "eu-west-1"),
         ] {
-            assert_eq!(check(constraint, region), Ok(()), "{constraint:?} {region}");
+            assert_eq!(check(constraint, region), Ok(Some("1h".into())), "{constraint:?} {region}");
         }
+        assert_eq!(check(Some("short"), "local"), Ok(Some("1m".into())));
         for (constraint, region) in [(Some("eu-west-1"), "us-east-1"), (Some("us-east-1"), "local")] {
             assert_eq!(check(constraint, region), Err("InvalidLocationConstraint".into()));
         }
@@ -142,11 +158,13 @@ mod tests {
             HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
         };
         let tags = |key: &str, value: &str| BucketTags(vec![(key.into(), value.into())]);
-        let found = hints(&header("x-pocket-reads", "2"), Some(&tags("pocket:reads", "9"))).unwrap();
+        let found = hints(&header("x-pocket-reads", "2"), Some(&tags("pocket:reads", "9")), None).unwrap();
         assert_eq!(found.reads, Some(2));
-        assert_eq!(hints(&HeaderMap::new(), Some(&tags("pocket:reads", "9"))).unwrap().reads, Some(9));
+        let profile = [("reads".to_owned(), "4".to_owned()), ("wait".to_owned(), "1s".to_owned())].into();
+        let found = hints(&HeaderMap::new(), Some(&tags("pocket:reads", "9")), Some(&profile)).unwrap();
+        assert_eq!((found.reads, found.wait.as_secs()), (Some(9), 1));
         let code = |map: HeaderMap, tags: Option<BucketTags>| {
-            hints(&map, tags.as_ref()).unwrap_err().code().as_str().to_owned()
+            hints(&map, tags.as_ref(), None).unwrap_err().code().as_str().to_owned()
         };
         assert_eq!(code(header("x-pocket-reads", "none"), None), "InvalidArgument");
         assert_eq!(code(header("x-pocket-tape", "1"), None), "InvalidArgument");

@@ -20,7 +20,8 @@ pub(super) async fn run(
     let algorithm = input.checksum_algorithm.as_ref().map(|a| a.as_str());
     let kind = input.checksum_type.as_ref().map(|kind| kind.as_str());
     let checksum = checksums::announced(algorithm, kind)?;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket_to_write(&context, &input.bucket, &key, input.expected_bucket_owner.as_deref()).await?;
 
     let make = || {
         let (key, headers, hints) = (key.clone(), object_headers.clone(), hints.clone());

@@ -33,16 +33,19 @@ use crate::errors::{self, from_call, from_control, from_name, s3};
 use crate::metrics::Metrics;
 use crate::placements::{Bucket, Follow, Placements};
 use crate::planes::Planes;
+use crate::profiles::{self, Profiles};
 use crate::reader::Reader;
 use crate::transfers::Transfers;
 use crate::writer::Writer;
 use bytes::Bytes;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
-use pocket_api::control::Control;
+use pocket_api::control::{Control, ControlError, Registration};
+use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
 use pocket_api::names::{BucketName, ObjectKey, TenantName};
+use pocket_api::settings::JobSettings;
 use s3s::{S3ErrorCode, S3Request, S3Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +54,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Operations {
     region: Arc<str>,
+    profiles: Arc<Profiles>,
     control: Arc<dyn Control>,
     clock: Arc<dyn Clock>,
     directory: Arc<dyn Directory>,
@@ -68,6 +72,7 @@ impl Operations {
         let transfers = Transfers::start(directory.clone(), clock.clone());
         Arc::new(Self {
             region: config.region.as_str().into(),
+            profiles: config.profiles.clone().into(),
             placements: Placements::new(control.clone(), directory.clone()),
             writer: Arc::new(Writer::new(node, directory.clone(), transfers.clone())),
             reader: Reader::new(directory.clone(), transfers.clone()),
@@ -110,6 +115,44 @@ impl Operations {
             return Err(errors::access_denied("Access Denied"));
         }
         Ok(bucket)
+    }
+
+    /// As [`Self::bucket`], for an operation that makes an object under `key`. Where the configuration says so, a
+    /// bucket that is not there is made for it.
+    async fn bucket_to_write(
+        &self,
+        context: &RequestContext,
+        name: &str,
+        key: &ObjectKey,
+        expected_owner: Option<&str>,
+    ) -> S3Result<Bucket> {
+        let found = self.bucket(context, name, expected_owner).await;
+        let Some(profile) = self.profiles.auto_register() else { return found };
+        let refused = match found {
+            // A placement that is remembered may be of a job that has ended: found out before the body is read.
+            Ok(mut bucket) => match self.call(&mut bucket, key, || Request::Ping).await {
+                Ok(_) => return Ok(bucket),
+                Err(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        let Some(tenant) = context.caller.tenant() else { return Err(refused) };
+        let is_expected = expected_owner.is_none_or(|expected| expected == tenant.as_str());
+        if *refused.code() != S3ErrorCode::NoSuchBucket || !is_expected {
+            return Err(refused);
+        }
+        let hints = JobHints::parse(profiles::pairs(profile)).map_err(errors::from_hint)?;
+        let bucket = BucketName::parse(name).map_err(from_name)?;
+        let settings = JobSettings::asking(hints);
+        let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
+        match self.control.register(registration).await {
+            // Of writers that come at once one makes it.
+            Ok(_) | Err(ControlError::BucketExists { .. }) => {}
+            Err(error) => return Err(from_control(error)),
+        }
+        self.placements.get_anew(&bucket).await.map_err(from_control)?;
+        // Somebody else's bucket may have come first, so whose it is counts like for any other.
+        self.bucket(context, name, expected_owner).await
     }
 
     /// Asks a shard whether the bucket is still alive, for operations that need nothing else of it.

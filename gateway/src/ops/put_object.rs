@@ -23,7 +23,8 @@ pub(super) async fn run(
     let key = object_key(&input.key)?;
     let size = content_length(input.content_length)?;
     let md5 = content_md5(input.content_md5.as_deref())?;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket_to_write(&context, &input.bucket, &key, input.expected_bucket_owner.as_deref()).await?;
 
     let body = input.body.ok_or_else(missing_length)?;
     let source = Source { body, size, md5, connection: &context.connection };

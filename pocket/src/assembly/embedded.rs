@@ -94,7 +94,7 @@ async fn run(
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
     let gateway = Gateway::start(
-        endpoint::gateway_config(config, RuntimeKind::half_of_cores()),
+        endpoint::gateway_config(config, RuntimeKind::half_of_cores())?,
         endpoint::credentials(keys)?,
         planes,
     );

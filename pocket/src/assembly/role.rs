@@ -60,7 +60,7 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
             clock: life.clock.clone(),
         };
         let gateway = Gateway::start(
-            endpoint::gateway_config(&process.config, RuntimeKind::per_core()),
+            endpoint::gateway_config(&process.config, RuntimeKind::per_core())?,
             credentials.clone(),
             planes,
         );

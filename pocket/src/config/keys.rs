@@ -97,6 +97,20 @@ const KEYS: &[Key] = &[
         "Threads that serve connections, each with its own event loop; `0` shares one work-stealing runtime with the other roles.",
     ),
     key(
+        "gateway.default-profile",
+        "\"shuffle\"",
+        "`default`",
+        "",
+        "Profile of buckets whose LocationConstraint names none.",
+    ),
+    key(
+        "gateway.auto-register",
+        "\"shuffle\"",
+        "none",
+        "`--auto-register`",
+        "Profile with which the first write to an unknown bucket makes it, for clients that cannot. Without it such a write is NoSuchBucket. Reading never makes a bucket.",
+    ),
+    key(
         "metadata.listen",
         "\"127.0.0.1:9020\"",
         "`127.0.0.1:9020`",
@@ -174,6 +188,13 @@ const KEYS: &[Key] = &[
         "3 to 128 letters, digits, `-`, `_` and `.`; unique.",
     ),
     key("tenant.secret-access-key", "\"correct horse battery\"", "required", "", "At least 8 characters."),
+    key(
+        "profile.shuffle",
+        "{ ttl = \"1h\", wait = \"10s\" }",
+        "none",
+        "",
+        "A profile: hints by their names, such as `ttl = \"1h\"`, for buckets whose LocationConstraint is its name. Headers outweigh it, and then tags of the request. `default` is always there, and has no hints unless they are set.",
+    ),
 ];
 
 /// The document, as it must be in the repository.
@@ -189,6 +210,7 @@ fn document() -> String {
     for key in KEYS {
         let path = match key.path.strip_prefix("tenant.") {
             Some(name) => format!("`[[tenant]]` `{name}`"),
+            None if key.path.starts_with("profile.") => "`[profile.NAME]`".into(),
             None => format!("`{}`", key.path),
         };
         text.push_str(&format!("| {path} | {} | {} | {} |\n", key.default, key.option, key.help));

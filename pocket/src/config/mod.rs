@@ -13,11 +13,12 @@ pub(crate) mod size;
 use address::{Address, AddressOrOff};
 use anyhow::{Context, bail, ensure};
 use pocket_api::names::TenantName;
+use pocket_gateway::profiles::{DEFAULT_PROFILE, Profile, Profiles};
 use pocket_storage::CAPACITY_MIN_BYTES;
 use secret::Secret;
 use serde::{Deserialize, Serialize};
 use size::Size;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Environment variable with the secret that planes prove to each other.
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) storage: StorageTable,
     pub(crate) controller: ControllerTable,
     pub(crate) tenant: Vec<TenantTable>,
+    /// Hints by the names of profiles.
+    pub(crate) profile: BTreeMap<String, Profile>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +75,8 @@ pub(crate) struct GatewayTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
     pub(crate) threads: Option<usize>,
+    pub(crate) default_profile: String,
+    pub(crate) auto_register: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,6 +125,7 @@ impl Default for Config {
             storage: StorageTable::default(),
             controller: ControllerTable::default(),
             tenant: Vec::new(),
+            profile: BTreeMap::new(),
         }
     }
 }
@@ -145,7 +151,13 @@ impl Default for ClusterConfig {
 
 impl Default for GatewayTable {
     fn default() -> Self {
-        Self { listen: Address::loopback(9000), advertise: None, threads: None }
+        Self {
+            listen: Address::loopback(9000),
+            advertise: None,
+            threads: None,
+            default_profile: DEFAULT_PROFILE.into(),
+            auto_register: None,
+        }
     }
 }
 
@@ -238,6 +250,7 @@ impl Config {
             "gateway.threads {}: at most {THREADS_MAX}",
             self.gateway.threads.unwrap_or_default()
         );
+        self.profiles()?;
         let mut access_keys = HashSet::new();
         for tenant in &self.tenant {
             credentials::check_pair(&tenant.access_key_id, &tenant.secret_access_key)
@@ -250,6 +263,12 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    /// The gateway's profiles, checked.
+    pub(crate) fn profiles(&self) -> anyhow::Result<Profiles> {
+        let GatewayTable { default_profile, auto_register, .. } = self.gateway.clone();
+        Profiles::new(self.profile.clone(), default_profile, auto_register).map_err(anyhow::Error::msg)
     }
 
     /// Refuses a plane that strangers could reach and that could not tell them from its own kind. `key` names the

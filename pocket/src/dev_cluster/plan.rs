@@ -1,10 +1,10 @@
 //! Which processes a cluster consists of, and how each is called. Pure, apart from writing the file that they share.
 
 use crate::cli::DevClusterArgs;
-use crate::config::Config;
 use crate::config::address::{Address, AddressOrOff};
 use crate::config::credentials::AccessKey;
 use crate::config::size::Size;
+use crate::config::{Config, GatewayTable};
 use anyhow::{Context, ensure};
 use pocket_api::cluster::Role;
 use std::fs::OpenOptions;
@@ -130,7 +130,7 @@ pub(super) fn write_config(folder: &Path, config: &Config, keys: &[AccessKey]) -
     Ok(path)
 }
 
-/// `config` with the given keys as its tenants, secrets in clear.
+/// What the children need of `config`, with the given keys as its tenants, secrets in clear.
 fn config_text(config: &Config, keys: &[AccessKey]) -> anyhow::Result<String> {
     let mut table = toml::Table::new();
     table.insert("region".into(), config.region.clone().into());
@@ -141,6 +141,12 @@ fn config_text(config: &Config, keys: &[AccessKey]) -> anyhow::Result<String> {
         let cluster = toml::Table::from_iter([("secret".to_owned(), secret.reveal().into())]);
         table.insert("cluster".into(), cluster.into());
     }
+    let GatewayTable { default_profile, auto_register, .. } = &config.gateway;
+    let auto_register = auto_register.clone().map(|profile| ("auto-register".to_owned(), profile.into()));
+    let default_profile = ("default-profile".to_owned(), default_profile.clone().into());
+    let gateway = [default_profile].into_iter().chain(auto_register).collect::<toml::Table>();
+    table.insert("gateway".into(), gateway.into());
+    table.insert("profile".into(), toml::Value::try_from(&config.profile)?);
     let tenant = |key: &AccessKey| {
         toml::Table::from_iter([
             ("name".to_owned(), toml::Value::from(key.tenant.as_str())),
@@ -196,6 +202,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { domain: Some("s3.example".into()), ..Config::default() };
         config.cluster.secret = Some(Secret::new("0123456789abcdef".into()));
+        config.profile = [("scratch".to_owned(), [("ttl".to_owned(), "1h".to_owned())].into())].into();
+        config.gateway.default_profile = "scratch".into();
+        config.gateway.auto_register = Some("scratch".into());
         let keys = [AccessKey {
             tenant: "team".into(),
             id: "TEAMKEY".into(),
@@ -205,6 +214,7 @@ mod tests {
         let path = write_config(folder.path(), &config, &keys).unwrap();
         let read = Config::load(Some(&path)).unwrap();
         assert_eq!((read.domain, &read.cluster.secret), (config.domain, &config.cluster.secret));
+        assert_eq!((read.profile, read.gateway), (config.profile, config.gateway));
         assert_eq!(
             (&read.tenant[0].access_key_id, &read.tenant[0].secret_access_key),
             (&keys[0].id, &keys[0].secret)
