@@ -275,6 +275,40 @@ fn deleting_many_with_a_wrong_digest_deletes_nothing() {
 }
 
 #[test]
+fn keys_in_a_document_are_what_xml_says_and_nothing_in_it_is_passed_over() {
+    let f = fixture();
+    let keys = ["a<&>b", "dir/x", "two\nlines", "\u{1f600}"];
+    keys.iter().for_each(|key| drop(f.on_key("PUT", key).body(b"x").send().expect(200)));
+    let delete = |xml: &str| f.on_bucket("POST").query("delete", "").body(xml.as_bytes()).send();
+    for xml in [
+        "<Delete><Object><Key>k</Key></Object><Objects/></Delete>",
+        "<Delete><Object><Key>k</Key><Colour/></Object></Delete>",
+        "<Delete><Object><Key>k</Key></Object>and more</Delete>",
+        "<Delete><Object><Key>k</Key></Object></Delete><Delete/>",
+        "<!DOCTYPE d [<!ENTITY e \"k\">]><Delete><Object><Key>&e;</Key></Object></Delete>",
+        "<!DOCTYPE d SYSTEM \"file:///etc/passwd\"><Delete><Object><Key>k</Key></Object></Delete>",
+        "<?xml version=\"1.0\" encoding=\"UTF-16\"?><Delete><Object><Key>\u{fc}</Key></Object></Delete>",
+        "<Tagging><TagSet/></Tagging>",
+        &"<Delete>".repeat(100_000),
+    ] {
+        delete(xml).expect_error(400, "MalformedXML");
+    }
+    let tagging = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag><Colour/></TagSet></Tagging>";
+    let tag = f.on_key("PUT", "k").query("tagging", "").body(tagging.as_bytes());
+    tag.send().expect_error(400, "MalformedXML");
+    // The key is not "k", though that is all of it that stands outside.
+    let xml = "<Delete><Object><Key>k<![CDATA[x]]></Key></Object><Object><Key><![CDATA[a<&>b]]></Key></Object>\
+               <Object><Key>dir/&#120;</Key></Object><Object><Key>two\r\nlines</Key></Object>\
+               <Object><Key>&#128512;</Key></Object></Delete>";
+    let answer = delete(xml).expect(200).text();
+    assert_eq!(texts(&answer, "Key"), ["kx", "a<&>b", "dir/x", "two\nlines", "\u{1f600}"], "{answer}");
+    f.expect_untouched();
+    for key in keys {
+        f.on_key("HEAD", key).send().expect(404);
+    }
+}
+
+#[test]
 fn the_expected_owner_is_held_by_every_verb() {
     let f = fixture();
     let owner = ("x-amz-expected-bucket-owner", "999988887777");

@@ -2,10 +2,10 @@
 //! so the edge takes them out of the (small, complete, verified) body before s3s sees it.
 
 use crate::context::Refusal;
+use crate::edge::document::{malformed, resolved};
 use bytes::Bytes;
 use quick_xml::Reader;
 use quick_xml::events::Event;
-use s3s::S3ErrorCode;
 
 /// S3's bound on the tags of a bucket.
 const TAGS_MAX: usize = 50;
@@ -14,48 +14,49 @@ const TAGS_MAX: usize = 50;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BucketTags(pub(crate) Vec<(String, String)>);
 
-/// Splits a CreateBucketConfiguration into what s3s knows of it and its tags.
+/// Splits a CreateBucketConfiguration, as the edge has checked it, into what s3s knows of it and its tags.
 pub(crate) fn split_tags(body: &Bytes) -> Result<(Bytes, BucketTags), Refusal> {
     let mut reader = Reader::from_str(std::str::from_utf8(body).map_err(|_| malformed())?);
     let mut path: Vec<String> = Vec::new();
-    let mut cut = None;
+    let mut cut: Option<(usize, usize)> = None;
     let mut tags = BucketTags::default();
-    let (mut key, mut value) = (String::new(), String::new());
+    let (mut key, mut value) = (None, None);
     loop {
         let before = reader.buffer_position() as usize;
-        match reader.read_event().map_err(|_| malformed())? {
-            Event::Start(element) => {
+        let event = reader.read_event().map_err(|_| malformed())?;
+        let after = reader.buffer_position() as usize;
+        match &event {
+            Event::Start(element) | Event::Empty(element) => {
                 path.push(element.local_name().as_ref().to_owned());
-                match path.len() {
-                    2 if is(&path, &["Tags"]) => cut = Some((before, before)),
-                    3 if is(&path, &["Tags", "Tag"]) => (key, value) = Default::default(),
-                    _ => {}
-                }
-            }
-            Event::End(_) => {
-                let is_tags = is(&path, &["Tags"]);
-                if is(&path, &["Tags", "Tag"]) {
-                    tags.0.push((std::mem::take(&mut key), std::mem::take(&mut value)));
-                }
-                path.pop();
-                if is_tags && let Some((from, _)) = cut {
-                    cut = Some((from, reader.buffer_position() as usize));
+                let begun = match path.iter().skip(1).map(String::as_str).collect::<Vec<_>>()[..] {
+                    ["Tags"] => cut.replace((before, after)).is_none(),
+                    ["Tags", "Tag"] => tags.0.len() < TAGS_MAX,
+                    ["Tags", "Tag", "Key"] => key.replace(String::new()).is_none(),
+                    ["Tags", "Tag", "Value"] => value.replace(String::new()).is_none(),
+                    // Nobody would act on it.
+                    ["Tags", ..] => false,
+                    _ => true,
+                };
+                if !begun {
+                    return Err(malformed());
                 }
             }
             Event::Text(text) => append(&path, &mut key, &mut value, &text.xml10_content()),
-            Event::GeneralRef(entity) => {
-                let resolved = match entity.resolve_char_ref().map_err(|_| malformed())? {
-                    Some(character) => character.to_string(),
-                    None => quick_xml::escape::resolve_xml_entity(&entity).ok_or_else(malformed)?.to_owned(),
-                };
-                append(&path, &mut key, &mut value, &resolved);
-            }
+            Event::GeneralRef(entity) => append(&path, &mut key, &mut value, &resolved(entity)?),
             Event::Eof => break,
             _ => {}
         }
-    }
-    if tags.0.len() > TAGS_MAX {
-        return Err(malformed());
+        if matches!(event, Event::End(_) | Event::Empty(_)) {
+            if is(&path, &["Tags", "Tag"]) {
+                let (Some(key), Some(value)) = (key.take(), value.take()) else { return Err(malformed()) };
+                tags.0.push((key, value));
+            } else if is(&path, &["Tags"])
+                && let Some((_, to)) = &mut cut
+            {
+                *to = after;
+            }
+            path.pop();
+        }
     }
     let Some((from, to)) = cut else { return Ok((body.clone(), tags)) };
     Ok(([&body[..from], &body[to..]].concat().into(), tags))
@@ -65,17 +66,12 @@ fn is(path: &[String], below_root: &[&str]) -> bool {
     path.len() == below_root.len() + 1 && path[1..].iter().zip(below_root).all(|(a, b)| a == b)
 }
 
-fn append(path: &[String], key: &mut String, value: &mut String, text: &str) {
+fn append(path: &[String], key: &mut Option<String>, value: &mut Option<String>, text: &str) {
     if is(path, &["Tags", "Tag", "Key"]) {
-        key.push_str(text);
+        key.get_or_insert_default().push_str(text);
     } else if is(path, &["Tags", "Tag", "Value"]) {
-        value.push_str(text);
+        value.get_or_insert_default().push_str(text);
     }
-}
-
-fn malformed() -> Refusal {
-    let text = "The XML you provided was not well-formed or did not validate against our published schema";
-    Refusal::new(S3ErrorCode::MalformedXML, text)
 }
 
 #[cfg(test)]
@@ -108,6 +104,24 @@ mod tests {
         assert_eq!(split(plain), (plain.into(), vec![]));
         assert_eq!(split(""), (String::new(), vec![]));
         assert!(split_tags(&Bytes::from_static(b"<a><b></a>")).is_err());
+        assert_eq!(split("<a><Tags/></a>"), ("<a></a>".into(), vec![]));
+    }
+
+    #[test]
+    fn tags_that_are_not_what_they_should_be_are_refused() {
+        for tags in [
+            "<Tags/><Tags/>",
+            "<Tags><Tag/></Tags>",
+            "<Tags><Tag><Key>k</Key></Tag></Tags>",
+            "<Tags><Tag><Value>v</Value></Tag></Tags>",
+            "<Tags><Tag><Key>k</Key><Key>l</Key><Value>v</Value></Tag></Tags>",
+            "<Tags><Tag><Key>k</Key><Value>v</Value><Colour/></Tag></Tags>",
+            "<Tags><Colour/></Tags>",
+            &format!("<Tags>{}</Tags>", "<Tag><Key>k</Key><Value/></Tag>".repeat(TAGS_MAX + 1)),
+        ] {
+            let refusal = split_tags(&Bytes::from(format!("<a>{tags}</a>"))).unwrap_err();
+            assert_eq!(refusal, malformed(), "{tags}");
+        }
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! Everything that can be refused before an operation is known to S3's data types, in the order in which a request
 //! passes: `target` and `query` read the URI, `signature` proves who sent it, `operation` and `headers` are the
-//! allow-lists, `payload` reads the promises about the body, `body` holds the client to them. What passes goes to s3s
-//! with an [`RequestContext`](crate::context::RequestContext) and without any trace of signing or framing.
+//! allow-lists, `payload` reads the promises about the body, `body` holds the client to them, `document` to S3's
+//! documents where the body has to be one. What passes goes to s3s with an
+//! [`RequestContext`](crate::context::RequestContext) and without any trace of signing or framing.
 //!
 //! The edge never touches another plane, and never lets a header or parameter pass that nobody behind it acts on.
 
@@ -10,6 +11,7 @@ pub(crate) mod authorization;
 pub(crate) mod body;
 pub(crate) mod chunked;
 pub(crate) mod digests;
+pub(crate) mod document;
 pub(crate) mod headers;
 pub(crate) mod operation;
 pub(crate) mod payload;
@@ -143,6 +145,9 @@ impl Edge {
                 let nothing_to_stream = promise.decoded_bytes == Some(0);
                 if operation.body_use() == BodyUse::Document || nothing_to_stream {
                     let mut document = collect(verified, &promise).await?;
+                    if operation.body_use() == BodyUse::Document {
+                        document = document::checked(document)?;
+                    }
                     if operation == Operation::CreateBucket {
                         let tags;
                         (document, tags) = split_tags(&document)?;

@@ -49,7 +49,7 @@ pub(crate) enum Operation {
 pub(crate) enum BodyUse {
     /// There must be none.
     Refused,
-    /// A document, read and verified before the operation sees it.
+    /// An XML document, read, verified and held against S3's own (`document.rs`) before the operation sees it.
     Document,
     /// An object's bytes, verified while they pass.
     Stream,
