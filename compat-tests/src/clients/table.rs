@@ -1,28 +1,32 @@
 //! All clients, in the order in which they run. A new one gets a folder, a line here, and nothing else.
 
-use super::toolchains::python;
+use super::toolchains::{go, python};
 use super::{Client, Need, Version};
 
+/// Time for a job that takes some seconds on a machine that does nothing else.
+const MINUTES: u64 = 3;
+
 pub static CLIENTS: &[Client] = &[
+    in_python("boto3", "boto3=="),
+    in_python("lambda", "awslambdaric=="),
     Client {
-        name: "boto3",
-        version: pypi("boto3=="),
-        needs: &[Need::Python],
-        limit_seconds: 180,
-        job: python::job,
-    },
-    Client {
-        name: "lambda",
-        version: pypi("awslambdaric=="),
-        needs: &[Need::Python],
-        limit_seconds: 180,
-        job: python::job,
+        name: "aws-sdk-go-v2",
+        version: Version::Pinned { file: "aws-sdk-go-v2/go.mod", after: "service/s3 v" },
+        needs: &[Need::Go],
+        limit_seconds: MINUTES * 60,
+        job: go::job,
     },
 ];
 
-/// A package of the environment that clients in Python share; `after` ends with `==`.
-const fn pypi(after: &'static str) -> Version {
-    Version::Pinned { file: "python/requirements.txt", after }
+/// A client of the environment that those in Python share. `package` ends with `==`.
+const fn in_python(name: &'static str, package: &'static str) -> Client {
+    Client {
+        name,
+        version: Version::Pinned { file: "python/requirements.txt", after: package },
+        needs: &[Need::Python],
+        limit_seconds: MINUTES * 60,
+        job: python::job,
+    }
 }
 
 /// The client of this name.

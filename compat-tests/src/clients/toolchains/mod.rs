@@ -3,4 +3,5 @@
 //! Installers use what the machine is configured with (proxies, mirrors, certificates); jobs see none of it.
 
 pub mod apt;
+pub mod go;
 pub mod python;
