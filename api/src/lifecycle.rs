@@ -25,8 +25,8 @@ pub enum LifecycleUnit {
     /// S3's: whole days, and then on to the next midnight UTC.
     #[default]
     Days,
-    /// Pocket's: exactly so many seconds.
-    Seconds,
+    /// Pocket's: so many times this long, exactly.
+    Of(Duration),
 }
 
 /// One rule.
@@ -53,6 +53,15 @@ pub struct LifecycleFilter {
     pub smaller_than: Option<u64>,
 }
 
+/// That a rule ends something, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleEnd {
+    /// By the clock of whoever made the thing that ends.
+    pub at: Timestamp,
+    /// The rule's id.
+    pub rule: Arc<str>,
+}
+
 /// When something ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LifecycleEnd {
@@ -65,7 +74,7 @@ impl LifecycleUnit {
     /// When so many units after `created` are over.
     pub fn end(self, created: Timestamp, units: u32) -> Timestamp {
         match self {
-            Self::Seconds => created + Duration::from_secs(units.into()),
+            Self::Of(unit) => created + unit.saturating_mul(units),
             Self::Days => {
                 let days = Duration::from_secs(u64::from(units) * (DAY_MS / 1_000));
                 Timestamp((created + days).0.saturating_add(DAY_MS - 1) / DAY_MS * DAY_MS)
@@ -136,6 +145,9 @@ impl Lifecycle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const SECONDS: LifecycleUnit = LifecycleUnit::Of(Duration::from_secs(1));
 
     fn rule(id: &str, prefix: &str, expires: LifecycleEnd) -> LifecycleRule {
         let filter = LifecycleFilter { prefix: prefix.into(), ..Default::default() };
@@ -147,8 +159,9 @@ mod tests {
         let noon = Timestamp(10 * DAY_MS + DAY_MS / 2);
         assert_eq!(LifecycleUnit::Days.end(noon, 1), Timestamp(12 * DAY_MS));
         assert_eq!(LifecycleUnit::Days.end(Timestamp(10 * DAY_MS), 1), Timestamp(11 * DAY_MS));
-        assert_eq!(LifecycleUnit::Seconds.end(noon, 90), Timestamp(noon.0 + 90_000));
+        assert_eq!(SECONDS.end(noon, 90), Timestamp(noon.0 + 90_000));
         assert!(LifecycleUnit::Days.end(Timestamp(u64::MAX), u32::MAX) > noon);
+        assert_eq!(LifecycleUnit::Of(Duration::MAX).end(noon, 2), Timestamp(u64::MAX));
     }
 
     #[test]
@@ -160,7 +173,7 @@ mod tests {
                 rule("logs", "logs/", LifecycleEnd::After(10)),
                 rule("logs too", "logs/", LifecycleEnd::At(Timestamp(15_000))),
             ],
-            unit: LifecycleUnit::Seconds,
+            unit: SECONDS,
             job_ends: None,
         };
         let end = |key| lifecycle.object_end(key, 1, &[], created).map(|(at, rule)| (at.0, &*rule.id));
@@ -193,9 +206,105 @@ mod tests {
         let mut by_size = by_prefix.clone();
         (by_size.id, by_size.aborts_uploads_after) = ("s".into(), Some(1));
         by_size.filter.larger_than = Some(1);
-        let unit = LifecycleUnit::Seconds;
-        let lifecycle = Lifecycle { rules: vec![by_size, by_prefix], unit, job_ends: None };
+        let lifecycle = Lifecycle { rules: vec![by_size, by_prefix], unit: SECONDS, job_ends: None };
         let end = |key| lifecycle.upload_end(key, Timestamp(0)).map(|(at, rule)| (at.0, &*rule.id));
         assert_eq!((end("up/x"), end("down/x")), (Some((3_000, "p")), None));
+    }
+
+    /// A filter read as S3 writes it: a list of conditions, each judged alone.
+    #[derive(Clone, Debug)]
+    enum Condition {
+        Prefix(String),
+        Tag(String, String),
+        Larger(u64),
+        Smaller(u64),
+    }
+
+    fn conditions() -> impl Strategy<Value = Vec<Condition>> {
+        let one = prop_oneof![
+            "[ab/]{0,3}".prop_map(Condition::Prefix),
+            ("[xy]", "[01]").prop_map(|(key, value)| Condition::Tag(key, value)),
+            (0..6_u64).prop_map(Condition::Larger),
+            (0..6_u64).prop_map(Condition::Smaller),
+        ];
+        prop::collection::vec(one, 0..4)
+    }
+
+    fn holds(condition: &Condition, key: &str, size: u64, tags: &[(String, String)]) -> bool {
+        match condition {
+            Condition::Prefix(prefix) => key.as_bytes().starts_with(prefix.as_bytes()),
+            Condition::Tag(k, v) => tags.iter().any(|(key, value)| key == k && value == v),
+            Condition::Larger(than) => size > *than,
+            Condition::Smaller(than) => size < *than,
+        }
+    }
+
+    /// Of several of a kind the strictest, but for prefixes, of which a filter has one.
+    fn filter(conditions: &[Condition]) -> (LifecycleFilter, Vec<Condition>) {
+        let (mut filter, mut kept) = (LifecycleFilter::default(), Vec::new());
+        for condition in conditions {
+            match condition.clone() {
+                Condition::Prefix(prefix) if filter.prefix.is_empty() => filter.prefix = prefix.into(),
+                Condition::Prefix(_) => continue,
+                Condition::Tag(key, value) => filter.tags.push((key, value)),
+                Condition::Larger(than) => filter.larger_than = filter.larger_than.max(Some(than)),
+                Condition::Smaller(than) => {
+                    filter.smaller_than = Some(filter.smaller_than.map_or(than, |other| other.min(than)));
+                }
+            }
+            kept.push(condition.clone());
+        }
+        (filter, kept)
+    }
+
+    fn tags() -> impl Strategy<Value = Vec<(String, String)>> {
+        prop::collection::btree_map("[xy]", "[01]", 0..3).prop_map(|tags| tags.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_filter_is_the_conjunction_of_its_conditions(
+            conditions in conditions(), key in "[ab/]{1,4}", size in 0..7_u64, tags in tags(),
+        ) {
+            let (filter, kept) = filter(&conditions);
+            let expected = kept.iter().all(|condition| holds(condition, &key, size, &tags));
+            prop_assert_eq!(filter.matches(&key, size, &tags), expected);
+        }
+
+        #[test]
+        fn the_end_is_the_earliest_of_all_rules_that_match(
+            rules in prop::collection::vec((conditions(), prop_oneof![
+                (1..9_u32).prop_map(LifecycleEnd::After),
+                (0..99_000_u64).prop_map(|at| LifecycleEnd::At(Timestamp(at))),
+            ]), 0..5),
+            exact in any::<bool>(), key in "[ab/]{1,4}", size in 0..7_u64, tags in tags(), created in 0..99_000_u64,
+        ) {
+            let unit = if exact { SECONDS } else { LifecycleUnit::Days };
+            let rule = |(i, (conditions, end)): (usize, &(Vec<Condition>, LifecycleEnd))| LifecycleRule {
+                id: i.to_string().into(),
+                filter: filter(conditions).0,
+                expires: Some(*end),
+                aborts_uploads_after: None,
+            };
+            let lifecycle = Lifecycle { rules: rules.iter().enumerate().map(rule).collect(), unit, job_ends: None };
+            let created = Timestamp(created);
+            let end = lifecycle.object_end(&key, size, &tags, created);
+            let mut matching = lifecycle.rules.iter().zip(&rules).filter(|(rule, _)| rule.filter.matches(&key, size, &tags));
+            let ends = matching.clone().map(|(_, (_, end))| end.resolve(unit, created)).min();
+            prop_assert_eq!(end.map(|(at, _)| at), ends);
+            if let Some((at, rule)) = end {
+                let first = matching.find(|(_, (_, end))| end.resolve(unit, created) == at);
+                prop_assert_eq!(Some(&rule.id), first.map(|(first, _)| &first.id), "the first of equals");
+            }
+            if let Some((at, LifecycleRule { expires: Some(LifecycleEnd::After(units)), .. })) = end {
+                let lived = at.since(created);
+                let day = Duration::from_millis(DAY_MS);
+                match unit {
+                    LifecycleUnit::Of(second) => prop_assert_eq!(lived, second * *units),
+                    LifecycleUnit::Days => prop_assert!(lived >= day * *units && lived < day * (*units + 1)
+                        && at.0 % DAY_MS == 0),
+                }
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::conditions::{ReadConditions, WriteCondition};
 use crate::hints::{JobHints, ObjectHints, StorageClass};
 use crate::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, RuleEnd};
 use crate::names::ObjectKey;
 use crate::object::{ETag, NewContent, NewPiece, ObjectHeaders, ObjectMeta, Segment, Tags};
 use async_trait::async_trait;
@@ -144,10 +144,16 @@ pub enum Reply {
     Found(Box<Found>),
     Segments(SegmentPage),
     Committed(Committed),
-    Deleted { existed: bool },
+    Deleted {
+        existed: bool,
+    },
     Listed(ListPage),
     Referenced(Box<Referenced>),
-    UploadCreated { upload: UploadId },
+    UploadCreated {
+        upload: UploadId,
+        /// When the job's lifecycle aborts it.
+        rule_end: Option<RuleEnd>,
+    },
     Upload(Box<UploadPage>),
     Uploads(UploadsPage),
 }
@@ -272,7 +278,10 @@ pub struct Committed {
     pub checksum: Option<Checksum>,
     pub size: u64,
     pub last_modified: Timestamp,
+    /// As in [`ObjectMeta`].
     pub expires_at: Option<Timestamp>,
+    /// See [`ObjectMeta::rule_end`].
+    pub rule_end: Option<RuleEnd>,
 }
 
 /// Takes one reference under the id `reference` to everything that the selected bytes of an object are made of, on
@@ -402,6 +411,8 @@ pub struct UploadPage {
     pub more: bool,
     /// The upload was completed with this outcome; there are no parts any more.
     pub completed: Option<Committed>,
+    /// When the job's lifecycle aborts it.
+    pub rule_end: Option<RuleEnd>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

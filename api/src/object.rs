@@ -4,6 +4,7 @@ use crate::checksum::Checksum;
 use crate::clock::Timestamp;
 use crate::hints::StorageClass;
 use crate::ids::{ChunkId, NodeId, WriteId};
+use crate::lifecycle::RuleEnd;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -103,8 +104,10 @@ pub struct ObjectMeta {
     pub etag: ETag,
     /// By the shard's clock, see [`Timestamp`].
     pub last_modified: Timestamp,
-    /// By the shard's clock. Never served from this moment on.
+    /// When its TTL ends it, by the shard's clock. Never served from this moment on.
     pub expires_at: Option<Timestamp>,
+    /// Where a rule of the job's lifecycle ends it earlier. A copy is judged anew, by its own key and time.
+    pub rule_end: Option<RuleEnd>,
     /// Complete reads that are left, those that are going on included; `None` is unlimited.
     pub reads_left: Option<u32>,
     pub checksum: Option<Checksum>,

@@ -218,6 +218,7 @@ mod tests {
             etag: ETag::md5([7; 16]),
             last_modified: Timestamp(1_000),
             expires_at: None,
+            rule_end: None,
             reads_left: None,
             checksum: None,
             headers: None,

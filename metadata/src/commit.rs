@@ -8,6 +8,7 @@ use crate::account::{
 use crate::entry::{Description, Entry};
 use crate::key::Key;
 use crate::pieces::{Body, Content, Piece};
+use crate::rules::shown_end;
 use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;
@@ -44,7 +45,8 @@ impl JobState {
         let inline = admission.inline_bytes();
         let entry_bytes = entry_charge(&key, &description, headers_bytes + inline.unwrap_or(0));
         let body_bytes = if inline.is_some() { 0 } else { BODY_BYTES + admission.pieces_bytes };
-        self.account.take(u64::from(entry_bytes) + body_bytes + admission.manifest_bytes)?;
+        let order_bytes = self.order_charge(&key, description.seen(now));
+        self.account.take(u64::from(entry_bytes) + body_bytes + admission.manifest_bytes + order_bytes)?;
         let pieces = self.take_in(admission);
         let content = Content::new(pieces, Vec::new());
         Ok(Reply::Committed(self.put(key, description, content, entry_bytes, now)).into())
@@ -59,7 +61,7 @@ impl JobState {
         self.check_writable(now)?;
         self.check_condition(&key, condition, now)?;
         let key = Key(key);
-        let existed = self.objects.get(&key).is_some_and(|entry| self.is_visible(entry, now));
+        let existed = self.objects.get(&key).is_some_and(|entry| self.is_visible(key.as_str(), entry, now));
         self.remove(&key);
         Ok(Reply::Deleted { existed }.into())
     }
@@ -89,7 +91,7 @@ impl JobState {
         if *condition == WriteCondition::None {
             return Ok(());
         }
-        let there = self.objects.get(bytes_of(key)).filter(|entry| self.is_visible(entry, now));
+        let there = self.objects.get(bytes_of(key)).filter(|entry| self.is_visible(key.as_str(), entry, now));
         match (condition, there) {
             (WriteCondition::Matches(_), None) => Err(MetadataError::NoSuchKey),
             (WriteCondition::Matches(tags), Some(entry)) if !tags.matches(&entry.etag) => {
@@ -139,17 +141,22 @@ impl JobState {
         if let Some(at) = entry.expires_at() {
             self.expiry.insert(at, entry.version, key.clone());
         }
+        let order_bytes = self.leave_order(&key);
+        self.account.give_back(order_bytes);
         self.logical_bytes += entry.size;
-        let committed = entry.committed();
-        self.effects.woken.push(key.clone());
-        if let Some(old) = self.objects.insert(key, Box::new(entry)) {
+        let committed = entry.committed(shown_end(self.rules.as_deref(), key.as_str(), entry.seen()));
+        if let Some(old) = self.objects.insert(key.clone(), Box::new(entry)) {
             self.drop_entry(*old);
         }
+        self.enter_order(&key);
+        self.effects.woken.push(key);
         committed
     }
 
     /// Whether there was anything, visible or not.
     pub(crate) fn remove(&mut self, key: &Key) -> bool {
+        let order_bytes = self.leave_order(key);
+        self.account.give_back(order_bytes);
         let Some(entry) = self.objects.remove(key) else { return false };
         self.drop_entry(*entry);
         true

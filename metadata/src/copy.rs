@@ -49,7 +49,7 @@ impl JobState {
                 }
             }
         }
-        let referenced = Referenced { meta: entry.meta(), now, len, pieces };
+        let referenced = Referenced { meta: entry.meta(self.rule_end(&key, entry)), now, len, pieces };
         let payload: Bytes = payload.freeze();
         self.take_reference(reference, manifests, holder, now)?;
         Ok(Answer { reply: Reply::Referenced(Box::new(referenced)), payload })

@@ -1,6 +1,7 @@
 //! What a command leaves to be done outside of the state machine: said here as values, done by the shard around it.
 
 use crate::key::Key;
+use crate::rules::Rules;
 use pocket_api::ids::{ChunkId, NodeId, WriteId};
 use pocket_api::metadata::{Answer, MetadataError};
 
@@ -14,6 +15,8 @@ pub(crate) struct Effects {
     pub(crate) asked: Vec<(NodeId, WriteId)>,
     /// Keys that may be readable now and were not before.
     pub(crate) woken: Vec<Key>,
+    /// Rules that do not hold any more, with their orders of ends: to be dropped where it may take its time.
+    pub(crate) retired: Option<Box<Rules>>,
 }
 
 /// The answer to a command and what is left to be done.

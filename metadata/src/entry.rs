@@ -2,8 +2,10 @@
 
 use crate::pieces::Content;
 use crate::reads::Reads;
+use crate::rules::Seen;
 use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
+use pocket_api::lifecycle::RuleEnd;
 use pocket_api::metadata::{Committed, ListedObject, MetadataError, Select};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, ObjectHeaders, ObjectMeta};
@@ -34,6 +36,13 @@ pub(crate) struct Description {
     pub(crate) headers: Option<Arc<ObjectHeaders>>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) reads: Option<u32>,
+}
+
+impl Description {
+    /// What lifecycle rules look at.
+    pub(crate) fn seen(&self, created: Timestamp) -> Seen<'_> {
+        Seen { size: self.size, headers: self.headers.as_deref(), created, ttl_end: self.expires_at }
+    }
 }
 
 impl Entry {
@@ -79,7 +88,7 @@ impl Entry {
         self.reads.as_ref().and_then(|reads| reads.left())
     }
 
-    /// Never served from this moment on.
+    /// Whether its TTL is over.
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|at| at.get() <= now.0)
     }
@@ -91,12 +100,19 @@ impl Entry {
         }
     }
 
-    pub(crate) fn meta(&self) -> ObjectMeta {
+    /// What lifecycle rules look at.
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        let headers = self.headers.as_deref();
+        Seen { size: self.size, headers, created: self.modified, ttl_end: self.expires_at() }
+    }
+
+    pub(crate) fn meta(&self, rule_end: Option<RuleEnd>) -> ObjectMeta {
         ObjectMeta {
             size: self.size,
             etag: self.etag,
             last_modified: self.modified,
             expires_at: self.expires_at(),
+            rule_end,
             reads_left: self.reads_left(),
             checksum: self.checksum.clone(),
             headers: self.headers.clone(),
@@ -104,13 +120,14 @@ impl Entry {
         }
     }
 
-    pub(crate) fn committed(&self) -> Committed {
+    pub(crate) fn committed(&self, rule_end: Option<RuleEnd>) -> Committed {
         Committed {
             etag: self.etag,
             checksum: self.checksum.clone(),
             size: self.size,
             last_modified: self.modified,
             expires_at: self.expires_at(),
+            rule_end,
         }
     }
 

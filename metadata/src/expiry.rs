@@ -1,4 +1,5 @@
-//! Objects with a TTL in the order of their ends. Objects without one are not in it. Inside the state machine.
+//! Objects with a TTL in the order of their ends, and in another such order what lifecycle rules end. Whatever has no
+//! end is not in it. Inside the state machine.
 
 use crate::key::Key;
 use pocket_api::clock::Timestamp;
@@ -13,8 +14,13 @@ impl Expiry {
         self.0.insert((at, version), key);
     }
 
-    pub(crate) fn remove(&mut self, at: Timestamp, version: u64) {
-        self.0.remove(&(at, version));
+    /// Whether it was in it.
+    pub(crate) fn remove(&mut self, at: Timestamp, version: u64) -> bool {
+        self.0.remove(&(at, version)).is_some()
+    }
+
+    pub(crate) fn contains(&self, at: Timestamp, version: u64) -> bool {
+        self.0.contains_key(&(at, version))
     }
 
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
@@ -28,8 +34,8 @@ impl Expiry {
         Some((version, key))
     }
 
-    /// How many have ended and are not taken out yet.
-    pub(crate) fn due(&self, now: Timestamp) -> u64 {
-        self.0.range(..=(now, u64::MAX)).count() as u64
+    /// Those that have ended and are not taken out yet.
+    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = &Key> {
+        self.0.range(..=(now, u64::MAX)).map(|(_, key)| key)
     }
 }

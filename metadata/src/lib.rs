@@ -32,6 +32,7 @@ mod pieces;
 mod reads;
 mod reconcile;
 mod references;
+mod rules;
 mod shard;
 mod state;
 mod sweep;

@@ -37,8 +37,13 @@ impl Shard {
         Ok(found)
     }
 
-    pub(crate) fn update(&self, spec: Box<JobSpec>) -> Result<ShardReply, MetadataError> {
+    /// In steps where the job's rules change and the old ones have much to end.
+    pub(crate) async fn update(&self, spec: Box<JobSpec>) -> Result<ShardReply, MetadataError> {
         let found = self.job_or_none(spec.job)?;
+        while found.state.read().must_settle(&spec.lifecycle, self.clock.now()) {
+            self.apply(&found, Command::Sweep)?;
+            tokio::task::yield_now().await;
+        }
         self.apply(&found, Command::Update(spec))?;
         found.waiters.wake_all();
         Ok(ShardReply::Done)

@@ -61,7 +61,7 @@ impl Listing {
         let pause = walk.step(
             &state.objects,
             STEP_KEYS,
-            |entry| state.is_visible(entry, now),
+            |key, entry| state.is_visible(key.as_str(), entry, now),
             |found| {
                 if page.items.len() == *max {
                     page.more = true;
@@ -119,13 +119,16 @@ impl UploadsListing {
         let pause = walk.step(
             &state.uploads.open,
             STEP_KEYS,
-            |_| true,
+            |key, uploads| uploads.values().any(|upload| !state.upload_has_ended(key.as_str(), upload, now)),
             |found| match found {
                 Found::Prefix(prefix) => push(UploadsItem::Prefix(prefix.to_owned())),
                 Found::Key(key, uploads) => {
                     let seen =
                         after.as_ref().filter(|(k, _)| k == key.as_str()).map_or(0, |(_, number)| *number);
                     for (&number, upload) in uploads.range(seen + 1..) {
+                        if state.upload_has_ended(key.as_str(), upload, now) {
+                            continue;
+                        }
                         let id = state.home.upload_ids.issue(state.job, key.as_str(), number);
                         push(UploadsItem::Upload(info(&key.0, &id, upload)))?;
                     }

@@ -6,11 +6,13 @@ use crate::key::Key;
 use crate::lease::{CountedRead, Lease};
 use crate::pieces::{Content, manifest_page, page};
 use crate::reads::{Purpose, Reservation, Settled};
+use crate::rules::shown_end;
 use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, Verdict};
 use pocket_api::ids::LeaseId;
+use pocket_api::lifecycle::RuleEnd;
 use pocket_api::limits::READ_LEASE;
 use pocket_api::metadata::{
     Answer, Delivery, Found, Lookup, MetadataError, Reply, SegmentPage, SegmentsOf, Want,
@@ -26,7 +28,7 @@ impl JobState {
         conditions: &ReadConditions,
         now: Timestamp,
     ) -> Result<&Entry, MetadataError> {
-        let entry = self.objects.get(bytes_of(key)).filter(|entry| !entry.is_expired(now));
+        let entry = self.objects.get(bytes_of(key)).filter(|entry| !self.has_ended(key.as_str(), entry, now));
         let entry = entry.ok_or(MetadataError::NoSuchKey)?;
         if self.is_lost(entry) {
             return Err(MetadataError::Lost);
@@ -36,7 +38,9 @@ impl JobState {
         }
         match conditions.judge(&entry.etag, entry.modified) {
             Verdict::Proceed => Ok(entry),
-            Verdict::NotModified => Err(MetadataError::NotModified(Box::new(entry.meta()))),
+            Verdict::NotModified => {
+                Err(MetadataError::NotModified(Box::new(entry.meta(self.rule_end(key, entry)))))
+            }
             Verdict::Failed => Err(MetadataError::PreconditionFailed),
         }
     }
@@ -59,7 +63,12 @@ impl JobState {
             (Want::Data, Content::Inline(bytes)) if entry.reads.is_none() => inline_page(bytes, selection),
             _ => return None,
         };
-        Some(Ok(answer(entry, selection, page, payload, None, false, now)))
+        let rule_end = self.rule_end(&lookup.key, entry);
+        Some(Ok(answer(entry, rule_end, selection, page, payload, None, false, now)))
+    }
+
+    pub(crate) fn rule_end(&self, key: &ObjectKey, entry: &Entry) -> Option<RuleEnd> {
+        shown_end(self.rules.as_deref(), key.as_str(), entry.seen())
     }
 
     pub(crate) fn lookup(&mut self, lookup: Lookup, now: Timestamp) -> Result<Answer, MetadataError> {
@@ -68,6 +77,7 @@ impl JobState {
         }
         self.leases.check_room()?;
         let entry = self.objects.get_mut(bytes_of(&lookup.key)).ok_or(MetadataError::NoSuchKey)?;
+        let rule_end = shown_end(self.rules.as_deref(), lookup.key.as_str(), entry.seen());
         let selection = entry.select(lookup.select)?;
         let reservation = reserve(entry, lookup.want, selection)?;
         let (page, payload, body) = match &entry.content {
@@ -91,7 +101,7 @@ impl JobState {
             });
             self.leases.grant(Lease { expires_at: now + READ_LEASE, body, selection, counted })
         });
-        Ok(answer(entry, selection, page, payload, lease, counted, now))
+        Ok(answer(entry, rule_end, selection, page, payload, lease, counted, now))
     }
 
     pub(crate) fn segments(&self, of: SegmentsOf, now: Timestamp) -> Result<Answer, MetadataError> {
@@ -182,8 +192,10 @@ fn inline_page(bytes: &Bytes, (offset, len): (u64, u64)) -> (SegmentPage, Bytes)
     (SegmentPage { segments, next: None }, payload)
 }
 
+#[expect(clippy::too_many_arguments)]
 fn answer(
     entry: &Entry,
+    rule_end: Option<RuleEnd>,
     (offset, len): (u64, u64),
     page: SegmentPage,
     payload: Bytes,
@@ -191,6 +203,6 @@ fn answer(
     counted: bool,
     now: Timestamp,
 ) -> Answer {
-    let found = Found { meta: entry.meta(), now, offset, len, page, lease, counted };
+    let found = Found { meta: entry.meta(rule_end), now, offset, len, page, lease, counted };
     Answer { reply: Reply::Found(Box::new(found)), payload }
 }

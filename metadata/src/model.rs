@@ -3,6 +3,7 @@
 //! exactly once and none that somebody may read, and gives every byte of memory back.
 
 use crate::effects::Output;
+use crate::list::UploadsListing;
 use crate::state::{Command, Home, JobState, apply};
 use crate::upload_id::UploadIds;
 use crate::walk::{Found as Walked, Pause, Start, Walk};
@@ -13,7 +14,7 @@ use pocket_api::cluster::ClusterView;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::hints::{JobHints, Limit, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, WriteId};
-use pocket_api::lifecycle::Lifecycle;
+use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
 use pocket_api::limits::READ_LEASE;
 use pocket_api::metadata::*;
 use pocket_api::names::ObjectKey;
@@ -65,10 +66,79 @@ enum Act {
         parts: Vec<Vec<u32>>,
         complete: bool,
     },
+    /// Leaves an upload open, for a rule to abort.
+    Leave {
+        key: usize,
+        parts: Vec<Vec<u32>>,
+    },
+    /// Other lifecycle rules from now on.
+    Rules(Vec<PlainRule>),
     Advance {
         ms: u16,
     },
+    /// Time passes and nobody looks what is due.
+    Pass {
+        ms: u16,
+    },
     Sweep,
+}
+
+/// A lifecycle rule as the reference reads it.
+#[derive(Clone, Debug, PartialEq)]
+struct PlainRule {
+    prefix: String,
+    /// Only objects with the tag `1`.
+    tagged: bool,
+    larger_than: Option<u64>,
+    /// In seconds after the creation.
+    expires: Option<u8>,
+    aborts: Option<u8>,
+}
+
+impl PlainRule {
+    fn matches(&self, name: &str, object: &Plain) -> bool {
+        name.starts_with(&self.prefix)
+            && (!self.tagged || object.tags.iter().any(|(key, _)| key == "1"))
+            && self.larger_than.is_none_or(|than| object.bytes.len() as u64 > than)
+    }
+
+    fn aborts(&self, name: &str) -> bool {
+        name.starts_with(&self.prefix) && !self.tagged && self.larger_than.is_none()
+    }
+
+    fn rule(&self) -> LifecycleRule {
+        let tags = if self.tagged { vec![("1".into(), "x".into())] } else { Vec::new() };
+        LifecycleRule {
+            id: "rule".into(),
+            filter: LifecycleFilter {
+                prefix: self.prefix.as_str().into(),
+                tags,
+                larger_than: self.larger_than,
+                smaller_than: None,
+            },
+            expires: self.expires.map(|seconds| LifecycleEnd::After(seconds.into())),
+            aborts_uploads_after: self.aborts.map(Into::into),
+        }
+    }
+}
+
+fn after(time: Timestamp, seconds: u8) -> Timestamp {
+    time + Duration::from_secs(seconds.into())
+}
+
+fn rules() -> impl Strategy<Value = Vec<PlainRule>> {
+    let seconds = || prop::option::weighted(0.7, 0..20_u8);
+    let rule = ("[abc]?", any::<bool>(), prop::option::weighted(0.3, 0..20_u64), seconds(), seconds());
+    prop::collection::vec(rule, 0..3).prop_map(|rules| {
+        let rule = |(prefix, tagged, larger_than, expires, aborts)| PlainRule {
+            prefix,
+            tagged,
+            larger_than,
+            expires,
+            aborts,
+        };
+        rules.into_iter().map(rule).collect()
+    })
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -90,9 +160,12 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         3 => (any::<usize>(), any::<bool>()).prop_map(|(which, sent)| Act::Close { which, sent }),
         3 => (key.clone(), key.clone(), any::<(u8, u8)>())
             .prop_map(|(from, to, range)| Act::Copy { from, to, range }),
-        2 => (key, prop::collection::vec(sizes, 1..4), any::<bool>())
+        2 => (key.clone(), prop::collection::vec(sizes.clone(), 1..4), any::<bool>())
             .prop_map(|(key, parts, complete)| Act::Upload { key, parts, complete }),
+        1 => (key, prop::collection::vec(sizes, 1..4)).prop_map(|(key, parts)| Act::Leave { key, parts }),
+        2 => rules().prop_map(Act::Rules),
         2 => (0..20_000_u16).prop_map(|ms| Act::Advance { ms }),
+        2 => (0..9_000_u16).prop_map(|ms| Act::Pass { ms }),
         1 => Just(Act::Sweep),
     ];
     prop::collection::vec(act, 1..60)
@@ -109,6 +182,7 @@ fn ttl(of: u8) -> Duration {
 /// An object as the reference keeps it.
 #[derive(Clone)]
 struct Plain {
+    created: Timestamp,
     tags: Tags,
     bytes: Vec<u8>,
     /// The chunk that each byte is in.
@@ -131,8 +205,19 @@ struct Reading {
     counted: bool,
 }
 
+/// An upload that is left open.
+struct Left {
+    id: UploadId,
+    key: &'static str,
+    initiated: Timestamp,
+    places: Vec<Option<ChunkId>>,
+}
+
 struct World {
     state: JobState,
+    epoch: Epoch,
+    rules: Vec<PlainRule>,
+    left: Vec<Left>,
     budget: ByteBudget,
     now: Timestamp,
     objects: BTreeMap<&'static str, Plain>,
@@ -147,6 +232,18 @@ fn byte_of(chunk: ChunkId, offset: u32) -> u8 {
     (chunk.number as u8).wrapping_mul(31).wrapping_add(offset as u8)
 }
 
+fn spec(epoch: Epoch, rules: &[LifecycleRule]) -> Box<JobSpec> {
+    let unit = LifecycleUnit::Of(Duration::from_secs(1));
+    Box::new(JobSpec {
+        job: JobId(1),
+        epoch,
+        hints: JobHints::default(),
+        lifecycle: Lifecycle { rules: rules.to_vec(), unit, job_ends: None },
+        shards: vec![NODE],
+        ends_in: None,
+    })
+}
+
 fn key(name: &str) -> ObjectKey {
     ObjectKey::parse(name).unwrap()
 }
@@ -155,19 +252,12 @@ impl World {
     fn new() -> Self {
         let budget = ByteBudget::new(1 << 30);
         let home = Home { node: NODE, upload_ids: UploadIds::new([1; 32]), budget: budget.clone() };
-        let spec = JobSpec {
-            job: JobId(1),
-            epoch: Epoch(1),
-            hints: JobHints::default(),
-            lifecycle: Lifecycle::default(),
-            shards: vec![NODE],
-            ends_in: None,
-        };
         let now = Timestamp(1_000_000);
-        let state = JobState::open(&spec, home, ClusterView::default().into(), now);
+        let state = JobState::open(&spec(Epoch(1), &[]), home, ClusterView::default().into(), now);
         let (objects, readings) = (BTreeMap::new(), Vec::new());
         let (written, freed) = (BTreeSet::new(), BTreeSet::new());
-        Self { state, budget, now, objects, readings, written, freed, numbers: 0 }
+        let (epoch, rules, left) = (Epoch(1), Vec::new(), Vec::new());
+        Self { state, epoch, rules, left, budget, now, objects, readings, written, freed, numbers: 0 }
     }
 
     fn number(&mut self) -> u64 {
@@ -184,18 +274,36 @@ impl World {
     }
 
     fn request(&mut self, request: Request, payload: &[u8]) -> Result<Answer, MetadataError> {
-        if let Some(answer) = self.state.query(Epoch(1), &request, self.now) {
+        let epoch = self.epoch;
+        if let Some(answer) = self.state.query(epoch, &request, self.now) {
             return answer;
         }
         let payload = Bytes::copy_from_slice(payload);
-        match self.apply(Command::Request { epoch: Epoch(1), request, payload })? {
+        match self.apply(Command::Request { epoch, request, payload })? {
             Output::Answer(answer) => Ok(answer),
             other => panic!("a request was answered with {other:?}"),
         }
     }
 
     fn visible(&self, name: &str) -> Option<&Plain> {
-        self.objects.get(name).filter(|o| o.expires_at.is_none_or(|at| at > self.now))
+        let ended = |o: &&Plain| o.expires_at.is_some_and(|at| at <= self.now) || self.is_ruled_out(name, o);
+        self.objects.get(name).filter(|o| !ended(o))
+    }
+
+    fn is_ruled_out(&self, name: &str, object: &Plain) -> bool {
+        self.rule_end(name, object).is_some_and(|at| at <= self.now)
+    }
+
+    /// Where a rule ends it before its TTL does.
+    fn rule_end(&self, name: &str, object: &Plain) -> Option<Timestamp> {
+        let matching = self.rules.iter().filter(|rule| rule.matches(name, object));
+        let end = matching.filter_map(|rule| rule.expires).map(|s| after(object.created, s)).min();
+        end.filter(|&at| object.expires_at.is_none_or(|ttl_end| at < ttl_end))
+    }
+
+    fn is_aborted(&self, left: &Left) -> bool {
+        let matching = self.rules.iter().filter(|rule| rule.aborts(left.key));
+        matching.filter_map(|rule| rule.aborts).any(|seconds| after(left.initiated, seconds) <= self.now)
     }
 
     /// Content of these chunk sizes, or inline bytes for none.
@@ -220,8 +328,10 @@ impl World {
         let expires_at = hints.ttl.and_then(Limit::value).map(|ttl| self.now + ttl);
         let version = self.number();
         let (left, reserved, exclusive, tags) = (hints.reads.and_then(Limit::value), 0, false, Tags::new());
-        self.objects
-            .insert(name, Plain { tags, bytes, places, expires_at, left, reserved, exclusive, version });
+        self.objects.insert(
+            name,
+            Plain { created: self.now, tags, bytes, places, expires_at, left, reserved, exclusive, version },
+        );
     }
 
     fn act(&mut self, act: Act) {
@@ -256,6 +366,12 @@ impl World {
             }
             Act::Copy { from, to, range } => self.copy(KEYS[from], KEYS[to], range),
             Act::Upload { key: k, parts, complete } => self.upload(KEYS[k], parts, complete),
+            Act::Leave { key: k, parts } => {
+                let (id, _, _, places) = self.start_upload(KEYS[k], &parts);
+                self.left.push(Left { id, key: KEYS[k], initiated: self.now, places });
+            }
+            Act::Rules(rules) => self.change_rules(rules),
+            Act::Pass { ms } => self.now = self.now + Duration::from_millis(ms.into()),
             Act::Advance { ms } => self.advance(Duration::from_millis(ms.into())),
             Act::Sweep => self.sweep(),
         }
@@ -329,6 +445,8 @@ impl World {
         assert_eq!(bytes, plain.bytes, "bytes of {name}");
         let tags = found.meta.headers.as_ref().map(|headers| headers.tags.clone());
         assert_eq!(tags.unwrap_or_default(), plain.tags, "tags of {name}");
+        let ends = (found.meta.expires_at, found.meta.rule_end.map(|end| end.at));
+        assert_eq!(ends, (plain.expires_at, self.rule_end(name, &plain)), "ends of {name}");
         assert_eq!((found.counted, found.meta.reads_left), (delete || plain.left.is_some(), plain.left));
         assert_eq!(found.lease.is_some(), found.counted || plain.places.iter().any(Option::is_some));
         if let Some(object) = self.objects.get_mut(name).filter(|_| found.counted) {
@@ -380,14 +498,45 @@ impl World {
         self.set(to, bytes, places, &hints);
     }
 
-    fn upload(&mut self, name: &'static str, parts: Vec<Vec<u32>>, complete: bool) {
+    /// What has ended by the old rules has ended for good.
+    fn change_rules(&mut self, rules: Vec<PlainRule>) {
+        self.epoch = Epoch(self.epoch.0 + 1);
+        let ruled_by = |rule: &PlainRule| rule.rule();
+        let spec = spec(self.epoch, &rules.iter().map(ruled_by).collect::<Vec<_>>());
+        self.apply(Command::Update(spec)).unwrap();
+        if rules != self.rules {
+            self.drop_what_rules_ended();
+        }
+        self.rules = rules;
+    }
+
+    fn drop_what_rules_ended(&mut self) {
+        let mut objects = std::mem::take(&mut self.objects);
+        objects.retain(|name, o| !self.is_ruled_out(name, o));
+        self.objects = objects;
+        let mut left = std::mem::take(&mut self.left);
+        left.retain(|left| !self.is_aborted(left));
+        self.left = left;
+    }
+
+    /// Its id, the parts but for the second with the bytes that they make, and where all bytes are.
+    #[expect(clippy::type_complexity)]
+    fn start_upload(
+        &mut self,
+        name: &'static str,
+        parts: &[Vec<u32>],
+    ) -> (UploadId, Vec<(u16, WriteId)>, (Vec<u8>, Vec<Option<ChunkId>>), Vec<Option<ChunkId>>) {
         let create =
             CreateUpload { key: key(name), headers: None, hints: ObjectHints::default(), checksum: None };
-        let Reply::UploadCreated { upload } = self.request(Request::CreateUpload(create), b"").unwrap().reply
+        let Reply::UploadCreated { upload, rule_end } =
+            self.request(Request::CreateUpload(create), b"").unwrap().reply
         else {
             panic!("no upload")
         };
-        let (mut named, mut all, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
+        let ends = self.rules.iter().filter(|rule| rule.aborts(name)).filter_map(|rule| rule.aborts);
+        assert_eq!(rule_end.map(|end| end.at), ends.min().map(|seconds| after(self.now, seconds)));
+        let (mut named, mut all, mut of_all, mut places_of_all) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (i, sizes) in parts.iter().enumerate() {
             let number = i as u16 + 1;
             let (write, content, payload, bytes, places) = self.content(sizes);
@@ -402,8 +551,14 @@ impl World {
                 checksum: None,
                 content,
             };
-            self.request(Request::PutPart(part), &payload).unwrap();
+            let done = self.request(Request::PutPart(part), &payload);
+            if self.is_aborted_at_once(name) {
+                assert_eq!(done, Err(MetadataError::NoSuchUpload));
+                continue;
+            }
+            done.unwrap();
             self.written.extend(places.iter().flatten());
+            places_of_all.extend(places.clone());
             // The second part is never named.
             if number != 2 {
                 named.push((number, write));
@@ -411,7 +566,16 @@ impl World {
                 of_all.extend(places);
             }
         }
-        if complete {
+        (upload, named, (all, of_all), places_of_all)
+    }
+
+    fn is_aborted_at_once(&self, name: &str) -> bool {
+        self.rules.iter().any(|rule| rule.aborts(name) && rule.aborts == Some(0))
+    }
+
+    fn upload(&mut self, name: &'static str, parts: Vec<Vec<u32>>, complete: bool) {
+        let (upload, named, (all, of_all), _) = self.start_upload(name, &parts);
+        if complete && !self.is_aborted_at_once(name) {
             let etag = ETag::opaque(named[0].1);
             let condition = WriteCondition::None;
             let complete = Complete { key: key(name), upload, parts: named, etag, checksum: None, condition };
@@ -424,8 +588,17 @@ impl World {
 
     fn advance(&mut self, by: Duration) {
         self.now = self.now + by;
-        // Sweeps run often: what ends without word ends now.
         self.sweep();
+    }
+
+    fn sweep(&mut self) {
+        let now = self.now;
+        // A review of the rules takes a step for objects and one for uploads.
+        let more = (0..3).map(|_| self.apply(Command::Sweep)).last();
+        assert!(matches!(more, Some(Ok(Output::Swept { more: false, .. }))), "{more:?}");
+        self.objects.retain(|_, o| o.expires_at.is_none_or(|at| at > now));
+        self.drop_what_rules_ended();
+        // Sweeps run often: what ends without word ends now.
         let (over, open) =
             std::mem::take(&mut self.readings).into_iter().partition(|r| r.ends_at <= self.now);
         self.readings = open;
@@ -434,19 +607,13 @@ impl World {
         }
     }
 
-    fn sweep(&mut self) {
-        let now = self.now;
-        assert!(matches!(self.apply(Command::Sweep), Ok(Output::Swept { more: false, .. })));
-        self.objects.retain(|_, o| o.expires_at.is_none_or(|at| at > now));
-    }
-
     fn check(&self) {
         let mut walk = Walk::new(String::new(), None, Start::Beginning);
         let mut listed = Vec::new();
         let pause = walk.step(
             &self.state.objects,
             100,
-            |e| self.state.is_visible(e, self.now),
+            |key, e| self.state.is_visible(key.as_str(), e, self.now),
             |found| {
                 if let Walked::Key(key, _) = found {
                     listed.push(key.as_str().to_owned());
@@ -455,10 +622,22 @@ impl World {
             },
         );
         let expected: Vec<&str> = KEYS.into_iter().filter(|name| self.visible(name).is_some()).collect();
-        assert_eq!((pause, listed.iter().map(String::as_str).collect::<Vec<_>>()), (Pause::End, expected));
-        let logical: u64 = self.objects.values().map(|o| o.bytes.len() as u64).sum();
-        assert_eq!(self.state.logical_bytes, logical);
-        let in_use = self.objects.values().map(|o| &o.places).chain(self.readings.iter().map(|r| &r.places));
+        let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
+        assert_eq!((pause, &listed), (Pause::End, &expected));
+        assert_eq!(self.state.count_visible(self.now), expected.len() as u64);
+        let (prefix, delimiter, start) = (String::new(), None, UploadsStart::Beginning);
+        let mut uploads = UploadsListing::new(ListUploads { prefix, start, delimiter, max: 1_000 }).unwrap();
+        assert_eq!(uploads.step(&self.state, self.epoch, self.now), Ok(true));
+        let ids = uploads.into_page().items.into_iter().map(|item| match item {
+            UploadsItem::Upload(info) => info.upload,
+            UploadsItem::Prefix(prefix) => panic!("a prefix without a delimiter: {prefix}"),
+        });
+        let open = self.left.iter().filter(|left| !self.is_aborted(left)).map(|left| left.id.clone());
+        assert_eq!(ids.collect::<BTreeSet<_>>(), open.collect());
+        let of_objects = self.objects.values().map(|o| &o.places);
+        let stored = of_objects.chain(self.left.iter().map(|left| &left.places));
+        assert_eq!(self.state.logical_bytes, stored.clone().map(|places| places.len() as u64).sum::<u64>());
+        let in_use = stored.chain(self.readings.iter().map(|r| &r.places));
         for chunk in in_use.flatten().flatten() {
             assert!(!self.freed.contains(chunk), "{chunk:?} was freed while it is in use");
         }
@@ -468,6 +647,10 @@ impl World {
     fn finish(&mut self) {
         for name in KEYS {
             self.act(Act::Delete { key: KEYS.iter().position(|k| *k == name).unwrap() });
+        }
+        self.advance(Duration::ZERO);
+        for Left { id, key: name, .. } in std::mem::take(&mut self.left) {
+            self.request(Request::Abort { key: key(name), upload: id }, b"").unwrap();
         }
         self.advance(DAYS);
         assert_eq!(self.freed, self.written, "every chunk is freed, once");

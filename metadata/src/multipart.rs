@@ -29,18 +29,27 @@ impl JobState {
         let key = Key(key);
         let (headers, headers_bytes) = self.pooled(headers);
         let charge_bytes = upload_charge(&key, headers_bytes);
-        self.account.take(charge_bytes)?;
+        self.account.take(charge_bytes + self.upload_order_charge(&key, now))?;
         let number = self.uploads.next_number();
         let upload = self.home.upload_ids.issue(self.job, key.as_str(), number);
         let parts = BTreeMap::new();
         let open = Upload { initiated: now, headers, hints, checksum, parts, charge_bytes };
+        self.enter_upload_order(&key, number, now);
+        let rule_end = self.shown_upload_end(key.as_str(), now);
         self.uploads.open.entry(key).or_default().insert(number, open);
-        Ok(Reply::UploadCreated { upload }.into())
+        Ok(Reply::UploadCreated { upload, rule_end }.into())
     }
 
     /// The number of an upload id that was issued for this key.
     fn number(&self, key: &ObjectKey, upload: &UploadId) -> Result<u64, MetadataError> {
         self.home.upload_ids.read(self.job, key.as_str(), upload).ok_or(MetadataError::NoSuchUpload)
+    }
+
+    /// One that is neither completed nor aborted, nor ended by a rule.
+    fn open_upload(&self, key: &ObjectKey, number: u64, now: Timestamp) -> Result<&Upload, MetadataError> {
+        let open = self.uploads.get(bytes_of(key), number);
+        let open = open.filter(|upload| !self.upload_has_ended(key.as_str(), upload, now));
+        open.ok_or(MetadataError::NoSuchUpload)
     }
 
     pub(crate) fn put_part(
@@ -55,9 +64,7 @@ impl JobState {
             return Err(MetadataError::BadRequest(format!("part number {part_number}")));
         }
         let number = self.number(&key, &upload)?;
-        if self.uploads.get(bytes_of(&key), number).is_none() {
-            return Err(MetadataError::NoSuchUpload);
-        }
+        self.open_upload(&key, number, now)?;
         let admission = self.admit(write, size, content, payload)?;
         let charge = part_charge(admission.pieces_bytes, checksum.as_ref());
         self.account.take(charge + admission.manifest_bytes)?;
@@ -77,18 +84,29 @@ impl JobState {
         upload: &UploadId,
         after: u16,
         max: u32,
+        now: Timestamp,
     ) -> Result<Answer, MetadataError> {
         let number = self.number(key, upload)?;
         if let Some(finished) = self.uploads.finished(number) {
-            let completed = Some(finished.committed.clone());
-            let page = UploadPage { info: finished.info.clone(), parts: Vec::new(), more: false, completed };
+            let page = UploadPage {
+                info: finished.info.clone(),
+                parts: Vec::new(),
+                more: false,
+                completed: Some(finished.committed.clone()),
+                rule_end: None,
+            };
             return Ok(Reply::Upload(Box::new(page)).into());
         }
-        let open = self.uploads.get(bytes_of(key), number).ok_or(MetadataError::NoSuchUpload)?;
+        let open = self.open_upload(key, number, now)?;
         let mut rest = open.parts.range(after.saturating_add(1)..);
         let parts = rest.by_ref().take(max as usize).map(|(number, part)| part.shown(*number)).collect();
-        let info = info(key, upload, open);
-        let page = UploadPage { info, parts, more: rest.next().is_some(), completed: None };
+        let page = UploadPage {
+            info: info(key, upload, open),
+            parts,
+            more: rest.next().is_some(),
+            completed: None,
+            rule_end: self.shown_upload_end(key.as_str(), open.initiated),
+        };
         Ok(Reply::Upload(Box::new(page)).into())
     }
 
@@ -99,7 +117,7 @@ impl JobState {
             return Ok(Reply::Committed(finished.committed.clone()).into());
         }
         self.check_writable(now)?;
-        let open = self.uploads.get(bytes_of(&key), number).ok_or(MetadataError::NoSuchUpload)?;
+        let open = self.open_upload(&key, number, now)?;
         if named.is_empty() || !named.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(MetadataError::BadRequest("parts that do not ascend".into()));
         }
@@ -124,9 +142,11 @@ impl JobState {
         let finished_bytes = FINISHED_BYTES + key.as_str().len() as u64;
         let body_bytes = BODY_BYTES + pieces_bytes + 8 * ends.len() as u64;
         let old_bytes = open.charge_bytes + open.parts.values().map(Part::charge).sum::<u64>();
-        self.account.exchange(old_bytes, u64::from(entry_bytes) + body_bytes + finished_bytes)?;
+        let order_bytes = self.order_charge(&key, description.seen(now));
+        let new_bytes = u64::from(entry_bytes) + body_bytes + finished_bytes + order_bytes;
+        self.account.exchange(old_bytes, new_bytes)?;
 
-        let Some(mut open) = self.uploads.remove(bytes_of(&key.0), number) else {
+        let Some(mut open) = self.take_upload(&key, number) else {
             return Err(MetadataError::NoSuchUpload);
         };
         self.logical_bytes -= open.parts.values().map(|part| part.size).sum::<u64>();
@@ -156,13 +176,25 @@ impl JobState {
     ) -> Result<Answer, MetadataError> {
         let number = self.number(&key, upload)?;
         self.check_writable(now)?;
-        if let Some(open) = self.uploads.remove(bytes_of(&key), number) {
-            self.account.give_back(open.charge_bytes);
-            for part in open.parts.into_values() {
-                self.drop_part(part);
-            }
-        }
+        self.drop_upload(&Key(key), number);
         Ok(Reply::Done.into())
+    }
+
+    /// One that is not there is passed over.
+    pub(crate) fn drop_upload(&mut self, key: &Key, number: u64) {
+        let Some(open) = self.take_upload(key, number) else { return };
+        self.account.give_back(open.charge_bytes);
+        for part in open.parts.into_values() {
+            self.drop_part(part);
+        }
+    }
+
+    /// Its own charges stay the caller's.
+    fn take_upload(&mut self, key: &Key, number: u64) -> Option<Upload> {
+        let open = self.uploads.remove(bytes_of(&key.0), number)?;
+        let order_bytes = self.leave_upload_order(key, number, open.initiated);
+        self.account.give_back(order_bytes);
+        Some(open)
     }
 
     fn drop_part(&mut self, part: Part) {

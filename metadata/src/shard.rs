@@ -95,6 +95,9 @@ impl Shard {
         if !effects.asked.is_empty() {
             self.ask_holders(job, effects.asked);
         }
+        if let Some(retired) = effects.retired {
+            self.runtime.spawn_blocking(move || drop(retired));
+        }
     }
 
     /// A request that is answered at once.
@@ -183,7 +186,7 @@ impl Metadata for Shard {
     async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
         match request {
             ShardRequest::Open(spec) => self.open(&spec),
-            ShardRequest::Update(spec) => self.update(spec),
+            ShardRequest::Update(spec) => self.update(spec).await,
             ShardRequest::Freeze { job, idle_for } => self.freeze(job, idle_for),
             ShardRequest::Thaw { job } => self.thaw(job),
             ShardRequest::End { job, only_frozen } => self.end(job, only_frozen),

@@ -11,6 +11,7 @@ use crate::lease::Leases;
 use crate::manifest::Manifests;
 use crate::pieces::{Content, Piece};
 use crate::references::{Burned, Held, References};
+use crate::rules::Rules;
 use crate::upload_id::UploadIds;
 use crate::uploads::Uploads;
 use bytes::Bytes;
@@ -76,6 +77,8 @@ pub(crate) struct JobState {
     pub(crate) logical_bytes: u64,
     pub(crate) newest_version: u64,
     pub(crate) expiry: Expiry,
+    /// `None` where the job has none, which then cost nothing.
+    pub(crate) rules: Option<Box<Rules>>,
     pub(crate) header_pool: HeaderPool,
     pub(crate) manifests: Manifests,
     pub(crate) references: References,
@@ -105,6 +108,7 @@ impl JobState {
             logical_bytes: 0,
             newest_version: 0,
             expiry: Expiry::default(),
+            rules: Rules::of(&spec.lifecycle),
             header_pool: HeaderPool::default(),
             manifests: Manifests::default(),
             references: References::default(),
@@ -126,6 +130,7 @@ impl JobState {
         self.epoch = spec.epoch;
         self.ends_at = spec.ends_in.map(|left| now + left);
         self.defaults = defaults(&spec.hints);
+        self.change_rules(&spec.lifecycle, now);
     }
 
     /// Ends the job in one step, whatever its size: its share of the budget is given back, and all that it held comes
@@ -135,8 +140,9 @@ impl JobState {
         let empty = self.account.another();
         drop(std::mem::replace(&mut self.account, empty));
         self.logical_bytes = 0;
-        self.expiry = Expiry::default();
         Remains {
+            _expiry: std::mem::take(&mut self.expiry),
+            _rules: self.rules.take(),
             _objects: std::mem::take(&mut self.objects),
             _manifests: std::mem::take(&mut self.manifests),
             _references: std::mem::take(&mut self.references),
@@ -189,16 +195,18 @@ impl JobState {
     }
 
     /// Whether it is there for lists and conditions.
-    pub(crate) fn is_visible(&self, entry: &Entry, now: Timestamp) -> bool {
-        !entry.is_expired(now) && !self.is_lost(entry)
+    pub(crate) fn is_visible(&self, key: &str, entry: &Entry, now: Timestamp) -> bool {
+        !self.has_ended(key, entry, now) && !self.is_lost(entry)
     }
 
     /// Objects that are there.
-    fn count_visible(&self, now: Timestamp) -> u64 {
-        if self.manifests.any_dead() || self.held.any_dead() {
-            return self.objects.values().filter(|entry| self.is_visible(entry, now)).count() as u64;
-        }
-        self.objects.len() as u64 - self.expiry.due(now)
+    pub(crate) fn count_visible(&self, now: Timestamp) -> u64 {
+        let any_dead = self.manifests.any_dead() || self.held.any_dead();
+        let visible = match self.count_ended(now) {
+            Some(ended) if !any_dead => self.objects.len() - ended,
+            _ => self.objects.iter().filter(|(key, e)| self.is_visible(key.as_str(), e, now)).count(),
+        };
+        visible as u64
     }
 
     /// Requests that change nothing; `None` for one that has to be applied. Cheap enough to be tried first.
@@ -215,7 +223,7 @@ impl JobState {
             Request::Ping => Some(Ok(Reply::Done.into())),
             Request::Lookup(lookup) => self.lookup_shared(lookup, now),
             Request::Segments(of) => Some(self.segments(*of, now)),
-            Request::Upload { key, upload, after, max } => Some(self.upload(key, upload, *after, *max)),
+            Request::Upload { key, upload, after, max } => Some(self.upload(key, upload, *after, *max, now)),
             _ => None,
         }
     }
@@ -302,6 +310,8 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
 
 /// What a job held when it ended. Dropping it takes as long as it was large.
 pub(crate) struct Remains {
+    _expiry: Expiry,
+    _rules: Option<Box<Rules>>,
     _objects: BTreeMap<Key, Box<Entry>>,
     _manifests: Manifests,
     _references: References,

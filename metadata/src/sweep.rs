@@ -16,7 +16,12 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(1);
 
 impl JobState {
     pub(crate) fn is_sweep_due(&self, now: Timestamp) -> bool {
-        self.expiry.is_due(now) || self.references.is_due(now) || self.next_housekeeping <= now
+        self.next_housekeeping <= now || self.is_more_due(now)
+    }
+
+    fn is_more_due(&self, now: Timestamp) -> bool {
+        let rules_are_due = self.rules.as_deref().is_some_and(|rules| rules.are_due(now));
+        rules_are_due || self.expiry.is_due(now) || self.references.is_due(now)
     }
 
     pub(crate) fn sweep(&mut self, now: Timestamp) -> Output {
@@ -27,6 +32,7 @@ impl JobState {
             self.remove(&key);
             expired += 1;
         }
+        expired += self.end_by_rules(SWEEP_MAX - expired as usize, now);
         for _ in 0..SWEEP_MAX {
             let Some((holder, reference)) = self.references.next_to_ask(now) else { break };
             if holder == self.home.node || self.view.is_dead(holder) {
@@ -45,7 +51,7 @@ impl JobState {
             let forgotten_bytes = self.uploads.forget_old(now);
             self.account.give_back(forgotten_bytes);
         }
-        Output::Swept { expired, more: self.expiry.is_due(now) || self.references.is_due(now) }
+        Output::Swept { expired, more: self.is_more_due(now) }
     }
 
     pub(crate) fn see(&mut self, view: Arc<ClusterView>) {

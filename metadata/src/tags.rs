@@ -28,7 +28,8 @@ impl JobState {
             return Err(MetadataError::BadRequest("an object with 0 reads".into()));
         }
         let headers = retagged(entry.headers.as_deref(), tags);
-        let (version, old_bytes, old_end) = (entry.version, entry.charge_bytes, entry.expires_at());
+        let (version, created, old_bytes) = (entry.version, entry.modified, entry.charge_bytes);
+        let old_end = entry.expires_at();
         let inline_bytes = if let Content::Inline(bytes) = &entry.content { bytes.len() } else { 0 };
         let mut description = Description {
             etag: entry.etag,
@@ -42,15 +43,23 @@ impl JobState {
         (description.headers, headers_bytes) = self.pooled(headers);
         let key = Key(key);
         let new_bytes = entry_charge(&key, &description, headers_bytes + inline_bytes as u64);
-        self.account.exchange(old_bytes.into(), new_bytes.into())?;
+        let old_order = self.paid_for_order(&key);
+        let new_order = self.order_charge(&key, description.seen(created));
+        self.account.exchange(u64::from(old_bytes) + old_order, u64::from(new_bytes) + new_order)?;
 
         let end = description.expires_at;
+        self.leave_order(&key);
         if let Some(entry) = self.objects.get_mut(bytes_of(&key.0)) {
             entry.redescribe(description, new_bytes);
         }
+        self.enter_order(&key);
         if end != old_end {
-            old_end.inspect(|&at| self.expiry.remove(at, version));
-            end.inspect(|&at| self.expiry.insert(at, version, key.clone()));
+            if let Some(at) = old_end {
+                self.expiry.remove(at, version);
+            }
+            if let Some(at) = end {
+                self.expiry.insert(at, version, key.clone());
+            }
         }
         if hints.reads.is_some() {
             // Whoever found all reads taken may read now.

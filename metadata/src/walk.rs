@@ -91,7 +91,7 @@ impl Walk {
         &mut self,
         map: &BTreeMap<Key, V>,
         most: usize,
-        visible: impl Fn(&V) -> bool,
+        visible: impl Fn(&Key, &V) -> bool,
         mut visit: impl FnMut(Found<'_, V>) -> ControlFlow<()>,
     ) -> Pause {
         let mut left = most;
@@ -103,7 +103,7 @@ impl Walk {
                     return Pause::Paused;
                 }
                 left -= 1;
-                if !visible(value) {
+                if !visible(key, value) {
                     continue;
                 }
                 let Some(common) = self.common_prefix(key.as_str()) else {
@@ -149,7 +149,7 @@ mod tests {
             let pause = walk.step(
                 &map,
                 most,
-                |visible| *visible,
+                |_, visible| *visible,
                 |found| {
                     seen.push(match found {
                         Found::Key(key, _) => key.as_str().to_owned(),
@@ -198,7 +198,7 @@ mod tests {
         let pause = walk.step(
             &map,
             2,
-            |()| true,
+            |_, ()| true,
             |_| {
                 found += 1;
                 ControlFlow::Continue(())

@@ -49,6 +49,7 @@ impl Ready {
             etag: ETag::md5([0xab; 16]),
             last_modified: Timestamp(1_800_000_000_000),
             expires_at: None,
+            rule_end: None,
             reads_left: None,
             checksum: None,
             headers: None,

@@ -190,7 +190,7 @@ mod tests {
             storage_class: None,
         };
         let parts = vec![part; PART_NUMBER_MAX.into()];
-        let upload = UploadPage { info, parts, more: false, completed: None };
+        let upload = UploadPage { info, parts, more: false, completed: None, rule_end: None };
         for (name, length) in [
             ("complete", header_part(&(job, complete))),
             ("delete many", header_part(&(job, delete))),

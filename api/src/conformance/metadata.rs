@@ -10,6 +10,7 @@ mod life;
 mod lists;
 mod objects;
 mod reading;
+mod rules;
 mod tags;
 mod uploads;
 pub mod world;
@@ -69,6 +70,10 @@ where
     copies::an_unconfirmed_reference_is_asked_about(fresh().await).await;
     copies::a_copy_from_elsewhere_releases_its_reference_once(fresh().await).await;
     copies::forks_keep_a_manifest(fresh().await).await;
+    rules::rules_end_what_is_there_and_what_comes(fresh().await).await;
+    rules::rules_that_are_gone_stop_but_what_ended_stays_so(fresh().await).await;
+    rules::rules_and_ttls_end_what_they_name_whichever_is_first(fresh().await).await;
+    rules::rules_abort_uploads(fresh().await).await;
     life::strangers_and_old_epochs_are_refused(fresh().await).await;
     life::a_frozen_job_takes_no_writes(fresh().await).await;
     life::a_job_in_use_is_not_idle(fresh().await).await;

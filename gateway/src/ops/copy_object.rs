@@ -276,6 +276,7 @@ mod tests {
             etag: ETag::md5([1; 16]),
             last_modified: Timestamp(0),
             expires_at: Some(Timestamp(9_000)),
+            rule_end: None,
             reads_left: Some(3),
             checksum: None,
             headers: None,

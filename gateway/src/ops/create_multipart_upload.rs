@@ -28,7 +28,7 @@ pub(super) async fn run(
         Request::CreateUpload(CreateUpload { key, headers, hints, checksum })
     };
     let upload = match ops.call(&mut bucket, &key, make).await?.reply {
-        Reply::UploadCreated { upload } => upload,
+        Reply::UploadCreated { upload, .. } => upload,
         _ => return Err(wrong_reply()),
     };
     Ok(S3Response::new(CreateMultipartUploadOutput {

@@ -105,6 +105,7 @@ mod tests {
             etag: ETag::md5([1; 16]),
             last_modified: Timestamp(0),
             expires_at: None,
+            rule_end: None,
             reads_left: None,
             checksum: None,
             headers: None,

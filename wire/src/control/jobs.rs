@@ -302,7 +302,7 @@ mod tests {
             expires: Some(LifecycleEnd::After(3)),
             aborts_uploads_after: Some(4),
         };
-        let unit = LifecycleUnit::Seconds;
+        let unit = LifecycleUnit::Of(Duration::from_secs(1));
         JobSettings {
             asked: full_hints(),
             tags: vec![("team".into(), "blue".into())],

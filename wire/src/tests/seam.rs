@@ -10,6 +10,7 @@ use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{ClusterView, Directory, Node, NodeSpec, NodeState, Role};
 use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
+use pocket_api::lifecycle::RuleEnd;
 use pocket_api::metadata::{Metadata, MetadataError, Reply, Request, ShardReply, ShardRequest};
 use pocket_api::object::{ETag, ObjectMeta};
 use std::sync::Arc;
@@ -51,6 +52,7 @@ async fn every_error_of_a_plane_arrives_as_what_it_was() {
         etag: ETag::md5([1; 16]),
         last_modified: Timestamp(2),
         expires_at: Some(Timestamp(3)),
+        rule_end: Some(RuleEnd { at: Timestamp(2), rule: "r".into() }),
         reads_left: Some(4),
         checksum: None,
         headers: Some(Arc::default()),

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One upload of a client.
-struct Upload<'a> {
-    client: &'a Client,
-    name: String,
-    id: UploadId,
+pub(super) struct Upload<'a> {
+    pub(super) client: &'a Client,
+    pub(super) name: String,
+    pub(super) id: UploadId,
 }
 
-async fn create<'a>(client: &'a Client, name: &str) -> Upload<'a> {
+pub(super) async fn create<'a>(client: &'a Client, name: &str) -> Upload<'a> {
     let headers = ObjectHeaders { storage_class: Some(StorageClass::Standard), ..ObjectHeaders::default() };
     let create = CreateUpload {
         key: key(name),
@@ -29,13 +29,18 @@ async fn create<'a>(client: &'a Client, name: &str) -> Upload<'a> {
         checksum: None,
     };
     match client.ask(Request::CreateUpload(create)).await {
-        Ok(Reply::UploadCreated { upload }) => Upload { client, name: name.into(), id: upload },
+        Ok(Reply::UploadCreated { upload, .. }) => Upload { client, name: name.into(), id: upload },
         other => panic!("an upload was answered with {other:?}"),
     }
 }
 
 impl Upload<'_> {
-    async fn put(&self, number: u16, content: NewContent, bytes: &[u8]) -> Result<WriteId, MetadataError> {
+    pub(super) async fn put(
+        &self,
+        number: u16,
+        content: NewContent,
+        bytes: &[u8],
+    ) -> Result<WriteId, MetadataError> {
         let write = self.client.write_id();
         let size = match &content {
             NewContent::Chunks { extents } => extents.iter().map(|e| u64::from(e.len)).sum(),
@@ -56,11 +61,11 @@ impl Upload<'_> {
         Ok(write)
     }
 
-    async fn put_inline(&self, number: u16, bytes: &[u8]) -> WriteId {
+    pub(super) async fn put_inline(&self, number: u16, bytes: &[u8]) -> WriteId {
         self.put(number, NewContent::Inline, bytes).await.expect("a part is stored")
     }
 
-    async fn put_chunks(&self, number: u16, sizes: &[u32]) -> (WriteId, Vec<Extent>) {
+    pub(super) async fn put_chunks(&self, number: u16, sizes: &[u32]) -> (WriteId, Vec<Extent>) {
         let extents = self.client.chunks(sizes);
         let content = NewContent::Chunks { extents: extents.clone() };
         (self.put(number, content, b"").await.expect("a part is stored"), extents)
@@ -85,11 +90,11 @@ impl Upload<'_> {
         }
     }
 
-    async fn abort(&self) -> Result<Reply, MetadataError> {
+    pub(super) async fn abort(&self) -> Result<Reply, MetadataError> {
         self.client.ask(Request::Abort { key: key(&self.name), upload: self.id.clone() }).await
     }
 
-    async fn page(&self, after: u16, max: u32) -> Result<UploadPage, MetadataError> {
+    pub(super) async fn page(&self, after: u16, max: u32) -> Result<UploadPage, MetadataError> {
         let upload = self.id.clone();
         match self.client.ask(Request::Upload { key: key(&self.name), upload, after, max }).await? {
             Reply::Upload(page) => Ok(*page),

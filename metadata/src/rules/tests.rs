@@ -1,0 +1,140 @@
+//! What the conformance suite cannot see: that a change of rules is worked through in bounded steps, and what happens
+//! where the shard has no memory for it.
+
+use super::*;
+use crate::effects::Output;
+use crate::state::{Command, Home, apply};
+use crate::upload_id::UploadIds;
+use bytes::Bytes;
+use pocket_api::budget::ByteBudget;
+use pocket_api::cluster::ClusterView;
+use pocket_api::conditions::WriteCondition;
+use pocket_api::hints::{JobHints, ObjectHints};
+use pocket_api::ids::{Epoch, JobId, NodeId, WriteId};
+use pocket_api::lifecycle::{LifecycleEnd, LifecycleFilter, LifecycleUnit};
+use pocket_api::metadata::{Commit, JobSpec, NewMeta, Request};
+use pocket_api::names::ObjectKey;
+use pocket_api::object::{ETag, NewContent};
+
+const NODE: NodeId = NodeId(1);
+const START: Timestamp = Timestamp(1_000_000);
+
+fn key(number: usize) -> Key {
+    Key(ObjectKey::parse(&format!("k{number:06}")).unwrap())
+}
+
+fn spec(epoch: u64, seconds: Option<u32>) -> Box<JobSpec> {
+    let rule = |seconds| LifecycleRule {
+        id: "all".into(),
+        filter: LifecycleFilter::default(),
+        expires: Some(LifecycleEnd::After(seconds)),
+        aborts_uploads_after: None,
+    };
+    let rules = seconds.map(rule).into_iter().collect();
+    Box::new(JobSpec {
+        job: JobId(1),
+        epoch: Epoch(epoch),
+        hints: JobHints::default(),
+        lifecycle: Lifecycle { rules, unit: LifecycleUnit::Of(Duration::from_secs(1)), job_ends: None },
+        shards: vec![NODE],
+        ends_in: None,
+    })
+}
+
+/// A job of so many small objects, all made at [`START`].
+fn job_of(objects: usize, budget: &ByteBudget) -> JobState {
+    let home = Home { node: NODE, upload_ids: UploadIds::new([1; 32]), budget: budget.clone() };
+    let mut state = JobState::open(&spec(1, None), home, ClusterView::default().into(), START);
+    for number in 0..objects {
+        let write = WriteId { gateway: NodeId(9), number: number as u64 };
+        let hints = ObjectHints::default();
+        let meta = NewMeta { etag: ETag::opaque(write), checksum: None, headers: None, hints };
+        let (key, condition) = (key(number).0, WriteCondition::None);
+        let request =
+            Request::Commit(Commit { key, write, size: 1, content: NewContent::Inline, meta, condition });
+        let payload = Bytes::from_static(b"x");
+        apply(&mut state, Command::Request { epoch: Epoch(1), request, payload }, START).output.unwrap();
+    }
+    state
+}
+
+fn sweep(state: &mut JobState, now: Timestamp) -> (u64, bool) {
+    match apply(state, Command::Sweep, now).output {
+        Ok(Output::Swept { expired, more }) => (expired, more),
+        other => panic!("a sweep was answered with {other:?}"),
+    }
+}
+
+fn in_order(state: &JobState) -> usize {
+    state.rules.as_ref().map_or(0, |rules| rules.objects.order.due(Timestamp(u64::MAX)).count())
+}
+
+fn seconds(n: u64) -> Timestamp {
+    START + Duration::from_secs(n)
+}
+
+#[test]
+fn a_change_of_rules_holds_at_once_and_is_worked_through_in_bounded_steps() {
+    const OBJECTS: usize = 10 * REVIEW_MAX;
+    let mut state = job_of(OBJECTS, &ByteBudget::new(1 << 30));
+    apply(&mut state, Command::Update(spec(2, Some(5))), seconds(1)).output.unwrap();
+    assert_eq!(in_order(&state), 0, "the change itself visits nothing");
+    assert_eq!(state.count_visible(seconds(4)), OBJECTS as u64);
+    assert_eq!(state.count_visible(seconds(5)), 0, "no object waits for its turn to have ended");
+
+    let mut steps = 0;
+    loop {
+        let before = in_order(&state);
+        let (expired, more) = sweep(&mut state, seconds(1));
+        assert!(expired == 0 && in_order(&state) - before <= REVIEW_MAX);
+        steps += 1;
+        if !more {
+            break;
+        }
+    }
+    assert!(in_order(&state) == OBJECTS && steps <= OBJECTS / REVIEW_MAX + 2, "{steps} steps");
+
+    let (mut gone, mut more) = (0, true);
+    while more {
+        let expired;
+        (expired, more) = sweep(&mut state, seconds(5));
+        assert!(expired <= REVIEW_MAX as u64, "{expired} in one step");
+        gone += expired;
+    }
+    assert_eq!((gone, state.objects.len(), state.account.used_bytes()), (OBJECTS as u64, 0, 0));
+}
+
+#[test]
+fn what_has_ended_is_found_by_the_review_itself_too() {
+    const OBJECTS: usize = 3 * REVIEW_MAX;
+    let mut state = job_of(OBJECTS, &ByteBudget::new(1 << 30));
+    apply(&mut state, Command::Update(spec(2, Some(5))), seconds(9)).output.unwrap();
+    assert!(state.must_settle(&Lifecycle::default(), seconds(9)));
+    let (expired, more) = sweep(&mut state, seconds(9));
+    assert_eq!((expired, more), (REVIEW_MAX as u64, true));
+    apply(&mut state, Command::Update(spec(3, None)), seconds(9)).output.unwrap();
+    assert_eq!(
+        state.objects.len(),
+        0,
+        "what the old rules ended does not come back, however far the review was"
+    );
+    assert!(state.rules.is_none() && state.account.used_bytes() == 0);
+}
+
+#[test]
+fn an_order_that_memory_does_not_suffice_for_is_made_up_for_later() {
+    const OBJECTS: usize = 100;
+    let budget = ByteBudget::new(1 << 30);
+    let mut state = job_of(OBJECTS, &budget);
+    let rest = (1 << 30) - budget.used_bytes() - 10 * charge(&key(0));
+    assert!(budget.take(rest), "room for ten places in the order");
+    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    while sweep(&mut state, START).1 {}
+    assert_eq!(in_order(&state), 10);
+    assert_eq!(state.count_visible(seconds(5)), 0, "what is not in the order is not served either");
+    let (expired, more) = sweep(&mut state, seconds(5) + Duration::from_millis(1));
+    assert!(expired >= 10 && more, "{expired}");
+    while sweep(&mut state, seconds(6)).1 {}
+    assert_eq!(state.objects.len(), 0);
+    assert_eq!(budget.used_bytes(), rest, "and nothing was paid twice");
+}
