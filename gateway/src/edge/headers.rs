@@ -10,9 +10,23 @@ use s3s::S3ErrorCode;
 /// Headers whose value is a list, which may also come as one header an element: the SDK for Go sends them so. All are read.
 const LISTS: [&str; 2] = ["x-amz-object-attributes", "x-amz-optional-object-attributes"];
 
+/// What a body's checksum is said in.
+const CHECKSUMS: [&str; 5] = [
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-crc32c",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-sha1",
+    "x-amz-checksum-sha256",
+];
+
 /// Whether a header belongs to those that must be signed and known.
 pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with("x-amz-") || name.starts_with("x-pocket-")
+}
+
+/// Whether a header says which checksum its request's body has.
+pub(crate) fn is_checksum_of_body(name: &HeaderName) -> bool {
+    CHECKSUMS.contains(&name.as_str()) || name == "x-amz-sdk-checksum-algorithm"
 }
 
 /// Checks every header of a request whose operation is known.
@@ -93,11 +107,7 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-security-token" => Verdict::NoSessions,
 
         "x-amz-decoded-content-length" | "x-amz-trailer" => only_with(&HAS_BODY),
-        "x-amz-checksum-crc32"
-        | "x-amz-checksum-crc32c"
-        | "x-amz-checksum-crc64nvme"
-        | "x-amz-checksum-sha1"
-        | "x-amz-checksum-sha256" => only_with(&HAS_BODY),
+        _ if CHECKSUMS.contains(&name) => only_with(&HAS_BODY),
         // SDKs say so with every request of theirs that could have a checksum.
         "x-amz-sdk-checksum-algorithm" => Verdict::Takes,
         "x-amz-checksum-algorithm" => {

@@ -128,6 +128,27 @@ async fn headers_that_a_signer_moved_into_the_query_count_as_headers() {
     assert_eq!(server.recorder.calls(), [""; 0]);
 }
 
+/// The SDK for JavaScript signs the CRC-32 of nothing into every URL for a PUT, and S3 holds it against no body.
+#[tokio::test]
+async fn a_checksum_in_a_presigned_url_says_nothing_of_the_body_that_is_sent_later() {
+    let server = Server::start();
+    let url = "/bucket/k?x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32";
+    for target in [url, "/bucket/k?X-Amz-Checksum-Sha256=AAAA", "/bucket/k?x-amz-sdk-checksum-algorithm=SHA1"]
+    {
+        assert_eq!(server.send(&Raw::new("PUT", target).presign().body("x")).await.status, 200, "{target}");
+        assert_eq!(server.recorder.calls(), ["PutObject bucket k: \"x\""], "{target}");
+    }
+    let vouched = |sum| Raw::new("PUT", url).body("x").header("x-amz-checksum-crc32", sum).presign();
+    assert_eq!(server.send(&vouched("jNwWgA==")).await.code(), Some("BadDigest"));
+    assert_eq!(server.recorder.calls(), [""; 0]);
+    assert_eq!(server.send(&vouched("jNwWgw==")).await.status, 200);
+    assert_eq!(server.recorder.calls(), ["PutObject bucket k: \"x\", CRC32"]);
+    let moved = url.replace("AAAAAA", "AAAAAB");
+    let changed =
+        Raw { target: Raw::new("PUT", url).presign().target.replace(url, &moved), ..Raw::new("PUT", url) };
+    assert_eq!(server.send(&changed.body("x")).await.code(), Some("SignatureDoesNotMatch"));
+}
+
 #[tokio::test]
 async fn errors_from_behind_carry_the_request_id_and_head_carries_no_body() {
     let server = Server::start();
