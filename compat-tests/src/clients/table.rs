@@ -1,6 +1,6 @@
 //! All clients, in the order in which they run. A new one gets a folder, a line here, and nothing else.
 
-use super::toolchains::{go, python};
+use super::toolchains::{go, node, python};
 use super::{Client, Need, Version};
 
 /// Time for a job that takes some seconds on a machine that does nothing else.
@@ -15,6 +15,13 @@ pub static CLIENTS: &[Client] = &[
         needs: &[Need::Go],
         limit_seconds: MINUTES * 60,
         job: go::job,
+    },
+    Client {
+        name: "aws-sdk-js-v3",
+        version: Version::Pinned { file: "aws-sdk-js-v3/package.json", after: "client-s3\": \"" },
+        needs: &[Need::Node],
+        limit_seconds: MINUTES * 60,
+        job: node::job,
     },
 ];
 

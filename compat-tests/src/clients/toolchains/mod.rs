@@ -4,4 +4,5 @@
 
 pub mod apt;
 pub mod go;
+pub mod node;
 pub mod python;
