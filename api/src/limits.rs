@@ -24,6 +24,9 @@ pub const USER_METADATA_MAX_BYTES: usize = 2_048;
 /// Objects and parts up to this size travel with their commit and live in the shard: one hop instead of two, no slot of
 /// the arena, and an ETag that is an MD5. `docs/benchmarks.md` shows what both ways cost around it.
 pub const INLINE_MAX_BYTES: usize = 16 << 10;
+/// Most pieces of an object that can be appended to: S3's bound on the parts of an object. Small appends share pieces of
+/// up to [`INLINE_MAX_BYTES`], so there may be many more of them.
+pub const APPEND_PIECES_MAX: usize = PART_NUMBER_MAX as usize;
 /// Size of the chunks that larger objects are cut into; the last one is as long as what is left. Large enough that a
 /// chunk's fixed cost (a frame, a slot, 24 bytes of manifest) vanishes, small enough that a PUT spreads over servers.
 pub const CHUNK_MAX_BYTES: u32 = 1 << 20;

@@ -66,6 +66,12 @@ pub enum MetadataError {
     /// A part that Complete names is missing or another one.
     #[error("invalid part {0}")]
     InvalidPart(u16),
+    /// The object is not the one that the caller saw: there is another, of so many bytes, or none (0).
+    #[error("object has changed; it has {size} bytes now")]
+    Changed { size: u64 },
+    /// The object consists of [`crate::limits::APPEND_PIECES_MAX`] pieces.
+    #[error("object has too many pieces to be appended to")]
+    TooManyPieces,
     /// The write was given up by the shard before it was committed: its bytes are gone.
     #[error("write came too late")]
     WriteBurned,
@@ -111,6 +117,8 @@ pub enum Request {
     Segments(SegmentsOf),
     /// Makes an object visible, whole, in one step. [`Reply::Committed`]
     Commit(Commit),
+    /// Adds bytes behind those of an object, in one step. [`Reply::Committed`], of the whole object.
+    Append(Append),
     /// Deleting what is not there succeeds, unless there is a condition. [`Reply::Deleted`]
     Delete { key: ObjectKey, condition: WriteCondition },
     /// At most [`crate::limits::LIST_MAX_KEYS`] keys. [`Reply::Done`]
@@ -282,6 +290,28 @@ pub struct Committed {
     pub expires_at: Option<Timestamp>,
     /// See [`ObjectMeta::rule_end`].
     pub rule_end: Option<RuleEnd>,
+}
+
+/// Adds bytes to the object that the caller has looked up, if it is still the same: else [`MetadataError::Changed`], and
+/// nothing is added. Headers, life time and reads stay as they are; what is there is not moved. The object is of one part
+/// afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Append {
+    pub key: ObjectKey,
+    /// This act of writing, as of a [`Commit`].
+    pub write: WriteId,
+    /// The object as it was seen. Equal tags mean equal bytes, so that a checksum which was made of what was seen holds.
+    pub to: ETag,
+    /// Its size: where the new bytes begin.
+    pub offset: u64,
+    /// Bytes to add, not 0.
+    pub size: u64,
+    /// Inline or chunks.
+    pub content: NewContent,
+    /// Of the whole object.
+    pub etag: ETag,
+    /// Of the whole object.
+    pub checksum: Option<Checksum>,
 }
 
 /// Takes one reference under the id `reference` to everything that the selected bytes of an object are made of, on

@@ -8,6 +8,7 @@ const BUCKETS_AND_OBJECTS: &[&str] =
     &["test_buckets.py", "test_objects.py", "test_conditions.py", "test_checksums.py", "test_signing.py"];
 const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
 const TAGS: &[&str] = &["test_tagging.py"];
+const OTHER_WRITES: &[&str] = &["test_append.py"];
 
 #[test]
 fn boto3_buckets_and_objects_in_one_process() {
@@ -47,6 +48,16 @@ fn boto3_tags_in_one_process() {
 #[test]
 fn boto3_tags_in_a_cluster() {
     run_suite(TAGS, &Server::cluster());
+}
+
+#[test]
+fn boto3_other_writes_in_one_process() {
+    run_suite(OTHER_WRITES, &Server::embedded());
+}
+
+#[test]
+fn boto3_other_writes_in_a_cluster() {
+    run_suite(OTHER_WRITES, &Server::cluster());
 }
 
 #[test]

@@ -158,7 +158,6 @@ fn headers_that_are_not_signed_are_refused() {
 fn headers_that_nobody_acts_on_are_refused() {
     let f = fixture();
     for (name, value) in [
-        ("x-amz-write-offset-bytes", "4"),
         ("x-amz-server-side-encryption", "aws:kms"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
         ("x-amz-object-lock-mode", "GOVERNANCE"),

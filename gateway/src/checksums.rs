@@ -8,7 +8,7 @@ use crc_fast::CrcAlgorithm;
 use md5::{Digest, Md5};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::metadata::UploadedPart;
-use pocket_api::object::ETag;
+use pocket_api::object::{ETag, ObjectMeta};
 use s3s::{S3ErrorCode, S3Result};
 use sha1::Sha1;
 use sha2::Sha256;
@@ -162,6 +162,28 @@ pub(crate) fn composed(
         ChecksumKind::FullObject => combined(algorithm, &sums)?,
     };
     Some(Checksum { algorithm, kind, value })
+}
+
+/// The checksum of an object to which `len` bytes with the checksum `added` are appended: combined where that can be, none
+/// where it cannot. Another algorithm than the object has is refused, as in S3.
+pub(crate) fn appended(seen: &ObjectMeta, added: Option<&Checksum>, len: u64) -> S3Result<Option<Checksum>> {
+    let (old, added) = match (&seen.checksum, added) {
+        (_, Some(added)) if seen.size == 0 => return Ok(Some(added.clone())),
+        (Some(old), Some(added)) => (old, added),
+        _ => return Ok(None),
+    };
+    if old.algorithm != added.algorithm {
+        let text = format!(
+            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+            old.algorithm, added.algorithm
+        );
+        return Err(s3(S3ErrorCode::InvalidRequest, text));
+    }
+    if old.kind != ChecksumKind::FullObject {
+        return Ok(None);
+    }
+    let value = combined(old.algorithm, &[(&old.value, seen.size), (&added.value, len)]);
+    Ok(value.map(|value| Checksum { algorithm: old.algorithm, kind: ChecksumKind::FullObject, value }))
 }
 
 fn crc(algorithm: ChecksumAlgorithm) -> Option<CrcAlgorithm> {

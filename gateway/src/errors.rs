@@ -8,6 +8,7 @@ use pocket_api::chunks::ChunkError;
 use pocket_api::control::ControlError;
 use pocket_api::hints::HintError;
 use pocket_api::ids::NodeId;
+use pocket_api::limits::APPEND_PIECES_MAX;
 use pocket_api::metadata::MetadataError;
 use pocket_api::names::NameError;
 use s3s::{S3Error, S3ErrorCode};
@@ -125,6 +126,15 @@ pub(crate) fn from_metadata(error: MetadataError) -> S3Error {
             StatusCode::RANGE_NOT_SATISFIABLE,
             format!("The part number is not satisfiable: the object has {parts} parts."),
         ),
+        MetadataError::Changed { .. } => s3(
+            Code::OperationAborted,
+            "A conflicting operation is in progress against this object. Please try again.",
+        ),
+        MetadataError::TooManyPieces => custom(
+            "TooManyParts",
+            StatusCode::BAD_REQUEST,
+            format!("The object has {APPEND_PIECES_MAX} parts already: no more can be appended."),
+        ),
         MetadataError::NoSuchUpload => no_such_upload(),
         MetadataError::InvalidPart(number) => invalid_part(number.into()),
         MetadataError::WriteBurned | MetadataError::Busy | MetadataError::Full => {
@@ -233,6 +243,8 @@ mod tests {
             (MetadataError::PreconditionFailed, 412, "PreconditionFailed"),
             (MetadataError::RangeNotSatisfiable { size: 9 }, 416, "InvalidRange"),
             (MetadataError::NoSuchPart { parts: 2 }, 416, "InvalidPartNumber"),
+            (MetadataError::Changed { size: 7 }, 409, "OperationAborted"),
+            (MetadataError::TooManyPieces, 400, "TooManyParts"),
             (MetadataError::NoSuchUpload, 404, "NoSuchUpload"),
             (MetadataError::InvalidPart(2), 400, "InvalidPart"),
             (MetadataError::WriteBurned, 503, "SlowDown"),

@@ -11,6 +11,7 @@
 
 mod account;
 mod admission;
+mod append;
 mod commit;
 mod copy;
 mod effects;

@@ -14,7 +14,7 @@ const WAITERS: &str = "pocket_metadata_waiting_reads";
 const OUTBOX: &str = "pocket_metadata_outbox_items";
 
 /// Operations in the order of [`operation`].
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 17] = [
     "ping",
     "lookup",
     "segments",
@@ -31,6 +31,7 @@ const OPERATIONS: [&str; 16] = [
     "abort",
     "list_uploads",
     "set_tags",
+    "append",
 ];
 
 fn operation(request: &Request) -> usize {
@@ -51,6 +52,7 @@ fn operation(request: &Request) -> usize {
         Request::Abort { .. } => 13,
         Request::ListUploads(_) => 14,
         Request::SetTags { .. } => 15,
+        Request::Append(_) => 16,
     }
 }
 

@@ -37,6 +37,12 @@ enum Act {
         reads: Option<u32>,
         absent: bool,
     },
+    Append {
+        key: usize,
+        sizes: Vec<u32>,
+        /// As if the object had been replaced since it was looked up.
+        late: bool,
+    },
     Delete {
         key: usize,
     },
@@ -153,6 +159,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     );
     let act = prop_oneof![
         4 => put.prop_map(|(key, sizes, ttl, reads, absent)| Act::Put { key, sizes, ttl, reads, absent }),
+        3 => (key.clone(), sizes.clone(), prop::bool::weighted(0.1))
+            .prop_map(|(key, sizes, late)| Act::Append { key, sizes, late }),
         2 => key.clone().prop_map(|key| Act::Delete { key }),
         2 => (key.clone(), 0..3_u8, prop::option::of(limit(any::<u8>())), prop::option::of(limit(1..3_u32)))
             .prop_map(|(key, tags, ttl, reads)| Act::Tag { key, tags, ttl, reads }),
@@ -350,6 +358,7 @@ impl World {
                 self.written.extend(places.iter().flatten());
                 self.set(KEYS[k], bytes, places, &hints);
             }
+            Act::Append { key: k, sizes, late } => self.append(KEYS[k], &sizes, late),
             Act::Delete { key: k } => {
                 let there = self.visible(KEYS[k]).is_some();
                 let delete = Request::Delete { key: key(KEYS[k]), condition: WriteCondition::None };
@@ -410,6 +419,38 @@ impl World {
             object.tags = tags;
             object.expires_at = lifetime.map_or(object.expires_at, |ttl| ttl.map(|ttl| now + ttl));
             object.left = reads.map_or(object.left, Limit::value);
+        }
+    }
+
+    fn append(&mut self, name: &'static str, sizes: &[u32], late: bool) {
+        let Some(seen) = self.visible(name).cloned() else { return };
+        let (write, content, payload, bytes, places) = self.content(sizes);
+        let to = if late { ETag::opaque(WriteId { gateway: NODE, number: 0 }) } else { self.etag(name) };
+        let (offset, size) = (seen.bytes.len() as u64, bytes.len() as u64);
+        let etag = ETag::opaque(write);
+        let append = Append { key: key(name), write, to, offset, size, content, etag, checksum: None };
+        let done = self.request(Request::Append(append), &payload);
+        let is_taken = seen.exclusive || seen.left.is_some_and(|left| left <= seen.reserved);
+        match done {
+            Err(MetadataError::BadRequest(_)) if bytes.is_empty() => return,
+            Err(error) if late => return assert_eq!(error, MetadataError::Changed { size: offset }),
+            Err(error) => return assert!(is_taken && error == MetadataError::Busy, "{error}"),
+            Ok(_) => assert!(!late && !is_taken && !bytes.is_empty()),
+        }
+        self.written.extend(places.iter().flatten());
+        if let Some(object) = self.objects.get_mut(name) {
+            object.bytes.extend(bytes);
+            object.places.extend(places);
+            object.created = self.now;
+        }
+    }
+
+    fn etag(&mut self, name: &str) -> ETag {
+        let (conditions, select, want) = (ReadConditions::default(), Select::Whole, Want::Meta);
+        let lookup = Lookup { key: key(name), conditions, select, want, wait: Duration::ZERO };
+        match self.request(Request::Lookup(lookup), b"").unwrap().reply {
+            Reply::Found(found) => found.meta.etag,
+            other => panic!("a lookup was answered with {other:?}"),
         }
     }
 

@@ -232,6 +232,7 @@ impl JobState {
         match request {
             Request::Lookup(lookup) => self.lookup(lookup, now),
             Request::Commit(commit) => self.commit(commit, payload, now),
+            Request::Append(append) => self.append(append, payload, now),
             Request::Delete { key, condition } => self.delete(key, &condition, now),
             Request::DeleteMany { keys } => self.delete_many(keys, now),
             Request::SetTags { key, tags, hints } => self.set_tags(key, tags, &hints, now),

@@ -3,6 +3,7 @@
 //! The suite plays every other plane itself, see [`world`]: a shard is made in a world whose clock only the suite moves.
 //! What a shard does by itself is awaited and not slept for.
 
+mod appends;
 mod client;
 mod copies;
 mod counted;
@@ -40,6 +41,12 @@ where
     objects::deletes_are_idempotent_and_free(fresh().await).await;
     objects::defaults_come_from_the_job(fresh().await).await;
     objects::memory_is_bounded_and_comes_back(fresh().await).await;
+    appends::an_append_adds_behind_what_is_there(fresh().await).await;
+    appends::only_what_was_seen_is_appended_to(fresh().await).await;
+    appends::of_racing_appends_one_wins(fresh().await).await;
+    appends::small_appends_join_and_cost_what_they_hold(fresh().await).await;
+    appends::an_append_keeps_headers_life_and_reads(fresh().await).await;
+    appends::an_object_of_many_pieces_is_not_appended_to(fresh().await).await;
     reading::ranges_and_parts_are_selected(fresh().await).await;
     reading::read_conditions_are_judged(fresh().await).await;
     reading::long_objects_come_in_pages(fresh().await).await;

@@ -138,6 +138,7 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-tagging" => only_with(&MAKES),
         "x-amz-tagging-directive" => only_with(&[O::CopyObject]),
 
+        "x-amz-write-offset-bytes" => only_with(&[O::PutObject]),
         "x-amz-mp-object-size" => only_with(&[O::CompleteMultipartUpload]),
         "x-amz-object-attributes" | "x-amz-max-parts" | "x-amz-part-number-marker" => {
             only_with(&[O::GetObjectAttributes])
@@ -224,6 +225,7 @@ mod tests {
             (PutObject, "x-amz-checksum-crc32", "AAAAAA=="),
             (PutObject, "if-none-match", "*"),
             (PutObject, "x-pocket-ttl", "5s"),
+            (PutObject, "x-amz-write-offset-bytes", "5"),
             (GetObject, "x-pocket-delete-after-read", "true"),
             (HeadObject, "x-pocket-wait", "1s"),
             (CreateBucket, "x-pocket-idle-ttl", "5s"),
@@ -243,7 +245,8 @@ mod tests {
         use Operation::*;
         use S3ErrorCode as C;
         for (operation, name, value, expected) in [
-            (PutObject, "x-amz-write-offset-bytes", "5", C::NotImplemented),
+            (UploadPart, "x-amz-write-offset-bytes", "5", C::InvalidArgument),
+            (CopyObject, "x-amz-write-offset-bytes", "5", C::InvalidArgument),
             (PutObject, "x-amz-rename-source", "/b/k", C::NotImplemented),
             (UploadPart, "x-amz-tagging", "a=b", C::InvalidArgument),
             (PutObject, "x-amz-tagging-directive", "REPLACE", C::InvalidArgument),

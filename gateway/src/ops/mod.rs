@@ -2,6 +2,7 @@
 //! already authenticated and stripped of all framing, and know the other planes by their seams alone.
 
 mod abort_multipart_upload;
+mod append_object;
 mod bucket_settings;
 mod complete_multipart_upload;
 mod copy_object;

@@ -1,5 +1,6 @@
-//! PutObject: write the bytes, then make them visible in one step.
+//! PutObject: write the bytes, then make them visible in one step; or, with an offset, append them.
 
+use super::append_object::{self, Wanted};
 use super::{Operations, committed, context, object_key};
 use crate::checksums::show_checksum;
 use crate::errors::{self, from_call, s3};
@@ -7,7 +8,10 @@ use crate::headers::{self, given};
 use crate::writer::Source;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use pocket_api::conditions::WriteCondition;
+use pocket_api::hints::ObjectHints;
 use pocket_api::metadata::{Commit, NewMeta, Request};
+use pocket_api::object::ObjectHeaders;
 use s3s::dto::{PutObjectInput, PutObjectOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -26,23 +30,49 @@ pub(super) async fn run(
     let mut bucket =
         ops.bucket_to_write(&context, &input.bucket, &key, input.expected_bucket_owner.as_deref()).await?;
 
+    let seen = match input.write_offset_bytes {
+        None => None,
+        Some(offset) => {
+            let of_creation = |h: &ObjectHeaders| !h.user.is_empty() || h.storage_class.is_some();
+            let describes =
+                hints != ObjectHints::default() || object_headers.as_deref().is_some_and(of_creation);
+            let wanted = Wanted { key: &key, offset, size, condition: &condition, describes };
+            append_object::look(ops, &mut bucket, wanted).await?
+        }
+    };
     let body = input.body.ok_or_else(missing_length)?;
     let source = Source { body, size, md5, connection: &context.connection };
     let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
     let checksum = context.body.verified().map_err(errors::refused)?;
 
-    let (write, etag) = (written.write, written.etag);
-    let meta = NewMeta { etag, checksum, headers: object_headers, hints };
-    let make = |content| {
-        let (key, meta, condition) = (key.clone(), meta.clone(), condition.clone());
-        Request::Commit(Commit { key, write, size, content, meta, condition })
+    let answer = match seen {
+        Some(seen) => append_object::commit(ops, &mut bucket, &key, &seen, written, checksum).await?,
+        None => {
+            let (write, etag) = (written.write, written.etag);
+            let meta = NewMeta { etag, checksum, headers: object_headers, hints };
+            let appends = input.write_offset_bytes.is_some();
+            let holds = if appends && condition == WriteCondition::None {
+                WriteCondition::Absent
+            } else {
+                condition.clone()
+            };
+            let make = |content| {
+                let (key, meta, condition) = (key.clone(), meta.clone(), holds.clone());
+                Request::Commit(Commit { key, write, size, content, meta, condition })
+            };
+            let outcome = written.commit(&ops.placements, &mut bucket, &key, make).await;
+            outcome.map_err(|error| match appends {
+                true => append_object::of_creation(error, &condition),
+                false => from_call(error),
+            })?
+        }
     };
-    let answer = written.commit(&ops.placements, &mut bucket, &key, make).await.map_err(from_call)?;
     let committed = committed(answer)?;
 
     let mut output = PutObjectOutput {
         e_tag: Some(headers::etag(&committed.etag)),
         expiration: committed.expires_at.map(headers::expiration),
+        size: input.write_offset_bytes.map(|_| committed.size as i64),
         checksum_type: committed.checksum.as_ref().map(|c| super::shown::checksum_type(c.kind)),
         ..Default::default()
     };

@@ -1,5 +1,6 @@
 //! The operations against the real planes, all in one process.
 
+mod appends;
 mod buckets;
 mod cluster;
 mod copies;

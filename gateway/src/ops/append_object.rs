@@ -1,0 +1,119 @@
+//! Append, S3's PutObject with `x-amz-write-offset-bytes`: the object is looked up before the body is read and appended to
+//! only if it is still the same afterwards, so of several who append at one offset one wins. Bytes that are there stay
+//! where they are.
+
+use super::{Operations, wrong_reply};
+use crate::checksums;
+use crate::errors::{CallError, custom, from_call, invalid_argument, precondition_failed, s3};
+use crate::placements::{Bucket, Follow};
+use crate::writer::Written;
+use bytes::Bytes;
+use http::StatusCode;
+use pocket_api::checksum::Checksum;
+use pocket_api::conditions::{ReadConditions, WriteCondition};
+use pocket_api::limits::OBJECT_MAX_BYTES;
+use pocket_api::metadata::{Answer, Append, Lookup, MetadataError, Reply, Request, Select, Want};
+use pocket_api::names::ObjectKey;
+use pocket_api::object::{ETag, ObjectMeta};
+use s3s::{S3Error, S3ErrorCode, S3Result};
+use std::time::Duration;
+
+/// What a request wants to append.
+pub(super) struct Wanted<'a> {
+    pub(super) key: &'a ObjectKey,
+    pub(super) offset: i64,
+    /// Bytes to append.
+    pub(super) size: u64,
+    pub(super) condition: &'a WriteCondition,
+    /// It says things of the object that only its creation can say.
+    pub(super) describes: bool,
+}
+
+/// The object to append to, if all that can be known before the body holds; `None` where there is none and the request
+/// makes it.
+pub(super) async fn look(
+    ops: &Operations,
+    bucket: &mut Bucket,
+    wanted: Wanted<'_>,
+) -> S3Result<Option<ObjectMeta>> {
+    let Wanted { key, offset, size, condition, describes } = wanted;
+    let Ok(offset) = u64::try_from(offset) else {
+        return Err(invalid_argument(format!("x-amz-write-offset-bytes must not be negative: {offset}")));
+    };
+    if size == 0 {
+        let text = "Request body cannot be empty when 'write offset' is specified.";
+        return Err(s3(S3ErrorCode::InvalidRequest, text));
+    }
+    if offset.checked_add(size).is_none_or(|end| end > OBJECT_MAX_BYTES) {
+        let text = format!("{size} bytes at {offset} make the object larger than {OBJECT_MAX_BYTES}");
+        return Err(s3(S3ErrorCode::EntityTooLarge, text));
+    }
+    let (conditions, select, want) = (ReadConditions::default(), Select::Whole, Want::Meta);
+    let lookup = Lookup { key: key.clone(), conditions, select, want, wait: Duration::ZERO };
+    let make = || Request::Lookup(lookup.clone());
+    let there = match ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await {
+        Ok(Answer { reply: Reply::Found(found), .. }) => Some(found.meta),
+        Ok(_) => return Err(wrong_reply()),
+        // What is lost is as good as missing, as it is for every condition.
+        Err(CallError::Metadata(MetadataError::NoSuchKey | MetadataError::Lost)) => None,
+        Err(error) => return Err(from_call(error)),
+    };
+    match (condition, &there) {
+        (WriteCondition::Matches(_), None) => return Err(from_call(MetadataError::NoSuchKey.into())),
+        (WriteCondition::Matches(tags), Some(meta)) if !tags.matches(&meta.etag) => {
+            return Err(precondition_failed());
+        }
+        (WriteCondition::Absent, Some(_)) => return Err(precondition_failed()),
+        _ => {}
+    }
+    let found = there.as_ref().map_or(0, |meta| meta.size);
+    if found != offset {
+        return Err(wrong_offset(found));
+    }
+    if there.is_some() && describes {
+        let text = "Cannot specify both a write offset value and user-defined object metadata, tags, hints or a \
+                    storage class for existing objects.";
+        return Err(s3(S3ErrorCode::InvalidRequest, text));
+    }
+    Ok(there)
+}
+
+/// Appends what was written to the object that was seen.
+pub(super) async fn commit(
+    ops: &Operations,
+    bucket: &mut Bucket,
+    key: &ObjectKey,
+    seen: &ObjectMeta,
+    written: Written,
+    checksum: Option<Checksum>,
+) -> S3Result<Answer> {
+    let checksum = checksums::appended(seen, checksum.as_ref(), written.size)?;
+    let (write, size) = (written.write, written.size);
+    let make = |content| {
+        let (key, to, offset) = (key.clone(), seen.etag, seen.size);
+        let (etag, checksum) = (ETag::opaque(write), checksum.clone());
+        Request::Append(Append { key, write, to, offset, size, content, etag, checksum })
+    };
+    let outcome = written.commit(&ops.placements, bucket, key, make).await;
+    outcome.map_err(|error| match error {
+        CallError::Metadata(MetadataError::Changed { size }) if size != seen.size => wrong_offset(size),
+        error => from_call(error),
+    })
+}
+
+/// The object was to be made, and somebody else has made it meanwhile.
+pub(super) fn of_creation(error: CallError, condition: &WriteCondition) -> S3Error {
+    match error {
+        CallError::Metadata(MetadataError::PreconditionFailed) if *condition == WriteCondition::None => {
+            custom("InvalidWriteOffset", StatusCode::BAD_REQUEST, OTHER_OFFSET)
+        }
+        error => from_call(error),
+    }
+}
+
+const OTHER_OFFSET: &str =
+    "The write offset value that you specified does not match the current object size.";
+
+fn wrong_offset(size: u64) -> S3Error {
+    custom("InvalidWriteOffset", StatusCode::BAD_REQUEST, format!("{OTHER_OFFSET} It is {size}."))
+}
