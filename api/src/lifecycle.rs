@@ -71,6 +71,14 @@ pub enum LifecycleEnd {
 }
 
 impl LifecycleUnit {
+    /// `days`, or a duration above zero such as `1s`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "days" => Some(Self::Days),
+            other => humantime::parse_duration(other).ok().filter(|unit| !unit.is_zero()).map(Self::Of),
+        }
+    }
+
     /// When so many units after `created` are over.
     pub fn end(self, created: Timestamp, units: u32) -> Timestamp {
         match self {
@@ -162,6 +170,16 @@ mod tests {
         assert_eq!(SECONDS.end(noon, 90), Timestamp(noon.0 + 90_000));
         assert!(LifecycleUnit::Days.end(Timestamp(u64::MAX), u32::MAX) > noon);
         assert_eq!(LifecycleUnit::Of(Duration::MAX).end(noon, 2), Timestamp(u64::MAX));
+    }
+
+    #[test]
+    fn units_are_days_or_a_duration() {
+        assert_eq!(LifecycleUnit::parse("days"), Some(LifecycleUnit::Days));
+        assert_eq!(LifecycleUnit::parse(" 1s "), Some(SECONDS));
+        assert_eq!(LifecycleUnit::parse("250ms"), Some(LifecycleUnit::Of(Duration::from_millis(250))));
+        for bad in ["", "0s", "1", "-1s", "day", "none", "999999999999999999999s"] {
+            assert_eq!(LifecycleUnit::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) async fn run(
         bucket: Some(input.bucket),
         key: Some(input.key),
         e_tag: Some(headers::etag(&committed.etag)),
-        expiration: committed.expires_at.map(headers::expiration),
+        expiration: headers::expiration(committed.expires_at, committed.rule_end.as_ref()),
         checksum_type: committed.checksum.as_ref().map(|c| checksum_type(c.kind)),
         ..Default::default()
     };

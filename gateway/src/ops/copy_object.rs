@@ -89,7 +89,7 @@ pub(super) async fn run(
     show_checksum!(result, &committed.checksum, 0);
     Ok(S3Response::new(CopyObjectOutput {
         copy_object_result: Some(result),
-        expiration: committed.expires_at.map(headers::expiration),
+        expiration: headers::expiration(committed.expires_at, committed.rule_end.as_ref()),
         ..Default::default()
     }))
 }

@@ -27,11 +27,14 @@ pub(super) async fn run(
         let (key, headers, hints) = (key.clone(), object_headers.clone(), hints.clone());
         Request::CreateUpload(CreateUpload { key, headers, hints, checksum })
     };
-    let upload = match ops.call(&mut bucket, &key, make).await?.reply {
-        Reply::UploadCreated { upload, .. } => upload,
+    let (upload, rule_end) = match ops.call(&mut bucket, &key, make).await?.reply {
+        Reply::UploadCreated { upload, rule_end } => (upload, rule_end),
         _ => return Err(wrong_reply()),
     };
+    let (abort_date, abort_rule_id) = headers::abort(rule_end.as_ref());
     Ok(S3Response::new(CreateMultipartUploadOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(upload.to_string()),

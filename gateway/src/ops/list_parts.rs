@@ -40,7 +40,10 @@ pub(super) async fn run(
     let class = page.info.storage_class.map_or("STANDARD", |class| class.as_str());
     let owner = &bucket.placement.tenant;
     let id = Some(owner.to_string());
+    let (abort_date, abort_rule_id) = headers::abort(page.rule_end.as_ref());
     Ok(S3Response::new(ListPartsOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         checksum_algorithm: page.info.checksum.map(|(a, _)| ChecksumAlgorithm::from_static(a.as_str())),
         checksum_type: page.info.checksum.map(|(_, kind)| checksum_type(kind)),

@@ -71,7 +71,7 @@ pub(super) async fn run(
 
     let mut output = PutObjectOutput {
         e_tag: Some(headers::etag(&committed.etag)),
-        expiration: committed.expires_at.map(headers::expiration),
+        expiration: headers::expiration(committed.expires_at, committed.rule_end.as_ref()),
         size: input.write_offset_bytes.map(|_| committed.size as i64),
         checksum_type: committed.checksum.as_ref().map(|c| super::shown::checksum_type(c.kind)),
         ..Default::default()

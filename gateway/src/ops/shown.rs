@@ -20,7 +20,7 @@ macro_rules! show_object {
         output.content_type = Some($crate::ops::shown::DEFAULT_CONTENT_TYPE.into());
         output.e_tag = Some($crate::headers::etag(&meta.etag));
         output.last_modified = Some($crate::headers::timestamp(meta.last_modified));
-        output.expiration = meta.expires_at.map($crate::headers::expiration);
+        output.expiration = $crate::headers::expiration(meta.expires_at, meta.rule_end.as_ref());
         output.parts_count = $crate::ops::shown::parts_count(meta, $select);
         if let Some(headers) = &meta.headers {
             if headers.content_type.is_some() {
