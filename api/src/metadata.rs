@@ -111,6 +111,9 @@ impl From<Reply> for Answer {
 pub enum Request {
     /// Is the job alive? [`Reply::Done`]
     Ping,
+    /// Is the caller's epoch still the job's? As [`Request::Ping`], but no use of the job: for callers that are about to be
+    /// refused. [`Reply::Done`]
+    CheckEpoch,
     /// [`Reply::Found`]
     Lookup(Lookup),
     /// The next page of an answer's segments, or the segments of a reference's bytes. [`Reply::Segments`]

@@ -20,6 +20,29 @@ pub struct Principal {
     pub access_key_id: Box<str>,
 }
 
+/// How a request was signed, for rules about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signing {
+    pub signed_in: SignedIn,
+    pub version: SignatureVersion,
+    /// Seconds since 1970; SigV2 in a URL says only when it ends.
+    pub at_secs: Option<u64>,
+}
+
+/// Where a signature stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedIn {
+    Header,
+    /// A presigned URL.
+    Query,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureVersion {
+    V2,
+    V4,
+}
+
 impl Caller {
     pub fn principal(&self) -> Option<&Principal> {
         match self {

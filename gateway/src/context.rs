@@ -1,8 +1,8 @@
 //! What the edge found out about a request, for the operations behind s3s: it travels in the request's extensions as
 //! an `Arc<RequestContext>`.
 
-use crate::caller::Caller;
-use http::{HeaderValue, StatusCode};
+use crate::caller::{Caller, Signing};
+use http::StatusCode;
 use parking_lot::Mutex;
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::Delivery;
@@ -20,8 +20,8 @@ pub struct RequestContext {
     pub caller: Caller,
     /// Where it came from is [`Connection::peer`].
     pub connection: Arc<Connection>,
-    /// The header of that name, for rules about it. Whoever is not a browser can claim any.
-    pub referer: Option<HeaderValue>,
+    /// There whenever the caller has a key.
+    pub signing: Option<Signing>,
     pub body: BodyOutcome,
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct CopySource<'a> {
 pub(crate) async fn take(
     placements: &Placements,
     directory: &Arc<dyn Directory>,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     source: CopySource<'_>,
     reference: WriteId,
     holder: NodeId,
@@ -50,7 +50,8 @@ pub(crate) async fn take(
         let (key, conditions) = (key.clone(), conditions.clone());
         Request::AddReference(AddReference { key, conditions, select, reference, holder })
     };
-    let answer = placements.call(bucket, key, Follow::Key, Bytes::new(), make).await.map_err(of_source)?;
+    let outcome = placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
+    let answer = outcome.map_err(|error| of_source(placements.shown(bucket, error)))?;
     let Reply::Referenced(mut source) = answer.reply else {
         return Err(errors::unavailable("a shard gave another answer than it was asked for"));
     };
@@ -97,7 +98,7 @@ impl Taken {
         self,
         placements: &Placements,
         directory: &Arc<dyn Directory>,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<'_>,
         key: &ObjectKey,
         make: impl Fn(NewContent) -> Request + Send + Sync,
     ) -> Result<Answer, CallError> {
@@ -114,13 +115,13 @@ impl Taken {
     }
 
     /// The holder's own references became plain counts of its objects with the commit.
-    async fn confirm(mut self, directory: &Arc<dyn Directory>, bucket: &Bucket, holder: NodeId) {
+    async fn confirm(mut self, directory: &Arc<dyn Directory>, bucket: &Bucket<'_>, holder: NodeId) {
         self.homes.remove(&holder);
         let request = ShardRequest::ConfirmReferences(vec![(bucket.placement.job, self.reference)]);
         self.tell(directory, request).await;
     }
 
-    pub(crate) async fn release(self, directory: &Arc<dyn Directory>, bucket: &Bucket) {
+    pub(crate) async fn release(self, directory: &Arc<dyn Directory>, bucket: &Bucket<'_>) {
         let request = ShardRequest::ReleaseReferences(vec![(bucket.placement.job, self.reference)]);
         self.tell(directory, request).await;
     }

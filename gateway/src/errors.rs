@@ -24,6 +24,10 @@ pub(crate) enum CallError {
     Unreachable(NodeId),
     /// The key belongs to another shard or job than the one that its bytes were written for: nothing was sent there.
     Moved,
+    /// The bucket's rules do not let this caller do this, or let nobody know whether the key is there.
+    Denied,
+    /// The bucket's rules would, but it is its owner's business alone.
+    OwnersAlone,
 }
 
 impl CallError {
@@ -92,6 +96,10 @@ pub(crate) fn from_call(error: CallError) -> S3Error {
         CallError::Control(error) => from_control(error),
         CallError::Unreachable(node) => unavailable(format!("metadata shard {node} is not reachable")),
         CallError::Moved => unavailable("the bucket's placement changed during the write"),
+        CallError::Denied => access_denied("Access Denied"),
+        CallError::OwnersAlone => {
+            s3(S3ErrorCode::MethodNotAllowed, "The specified method is not allowed against this resource.")
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! operation is known to S3's data types), s3s (routing, types, XML) and one file of `ops`. This is the only crate
 //! that knows S3. It keeps nothing that it cannot lose.
 
+mod access;
 pub mod caller;
 pub mod config;
 pub mod context;

@@ -1,15 +1,22 @@
 //! Where buckets live: a bounded cache of what the controller said, and the one way to call a shard. A placement that
 //! has become stale is found out by the shard that refuses it, never by the clock; only then is it fetched again.
 
+use crate::access::action::Action;
+use crate::access::rules::Rules;
+use crate::access::{Ask, Verdict};
 use crate::errors::CallError;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use moka::future::Cache;
+use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
+use pocket_api::conditions::ReadConditions;
 use pocket_api::control::{Control, ControlError, Placement, shard_of};
 use pocket_api::ids::{JobId, NodeId};
-use pocket_api::metadata::{Answer, JobRef, MetadataError, Request};
+use pocket_api::metadata::{Answer, JobRef, Lookup, MetadataError, Reply, Request, Select, Want};
 use pocket_api::names::{BucketName, ObjectKey};
+use pocket_api::object::{ObjectMeta, Tags};
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +28,17 @@ const PLACEMENT_TTL: Duration = Duration::from_secs(60);
 /// changed while the request was on its way.
 const REFETCHES_MAX: usize = 2;
 
-/// A bucket as one request sees it. Its placement is replaced when a shard finds it stale.
+/// A bucket as one request sees it, which has been admitted to it. Its placement is replaced when a shard finds it stale,
+/// and then the request has to be admitted again: what the bucket's owner changes counts from the change's answer on.
 #[derive(Clone, Debug)]
-pub(crate) struct Bucket {
+pub(crate) struct Bucket<'r> {
     pub(crate) placement: Arc<Placement>,
+    /// `None`: it is its owner's alone.
+    rules: Option<Arc<Rules>>,
+    asks: SmallVec<[Ask<'r>; 1]>,
 }
 
-impl Bucket {
+impl<'r> Bucket<'r> {
     pub(crate) fn job(&self) -> JobRef {
         JobRef { job: self.placement.job, epoch: self.placement.epoch }
     }
@@ -36,6 +47,51 @@ impl Bucket {
     pub(crate) fn shard(&self, key: &ObjectKey) -> NodeId {
         self.placement.shards[shard_of(key.as_str(), self.placement.shards.len())]
     }
+
+    /// The same bucket for another wish, which has not been admitted yet.
+    pub(crate) fn asking<'s>(self, ask: Ask<'s>) -> Bucket<'s> {
+        Bucket { placement: self.placement, rules: self.rules, asks: smallvec![ask] }
+    }
+
+    /// From now on asks for what `other` asks for too, because both are the same bucket.
+    pub(crate) fn ask_also(&mut self, other: &Bucket<'r>) {
+        self.asks.extend_from_slice(&other.asks);
+    }
+
+    /// Whether the tags of an object have a say in what was asked.
+    fn asks_for_tags(&self, ask: &Ask<'_>) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.asks_for_tags(ask.actions))
+    }
+
+    fn decide(&self, ask: &Ask<'_>, existing_tags: &Tags, clock: &dyn Clock) -> Result<(), CallError> {
+        match ask.decide(self.rules.as_deref(), &self.placement, existing_tags, clock) {
+            Verdict::Allowed => Ok(()),
+            Verdict::Denied => Err(CallError::Denied),
+            Verdict::OwnersAlone => Err(CallError::OwnersAlone),
+        }
+    }
+
+    /// What its caller may know of an error: who may not list a bucket may not find out either that a key is not there.
+    fn shown(&self, error: CallError, clock: &dyn Clock) -> CallError {
+        let is_missing = matches!(error, CallError::Metadata(MetadataError::NoSuchKey | MetadataError::Lost));
+        let is_hidden = is_missing && self.rules.is_some() && !self.may(Action::ListBucket, clock);
+        if is_hidden { CallError::Denied } else { error }
+    }
+
+    /// Whether the request could ask for `action` as well.
+    pub(crate) fn may(&self, action: Action, clock: &dyn Clock) -> bool {
+        self.asks.iter().all(|ask| {
+            let other = Ask { actions: action.into(), ..*ask };
+            self.decide(&other, &Tags::new(), clock).is_ok()
+        })
+    }
+}
+
+/// A bucket as everybody sees it.
+#[derive(Clone, Debug)]
+struct Placed {
+    placement: Arc<Placement>,
+    rules: Option<Arc<Rules>>,
 }
 
 /// What a call may do when its placement turns out to be stale.
@@ -51,38 +107,151 @@ pub(crate) enum Follow {
 pub(crate) struct Placements {
     control: Arc<dyn Control>,
     directory: Arc<dyn Directory>,
-    cache: Cache<BucketName, Arc<Placement>>,
+    clock: Arc<dyn Clock>,
+    cache: Cache<BucketName, Placed>,
 }
 
 impl Placements {
-    pub(crate) fn new(control: Arc<dyn Control>, directory: Arc<dyn Directory>) -> Self {
+    pub(crate) fn new(
+        control: Arc<dyn Control>,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let cache = Cache::builder().max_capacity(PLACEMENTS_MAX).time_to_live(PLACEMENT_TTL).build();
-        Self { control, directory, cache }
+        Self { control, directory, clock, cache }
+    }
+
+    /// The bucket of a request that may do what it asks for. Whoever is refused was refused by what holds now: a
+    /// placement that is remembered may be older than the rule that lets the request in.
+    pub(crate) async fn bucket<'r>(&self, name: &BucketName, ask: Ask<'r>) -> Result<Bucket<'r>, CallError> {
+        let Placed { placement, rules } = self.get(name).await?;
+        let mut bucket = Bucket { placement, rules, asks: smallvec![ask] };
+        for refetches in 0.. {
+            let outcome = self.admit(&bucket).await;
+            let is_stale = match &outcome {
+                Err(CallError::Denied | CallError::OwnersAlone) => self.has_changed(&bucket).await,
+                outcome => self.is_stale(outcome),
+            };
+            if !is_stale || refetches == REFETCHES_MAX || !self.replace(&mut bucket).await? {
+                return outcome.map(|()| bucket);
+            }
+        }
+        unreachable!("the loop above ends by return")
+    }
+
+    /// Which of `keys` the request may do what it asks for to.
+    pub(crate) async fn admits_each(
+        &self,
+        bucket: &mut Bucket<'_>,
+        keys: &[ObjectKey],
+    ) -> Result<Vec<bool>, CallError> {
+        let mut admitted = self.admit_each(bucket, keys).await?;
+        if admitted.contains(&false) && self.has_changed(bucket).await {
+            self.replace(bucket).await?;
+            admitted = self.admit_each(bucket, keys).await?;
+        }
+        Ok(admitted)
+    }
+
+    async fn admit_each(&self, bucket: &Bucket<'_>, keys: &[ObjectKey]) -> Result<Vec<bool>, CallError> {
+        let mut admitted = Vec::with_capacity(keys.len());
+        for key in keys {
+            let mut outcome = Ok(());
+            for ask in &bucket.asks {
+                outcome = outcome.and(self.admit_one(bucket, &ask.on(key)).await);
+            }
+            match outcome {
+                Ok(()) => admitted.push(true),
+                Err(CallError::Denied | CallError::OwnersAlone) => admitted.push(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// Whether a request may do all that it asks for.
+    async fn admit(&self, bucket: &Bucket<'_>) -> Result<(), CallError> {
+        for ask in &bucket.asks {
+            self.admit_one(bucket, ask).await?;
+        }
+        Ok(())
+    }
+
+    async fn admit_one(&self, bucket: &Bucket<'_>, ask: &Ask<'_>) -> Result<(), CallError> {
+        let tags = match ask.keys {
+            [key] if bucket.asks_for_tags(ask) => self.tags(bucket, key).await?,
+            _ => Tags::new(),
+        };
+        bucket.decide(ask, &tags, &*self.clock)
+    }
+
+    /// Tags of an object; none where it is not there.
+    async fn tags(&self, bucket: &Bucket<'_>, key: &ObjectKey) -> Result<Tags, CallError> {
+        let lookup = Lookup {
+            key: key.clone(),
+            conditions: ReadConditions::default(),
+            select: Select::Whole,
+            want: Want::Meta,
+            wait: Duration::ZERO,
+        };
+        let found = self.send(bucket.shard(key), bucket.job(), Request::Lookup(lookup), Bytes::new()).await;
+        match found {
+            Ok(Answer { reply: Reply::Found(found), .. }) => {
+                Ok(found.meta.headers.as_deref().map_or(Tags::new(), |headers| headers.tags.clone()))
+            }
+            Ok(_) | Err(CallError::Metadata(MetadataError::NoSuchKey | MetadataError::Lost)) => {
+                Ok(Tags::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether an object that was found is still one that may be seen: its tags may be others than those that the
+    /// request was admitted by.
+    pub(crate) fn admits_found(&self, bucket: &Bucket<'_>, found: &ObjectMeta) -> Result<(), CallError> {
+        for ask in bucket.asks.iter().filter(|ask| bucket.asks_for_tags(ask)) {
+            let none = Tags::new();
+            let tags = found.headers.as_deref().map_or(&none, |headers| &headers.tags);
+            bucket.decide(ask, tags, &*self.clock)?;
+        }
+        Ok(())
+    }
+
+    /// What a request's caller may know of an error of a call for it.
+    pub(crate) fn shown(&self, bucket: &Bucket<'_>, error: CallError) -> CallError {
+        bucket.shown(error, &*self.clock)
+    }
+
+    /// Whether a shard knows the bucket's job otherwise than it is remembered here.
+    async fn has_changed(&self, bucket: &Bucket<'_>) -> bool {
+        let asked = self.send(bucket.placement.shards[0], bucket.job(), Request::CheckEpoch, Bytes::new());
+        self.is_stale(&asked.await)
     }
 
     /// Concurrent misses of one bucket make one call.
-    pub(crate) async fn get(&self, name: &BucketName) -> Result<Bucket, ControlError> {
-        if let Some(placement) = self.cache.get(name).await {
-            return Ok(Bucket { placement });
+    async fn get(&self, name: &BucketName) -> Result<Placed, ControlError> {
+        if let Some(placed) = self.cache.get(name).await {
+            return Ok(placed);
         }
-        let placement = self.cache.try_get_with_by_ref(name, self.ask(name)).await;
-        placement.map(|placement| Bucket { placement }).map_err(|error| ControlError::clone(&error))
+        let placed = self.cache.try_get_with_by_ref(name, self.ask_controller(name)).await;
+        placed.map_err(|error| ControlError::clone(&error))
     }
 
-    /// What the controller says from now on, which the answer to an earlier question may not be: for a bucket that is
-    /// known to have changed a moment ago.
-    pub(crate) async fn get_anew(&self, name: &BucketName) -> Result<Bucket, ControlError> {
-        let placement = self.ask(name).await?;
-        self.cache.insert(name.clone(), placement.clone()).await;
-        Ok(Bucket { placement })
+    /// Remembers what the controller says from now on, which the answer to an earlier question may not be: for a bucket
+    /// that is known to have changed a moment ago.
+    pub(crate) async fn get_anew(&self, name: &BucketName) -> Result<(), ControlError> {
+        let placed = self.ask_controller(name).await?;
+        self.cache.insert(name.clone(), placed).await;
+        Ok(())
     }
 
-    async fn ask(&self, name: &BucketName) -> Result<Arc<Placement>, ControlError> {
+    async fn ask_controller(&self, name: &BucketName) -> Result<Placed, ControlError> {
         let placement = self.control.placement(name).await?;
         if placement.shards.is_empty() {
             return Err(ControlError::Unavailable(format!("bucket {name} has no shards")));
         }
-        Ok(Arc::new(placement))
+        let rules = Rules::read(&placement.settings, name).map_err(ControlError::Unavailable)?;
+        Ok(Placed { placement: Arc::new(placement), rules })
     }
 
     /// After this gateway made the bucket or ended it.
@@ -91,27 +260,36 @@ impl Placements {
     }
 
     /// Asks the controller again, unless somebody else already did. False when nothing has changed.
-    async fn refetch(&self, bucket: &mut Bucket) -> Result<bool, ControlError> {
+    async fn replace(&self, bucket: &mut Bucket<'_>) -> Result<bool, ControlError> {
         let stale = bucket.job();
         let name = &bucket.placement.bucket;
-        let is_stale = |p: &Arc<Placement>| p.job == stale.job && p.epoch <= stale.epoch;
+        let is_stale = |p: &Placed| p.placement.job == stale.job && p.placement.epoch <= stale.epoch;
         if self.cache.get(name).await.as_ref().is_some_and(is_stale) {
             self.cache.invalidate(name).await;
         }
-        let found = self.get(name).await?;
+        let Placed { placement, rules } = self.get(name).await?;
+        (bucket.placement, bucket.rules) = (placement, rules);
+        Ok(bucket.job() != stale)
+    }
+
+    /// As [`Self::replace`], for a request that is on its way and has to be admitted again.
+    async fn refetch(&self, bucket: &mut Bucket<'_>) -> Result<bool, CallError> {
+        let tenant = bucket.placement.tenant.clone();
+        let changed = self.replace(bucket).await?;
         // The name may have gone to another tenant meanwhile, and this request was admitted for the old one's.
-        if found.placement.tenant != bucket.placement.tenant {
-            return Err(ControlError::WrongTenant);
+        if bucket.placement.tenant != tenant {
+            return Err(ControlError::WrongTenant.into());
         }
-        let changed = found.job() != stale;
-        *bucket = found;
+        if changed {
+            self.admit(bucket).await?;
+        }
         Ok(changed)
     }
 
     /// Sends what `make` builds to the shard of `key`. Follows a stale placement as far as `follow` allows.
     pub(crate) async fn call(
         &self,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<'_>,
         key: &ObjectKey,
         follow: Follow,
         payload: Bytes,
@@ -135,7 +313,7 @@ impl Placements {
     /// fails all.
     pub(crate) async fn call_all(
         &self,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<'_>,
         make: impl Fn() -> Request + Send + Sync,
     ) -> Result<Vec<Answer>, CallError> {
         for refetches in 0.. {
@@ -174,13 +352,17 @@ impl Placements {
 
     /// Jobs whose placement is remembered.
     pub(crate) fn jobs(&self) -> Vec<JobId> {
-        self.cache.iter().map(|(_, placement)| placement.job).collect()
+        self.cache.iter().map(|(_, placed)| placed.placement.job).collect()
     }
 
     /// These have ended. The cache forgets them on its own time, the shards refuse them at once.
     pub(crate) fn drop_jobs(&self, handle: &tokio::runtime::Handle, ended: &[JobId]) {
-        let names: Vec<_> =
-            self.cache.iter().filter(|(_, p)| ended.contains(&p.job)).map(|(name, _)| name).collect();
+        let names: Vec<_> = self
+            .cache
+            .iter()
+            .filter(|(_, p)| ended.contains(&p.placement.job))
+            .map(|(name, _)| name)
+            .collect();
         let cache = self.cache.clone();
         handle.spawn(async move {
             for name in names {

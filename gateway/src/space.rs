@@ -59,7 +59,7 @@ fn live(weights: &[Weight], view: &ClusterView) -> Vec<Weight> {
 pub(crate) async fn reserve(
     directory: &Arc<dyn Directory>,
     handle: &Handle,
-    bucket: &Bucket,
+    bucket: &Bucket<'_>,
     shard: NodeId,
     mint: impl Fn() -> WriteId,
     size: u64,

@@ -123,7 +123,7 @@ impl Writer {
     /// Writes a body for a key of `bucket`. Space is reserved before the first byte of it is asked for.
     pub(crate) async fn write<S>(
         &self,
-        bucket: &Bucket,
+        bucket: &Bucket<'_>,
         key: &ObjectKey,
         source: Source<'_, S>,
     ) -> Result<Written, WriteError>
@@ -299,7 +299,7 @@ impl Written {
     pub(crate) async fn commit(
         self,
         placements: &Placements,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<'_>,
         key: &ObjectKey,
         make: impl Fn(NewContent) -> Request + Send + Sync,
     ) -> Result<Answer, CallError> {

@@ -14,7 +14,7 @@ const WAITERS: &str = "pocket_metadata_waiting_reads";
 const OUTBOX: &str = "pocket_metadata_outbox_items";
 
 /// Operations in the order of [`operation`].
-const OPERATIONS: [&str; 17] = [
+const OPERATIONS: [&str; 18] = [
     "ping",
     "lookup",
     "segments",
@@ -32,11 +32,13 @@ const OPERATIONS: [&str; 17] = [
     "list_uploads",
     "set_tags",
     "append",
+    "check_epoch",
 ];
 
 fn operation(request: &Request) -> usize {
     match request {
         Request::Ping => 0,
+        Request::CheckEpoch => 17,
         Request::Lookup(_) => 1,
         Request::Segments(_) => 2,
         Request::Commit(_) => 3,

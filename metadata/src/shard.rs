@@ -110,7 +110,11 @@ impl Shard {
     ) -> Result<Answer, MetadataError> {
         let may_change_nothing = matches!(
             request,
-            Request::Ping | Request::Lookup(_) | Request::Segments(_) | Request::Upload { .. }
+            Request::Ping
+                | Request::CheckEpoch
+                | Request::Lookup(_)
+                | Request::Segments(_)
+                | Request::Upload { .. }
         );
         if may_change_nothing {
             let state = job.state.read();
@@ -174,7 +178,9 @@ impl Metadata for Shard {
     async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
         self.metrics.count(&request);
         let found = self.find(job.job).ok_or(MetadataError::NoSuchJob)?;
-        found.touch();
+        if request != Request::CheckEpoch {
+            found.touch();
+        }
         match request {
             Request::Lookup(lookup) => self.lookup(&found, job.epoch, lookup).await,
             Request::List(list) => self.list(&found, job.epoch, list),

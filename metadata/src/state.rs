@@ -220,7 +220,7 @@ impl JobState {
             return Some(Err(refused));
         }
         match request {
-            Request::Ping => Some(Ok(Reply::Done.into())),
+            Request::Ping | Request::CheckEpoch => Some(Ok(Reply::Done.into())),
             Request::Lookup(lookup) => self.lookup_shared(lookup, now),
             Request::Segments(of) => Some(self.segments(*of, now)),
             Request::Upload { key, upload, after, max } => Some(self.upload(key, upload, *after, *max, now)),
@@ -245,6 +245,7 @@ impl JobState {
             Request::Complete(complete) => self.complete(complete, now),
             Request::Abort { key, upload } => self.abort(key, &upload, now),
             Request::Ping
+            | Request::CheckEpoch
             | Request::Segments(_)
             | Request::Upload { .. }
             | Request::List(_)

@@ -32,7 +32,7 @@ use answer::RequestIds;
 use body::VerifiedBody;
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, REFERER, TRANSFER_ENCODING,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
@@ -132,7 +132,7 @@ impl Edge {
             request_id: request_id.to_owned(),
             caller: proof.caller,
             connection,
-            referer: parts.headers.get(REFERER).cloned(),
+            signing: proof.signing,
             body: BodyOutcome::default(),
         });
         let body = match promise {

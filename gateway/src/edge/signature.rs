@@ -11,7 +11,7 @@ use super::query::Query;
 use super::signature_v2;
 use super::signing_keys::{Signature, SigningKey, SigningKeys};
 use super::stamp::Stamp;
-use crate::caller::Caller;
+use crate::caller::{Caller, SignatureVersion, SignedIn, Signing};
 use crate::context::Refusal;
 use http::{HeaderMap, HeaderValue, Method};
 use pocket_api::clock::Timestamp;
@@ -41,6 +41,8 @@ pub(crate) struct Signed<'a, 'q> {
 #[derive(Debug)]
 pub(crate) struct Proof {
     pub(crate) caller: Caller,
+    /// There whenever the caller has a key.
+    pub(crate) signing: Option<Signing>,
     pub(crate) payload: PayloadForm,
     pub(crate) presigned: Option<Presigned>,
     /// There whenever `payload` says that chunks are signed.
@@ -72,13 +74,14 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
 /// somebody else could add to. What they ask for is judged as the anonymous caller's own wish.
 fn anonymous(headers: &HeaderMap) -> Result<Proof, Refusal> {
     let payload = declared_form(headers)?.unwrap_or(PayloadForm::Unsigned);
-    Proof::without_seed(Caller::Anonymous, payload, None)
+    Proof::without_seed(Caller::Anonymous, None, payload, None)
 }
 
 impl Proof {
     /// For a request without a signature that those of chunks could begin from.
     pub(crate) fn without_seed(
         caller: Caller,
+        signing: Option<Signing>,
         payload: PayloadForm,
         presigned: Option<Presigned>,
     ) -> Result<Self, Refusal> {
@@ -87,7 +90,7 @@ impl Proof {
                 "x-amz-content-sha256 says that the chunks are signed, but the request is not, by SigV4";
             return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
         }
-        Ok(Self { caller, payload, presigned, seed: None })
+        Ok(Self { caller, signing, payload, presigned, seed: None })
     }
 }
 
@@ -121,7 +124,9 @@ fn verify_claim(
     let caller = Caller::Key(key.principal.clone());
     let seed = Some(ChunkSeed { key, stamp: claim.stamp, signature });
     let presigned = claim.is_presigned().then_some(Presigned::V4);
-    Ok(Proof { caller, payload, presigned, seed })
+    let signed_in = if claim.is_presigned() { SignedIn::Query } else { SignedIn::Header };
+    let signing = Signing { signed_in, version: SignatureVersion::V4, at_secs: Some(claim.stamp.secs) };
+    Ok(Proof { caller, signing: Some(signing), payload, presigned, seed })
 }
 
 /// How the path stands in the canonical request.

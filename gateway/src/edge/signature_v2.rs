@@ -11,7 +11,7 @@ use super::presigned::Presigned;
 use super::query::{Pair, Query};
 use super::signature::{CLOCK_SKEW_MAX_SECS, Proof, Signed, declared_form, does_not_match, not_signed};
 use super::signing_keys::SigningKeys;
-use crate::caller::{Caller, Principal};
+use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
 use crate::context::Refusal;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -132,7 +132,8 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
     }
     let principal = Principal { tenant: credential.tenant.clone(), access_key_id: access_key_id.into() };
     let caller = Caller::Key(Arc::new(principal));
-    Proof::without_seed(caller, payload, Some(Presigned::V2))
+    let signing = Signing { signed_in: SignedIn::Query, version: SignatureVersion::V2, at_secs: None };
+    Proof::without_seed(caller, Some(signing), payload, Some(Presigned::V2))
 }
 
 fn check_expires(expires: &str, now: Timestamp) -> Result<(), Refusal> {

@@ -1,6 +1,7 @@
 //! AbortMultipartUpload: gives back what its parts hold. Aborting again succeeds; an id that was never issued is 404.
 
-use super::{Operations, context, object_key};
+use super::{Operations, ask, context, object_key};
+use crate::access::action::Action;
 use crate::errors::not_implemented;
 use http::StatusCode;
 use pocket_api::metadata::{Request, UploadId};
@@ -18,7 +19,13 @@ pub(super) async fn run(
     }
     let key = object_key(&input.key)?;
     let upload = UploadId(input.upload_id.as_str().into());
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::AbortMultipartUpload).on(&key),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     ops.call(&mut bucket, &key, || Request::Abort { key: key.clone(), upload: upload.clone() }).await?;
     Ok(S3Response::with_status(AbortMultipartUploadOutput::default(), StatusCode::NO_CONTENT))
 }

@@ -33,7 +33,7 @@ pub(super) struct Wanted<'a> {
 /// makes it.
 pub(super) async fn look(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     wanted: Wanted<'_>,
 ) -> S3Result<Option<ObjectMeta>> {
     let Wanted { key, offset, size, condition, describes } = wanted;
@@ -81,7 +81,7 @@ pub(super) async fn look(
 /// Appends what was written to the object that was seen.
 pub(super) async fn commit(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     seen: &ObjectMeta,
     written: Written,

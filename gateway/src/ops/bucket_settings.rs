@@ -1,19 +1,21 @@
 //! Reading bucket settings that S3 has and Pocket has not: each answers S3's own "not configured", for a bucket that
 //! exists. Setting them is refused by the edge.
 
-use super::{Operations, context};
+use super::{Operations, ask, context};
+use crate::access::action::Action;
 use crate::errors::{custom, s3};
 use crate::headers;
-use crate::placements::Bucket;
 use http::StatusCode;
+use pocket_api::control::Placement;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use std::sync::Arc;
 
 /// Settings whose absence is an error.
 macro_rules! not_configured {
-    ($($name:ident($input:ty) -> $output:ty = $error:expr;)*) => {$(
+    ($($name:ident($input:ty) -> $output:ty = $action:ident, $error:expr;)*) => {$(
         pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-            check(ops, &request, &request.input.bucket).await?;
+            check(ops, &request, &request.input.bucket, Action::$action).await?;
             Err($error)
         }
     )*};
@@ -21,9 +23,9 @@ macro_rules! not_configured {
 
 /// Settings that answer what holds anyway.
 macro_rules! as_it_is {
-    ($($name:ident($input:ty) -> $output:ty = $answer:expr;)*) => {$(
+    ($($name:ident($input:ty) -> $output:ty = $action:ident, $answer:expr;)*) => {$(
         pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-            check(ops, &request, &request.input.bucket).await?;
+            check(ops, &request, &request.input.bucket, Action::$action).await?;
             Ok(S3Response::new($answer))
         }
     )*};
@@ -31,57 +33,57 @@ macro_rules! as_it_is {
 
 not_configured! {
     analytics(GetBucketAnalyticsConfigurationInput) -> GetBucketAnalyticsConfigurationOutput
-        = no_such_configuration();
+        = GetAnalyticsConfiguration, no_such_configuration();
     intelligent_tiering(GetBucketIntelligentTieringConfigurationInput)
-        -> GetBucketIntelligentTieringConfigurationOutput = no_such_configuration();
+        -> GetBucketIntelligentTieringConfigurationOutput = GetIntelligentTieringConfiguration, no_such_configuration();
     inventory(GetBucketInventoryConfigurationInput) -> GetBucketInventoryConfigurationOutput
-        = no_such_configuration();
+        = GetInventoryConfiguration, no_such_configuration();
     metrics(GetBucketMetricsConfigurationInput) -> GetBucketMetricsConfigurationOutput
-        = no_such_configuration();
+        = GetMetricsConfiguration, no_such_configuration();
     cors(GetBucketCorsInput) -> GetBucketCorsOutput
-        = s3(S3ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist");
+        = GetBucketCORS, s3(S3ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist");
     encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
-        = missing(
+        = GetEncryptionConfiguration, missing(
             "ServerSideEncryptionConfigurationNotFoundError",
             "The server side encryption configuration was not found",
         );
     lifecycle(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput
-        = s3(S3ErrorCode::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
+        = GetLifecycleConfiguration, s3(S3ErrorCode::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
     object_lock(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput
-        = missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket");
+        = GetBucketObjectLockConfiguration, missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket");
     ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput
-        = missing("OwnershipControlsNotFoundError", "The bucket ownership controls were not found");
+        = GetBucketOwnershipControls, missing("OwnershipControlsNotFoundError", "The bucket ownership controls were not found");
     policy(GetBucketPolicyInput) -> GetBucketPolicyOutput
-        = s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
+        = GetBucketPolicy, s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
     policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput
-        = s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
+        = GetBucketPolicyStatus, s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
     public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput
-        = missing("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found");
+        = GetBucketPublicAccessBlock, missing("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found");
     replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
-        = missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found");
+        = GetReplicationConfiguration, missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found");
     tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput
-        = s3(S3ErrorCode::NoSuchTagSet, "The TagSet does not exist");
+        = GetBucketTagging, s3(S3ErrorCode::NoSuchTagSet, "The TagSet does not exist");
     website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput
-        = s3(S3ErrorCode::NoSuchWebsiteConfiguration, "The specified bucket does not have a website configuration");
+        = GetBucketWebsite, s3(S3ErrorCode::NoSuchWebsiteConfiguration, "The specified bucket does not have a website configuration");
 }
 
 as_it_is! {
     analytics_list(ListBucketAnalyticsConfigurationsInput) -> ListBucketAnalyticsConfigurationsOutput
-        = ListBucketAnalyticsConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
+        = GetAnalyticsConfiguration, ListBucketAnalyticsConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
     intelligent_tiering_list(ListBucketIntelligentTieringConfigurationsInput) -> ListBucketIntelligentTieringConfigurationsOutput
-        = ListBucketIntelligentTieringConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
+        = GetIntelligentTieringConfiguration, ListBucketIntelligentTieringConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
     inventory_list(ListBucketInventoryConfigurationsInput) -> ListBucketInventoryConfigurationsOutput
-        = ListBucketInventoryConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
+        = GetInventoryConfiguration, ListBucketInventoryConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
     metrics_list(ListBucketMetricsConfigurationsInput) -> ListBucketMetricsConfigurationsOutput
-        = ListBucketMetricsConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
+        = GetMetricsConfiguration, ListBucketMetricsConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
     accelerate(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput
-        = GetBucketAccelerateConfigurationOutput::default();
-    logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = GetBucketLoggingOutput::default();
+        = GetAccelerateConfiguration, GetBucketAccelerateConfigurationOutput::default();
+    logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = GetBucketLogging, GetBucketLoggingOutput::default();
     notification(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput
-        = GetBucketNotificationConfigurationOutput::default();
+        = GetBucketNotification, GetBucketNotificationConfigurationOutput::default();
     request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput
-        = GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(Payer::BUCKET_OWNER)) };
-    versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = GetBucketVersioningOutput::default();
+        = GetBucketRequestPayment, GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(Payer::BUCKET_OWNER)) };
+    versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = GetBucketVersioning, GetBucketVersioningOutput::default();
 }
 
 /// The owner may do everything and nobody else anything.
@@ -89,7 +91,7 @@ pub(super) async fn acl(
     ops: &Operations,
     request: S3Request<GetBucketAclInput>,
 ) -> S3Result<S3Response<GetBucketAclOutput>> {
-    let tenant = check(ops, &request, &request.input.bucket).await?.placement.tenant.to_string();
+    let tenant = check(ops, &request, &request.input.bucket, Action::GetBucketAcl).await?.tenant.to_string();
     let grantee = Grantee {
         display_name: Some(tenant.clone()),
         email_address: None,
@@ -112,11 +114,17 @@ fn missing(code: &'static str, message: &'static str) -> S3Error {
     custom(code, StatusCode::NOT_FOUND, message)
 }
 
-/// The bucket, which is alive and the caller's.
-async fn check<T>(ops: &Operations, request: &S3Request<T>, bucket: &str) -> S3Result<Bucket> {
+/// The bucket, which is alive and lets the caller do this.
+async fn check<T>(
+    ops: &Operations,
+    request: &S3Request<T>,
+    bucket: &str,
+    action: Action,
+) -> S3Result<Arc<Placement>> {
+    let context = context(request)?;
     // From the header, because some of S3's types here lack it.
     let owner = headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
-    let mut bucket = ops.bucket(&*context(request)?, bucket, owner).await?;
+    let mut bucket = ops.bucket(ask!(request, context, action), bucket, owner).await?;
     ops.ping(&mut bucket).await?;
-    Ok(bucket)
+    Ok(bucket.placement)
 }

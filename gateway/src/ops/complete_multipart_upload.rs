@@ -3,7 +3,7 @@
 
 use super::list_parts::upload_page;
 use super::shown::checksum_type;
-use super::{Operations, committed, context, object_key};
+use super::{Operations, ask, committed, context, object_key};
 use crate::checksums::{self, NamedChecksum, named_checksum, show_checksum};
 use crate::errors::{invalid_part, s3};
 use crate::headers;
@@ -31,7 +31,13 @@ pub(super) async fn run(
         size: input.mpu_object_size,
     };
     let listed = input.multipart_upload.and_then(|list| list.parts).unwrap_or_default();
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, super::writing(&request.headers)).on(&key),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
 
     let committed = match uploaded(ops, &mut bucket, &key, &upload).await? {
         Uploaded::Completed(committed) => committed,
@@ -75,7 +81,7 @@ enum Uploaded {
 /// All parts of an upload: at most ten pages.
 async fn uploaded(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     upload: &UploadId,
 ) -> S3Result<Uploaded> {

@@ -1,11 +1,12 @@
 //! CopyObject: by references inside a bucket; between buckets the server moves the bytes, because the end of a job
 //! takes its data and nothing else.
 
-use super::{Operations, committed, context, object_key};
+use super::{Operations, ask, committed, context, object_key};
+use crate::access::action::Action;
 use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
-use crate::errors::{from_call, invalid_argument, not_implemented, refused, s3};
+use crate::errors::{access_denied, from_call, invalid_argument, not_implemented, refused, s3};
 use crate::headers::{self, Given, given};
 use crate::placements::{Bucket, Follow};
 use crate::reader::Purpose;
@@ -47,10 +48,15 @@ pub(super) async fn run(
     );
     let algorithm = input.checksum_algorithm.as_ref().map(|a| parse_algorithm(a.as_str())).transpose()?;
 
-    let mut to =
-        ops.bucket_to_write(&context, &input.bucket, &key, input.expected_bucket_owner.as_deref()).await?;
+    let writes = ask!(request, context, super::writing(&request.headers))
+        .on(&key)
+        .tagged(super::tags_of(new_headers.as_ref()));
+    let owner = input.expected_bucket_owner.as_deref();
+    let mut to = ops.bucket_to_write(writes, &input.bucket, &key, owner).await?;
+    let reads = ask!(request, context, reading_source(&input.copy_source)).on(&source_key);
     let owner = input.expected_source_bucket_owner.as_deref();
-    let mut from = ops.bucket(&context, source_bucket, owner).await?;
+    let mut from = ops.bucket(reads, source_bucket, owner).await?;
+    let may_copy_tags = directives.tags == Directive::Replace || ops.may(&from, Action::GetObjectTagging);
     let is_same_object = from.placement.job == to.placement.job && source_key == key;
     let keeps_metadata = directives.metadata == Directive::Copy;
     if is_same_object && keeps_metadata && !class_is_given && hints == ObjectHints::default() {
@@ -60,6 +66,9 @@ pub(super) async fn run(
     }
 
     let meta_of = |source: &ObjectMeta, now: Timestamp| -> S3Result<NewMeta> {
+        if !may_copy_tags && source.headers.as_ref().is_some_and(|headers| !headers.tags.is_empty()) {
+            return Err(access_denied("Access Denied"));
+        }
         // A sum over the sums of parts says nothing of an object that has none.
         let checksum = source.checksum.clone().filter(|sum| sum.kind == ChecksumKind::FullObject);
         if algorithm.is_some() && checksum.as_ref().map(|sum| sum.algorithm) != algorithm {
@@ -74,6 +83,7 @@ pub(super) async fn run(
     };
     let plan = Plan { source: &source_key, conditions: &conditions, key: &key, condition };
     let answer = if from.placement.job == to.placement.job {
+        to.ask_also(&from);
         by_reference(ops, &mut to, plan, meta_of).await?
     } else {
         by_bytes(ops, &context, &mut from, &mut to, plan, meta_of).await?
@@ -117,7 +127,7 @@ impl Plan<'_> {
 
 async fn by_reference(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     plan: Plan<'_>,
     meta_of: impl Fn(&ObjectMeta, Timestamp) -> S3Result<NewMeta>,
 ) -> S3Result<Answer> {
@@ -140,8 +150,8 @@ async fn by_reference(
 async fn by_bytes(
     ops: &Operations,
     context: &RequestContext,
-    from: &mut Bucket,
-    to: &mut Bucket,
+    from: &mut Bucket<'_>,
+    to: &mut Bucket<'_>,
     plan: Plan<'_>,
     meta_of: impl Fn(&ObjectMeta, Timestamp) -> S3Result<NewMeta>,
 ) -> S3Result<Answer> {
@@ -157,9 +167,9 @@ async fn by_bytes(
 pub(super) async fn copy_bytes(
     ops: &Operations,
     context: &RequestContext,
-    from: &mut Bucket,
+    from: &mut Bucket<'_>,
     source: CopySource<'_>,
-    to: &Bucket,
+    to: &Bucket<'_>,
     key: &ObjectKey,
 ) -> S3Result<(Found, Written)> {
     let CopySource { key: source_key, conditions, select } = source;
@@ -167,8 +177,8 @@ pub(super) async fn copy_bytes(
         let (key, conditions) = (source_key.clone(), conditions.clone());
         Request::Lookup(Lookup { key, conditions, select, want: Want::Data, wait: Duration::ZERO })
     };
-    let answer =
-        ops.placements.call(from, source_key, Follow::Key, Bytes::new(), make).await.map_err(of_source)?;
+    let outcome = ops.placements.call(from, source_key, Follow::Key, Bytes::new(), make).await;
+    let answer = outcome.map_err(|error| of_source(ops.placements.shown(from, error)))?;
     let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
     let shown = (*found).clone();
     let (job, shard, size) = (from.job(), from.shard(source_key), found.len);
@@ -184,6 +194,14 @@ pub(super) async fn copy_bytes(
     let source = Source { body: body.into_blob(), size, md5, connection };
     let written = ops.writer.write(to, key, source).await.map_err(WriteError::into_s3)?;
     Ok((shown, written))
+}
+
+/// What it takes to copy from a source.
+pub(super) fn reading_source(source: &dto::CopySource) -> Action {
+    match source {
+        dto::CopySource::Bucket { version_id: Some(_), .. } => Action::GetObjectVersion,
+        _ => Action::GetObject,
+    }
 }
 
 /// Bucket and key of `x-amz-copy-source`.

@@ -1,7 +1,7 @@
 //! CreateMultipartUpload: everything that is said of the object is said here, its bytes come later.
 
 use super::shown::checksum_type;
-use super::{Operations, context, object_key, wrong_reply};
+use super::{Operations, ask, context, object_key, wrong_reply};
 use crate::checksums;
 use crate::headers::{self, given};
 use pocket_api::metadata::{CreateUpload, Reply, Request};
@@ -20,8 +20,16 @@ pub(super) async fn run(
     let algorithm = input.checksum_algorithm.as_ref().map(|a| a.as_str());
     let kind = input.checksum_type.as_ref().map(|kind| kind.as_str());
     let checksum = checksums::announced(algorithm, kind)?;
-    let mut bucket =
-        ops.bucket_to_write(&context, &input.bucket, &key, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket_to_write(
+            ask!(request, context, super::writing(&request.headers))
+                .on(&key)
+                .tagged(super::tags_of(object_headers.as_ref())),
+            &input.bucket,
+            &key,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
 
     let make = || {
         let (key, headers, hints) = (key.clone(), object_headers.clone(), hints.clone());

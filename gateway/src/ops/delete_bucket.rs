@@ -1,7 +1,8 @@
 //! DeleteBucket: ends the job. Plain, only if it is empty; with `x-pocket-force-delete: true`, with all its data.
 
-use super::{Operations, context};
-use crate::errors::{from_control, from_name};
+use super::{Operations, ask, context};
+use crate::access::action::Action;
+use crate::errors::{access_denied, from_control, from_name};
 use crate::headers;
 use http::StatusCode;
 use pocket_api::control::{EndJob, EndMode};
@@ -19,7 +20,17 @@ pub(super) async fn run(
     let name = BucketName::parse(&input.bucket).map_err(from_name)?;
     // The controller decides by what it knows now, and never by a placement that is remembered here.
     ops.placements.forget(&name).await;
-    let bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let bucket = ops
+        .bucket(
+            ask!(request, context, Action::DeleteBucket),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
+    // What S3 knows as DeleteBucket takes no object with it, so a policy that allows it does not mean this.
+    if force && context.caller.tenant() != Some(&bucket.placement.tenant) {
+        return Err(access_denied("Access Denied"));
+    }
     let job = bucket.placement.job;
     let end = EndJob {
         tenant: Some(bucket.placement.tenant.clone()),

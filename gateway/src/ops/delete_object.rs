@@ -1,6 +1,7 @@
 //! DeleteObject. What is not there counts as deleted, unless there is a condition.
 
-use super::{Operations, context, object_key};
+use super::{Operations, ask, context, object_key};
+use crate::access::action::{Action, Actions};
 use crate::errors::not_implemented;
 use crate::headers;
 use http::StatusCode;
@@ -23,7 +24,13 @@ pub(super) async fn run(
         return Err(not_implemented("conditions on an object's time or size are not implemented for DELETE"));
     }
     let key = object_key(&input.key)?;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let deletes =
+        super::of_version(input.version_id.as_ref(), Action::DeleteObject, Action::DeleteObjectVersion);
+    // The answer to a condition tells what is there.
+    let asked = Actions::from(deletes).and_if(condition != WriteCondition::None, Action::GetObject);
+    let mut bucket = ops
+        .bucket(ask!(request, context, asked).on(&key), &input.bucket, input.expected_bucket_owner.as_deref())
+        .await?;
     let make = || Request::Delete { key: key.clone(), condition: condition.clone() };
     ops.call(&mut bucket, &key, make).await?;
     let output = DeleteObjectOutput { version_id: input.version_id, ..Default::default() };

@@ -1,7 +1,9 @@
 //! DeleteObjects: up to 1,000 keys in one request, each with an outcome of its own.
 
-use super::{Operations, context, object_key};
-use crate::errors::{from_call, not_implemented, refused, s3};
+use super::{Operations, ask, context, object_key, of_version};
+use crate::access::Ask;
+use crate::access::action::{Action, Actions};
+use crate::errors::{CallError, access_denied, from_call, not_implemented, refused, s3};
 use crate::placements::{Bucket, Follow};
 use crate::versions::check_version;
 use bytes::Bytes;
@@ -29,23 +31,37 @@ pub(super) async fn run(
     if objects.iter().any(|o| o.last_modified_time.is_some() || o.size.is_some()) {
         return Err(not_implemented("conditions on an object's time or size are not implemented"));
     }
-    let bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let ask = ask!(request, context, Actions::NONE);
+    let owner = input.expected_bucket_owner.as_deref();
+    let bucket = ops.bucket(ask, &input.bucket, owner).await?;
 
     let mut failed: Vec<(usize, S3Error)> = Vec::new();
-    let mut conditional: Vec<(usize, ObjectKey, WriteCondition)> = Vec::new();
-    let mut by_shard: BTreeMap<NodeId, Vec<(usize, ObjectKey)>> = BTreeMap::new();
+    let mut conditional: Vec<(usize, ObjectKey, WriteCondition, Actions)> = Vec::new();
+    let mut alike: BTreeMap<(NodeId, Actions), Vec<(usize, ObjectKey)>> = BTreeMap::new();
     for (i, object) in objects.iter().enumerate() {
+        let version = object.version_id.as_ref();
+        let asked = Actions::from(of_version(version, Action::DeleteObject, Action::DeleteObjectVersion));
         match check(object) {
             Err(error) => failed.push((i, error)),
-            Ok((key, WriteCondition::None)) => by_shard.entry(bucket.shard(&key)).or_default().push((i, key)),
-            Ok((key, condition)) => conditional.push((i, key, condition)),
+            Ok((key, WriteCondition::None)) => {
+                alike.entry((bucket.shard(&key), asked)).or_default().push((i, key))
+            }
+            // The answer to a condition tells what is there.
+            Ok((key, condition)) => conditional.push((i, key, condition, asked.and(Action::GetObject))),
         }
     }
-    let bulk = join_all(by_shard.into_values().map(|keys| delete_many(ops, bucket.clone(), keys))).await;
-    failed.extend(bulk.into_iter().flatten());
-    for (i, key, condition) in conditional {
+    let bulk = join_all(alike.into_iter().map(|((_, actions), keys)| {
+        let ask = Ask { actions, ..ask };
+        delete_many(ops, bucket.clone().asking(ask), ask, keys)
+    }));
+    failed.extend(bulk.await.into_iter().flatten());
+    for (i, key, condition, actions) in conditional {
         let make = || Request::Delete { key: key.clone(), condition: condition.clone() };
-        if let Err(error) = ops.call(&mut bucket.clone(), &key, make).await {
+        let outcome = async {
+            let ask = Ask { actions, ..ask }.on(&key);
+            ops.call(&mut ops.bucket(ask, &input.bucket, owner).await?, &key, make).await
+        };
+        if let Err(error) = outcome.await {
             failed.push((i, error));
         }
     }
@@ -63,29 +79,51 @@ fn check(object: &ObjectIdentifier) -> S3Result<(ObjectKey, WriteCondition)> {
     Ok((object_key(&object.key)?, condition))
 }
 
-/// All keys of one shard. Should the placement change meanwhile, their shards may part: then each goes its own way.
+/// All keys of one shard that may be deleted. Should the placement change meanwhile, their shards may part: then each
+/// goes its own way.
 async fn delete_many(
     ops: &Operations,
-    mut bucket: Bucket,
+    mut bucket: Bucket<'_>,
+    ask: Ask<'_>,
     keys: Vec<(usize, ObjectKey)>,
 ) -> Vec<(usize, S3Error)> {
-    let Some((_, first)) = keys.first() else { return Vec::new() };
-    let make = || Request::DeleteMany { keys: keys.iter().map(|(_, key)| key.clone()).collect() };
-    let outcome = ops.placements.call(&mut bucket, first, Follow::SameShard, Bytes::new(), make).await;
+    let (places, keys): (Vec<usize>, Vec<ObjectKey>) = keys.into_iter().unzip();
+    let job = bucket.job();
+    let admitted = match ops.placements.admits_each(&mut bucket, &keys).await {
+        Ok(admitted) => admitted,
+        Err(error) => return places.into_iter().map(|i| (i, from_call(error.clone()))).collect(),
+    };
+    let (mut failed, mut admitted) = (Vec::new(), admitted.into_iter());
+    let mut is_admitted = |i: &usize| {
+        let admitted = admitted.next().unwrap_or(false);
+        if !admitted {
+            failed.push((*i, access_denied("Access Denied")));
+        }
+        admitted
+    };
+    let (places, keys): (Vec<usize>, Vec<ObjectKey>) =
+        places.into_iter().zip(keys).filter(|(i, _)| is_admitted(i)).unzip();
+    let Some(first) = keys.first() else { return failed };
+    let is_where_it_was = bucket.job() == job;
+    let mut bucket = bucket.asking(Ask { keys: &keys, ..ask });
+    let make = || Request::DeleteMany { keys: keys.clone() };
+    let outcome = match is_where_it_was {
+        true => ops.placements.call(&mut bucket, first, Follow::SameShard, Bytes::new(), make).await,
+        false => Err(CallError::Moved),
+    };
     match outcome {
-        Ok(_) => Vec::new(),
-        Err(crate::errors::CallError::Moved) => {
-            let mut failed = Vec::new();
-            for (i, key) in keys {
+        Ok(_) => {}
+        Err(CallError::Moved) => {
+            for (i, key) in places.into_iter().zip(&keys) {
                 let make = || Request::Delete { key: key.clone(), condition: WriteCondition::None };
-                if let Err(error) = ops.call(&mut bucket, &key, make).await {
+                if let Err(error) = ops.call(&mut bucket, key, make).await {
                     failed.push((i, error));
                 }
             }
-            failed
         }
-        Err(error) => keys.iter().map(|(i, _)| (*i, from_call(error.clone()))).collect(),
+        Err(error) => failed.extend(places.into_iter().map(|i| (i, from_call(error.clone())))),
     }
+    failed
 }
 
 /// `failed` is in the order of the objects.

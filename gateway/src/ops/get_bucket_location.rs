@@ -1,6 +1,7 @@
 //! GetBucketLocation: the gateway's region for every bucket.
 
-use super::{Operations, context};
+use super::{Operations, ask, context};
+use crate::access::action::Action;
 use s3s::dto::{BucketLocationConstraint, GetBucketLocationInput, GetBucketLocationOutput};
 use s3s::{S3Request, S3Response, S3Result};
 
@@ -10,7 +11,13 @@ pub(super) async fn run(
 ) -> S3Result<S3Response<GetBucketLocationOutput>> {
     let context = context(&request)?;
     let input = request.input;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::GetBucketLocation),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     ops.ping(&mut bucket).await?;
     // S3 shows its first region as nothing.
     let region =

@@ -1,7 +1,8 @@
 //! GetObject: one lookup, then the bytes.
 
 use super::shown::{self, show_object};
-use super::{Operations, context, object_key};
+use super::{Operations, ask, context, object_key, of_version};
+use crate::access::action::{Action, Actions};
 use crate::headers;
 use crate::reader::Purpose;
 use pocket_api::metadata::{Lookup, Want};
@@ -14,15 +15,19 @@ pub(super) async fn run(
     request: S3Request<GetObjectInput>,
 ) -> S3Result<S3Response<GetObjectOutput>> {
     let context = context(&request)?;
-    let S3Request { input, headers, .. } = request;
+    let (input, headers) = (request.input, &request.headers);
     let key = object_key(&input.key)?;
     let select = headers::select(input.range, input.part_number)?;
-    let delete = headers::flag(&headers, "x-pocket-delete-after-read")?;
-    let wait = headers::wait(&headers)?;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let delete = headers::flag(headers, "x-pocket-delete-after-read")?;
+    let wait = headers::wait(headers)?;
+    let version = input.version_id.as_ref();
+    let asked = Actions::from(of_version(version, Action::GetObject, Action::GetObjectVersion))
+        .and_if(delete, of_version(version, Action::DeleteObject, Action::DeleteObjectVersion));
+    let ask = ask!(request, context, asked).on(&key);
+    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
 
     let lookup = Lookup {
-        key,
+        key: key.clone(),
         conditions: headers::read_conditions(
             input.if_match,
             input.if_none_match,

@@ -1,7 +1,8 @@
 //! GetObjectAttributes: those that the request names, and no others.
 
 use super::shown::checksum_type;
-use super::{Operations, context, object_key};
+use super::{Operations, ask, context, object_key, of_version};
+use crate::access::action::{Action, Actions};
 use crate::checksums::show_checksum;
 use crate::context::BareETag;
 use crate::errors::{invalid_argument, s3};
@@ -45,7 +46,12 @@ pub(super) async fn run(
     let marker = input.part_number_marker.unwrap_or(0);
     let bad = |_| invalid_argument(format!("x-amz-part-number-marker must be an integer from 0: {marker}"));
     let after = u32::try_from(marker).map_err(bad)?.min(u16::MAX.into()) as u16;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let version = input.version_id.as_ref();
+    let asked = Actions::from(of_version(version, Action::GetObject, Action::GetObjectVersion))
+        .and(of_version(version, Action::GetObjectAttributes, Action::GetObjectVersionAttributes));
+    let mut bucket = ops
+        .bucket(ask!(request, context, asked).on(&key), &input.bucket, input.expected_bucket_owner.as_deref())
+        .await?;
     let (meta, _) = part_of(ops, &mut bucket, &key, Select::Whole).await?;
 
     let class =
@@ -76,7 +82,7 @@ pub(super) async fn run(
 /// What is known of an object, and the size of what was selected of it.
 async fn part_of(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     select: Select,
 ) -> S3Result<(ObjectMeta, u64)> {
@@ -95,7 +101,7 @@ async fn part_of(
 /// shard has an answer of its own for it. Shown are their sizes; their checksums are not kept when they are joined.
 async fn parts(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     meta: &ObjectMeta,
     after: u16,

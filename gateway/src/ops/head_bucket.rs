@@ -1,7 +1,8 @@
 //! HeadBucket: is it there, where, and with which hints.
 
 use super::create_bucket::granted;
-use super::{Operations, context};
+use super::{Operations, ask, context};
+use crate::access::action::Action;
 use s3s::dto::{HeadBucketInput, HeadBucketOutput};
 use s3s::{S3Request, S3Response, S3Result};
 
@@ -11,7 +12,13 @@ pub(super) async fn run(
 ) -> S3Result<S3Response<HeadBucketOutput>> {
     let context = context(&request)?;
     let input = request.input;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::ListBucket),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     // A placement that is remembered may be of a job that has ended.
     ops.ping(&mut bucket).await?;
     let output = HeadBucketOutput { bucket_region: Some(ops.region.to_string()), ..Default::default() };

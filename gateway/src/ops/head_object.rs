@@ -1,7 +1,8 @@
 //! HeadObject: a lookup that touches no data and uses no read up.
 
 use super::shown::{self, show_object};
-use super::{Operations, context, object_key};
+use super::{Operations, ask, context, object_key};
+use crate::access::action::Action;
 use crate::headers;
 use pocket_api::metadata::{Lookup, Want};
 use s3s::dto::{HeadObjectInput, HeadObjectOutput};
@@ -12,7 +13,7 @@ pub(super) async fn run(
     request: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
     let context = context(&request)?;
-    let S3Request { input, headers, .. } = request;
+    let (input, headers) = (request.input, &request.headers);
     let select = headers::select(input.range, input.part_number)?;
     let lookup = Lookup {
         key: object_key(&input.key)?,
@@ -25,9 +26,20 @@ pub(super) async fn run(
         select,
         want: Want::Meta,
         // Clients probe by HEAD and must not hang because the job waits by default.
-        wait: headers::wait(&headers)?.unwrap_or_default(),
+        wait: headers::wait(headers)?.unwrap_or_default(),
     };
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(
+                request,
+                context,
+                super::of_version(input.version_id.as_ref(), Action::GetObject, Action::GetObjectVersion)
+            )
+            .on(&lookup.key),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     let (found, _) = ops.lookup(&mut bucket, &lookup).await?;
 
     let mut output = HeadObjectOutput::default();

@@ -2,7 +2,8 @@
 
 use super::list_objects::show_owner;
 use super::shown::checksum_type;
-use super::{Operations, context, wrong_reply};
+use super::{Operations, ask, context, wrong_reply};
+use crate::access::action::Action;
 use crate::errors::from_call;
 use crate::headers;
 use crate::listing::{self, Encoding, Item, Page, is_common_prefix, merge};
@@ -35,7 +36,13 @@ pub(super) async fn run(
         }
         (Some(key), None) => UploadsStart::AfterKey(key),
     };
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::ListBucketMultipartUploads),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     let page = if max == 0 {
         ops.ping(&mut bucket).await?;
         Page { items: Vec::new(), more: false }

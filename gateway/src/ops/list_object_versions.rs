@@ -3,7 +3,8 @@
 
 use super::list_objects::{ListOf, page, show_owner};
 use super::shown::checksum_type;
-use super::{Operations, context};
+use super::{Operations, ask, context};
+use crate::access::action::Action;
 use crate::errors::{invalid_argument, refused};
 use crate::headers;
 use crate::listing::{self, Encoding, start_after};
@@ -35,7 +36,13 @@ pub(super) async fn run(
     }
     // With or without a version, the list goes on behind the key: it has no second version.
     let start = start_after(key_marker.clone(), &prefix, delimiter.as_deref());
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::ListBucketVersions),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     let list = ListOf { prefix: &prefix, delimiter: delimiter.as_deref(), start };
     let page = page(ops, &mut bucket, list, max).await?;
 

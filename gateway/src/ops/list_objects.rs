@@ -1,7 +1,8 @@
 //! ListObjects, versions 1 and 2: one page of keys and common prefixes, merged over the bucket's shards.
 
 use super::shown::checksum_type;
-use super::{Operations, context, wrong_reply};
+use super::{Operations, ask, context, wrong_reply};
+use crate::access::action::Action;
 use crate::errors::from_call;
 use crate::headers;
 use crate::listing::{self, Encoding, Page, merge, read_token, start_after};
@@ -25,7 +26,13 @@ pub(super) async fn run_v1(
     let prefix = input.prefix.unwrap_or_default();
     let delimiter = input.delimiter.filter(|d| !d.is_empty());
     let start = start_after(input.marker.clone(), &prefix, delimiter.as_deref());
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::ListBucket),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     let list = ListOf { prefix: &prefix, delimiter: delimiter.as_deref(), start };
     let page = page(ops, &mut bucket, list, max).await?;
 
@@ -64,7 +71,13 @@ pub(super) async fn run_v2(
         (None, Some(after)) if !after.is_empty() => ListStart::After(after.clone()),
         (None, _) => ListStart::Beginning,
     };
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::ListBucket),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     let list = ListOf { prefix: &prefix, delimiter: delimiter.as_deref(), start };
     let page = page(ops, &mut bucket, list, max).await?;
 
@@ -98,7 +111,7 @@ pub(super) struct ListOf<'a> {
 
 pub(super) async fn page(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     list: ListOf<'_>,
     max: usize,
 ) -> S3Result<Page<ListItem>> {

@@ -2,7 +2,8 @@
 
 use super::list_objects::show_owner;
 use super::shown::checksum_type;
-use super::{Operations, context, object_key, wrong_reply};
+use super::{Operations, ask, context, object_key, wrong_reply};
+use crate::access::action::Action;
 use crate::checksums::show_checksum;
 use crate::errors::{invalid_argument, no_such_upload};
 use crate::headers;
@@ -27,7 +28,13 @@ pub(super) async fn run(
     // A marker beyond the highest part number is allowed and leads to nothing.
     let after = u32::try_from(marker).map_err(bad)?.min(u16::MAX.into()) as u16;
     let upload = UploadId(input.upload_id.as_str().into());
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::ListMultipartUploadParts).on(&key),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     // A shard is never asked for nothing.
     let mut page = upload_page(ops, &mut bucket, &key, &upload, after, max.max(1) as u32).await?;
     if page.completed.is_some() {
@@ -76,7 +83,7 @@ fn show_part(part: &UploadedPart) -> Part {
 /// An upload with parts of numbers above `after`.
 pub(super) async fn upload_page(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     upload: &UploadId,
     after: u16,

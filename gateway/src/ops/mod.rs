@@ -28,6 +28,8 @@ mod shown;
 mod upload_part;
 mod upload_part_copy;
 
+use crate::access::Ask;
+use crate::access::action::{Action, Actions};
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
 use crate::errors::{self, from_call, from_control, from_name, s3};
@@ -39,6 +41,7 @@ use crate::reader::Reader;
 use crate::transfers::Transfers;
 use crate::writer::Writer;
 use bytes::Bytes;
+use http::HeaderMap;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, Registration};
@@ -46,6 +49,7 @@ use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
 use pocket_api::names::{BucketName, ObjectKey, TenantName};
+use pocket_api::object::ObjectHeaders;
 use pocket_api::settings::JobSettings;
 use s3s::{S3ErrorCode, S3Request, S3Result};
 use std::sync::Arc;
@@ -74,7 +78,7 @@ impl Operations {
         Arc::new(Self {
             region: config.region.as_str().into(),
             profiles: config.profiles.clone().into(),
-            placements: Placements::new(control.clone(), directory.clone()),
+            placements: Placements::new(control.clone(), directory.clone(), clock.clone()),
             writer: Arc::new(Writer::new(node, directory.clone(), transfers.clone())),
             reader: Reader::new(directory.clone(), transfers.clone()),
             control,
@@ -100,34 +104,32 @@ impl Operations {
         self.transfers.drop_jobs(ended);
     }
 
-    /// The bucket of a request, if its caller may use it and finds in it the owner that it expects. A bucket is its
-    /// tenant's alone, so an anonymous caller is refused here, whatever it asks for.
-    async fn bucket(
+    /// The bucket of a request, if its caller may do there what it asks for, and finds in it the owner that it expects.
+    async fn bucket<'r>(
         &self,
-        context: &RequestContext,
+        ask: Ask<'r>,
         name: &str,
         expected_owner: Option<&str>,
-    ) -> S3Result<Bucket> {
+    ) -> S3Result<Bucket<'r>> {
         let name = BucketName::parse(name).map_err(from_name)?;
-        let bucket = self.placements.get(&name).await.map_err(from_control)?;
-        let owner = &bucket.placement.tenant;
-        let is_expected = expected_owner.is_none_or(|expected| expected == owner.as_str());
-        if context.caller.tenant() != Some(owner) || !is_expected {
-            return Err(errors::access_denied("Access Denied"));
+        let bucket = self.placements.bucket(&name, ask).await.map_err(from_call)?;
+        let owner = bucket.placement.tenant.as_str();
+        match expected_owner.is_none_or(|expected| expected == owner) {
+            true => Ok(bucket),
+            false => Err(errors::access_denied("Access Denied")),
         }
-        Ok(bucket)
     }
 
     /// As [`Self::bucket`], for an operation that makes an object under `key`. Where the configuration says so, a
     /// bucket that is not there is made for it.
-    async fn bucket_to_write(
+    async fn bucket_to_write<'r>(
         &self,
-        context: &RequestContext,
+        ask: Ask<'r>,
         name: &str,
         key: &ObjectKey,
         expected_owner: Option<&str>,
-    ) -> S3Result<Bucket> {
-        let found = self.bucket(context, name, expected_owner).await;
+    ) -> S3Result<Bucket<'r>> {
+        let found = self.bucket(ask, name, expected_owner).await;
         let Some(profile) = self.profiles.auto_register() else { return found };
         let refused = match found {
             // A placement that is remembered may be of a job that has ended: found out before the body is read.
@@ -137,7 +139,7 @@ impl Operations {
             },
             Err(refused) => refused,
         };
-        let Some(tenant) = context.caller.tenant() else { return Err(refused) };
+        let Some(tenant) = ask.context.caller.tenant() else { return Err(refused) };
         let is_expected = expected_owner.is_none_or(|expected| expected == tenant.as_str());
         if *refused.code() != S3ErrorCode::NoSuchBucket || !is_expected {
             return Err(refused);
@@ -153,11 +155,16 @@ impl Operations {
         }
         self.placements.get_anew(&bucket).await.map_err(from_control)?;
         // Somebody else's bucket may have come first, so whose it is counts like for any other.
-        self.bucket(context, name, expected_owner).await
+        self.bucket(ask, name, expected_owner).await
+    }
+
+    /// Whether the request that a bucket was found for could ask for `action` as well.
+    fn may(&self, bucket: &Bucket<'_>, action: Action) -> bool {
+        bucket.may(action, &*self.clock)
     }
 
     /// Asks a shard whether the bucket is still alive, for operations that need nothing else of it.
-    async fn ping(&self, bucket: &mut Bucket) -> S3Result<()> {
+    async fn ping(&self, bucket: &mut Bucket<'_>) -> S3Result<()> {
         self.placements.call_all(bucket, || Request::Ping).await.map_err(from_call)?;
         Ok(())
     }
@@ -165,15 +172,16 @@ impl Operations {
     /// Calls the shard of a key without payload.
     async fn call(
         &self,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<'_>,
         key: &ObjectKey,
         make: impl Fn() -> Request + Send + Sync,
     ) -> S3Result<Answer> {
-        self.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await.map_err(from_call)
+        let outcome = self.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
+        outcome.map_err(|error| from_call(self.placements.shown(bucket, error)))
     }
 
     /// Looks a key up; see [`Lookup`].
-    async fn lookup(&self, bucket: &mut Bucket, lookup: &Lookup) -> S3Result<(Found, Bytes)> {
+    async fn lookup(&self, bucket: &mut Bucket<'_>, lookup: &Lookup) -> S3Result<(Found, Bytes)> {
         // A placement that changes meanwhile must not make the wait longer.
         let until = (!lookup.wait.is_zero()).then(|| self.clock.now() + lookup.wait);
         let make = || {
@@ -182,7 +190,10 @@ impl Operations {
         };
         let answer = self.call(bucket, &lookup.key, make).await?;
         match answer.reply {
-            Reply::Found(found) => Ok((*found, answer.payload)),
+            Reply::Found(found) => {
+                self.placements.admits_found(bucket, &found.meta).map_err(from_call)?;
+                Ok((*found, answer.payload))
+            }
             _ => Err(wrong_reply()),
         }
     }
@@ -191,6 +202,41 @@ impl Operations {
 fn context<T>(request: &S3Request<T>) -> S3Result<Arc<RequestContext>> {
     let found = request.extensions.get::<Arc<RequestContext>>().cloned();
     found.ok_or_else(|| s3(S3ErrorCode::InternalError, "the request did not pass the edge"))
+}
+
+/// What a request asks for: `ask!(request, context, actions)`. The request's input may be gone already.
+macro_rules! ask {
+    ($request:expr, $context:expr, $actions:expr) => {
+        $crate::access::Ask {
+            context: &$context,
+            headers: &$request.headers,
+            uri: &$request.uri,
+            actions: $crate::access::action::Actions::from($actions),
+            keys: &[],
+            tags: &[],
+        }
+    };
+}
+use ask;
+
+/// What it takes to make an object: more than to write it, where the request says more of it.
+fn writing(headers: &HeaderMap) -> Actions {
+    let says = |name: &str| headers.contains_key(name);
+    Actions::from(Action::PutObject)
+        .and_if(says("x-amz-tagging"), Action::PutObjectTagging)
+        .and_if(says("x-amz-acl"), Action::PutObjectAcl)
+        // The answer tells what is there.
+        .and_if(says("if-match"), Action::GetObject)
+}
+
+/// `versioned` where the request names a version, as in S3, though there is but one.
+fn of_version(version: Option<&String>, plain: Action, versioned: Action) -> Action {
+    if version.is_some() { versioned } else { plain }
+}
+
+/// Tags that a request gives to an object.
+fn tags_of(headers: Option<&Arc<ObjectHeaders>>) -> &[(String, String)] {
+    headers.map_or(&[], |headers| &headers.tags)
 }
 
 /// The caller's tenant, for what is done to no bucket that is there: nobody else makes buckets or lists them.

@@ -1,7 +1,8 @@
 //! GetObjectTagging, PutObjectTagging and DeleteObjectTagging: the tags of an object that stays the same one. A tag that
 //! carries a hint is acted on when it is put: a TTL counts from now. Without one the object's bounds stay as they are.
 
-use super::{Operations, context, object_key};
+use super::{Operations, ask, context, object_key, of_version};
+use crate::access::action::Action;
 use crate::errors::from_hint;
 use crate::tags;
 use pocket_api::conditions::ReadConditions;
@@ -28,7 +29,10 @@ pub(super) async fn get(
         want: Want::Meta,
         wait: Duration::ZERO,
     };
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let asked =
+        of_version(input.version_id.as_ref(), Action::GetObjectTagging, Action::GetObjectVersionTagging);
+    let ask = ask!(request, context, asked).on(&lookup.key);
+    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
     let (found, _) = ops.lookup(&mut bucket, &lookup).await?;
     let headers = found.meta.headers.as_deref();
     let tag_set = tags::to_set(headers.map_or(&[][..], |headers| &headers.tags));
@@ -44,7 +48,10 @@ pub(super) async fn put(
     let tags = tags::from_set(input.tagging.tag_set)?;
     let hints = ObjectHints::parse(tags::hints(&tags)).map_err(from_hint)?;
     let key = object_key(&input.key)?;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let asked =
+        of_version(input.version_id.as_ref(), Action::PutObjectTagging, Action::PutObjectVersionTagging);
+    let ask = ask!(request, context, asked).on(&key).tagged(&tags);
+    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
     let make = || Request::SetTags { key: key.clone(), tags: tags.clone(), hints: hints.clone() };
     ops.call(&mut bucket, &key, make).await?;
     Ok(S3Response::new(PutObjectTaggingOutput::default()))
@@ -57,7 +64,13 @@ pub(super) async fn delete(
     let context = context(&request)?;
     let input = request.input;
     let key = object_key(&input.key)?;
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let asked = of_version(
+        input.version_id.as_ref(),
+        Action::DeleteObjectTagging,
+        Action::DeleteObjectVersionTagging,
+    );
+    let ask = ask!(request, context, asked).on(&key);
+    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
     let make = || Request::SetTags { key: key.clone(), tags: Tags::new(), hints: ObjectHints::default() };
     ops.call(&mut bucket, &key, make).await?;
     Ok(S3Response::new(DeleteObjectTaggingOutput::default()))

@@ -1,7 +1,7 @@
 //! PutObject: write the bytes, then make them visible in one step; or, with an offset, append them.
 
 use super::append_object::{self, Wanted};
-use super::{Operations, committed, context, object_key};
+use super::{Operations, ask, committed, context, object_key};
 use crate::checksums::show_checksum;
 use crate::errors::{self, from_call, s3};
 use crate::headers::{self, given};
@@ -27,8 +27,16 @@ pub(super) async fn run(
     let key = object_key(&input.key)?;
     let size = content_length(input.content_length)?;
     let md5 = content_md5(input.content_md5.as_deref())?;
-    let mut bucket =
-        ops.bucket_to_write(&context, &input.bucket, &key, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket_to_write(
+            ask!(request, context, super::writing(&request.headers))
+                .on(&key)
+                .tagged(super::tags_of(object_headers.as_ref())),
+            &input.bucket,
+            &key,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
 
     let seen = match input.write_offset_bytes {
         None => None,
@@ -49,7 +57,7 @@ pub(super) async fn run(
         Some(seen) => append_object::commit(ops, &mut bucket, &key, &seen, written, checksum).await?,
         None => {
             let (write, etag) = (written.write, written.etag);
-            let meta = NewMeta { etag, checksum, headers: object_headers, hints };
+            let meta = NewMeta { etag, checksum, headers: object_headers.clone(), hints };
             let appends = input.write_offset_bytes.is_some();
             let holds = if appends && condition == WriteCondition::None {
                 WriteCondition::Absent

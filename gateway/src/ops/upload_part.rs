@@ -2,7 +2,8 @@
 
 use super::list_parts::upload_page;
 use super::put_object::{content_length, content_md5};
-use super::{Operations, context, object_key};
+use super::{Operations, ask, context, object_key};
+use crate::access::action::Action;
 use crate::checksums::show_checksum;
 use crate::errors::{self, from_call, no_such_upload, s3};
 use crate::headers;
@@ -26,7 +27,13 @@ pub(super) async fn run(
     let size = content_length(input.content_length)?;
     let md5 = content_md5(input.content_md5.as_deref())?;
     let upload = UploadId(input.upload_id.as_str().into());
-    let mut bucket = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket = ops
+        .bucket(
+            ask!(request, context, Action::PutObject).on(&key),
+            &input.bucket,
+            input.expected_bucket_owner.as_deref(),
+        )
+        .await?;
     let info = check_upload(ops, &mut bucket, &key, &upload, size).await?;
 
     let body = input.body.unwrap_or_else(|| StreamingBlob::from(Body::empty()));
@@ -58,7 +65,7 @@ pub(super) async fn run(
 /// one that would cost more than finding out when it is committed.
 pub(super) async fn check_upload(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     upload: &UploadId,
     size: u64,
@@ -72,7 +79,7 @@ pub(super) async fn check_upload(
 /// What was said of an upload that is going on.
 async fn open_upload(
     ops: &Operations,
-    bucket: &mut Bucket,
+    bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     upload: &UploadId,
 ) -> S3Result<UploadInfo> {

@@ -1,8 +1,9 @@
 //! UploadPartCopy: a part made of (a range of) an object, by references inside a bucket and by bytes between two.
 
-use super::copy_object::{copy_bytes, source_of};
+use super::copy_object::{copy_bytes, reading_source, source_of};
 use super::upload_part::check_upload;
-use super::{Operations, context, object_key};
+use super::{Operations, ask, context, object_key};
+use crate::access::action::Action;
 use crate::checksums::show_checksum;
 use crate::copies::{self, CopySource};
 use crate::errors::from_call;
@@ -35,9 +36,11 @@ pub(super) async fn run(
         input.copy_source_if_unmodified_since,
     );
     let upload = UploadId(input.upload_id.as_str().into());
-    let mut to = ops.bucket(&context, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let writes = ask!(request, context, Action::PutObject).on(&key);
+    let mut to = ops.bucket(writes, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let reads = ask!(request, context, reading_source(&input.copy_source)).on(&source_key);
     let owner = input.expected_source_bucket_owner.as_deref();
-    let mut from = ops.bucket(&context, source_bucket, owner).await?;
+    let mut from = ops.bucket(reads, source_bucket, owner).await?;
 
     let put_part = |write: WriteId, content: NewContent, part: &NewPart| {
         let (key, upload) = (key.clone(), upload.clone());
@@ -45,6 +48,7 @@ pub(super) async fn run(
         Request::PutPart(PutPart { key, upload, number, write, size, etag, checksum, content })
     };
     let part = if from.placement.job == to.placement.job {
+        to.ask_also(&from);
         let source = CopySource { key: &source_key, conditions: &conditions, select };
         let (reference, write, holder) = (ops.writer.mint(), ops.writer.mint(), to.shard(&key));
         let taken = copies::take(&ops.placements, &ops.directory, &mut to, source, reference, holder).await?;

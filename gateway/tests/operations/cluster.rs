@@ -315,7 +315,7 @@ impl Call {
             request_id: "0000000000000000".into(),
             caller: self.caller,
             connection: self.connection,
-            referer: None,
+            signing: None,
             body,
         };
         let mut extensions = http::Extensions::new();

@@ -1,0 +1,208 @@
+//! The actions of S3 that a policy can name: those that requests here ask for, and the names of the others, which a
+//! policy may hold without ever meeting them.
+
+use super::pattern::{has_wildcard, matches_any_case};
+use std::fmt;
+
+/// What an action is done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Bucket,
+    Object,
+}
+
+macro_rules! actions {
+    (bucket: $($bucket:ident)*; object: $($object:ident)*;) => {
+        /// An action that some request here asks for. Its name is S3's, without the `s3:` before it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(crate) enum Action { $($bucket,)* $($object,)* }
+
+        impl Action {
+            pub(crate) const ALL: &[Self] = &[$(Self::$bucket,)* $(Self::$object,)*];
+
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$bucket => stringify!($bucket),)*
+                    $(Self::$object => stringify!($object),)*
+                }
+            }
+
+            pub(crate) fn target(self) -> Target {
+                match self {
+                    $(Self::$bucket)|* => Target::Bucket,
+                    $(Self::$object)|* => Target::Object,
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    bucket:
+        DeleteBucket DeleteBucketPolicy GetAccelerateConfiguration GetAnalyticsConfiguration GetBucketAcl GetBucketCORS
+        GetBucketLocation GetBucketLogging GetBucketNotification GetBucketObjectLockConfiguration
+        GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus GetBucketPublicAccessBlock
+        GetBucketRequestPayment GetBucketTagging GetBucketVersioning GetBucketWebsite GetEncryptionConfiguration
+        GetIntelligentTieringConfiguration GetInventoryConfiguration GetLifecycleConfiguration GetMetricsConfiguration
+        GetReplicationConfiguration ListBucket ListBucketMultipartUploads ListBucketVersions PutBucketAcl PutBucketCORS
+        PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging
+        PutLifecycleConfiguration;
+    object:
+        AbortMultipartUpload DeleteObject DeleteObjectTagging DeleteObjectVersion DeleteObjectVersionTagging GetObject
+        GetObjectAcl GetObjectAttributes GetObjectTagging GetObjectVersion GetObjectVersionAcl
+        GetObjectVersionAttributes GetObjectVersionTagging ListMultipartUploadParts PutObject PutObjectAcl
+        PutObjectTagging PutObjectVersionAcl PutObjectVersionTagging;
+}
+
+/// Actions on buckets that S3 has and nothing here asks for.
+const OTHERS_OF_BUCKETS: [&str; 17] = [
+    "CreateBucket",
+    "CreateBucketMetadataTableConfiguration",
+    "DeleteBucketMetadataTableConfiguration",
+    "DeleteBucketWebsite",
+    "PutAccelerateConfiguration",
+    "PutAnalyticsConfiguration",
+    "PutBucketLogging",
+    "PutBucketNotification",
+    "PutBucketObjectLockConfiguration",
+    "PutBucketRequestPayment",
+    "PutBucketVersioning",
+    "PutBucketWebsite",
+    "PutEncryptionConfiguration",
+    "PutIntelligentTieringConfiguration",
+    "PutInventoryConfiguration",
+    "PutMetricsConfiguration",
+    "PutReplicationConfiguration",
+];
+/// Actions on objects that S3 has and nothing here asks for.
+const OTHERS_OF_OBJECTS: [&str; 14] = [
+    "BypassGovernanceRetention",
+    "GetObjectLegalHold",
+    "GetObjectRetention",
+    "GetObjectTorrent",
+    "GetObjectVersionForReplication",
+    "GetObjectVersionTorrent",
+    "InitiateReplication",
+    "ObjectOwnerOverrideToBucketOwner",
+    "PutObjectLegalHold",
+    "PutObjectRetention",
+    "ReplicateDelete",
+    "ReplicateObject",
+    "ReplicateTags",
+    "RestoreObject",
+];
+
+/// A set of actions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Actions(u64);
+
+const _: () = assert!(Action::ALL.len() <= 64);
+
+impl Actions {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) const fn and(self, action: Action) -> Self {
+        Self(self.0 | 1 << action as u8)
+    }
+
+    /// With `action` where it is asked for as well.
+    pub(crate) fn and_if(self, asked: bool, action: Action) -> Self {
+        if asked { self.and(action) } else { self }
+    }
+
+    pub(crate) fn has(self, action: Action) -> bool {
+        self.0 & (1 << action as u8) != 0
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// All actions but these.
+    pub(crate) fn others(self) -> Self {
+        Action::ALL.iter().filter(|action| !self.has(**action)).copied().collect()
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Action> {
+        Action::ALL.iter().copied().filter(move |action| self.has(*action))
+    }
+}
+
+impl From<Action> for Actions {
+    fn from(action: Action) -> Self {
+        Self::NONE.and(action)
+    }
+}
+
+impl FromIterator<Action> for Actions {
+    fn from_iter<I: IntoIterator<Item = Action>>(actions: I) -> Self {
+        actions.into_iter().fold(Self::NONE, Self::and)
+    }
+}
+
+impl fmt::Debug for Actions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// What a policy's `s3:Get*` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// Those of them that requests here ask for.
+    pub(crate) actions: Actions,
+    /// Whether some of them, asked for or not, are done to buckets; to objects.
+    pub(crate) of_buckets: bool,
+    pub(crate) of_objects: bool,
+}
+
+/// Reads one action of a policy; `None` where S3 has none of that name. Case does not matter, as in S3.
+pub(crate) fn parse(text: &str) -> Option<Named> {
+    let pattern = match text {
+        "*" => "*",
+        _ => text.split_once(':').filter(|(service, _)| service.eq_ignore_ascii_case("s3"))?.1,
+    };
+    let is_named = |name: &str| match has_wildcard(pattern) {
+        true => matches_any_case(pattern, name),
+        false => pattern.eq_ignore_ascii_case(name),
+    };
+    let actions: Actions = Action::ALL.iter().copied().filter(|action| is_named(action.name())).collect();
+    let of = |target| actions.iter().any(|action| action.target() == target);
+    let of_buckets = of(Target::Bucket) || OTHERS_OF_BUCKETS.iter().any(|name| is_named(name));
+    let of_objects = of(Target::Object) || OTHERS_OF_OBJECTS.iter().any(|name| is_named(name));
+    (of_buckets || of_objects).then_some(Named { actions, of_buckets, of_objects })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_wildcards_find_their_actions_in_any_case() {
+        let found = |text| parse(text).map(|named| named.actions);
+        assert_eq!(found("s3:GetObject"), Some(Action::GetObject.into()));
+        assert_eq!(found("S3:getobject"), Some(Action::GetObject.into()));
+        assert_eq!(
+            found("s3:ListBucket*"),
+            Some(Actions::from_iter([
+                Action::ListBucket,
+                Action::ListBucketMultipartUploads,
+                Action::ListBucketVersions
+            ]))
+        );
+        assert_eq!(found("*"), found("s3:*"));
+        assert_eq!(found("s3:*").unwrap(), Action::ALL.iter().copied().collect());
+        assert_eq!(found("s3:RestoreObject"), Some(Actions::NONE));
+        for bad in ["", "GetObject", "s3:", "s3:Foo", "s3:Foo*", "ec2:*", "s3:Get Object", "s3express:*"] {
+            assert_eq!(found(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_set_and_the_others_are_everything() {
+        let some = parse("s3:Put*").unwrap().actions;
+        assert_eq!(some.or(some.others()), Action::ALL.iter().copied().collect());
+        assert!(some.iter().all(|action| !some.others().has(action)));
+    }
+}

@@ -1,0 +1,486 @@
+//! Conditions of a policy: operators, quantifiers and the values that they compare, read once and then only evaluated.
+
+use super::facts::{Facts, Key, Kind, Value};
+use super::json::Json;
+use super::pattern::{has_wildcard, matches};
+use super::policy::Malformed;
+use std::cmp::Ordering;
+use std::net::IpAddr;
+use time::format_description::well_known::Iso8601;
+use time::{Date, OffsetDateTime};
+
+/// One key with what it is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Condition {
+    pub(crate) key: Key,
+    quantifier: Quantifier,
+    /// `...IfExists`: a request that does not have the key passes.
+    if_exists: bool,
+    /// `...Not...`: passes where nothing is alike.
+    negated: bool,
+    test: Test,
+}
+
+/// Which of a request's values have to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quantifier {
+    /// The only one.
+    One,
+    /// `ForAnyValue:`
+    Any,
+    /// `ForAllValues:`, which holds where there are none.
+    All,
+}
+
+/// One value must be alike with one of these.
+#[derive(Clone, Debug, PartialEq)]
+enum Test {
+    Equals(Vec<String>),
+    EqualsAnyCase(Vec<String>),
+    Like(Vec<String>),
+    Arn(Vec<String>),
+    Number(Order, Vec<f64>),
+    /// Milliseconds since 1970.
+    Date(Order, Vec<i64>),
+    Bool(Vec<bool>),
+    Network(Vec<Network>),
+    /// `Null`: whether the key must be absent.
+    Absent(bool),
+}
+
+/// What the request's value must be to the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Order {
+    fn holds(self, ordering: Option<Ordering>) -> bool {
+        let Some(ordering) = ordering else { return false };
+        match self {
+            Self::Equal => ordering.is_eq(),
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+        }
+    }
+}
+
+/// Addresses that begin alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    address: IpAddr,
+    prefix_bits: u8,
+}
+
+impl Network {
+    /// `address` or `address/bits`.
+    fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(a, bits)| (a, Some(bits)));
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let digits = |bits: &str| !bits.is_empty() && bits.bytes().all(|b| b.is_ascii_digit());
+        let prefix_bits = match bits {
+            None => longest,
+            Some(bits) => Some(bits).filter(|bits| digits(bits))?.parse().ok().filter(|n| *n <= longest)?,
+        };
+        Some(Self { address, prefix_bits })
+    }
+
+    fn has(self, other: IpAddr) -> bool {
+        let differing = match (self.address, other) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        differing >= u32::from(self.prefix_bits)
+    }
+
+    /// So wide that S3 takes it for everybody.
+    fn is_wide(self) -> bool {
+        self.prefix_bits < if self.address.is_ipv4() { 8 } else { 32 }
+    }
+}
+
+impl Condition {
+    /// The conditions of a statement: `{operator: {key: value or values}}`. All must hold.
+    pub(crate) fn parse_all(json: &Json) -> Result<Vec<Self>, Malformed> {
+        let Json::Map(operators) = json else { return Err(syntax("Condition must be an object")) };
+        let mut conditions = Vec::new();
+        for (operator, keys) in operators {
+            let Json::Map(keys) = keys else {
+                return Err(syntax(&format!("the condition {operator} must be an object")));
+            };
+            if keys.is_empty() {
+                return Err(syntax(&format!("the condition {operator} is empty")));
+            }
+            for (key, values) in keys {
+                conditions.push(Self::parse(operator, key, &texts(key, values)?)?);
+            }
+        }
+        Ok(conditions)
+    }
+
+    fn parse(operator: &str, key: &str, values: &[String]) -> Result<Self, Malformed> {
+        let unknown = || Malformed::new(format!("Invalid Condition type : {operator}"));
+        let named = Key::parse(key)
+            .ok_or_else(|| Malformed::new(format!("Policy has an invalid condition key: {key}")))?;
+        let (quantifier, rest) = match operator.split_once(':') {
+            None => (Quantifier::One, operator),
+            Some(("ForAnyValue", rest)) => (Quantifier::Any, rest),
+            Some(("ForAllValues", rest)) => (Quantifier::All, rest),
+            Some(_) => return Err(unknown()),
+        };
+        let (rest, if_exists) = rest.strip_suffix("IfExists").map_or((rest, false), |rest| (rest, true));
+        if rest == "Null" {
+            if if_exists || quantifier != Quantifier::One {
+                return Err(unknown());
+            }
+            let [text] = values else { return Err(syntax("Null takes one value")) };
+            let test = Test::Absent(parse_bool(key, text)?);
+            return Ok(Self { key: named, quantifier, if_exists, negated: false, test });
+        }
+        if named == Key::RequestTagNames && quantifier == Quantifier::One {
+            return Err(syntax(&format!("the condition key {key} needs ForAnyValue: or ForAllValues:")));
+        }
+        let (test, negated) = Test::parse(rest, &named, key, values)?.ok_or_else(unknown)?;
+        Ok(Self { key: named, quantifier, if_exists, negated, test })
+    }
+
+    pub(crate) fn holds(&self, facts: &Facts<'_>) -> bool {
+        let values = facts.values(&self.key);
+        if let Test::Absent(absent) = self.test {
+            return values.is_empty() == absent;
+        }
+        if values.is_empty() && self.if_exists {
+            return true;
+        }
+        let passes = |value: &Value<'_>| self.test.is_alike(value) != self.negated;
+        match self.quantifier {
+            Quantifier::One if values.is_empty() => self.negated,
+            Quantifier::One | Quantifier::All => values.iter().all(passes),
+            Quantifier::Any => values.iter().any(passes),
+        }
+    }
+
+    /// Whether it lets only callers pass that it names, so that a rule for everybody is no public one. As in S3, only
+    /// fixed values count, and no network that is a good part of the world.
+    pub(crate) fn names_callers(&self) -> bool {
+        let is_fixed = match &self.test {
+            Test::Equals(_) | Test::EqualsAnyCase(_) => true,
+            Test::Like(values) | Test::Arn(values) => !values.iter().any(|value| has_wildcard(value)),
+            Test::Network(networks) => !networks.iter().any(|network| network.is_wide()),
+            _ => false,
+        };
+        let may_be_absent = self.if_exists || self.quantifier == Quantifier::All;
+        is_fixed && !self.negated && !may_be_absent && self.key.tells_callers_apart()
+    }
+}
+
+impl Test {
+    /// The test of an operator without prefix and suffix, and whether it is negated; `None` where there is no such
+    /// operator. `name` is the key as it was written.
+    fn parse(
+        operator: &str,
+        key: &Key,
+        name: &str,
+        values: &[String],
+    ) -> Result<Option<(Self, bool)>, Malformed> {
+        let kind = key.kind();
+        let texts = || values.to_vec();
+        let numbers = || values.iter().map(|text| parse_number(name, text)).collect::<Result<_, _>>();
+        let dates = || values.iter().map(|text| parse_date(name, text)).collect::<Result<_, _>>();
+        let (takes, test, negated): (&[Kind], _, _) = match operator {
+            "StringEquals" => (&[Kind::Text, Kind::Arn], Self::Equals(texts()), false),
+            "StringNotEquals" => (&[Kind::Text, Kind::Arn], Self::Equals(texts()), true),
+            "StringEqualsIgnoreCase" => (&[Kind::Text, Kind::Arn], Self::EqualsAnyCase(texts()), false),
+            "StringNotEqualsIgnoreCase" => (&[Kind::Text, Kind::Arn], Self::EqualsAnyCase(texts()), true),
+            "StringLike" => (&[Kind::Text, Kind::Arn], Self::Like(texts()), false),
+            "StringNotLike" => (&[Kind::Text, Kind::Arn], Self::Like(texts()), true),
+            // In S3 the two are the same.
+            "ArnEquals" | "ArnLike" => (&[Kind::Arn], Self::Arn(texts()), false),
+            "ArnNotEquals" | "ArnNotLike" => (&[Kind::Arn], Self::Arn(texts()), true),
+            "Bool" => {
+                let values = values.iter().map(|text| parse_bool(name, text)).collect::<Result<_, _>>();
+                (&[Kind::Bool], Self::Bool(values?), false)
+            }
+            "IpAddress" | "NotIpAddress" => {
+                let networks = values.iter().map(|text| parse_network(name, text)).collect::<Result<_, _>>();
+                (&[Kind::Address], Self::Network(networks?), operator == "NotIpAddress")
+            }
+            _ => match (operator.strip_prefix("Numeric"), operator.strip_prefix("Date")) {
+                (Some(rest), _) => {
+                    let Some((order, negated)) = parse_order(rest) else { return Ok(None) };
+                    (&[Kind::Number, Kind::Epoch], Self::Number(order, numbers()?), negated)
+                }
+                (_, Some(rest)) => {
+                    let Some((order, negated)) = parse_order(rest) else { return Ok(None) };
+                    (&[Kind::Date, Kind::Epoch], Self::Date(order, dates()?), negated)
+                }
+                _ => return Ok(None),
+            },
+        };
+        if !takes.contains(&kind) {
+            return Err(syntax(&format!("the condition key {name} does not take the operator {operator}")));
+        }
+        Ok(Some((test, negated)))
+    }
+
+    /// Values of another kind than the test's do not get here: the key's kind was checked when it was read.
+    fn is_alike(&self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Equals(wanted), Value::Text(text)) => wanted.iter().any(|w| w == text),
+            (Self::EqualsAnyCase(wanted), Value::Text(text)) => {
+                wanted.iter().any(|w| w.to_lowercase() == text.to_lowercase())
+            }
+            (Self::Like(wanted), Value::Text(text)) => wanted.iter().any(|w| matches(w, text)),
+            (Self::Arn(wanted), Value::Text(text)) => wanted.iter().any(|w| arn_matches(w, text)),
+            (Self::Number(order, wanted), Value::Number(number)) => {
+                wanted.iter().any(|w| order.holds(number.partial_cmp(w)))
+            }
+            (Self::Number(order, wanted), Value::Moment(ms)) => {
+                let secs = ms.div_euclid(1_000) as f64;
+                wanted.iter().any(|w| order.holds(secs.partial_cmp(w)))
+            }
+            (Self::Date(order, wanted), Value::Moment(ms)) => {
+                wanted.iter().any(|w| order.holds(Some(ms.cmp(w))))
+            }
+            (Self::Bool(wanted), Value::Bool(value)) => wanted.contains(value),
+            (Self::Network(wanted), Value::Address(address)) => wanted.iter().any(|w| w.has(*address)),
+            _ => false,
+        }
+    }
+}
+
+/// Each of the six parts by itself, so that `*` in one does not reach into the next.
+fn arn_matches(pattern: &str, arn: &str) -> bool {
+    let (pattern, arn): (Vec<_>, Vec<_>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
+    pattern.len() == arn.len() && pattern.iter().zip(&arn).all(|(pattern, part)| matches(pattern, part))
+}
+
+fn parse_order(text: &str) -> Option<(Order, bool)> {
+    match text {
+        "Equals" => Some((Order::Equal, false)),
+        "NotEquals" => Some((Order::Equal, true)),
+        "LessThan" => Some((Order::Less, false)),
+        "LessThanEquals" => Some((Order::LessOrEqual, false)),
+        "GreaterThan" => Some((Order::Greater, false)),
+        "GreaterThanEquals" => Some((Order::GreaterOrEqual, false)),
+        _ => None,
+    }
+}
+
+fn parse_number(key: &str, text: &str) -> Result<f64, Malformed> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| syntax(&format!("the condition key {key} needs numbers, not {text:?}")))
+}
+
+fn parse_bool(key: &str, text: &str) -> Result<bool, Malformed> {
+    match text {
+        _ if text.eq_ignore_ascii_case("true") => Ok(true),
+        _ if text.eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(syntax(&format!("the condition key {key} needs true or false, not {text:?}"))),
+    }
+}
+
+fn parse_network(key: &str, text: &str) -> Result<Network, Malformed> {
+    let bad = || syntax(&format!("the condition key {key} needs addresses such as 10.0.0.0/8, not {text:?}"));
+    Network::parse(text).ok_or_else(bad)
+}
+
+/// An ISO 8601 date with or without a time, or seconds since 1970.
+fn parse_date(key: &str, text: &str) -> Result<i64, Malformed> {
+    let secs = text.parse::<i64>().ok().and_then(|secs| secs.checked_mul(1_000));
+    let in_ms = |moment: OffsetDateTime| i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok();
+    secs.or_else(|| OffsetDateTime::parse(text, &Iso8601::DEFAULT).ok().and_then(in_ms))
+        .or_else(|| Date::parse(text, &Iso8601::DATE).ok().and_then(|day| in_ms(day.midnight().assume_utc())))
+        .ok_or_else(|| syntax(&format!("the condition key {key} needs ISO 8601 dates, not {text:?}")))
+}
+
+/// One value or a list of them, as text.
+fn texts(key: &str, json: &Json) -> Result<Vec<String>, Malformed> {
+    let text = |json: &Json| match json {
+        Json::Text(text) if text.contains("${") => {
+            Err(syntax(&format!("policy variables are not implemented: {text:?}")))
+        }
+        Json::Text(text) | Json::Number(text) => Ok(text.clone()),
+        Json::Bool(value) => Ok(value.to_string()),
+        _ => Err(syntax(&format!("the condition key {key} needs a value or a list of values"))),
+    };
+    match json {
+        Json::List(values) if values.is_empty() => {
+            Err(syntax(&format!("the condition key {key} has no values")))
+        }
+        Json::List(values) => values.iter().map(text).collect(),
+        one => Ok(vec![text(one)?]),
+    }
+}
+
+/// S3's text, and what is wrong.
+fn syntax(why: &str) -> Malformed {
+    Malformed::new(format!("Invalid policy syntax: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::tests::{key_of, nobody};
+    use super::*;
+    use http::{HeaderMap, HeaderValue};
+    use pocket_api::clock::Timestamp;
+
+    fn read(text: &str) -> Result<Vec<Condition>, String> {
+        Condition::parse_all(&Json::parse(text).unwrap()).map_err(|error| error.to_string())
+    }
+
+    fn holds(text: &str, facts: Facts<'_>) -> bool {
+        read(text).unwrap().iter().all(|condition| condition.holds(&facts))
+    }
+
+    #[test]
+    fn operators_compare_as_their_names_say() {
+        let principal = key_of("alice");
+        let headers = HeaderMap::from_iter([(
+            http::header::REFERER,
+            HeaderValue::from_static("https://www.example.com/page"),
+        )]);
+        // 21 November 2026, 12:00:00 UTC.
+        let now = Timestamp(1_795_262_400_000);
+        let facts = Facts {
+            principal: Some(&principal),
+            headers: &headers,
+            query: "prefix=home/a&max-keys=10",
+            peer: Some("192.0.2.77".parse().unwrap()),
+            now,
+            ..nobody()
+        };
+        for (text, expected) in [
+            (r#"{"StringEquals": {"s3:prefix": "home/a"}}"#, true),
+            (r#"{"StringEquals": {"s3:prefix": ["home/b", "home/a"]}}"#, true),
+            (r#"{"StringEquals": {"s3:prefix": "home/*"}}"#, false),
+            (r#"{"StringEquals": {"s3:prefix": "HOME/a"}}"#, false),
+            (r#"{"StringEqualsIgnoreCase": {"s3:prefix": "HOME/a"}}"#, true),
+            (r#"{"StringNotEquals": {"s3:prefix": ["home/b", "home/a"]}}"#, false),
+            (r#"{"StringNotEqualsIgnoreCase": {"s3:prefix": "HOME/b"}}"#, true),
+            (r#"{"StringLike": {"aws:Referer": ["https://www.example.com/*"]}}"#, true),
+            (r#"{"StringNotLike": {"aws:Referer": ["https://www.example.com/*"]}}"#, false),
+            (r#"{"StringLike": {"s3:prefix": "home/*", "aws:Referer": "other"}}"#, false),
+            (r#"{"NumericLessThanEquals": {"s3:max-keys": 10}}"#, true),
+            (r#"{"NumericLessThan": {"s3:max-keys": "10"}}"#, false),
+            (r#"{"NumericGreaterThan": {"s3:max-keys": [20, 9.5]}}"#, true),
+            (r#"{"NumericGreaterThanEquals": {"s3:max-keys": 11}}"#, false),
+            (r#"{"NumericEquals": {"s3:max-keys": 10}}"#, true),
+            (r#"{"NumericNotEquals": {"s3:max-keys": 10}}"#, false),
+            (r#"{"DateLessThan": {"aws:CurrentTime": "2026-11-22T00:00:00Z"}}"#, true),
+            (r#"{"DateLessThan": {"aws:CurrentTime": "2026-11-21T13:00:00+02:00"}}"#, false),
+            (r#"{"DateGreaterThan": {"aws:CurrentTime": "2026-11-21"}}"#, true),
+            (r#"{"DateGreaterThanEquals": {"aws:EpochTime": "1795262400"}}"#, true),
+            (r#"{"DateNotEquals": {"aws:CurrentTime": "2026-11-21T12:00:00Z"}}"#, false),
+            (r#"{"NumericLessThanEquals": {"aws:EpochTime": 1795262399}}"#, false),
+            (r#"{"Bool": {"aws:SecureTransport": "false"}}"#, true),
+            (r#"{"Bool": {"aws:SecureTransport": true}}"#, false),
+            (r#"{"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "192.0.2.64/27"]}}"#, true),
+            (r#"{"IpAddress": {"aws:SourceIp": "192.0.2.77"}}"#, true),
+            (r#"{"IpAddress": {"aws:SourceIp": "2001:db8::/32"}}"#, false),
+            (r#"{"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}"#, false),
+            (r#"{"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}"#, true),
+            (r#"{"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::alice:user/*"}}"#, true),
+            (r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:*:user/AKID"}}"#, false),
+            (r#"{"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::bob:*"}}"#, true),
+            (r#"{"StringEquals": {"aws:PrincipalAccount": "alice"}}"#, true),
+            (r#"{"Null": {"s3:prefix": "false", "s3:delimiter": true}}"#, true),
+            (r#"{"Null": {"s3:prefix": "true"}}"#, false),
+            ("{}", true),
+        ] {
+            assert_eq!(holds(text, facts), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_request_does_not_have_is_unlike_everything() {
+        for (text, expected) in [
+            (r#"{"StringEquals": {"s3:prefix": ""}}"#, false),
+            (r#"{"StringLike": {"s3:prefix": "*"}}"#, false),
+            (r#"{"StringNotEquals": {"s3:prefix": "a"}}"#, true),
+            (r#"{"StringEqualsIfExists": {"s3:prefix": "a"}}"#, true),
+            (r#"{"StringNotEqualsIfExists": {"s3:prefix": "a"}}"#, true),
+            (r#"{"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}"#, false),
+            (r#"{"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": "a"}}"#, true),
+            (r#"{"ForAnyValue:StringEquals": {"s3:RequestObjectTagKeys": "a"}}"#, false),
+            (r#"{"ForAnyValue:StringNotEquals": {"s3:RequestObjectTagKeys": "a"}}"#, false),
+            (r#"{"Null": {"s3:RequestObjectTagKeys": "true"}}"#, true),
+        ] {
+            assert_eq!(holds(text, nobody()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn quantifiers_say_how_many_values_have_to_pass() {
+        let tags = ["a", "b"].map(|name| (name.to_owned(), String::new()));
+        let facts = Facts { request_tags: &tags, ..nobody() };
+        for (text, expected) in [
+            (r#"{"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["a", "b", "c"]}}"#, true),
+            (r#"{"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["a"]}}"#, false),
+            (r#"{"ForAnyValue:StringLike": {"s3:RequestObjectTagKeys": ["b*"]}}"#, true),
+            (r#"{"ForAnyValue:StringEquals": {"s3:RequestObjectTagKeys": ["c"]}}"#, false),
+            (r#"{"ForAllValues:StringNotEquals": {"s3:RequestObjectTagKeys": ["c"]}}"#, true),
+            (r#"{"ForAllValues:StringNotEquals": {"s3:RequestObjectTagKeys": ["b"]}}"#, false),
+            (r#"{"ForAnyValue:StringNotEquals": {"s3:RequestObjectTagKeys": ["b"]}}"#, true),
+        ] {
+            assert_eq!(holds(text, facts), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_by_name() {
+        for (text, named) in [
+            (r#"{"StringEqual": {"s3:prefix": "a"}}"#, "StringEqual"),
+            (r#"{"BinaryEquals": {"s3:prefix": "a"}}"#, "BinaryEquals"),
+            (r#"{"NumericIsh": {"s3:max-keys": 1}}"#, "NumericIsh"),
+            (r#"{"NullIfExists": {"s3:prefix": true}}"#, "NullIfExists"),
+            (r#"{"StringEquals": {"s3:RequestObjectTagKeys": "a"}}"#, "ForAnyValue"),
+            (r#"{"ForSomeValues:StringEquals": {"s3:prefix": "a"}}"#, "ForSomeValues"),
+            (r#"{"StringEquals": {"s3:colour": "a"}}"#, "s3:colour"),
+            (r#"{"StringEquals": {"aws:SourceVpc": "a"}}"#, "aws:SourceVpc"),
+            (r#"{"StringEquals": {"aws:SourceIp": "10.0.0.1"}}"#, "aws:SourceIp"),
+            (r#"{"IpAddress": {"aws:Referer": "10.0.0.1"}}"#, "aws:Referer"),
+            (r#"{"IpAddress": {"aws:SourceIp": "10.0.0.0/33"}}"#, "10.0.0.0/33"),
+            (r#"{"IpAddress": {"aws:SourceIp": "10.0.0.0/+8"}}"#, "10.0.0.0/+8"),
+            (r#"{"NumericEquals": {"s3:max-keys": "many"}}"#, "many"),
+            (r#"{"NumericEquals": {"s3:max-keys": "NaN"}}"#, "NaN"),
+            (r#"{"DateEquals": {"aws:CurrentTime": "tomorrow"}}"#, "tomorrow"),
+            (r#"{"Bool": {"aws:SecureTransport": "maybe"}}"#, "maybe"),
+            (r#"{"StringEquals": {"s3:prefix": "${aws:username}"}}"#, "${aws:username}"),
+            (r#"{"StringEquals": {"s3:prefix": []}}"#, "s3:prefix"),
+            (r#"{"StringEquals": {"s3:prefix": {"a": 1}}}"#, "s3:prefix"),
+            (r#"{"StringEquals": "s3:prefix"}"#, "StringEquals"),
+            ("[]", "Condition"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_fixed_callers_make_a_rule_for_everybody_one_for_some() {
+        for (text, expected) in [
+            (r#"{"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}"#, true),
+            (r#"{"IpAddress": {"aws:SourceIp": ["192.0.2.0/24", "0.0.0.0/1"]}}"#, false),
+            (r#"{"IpAddress": {"aws:SourceIp": "2001::/16"}}"#, false),
+            (r#"{"IpAddressIfExists": {"aws:SourceIp": "192.0.2.0/24"}}"#, false),
+            (r#"{"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}"#, false),
+            (r#"{"StringEquals": {"aws:PrincipalAccount": "alice"}}"#, true),
+            (r#"{"StringLike": {"aws:PrincipalAccount": "al*"}}"#, false),
+            (r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::alice:user/*"}}"#, false),
+            (r#"{"ForAllValues:StringEquals": {"aws:PrincipalAccount": "alice"}}"#, false),
+            (r#"{"StringLike": {"aws:Referer": "https://example.com/"}}"#, false),
+            (r#"{"Null": {"aws:PrincipalArn": "false"}}"#, false),
+        ] {
+            assert_eq!(read(text).unwrap()[0].names_callers(), expected, "{text}");
+        }
+    }
+}

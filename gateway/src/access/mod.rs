@@ -1,0 +1,16 @@
+//! Who may do what: everything that a bucket's owner says about that, read once an epoch and then only evaluated. Pure:
+//! nothing here calls another plane, and nothing elsewhere in the gateway decides.
+
+pub(crate) mod action;
+mod ask;
+mod conditions;
+mod decide;
+mod facts;
+mod json;
+mod pattern;
+pub(crate) mod policy;
+pub(crate) mod public_access_block;
+pub(crate) mod rules;
+
+pub(crate) use ask::Ask;
+pub(crate) use decide::Verdict;
