@@ -1,5 +1,5 @@
-//! Who a request is from, as far as the edge has proven it. What a caller may do is decided behind the edge, by
-//! [`Operations::bucket`](crate::ops::Operations) and the operations that have no bucket yet; nothing here decides.
+//! Who a request is from, as far as the edge has proven it. What a caller may do is decided behind the edge, by `access`
+//! and the operations that have no bucket yet; nothing here decides.
 
 use pocket_api::names::TenantName;
 use std::sync::Arc;

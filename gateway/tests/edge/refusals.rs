@@ -118,7 +118,7 @@ async fn headers_that_a_signer_moved_into_the_query_count_as_headers() {
         server.recorder.calls(),
         ["PutObject bucket k: \"x\", x-amz-meta-colour=light blue, x-pocket-ttl=5s"]
     );
-    let not_built = Raw::new("PUT", "/bucket/k?X-Amz-Write-Offset-Bytes=1").presign().body("x");
+    let not_built = Raw::new("PUT", "/bucket/k?X-Amz-Request-Payer=requester").presign().body("x");
     assert_eq!(server.send(&not_built).await.code(), Some("NotImplemented"));
     let hash = Raw::new("PUT", "/bucket/k?x-amz-content-sha256=UNSIGNED-PAYLOAD").presign().body("x");
     assert_eq!(server.send(&hash).await.code(), Some("InvalidArgument"));
