@@ -3,12 +3,24 @@
 use super::toolchains::{go, node, python};
 use super::{Client, Need, Version};
 
-/// Time for a job that takes some seconds on a machine that does nothing else.
-const MINUTES: u64 = 3;
+/// Time for a job that takes seconds, a minute at most, on a machine that does nothing else.
+const MINUTES: u64 = 10;
 
 pub static CLIENTS: &[Client] = &[
     in_python("boto3", "boto3=="),
     in_python("lambda", "awslambdaric=="),
+    in_python("aws-cli", "awscli=="),
+    in_python("s3fs", "s3fs=="),
+    in_python("minio-py", "minio=="),
+    in_python("s3cmd", "s3cmd=="),
+    in_python("pyarrow", "pyarrow=="),
+    in_python("polars", "polars=="),
+    in_python("duckdb", "duckdb=="),
+    in_python("delta-rs", "deltalake=="),
+    in_python("obstore", "obstore=="),
+    in_python("zarr", "zarr=="),
+    in_python("ray", "ray=="),
+    in_python("lithops", "lithops=="),
     Client {
         name: "aws-sdk-go-v2",
         version: Version::Pinned { file: "aws-sdk-go-v2/go.mod", after: "service/s3 v" },

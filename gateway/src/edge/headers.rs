@@ -104,6 +104,8 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-content-sha256" | "x-amz-date" | "x-amz-user-agent" | "x-amz-expected-bucket-owner" => {
             Verdict::Takes
         }
+        // The version of S3's interface, which some SDKs say with every request. There is one.
+        "x-amz-api-version" => Verdict::Only(&["2006-03-01"]),
         "x-amz-security-token" => Verdict::NoSessions,
 
         "x-amz-decoded-content-length" | "x-amz-trailer" => only_with(&HAS_BODY),
@@ -220,6 +222,7 @@ mod tests {
         for (operation, name, value) in [
             (PutObject, "x-amz-meta-colour", "blue"),
             (PutObject, "x-amz-acl", "private"),
+            (CreateMultipartUpload, "x-amz-api-version", "2006-03-01"),
             (CreateMultipartUpload, "x-amz-tagging", "a=b"),
             (CopyObject, "x-amz-tagging-directive", "REPLACE"),
             (PutObject, "x-amz-checksum-crc32", "AAAAAA=="),
@@ -253,6 +256,7 @@ mod tests {
             (PutObject, "x-amz-server-side-encryption", "AES256", C::NotImplemented),
             (PutObject, "x-amz-object-lock-mode", "GOVERNANCE", C::NotImplemented),
             (PutObject, "x-amz-acl", "public-read", C::NotImplemented),
+            (GetObject, "x-amz-api-version", "2011-01-01", C::NotImplemented),
             (PutObject, "x-amz-grant-read", "id=1", C::NotImplemented),
             (PutObject, "content-range", "bytes 0-1/2", C::NotImplemented),
             (PutObject, "if-modified-since", "now", C::NotImplemented),
