@@ -297,6 +297,11 @@ impl StorageClass {
         Self::NAMES.into_iter().find(|(n, _)| *n == name).map(|(_, class)| class)
     }
 
+    /// Whether its objects can be read only after they were restored, as in S3.
+    pub fn is_archive(self) -> bool {
+        matches!(self, Self::Glacier | Self::DeepArchive)
+    }
+
     pub fn as_str(self) -> &'static str {
         Self::NAMES.into_iter().find(|(_, class)| *class == self).map_or("STANDARD", |(name, _)| name)
     }

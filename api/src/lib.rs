@@ -21,6 +21,7 @@ pub mod limits;
 pub mod metadata;
 pub mod names;
 pub mod object;
+pub mod parts;
 pub mod settings;
 pub mod tier;
 pub mod usage;

@@ -118,6 +118,9 @@ pub enum Request {
     Lookup(Lookup),
     /// The next page of an answer's segments, or the segments of a reference's bytes. [`Reply::Segments`]
     Segments(SegmentsOf),
+    /// An object with a page of the parts that it was uploaded in, numbers above `after`, at most `max`.
+    /// [`Reply::Parts`]
+    Parts { key: ObjectKey, after: u16, max: u32 },
     /// Makes an object visible, whole, in one step. [`Reply::Committed`]
     Commit(Commit),
     /// Adds bytes behind those of an object, in one step. [`Reply::Committed`], of the whole object.
@@ -154,6 +157,7 @@ pub enum Reply {
     Done,
     Found(Box<Found>),
     Segments(SegmentPage),
+    Parts(Box<PartsPage>),
     Committed(Committed),
     Deleted {
         existed: bool,
@@ -234,6 +238,8 @@ pub struct Found {
     pub offset: u64,
     /// Selected bytes.
     pub len: u64,
+    /// Of the part that was selected, where it is known.
+    pub part_checksum: Option<Checksum>,
     /// First page; empty for [`Want::Meta`]. Inline bytes are the answer's payload.
     pub page: SegmentPage,
     /// Keeps the bytes until it is released or [`crate::limits::READ_LEASE`] passes without renewal. Absent where
@@ -249,6 +255,24 @@ pub struct SegmentPage {
     pub segments: Vec<Segment>,
     /// Set when the page ends before the selected bytes do: how many bytes from `Found::offset` it covers.
     pub next: Option<u64>,
+}
+
+/// See [`Request::Parts`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartsPage {
+    pub meta: ObjectMeta,
+    /// In the order of their numbers; none of an object that did not come by multipart upload.
+    pub parts: Vec<ObjectPart>,
+    pub more: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectPart {
+    /// From 1, without gaps.
+    pub number: u16,
+    pub size: u64,
+    /// Where all parts came with one of the same algorithm.
+    pub checksum: Option<Checksum>,
 }
 
 /// Which segments, at most [`crate::limits::SEGMENTS_PER_PAGE`] an answer.

@@ -50,3 +50,17 @@ def test_a_copy_keeps_the_checksum(s3, bucket):
     s3.copy_object(Bucket=bucket, Key="l", CopySource=f"{bucket}/k")
     head = s3.head_object(Bucket=bucket, Key="l", ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"] == put["ChecksumSHA256"]
+
+
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_a_copy_may_have_another_checksum_than_its_source(s3, bucket, make_bucket, size):
+    body, elsewhere = content(size), make_bucket()
+    s3.put_object(Bucket=bucket, Key="k", Body=body, ChecksumAlgorithm="CRC32")
+    for target in (bucket, elsewhere):
+        for algorithm in ("SHA1", "SHA256", "CRC32"):
+            copied = {"Bucket": target, "Key": algorithm}
+            copy = s3.copy_object(**copied, CopySource=f"{bucket}/k", ChecksumAlgorithm=algorithm)
+            right = value(algorithm, body)
+            assert copy["CopyObjectResult"][f"Checksum{algorithm}"] == right
+            got = s3.get_object(**copied, ChecksumMode="ENABLED")
+            assert got[f"Checksum{algorithm}"] == right and got["Body"].read() == body

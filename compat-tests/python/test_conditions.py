@@ -114,3 +114,19 @@ def test_delete_if_match(s3, bucket):
     assert error_of(s3.delete_object, **where, IfMatch=old) == (412, "PreconditionFailed")
     s3.delete_object(**where, IfMatch=new)
     assert error_of(s3.head_object, **where) == (404, "404")
+
+
+def test_copies_hold_conditions_on_their_destination(s3, other_gateway, bucket, make_bucket):
+    for source in (bucket, make_bucket()):
+        s3.put_object(Bucket=source, Key="source", Body=b"new")
+        there = s3.put_object(Bucket=bucket, Key="k", Body=b"old")["ETag"]
+        copy = {"Bucket": bucket, "CopySource": f"{source}/source"}
+        for client, condition in [(s3, {"IfNoneMatch": "*"}), (other_gateway, {"IfMatch": '"' + "0" * 32 + '"'})]:
+            assert error_of(client.copy_object, **copy, Key="k", **condition) == (412, "PreconditionFailed")
+        assert error_of(s3.copy_object, **copy, Key="none", IfMatch=there) == (404, "NoSuchKey")
+        assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"old"
+        other_gateway.copy_object(**copy, Key="k", IfMatch=there)
+        assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"new"
+        s3.delete_object(Bucket=bucket, Key="k")
+        s3.copy_object(**copy, Key="k", IfNoneMatch="*")
+        assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"new"

@@ -1,7 +1,9 @@
 """Multipart uploads and copies."""
 
+import base64
 import hashlib
 import io
+import zlib
 
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -64,7 +66,8 @@ def test_the_parts_of_an_object_are_among_its_attributes(s3, other_gateway, wher
     assert [p["Size"] for p in got["ObjectParts"]["Parts"]] == [len(b) for b in bodies]
     page = s3.get_object_attributes(**asked, MaxParts=1, PartNumberMarker=1)["ObjectParts"]
     assert page["IsTruncated"] and page["NextPartNumberMarker"] == 2
-    assert page["Parts"] == [{"PartNumber": 2, "Size": 6 * MIB}]
+    sum_ = base64.b64encode(zlib.crc32(bodies[1]).to_bytes(4, "big")).decode()
+    assert page["Parts"] == [{"PartNumber": 2, "Size": 6 * MIB, "ChecksumCRC32": sum_}]
 
 
 def test_complete_repeated_answers_the_same(s3, other_gateway, where):

@@ -123,6 +123,33 @@ def test_storage_classes_are_known_or_refused(s3, bucket):
     assert bad == (400, "InvalidStorageClass")
 
 
+@pytest.mark.parametrize("size", [0, 100, 16_385, 3_000_000])
+def test_the_same_content_has_the_same_etag(s3, other_gateway, bucket, make_bucket, size):
+    fast = make_bucket(etag="fast")
+    for name in (bucket, fast):
+        first = s3.put_object(Bucket=name, Key="k", Body=content(size))["ETag"]
+        other = s3.put_object(Bucket=name, Key="k", Body=content(size, 1) + b"!")["ETag"]
+        again = other_gateway.put_object(Bucket=name, Key="k", Body=content(size))["ETag"]
+        assert first == again != other
+
+
+@pytest.mark.parametrize("archive", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_object_is_shown_but_not_read(s3, bucket, make_bucket, archive):
+    elsewhere, where = make_bucket(), {"Bucket": bucket, "Key": "k"}
+    for body in (b"", b"x", content(50_000)):
+        s3.put_object(**where, Body=body, StorageClass=archive)
+        assert s3.head_object(**where)["StorageClass"] == archive
+        assert s3.list_objects_v2(Bucket=bucket)["Contents"][0]["StorageClass"] == archive
+        for arguments in ({}, {"Range": "bytes=0-0"} if body else {}):
+            assert error_of(s3.get_object, **where, **arguments) == (403, "InvalidObjectState")
+        for target in (bucket, elsewhere):
+            copy = {"Bucket": target, "Key": "l", "CopySource": where}
+            assert error_of(s3.copy_object, **copy) == (403, "InvalidObjectState")
+    s3.put_object(**where, Body=b"y", StorageClass="GLACIER_IR")
+    assert s3.get_object(**where)["Body"].read() == b"y"
+
+
+
 def test_object_attributes(s3, bucket):
     put = s3.put_object(Bucket=bucket, Key="k", Body=b"hello", ChecksumAlgorithm="SHA256")
     wanted = ["ETag", "Checksum", "ObjectSize", "StorageClass"]

@@ -135,6 +135,40 @@ pub(crate) fn show_kind(kind: ChecksumKind) -> &'static str {
     }
 }
 
+/// A checksum of bytes that pass.
+pub(crate) enum Running {
+    Crc(ChecksumAlgorithm, crc_fast::Digest),
+    Sha1(Sha1),
+    Sha256(Sha256),
+}
+
+impl Running {
+    pub(crate) fn new(algorithm: ChecksumAlgorithm) -> Self {
+        match (algorithm, crc(algorithm)) {
+            (_, Some(crc)) => Self::Crc(algorithm, crc_fast::Digest::new(crc)),
+            (ChecksumAlgorithm::Sha1, None) => Self::Sha1(Sha1::new()),
+            (_, None) => Self::Sha256(Sha256::new()),
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Crc(_, crc) => crc.update(bytes),
+            Self::Sha1(sha1) => sha1.update(bytes),
+            Self::Sha256(sha256) => sha256.update(bytes),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Checksum {
+        let (algorithm, value) = match self {
+            Self::Crc(algorithm, crc) => (algorithm, crc_bytes(algorithm, crc.finalize())),
+            Self::Sha1(sha1) => (ChecksumAlgorithm::Sha1, SmallVec::from_slice(&sha1.finalize())),
+            Self::Sha256(sha256) => (ChecksumAlgorithm::Sha256, SmallVec::from_slice(&sha256.finalize())),
+        };
+        Checksum { algorithm, kind: ChecksumKind::FullObject, value }
+    }
+}
+
 /// The ETag of a completed upload: MD5 over the parts' digests, with their number.
 pub(crate) fn composed_etag<'a>(parts: impl ExactSizeIterator<Item = &'a UploadedPart>) -> ETag {
     let count = u16::try_from(parts.len()).unwrap_or(u16::MAX);
@@ -186,7 +220,7 @@ pub(crate) fn appended(seen: &ObjectMeta, added: Option<&Checksum>, len: u64) ->
     Ok(value.map(|value| Checksum { algorithm: old.algorithm, kind: ChecksumKind::FullObject, value }))
 }
 
-fn crc(algorithm: ChecksumAlgorithm) -> Option<CrcAlgorithm> {
+pub(crate) fn crc(algorithm: ChecksumAlgorithm) -> Option<CrcAlgorithm> {
     match algorithm {
         ChecksumAlgorithm::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
         ChecksumAlgorithm::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
@@ -227,17 +261,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn part(number: u16, bytes: &[u8], algorithm: ChecksumAlgorithm) -> UploadedPart {
-        let value = match crc(algorithm) {
-            Some(crc) => crc_bytes(algorithm, crc_fast::checksum(crc, bytes)),
-            None => SmallVec::from_slice(&Sha256::digest(bytes)),
-        };
+        let mut running = Running::new(algorithm);
+        bytes.chunks(7).for_each(|piece| running.update(piece));
         UploadedPart {
             number,
             write: WriteId { gateway: NodeId(1), number: number.into() },
             size: bytes.len() as u64,
             etag: ETag::md5(Md5::digest(bytes).into()),
             last_modified: Timestamp(0),
-            checksum: Some(Checksum { algorithm, kind: ChecksumKind::FullObject, value }),
+            checksum: Some(running.finish()),
         }
     }
 

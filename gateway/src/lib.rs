@@ -19,6 +19,7 @@ mod server;
 
 mod bucket_tags;
 mod checksums;
+mod content_tag;
 mod copies;
 mod errors;
 mod headers;

@@ -3,6 +3,7 @@
 //!
 //! It never commits, and never decides whether a body is right: its caller does both when the last byte has passed.
 
+use crate::content_tag::ContentTag;
 use crate::context::{BodyOutcome, Connection};
 use crate::errors::{self, CallError, s3, slow_down};
 use crate::placements::{Bucket, Follow, Placements};
@@ -15,7 +16,7 @@ use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::cluster::Directory;
 use pocket_api::hints::ETagRule;
 use pocket_api::ids::{NodeId, WriteId};
-use pocket_api::limits::{CHUNK_GAPS_MAX, INLINE_MAX_BYTES};
+use pocket_api::limits::CHUNK_GAPS_MAX;
 use pocket_api::metadata::{Answer, Request};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
@@ -43,6 +44,8 @@ pub(crate) struct Writer {
 pub(crate) struct Source<'a, S> {
     pub(crate) body: S,
     pub(crate) size: u64,
+    /// Up to so many bytes travel with their commit: [`pocket_api::limits::INLINE_MAX_BYTES`] or less.
+    pub(crate) inline_max_bytes: usize,
     /// From Content-MD5: the edge verifies it.
     pub(crate) md5: Option<[u8; 16]>,
     pub(crate) connection: &'a Arc<Connection>,
@@ -136,17 +139,21 @@ impl Writer {
         let hold = |write, servers| {
             self.transfers.write(&bucket.placement, shard, write, servers, source.connection)
         };
-        if source.size <= INLINE_MAX_BYTES as u64 {
+        let is_small = source.size <= source.inline_max_bytes as u64;
+        let mut tag = match (source.md5, rule) {
+            (Some(digest), _) => ContentTag::Known(digest),
+            (None, ETagRule::Md5) => ContentTag::Md5(Md5::new()),
+            (None, ETagRule::ByClient) if is_small => ContentTag::Md5(Md5::new()),
+            (None, ETagRule::ByClient | ETagRule::Fast) => ContentTag::cheap(),
+        };
+        if is_small {
             let write = self.mint();
             // Nothing has to be kept alive for it but a job that ends by idleness.
             let ticket = hints.idle_ttl.map(|_| hold(write, Vec::new()));
             let body = source.body.inspect(|_| ticket.iter().for_each(Ticket::progress));
             let payload = collect(body, source.size as usize).await?;
-            let etag = match (source.md5, rule) {
-                (Some(md5), _) => ETag::md5(md5),
-                (None, ETagRule::ByClient | ETagRule::Md5) => ETag::md5(Md5::digest(&payload).into()),
-                (None, ETagRule::Fast) => ETag::opaque(write),
-            };
+            tag.update(&payload);
+            let etag = tag.finish(source.size);
             let content = NewContent::Inline;
             return Ok(Written { write, size: source.size, etag, content, payload, room: None });
         }
@@ -154,13 +161,8 @@ impl Writer {
         let (write, room) =
             space::reserve(&self.directory, handle, bucket, shard, || self.mint(), source.size).await?;
         let ticket = hold(write, room.servers());
-        let mut md5 = (source.md5.is_none() && rule == ETagRule::Md5).then(Md5::new);
-        self.fill(&room, &ticket, source.body, md5.as_mut()).await?;
-        let etag = match (source.md5, md5) {
-            (Some(digest), _) => ETag::md5(digest),
-            (None, Some(md5)) => ETag::md5(md5.finalize().into()),
-            (None, None) => ETag::opaque(write),
-        };
+        self.fill(&room, &ticket, source.body, &mut tag).await?;
+        let etag = tag.finish(source.size);
         let content = NewContent::Chunks { extents: room.extents().collect() };
         Ok(Written {
             write,
@@ -178,7 +180,7 @@ impl Writer {
         room: &Room,
         ticket: &Ticket,
         mut body: S,
-        mut md5: Option<&mut Md5>,
+        tag: &mut ContentTag,
     ) -> Result<(), WriteError>
     where
         S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
@@ -205,9 +207,7 @@ impl Writer {
                     };
                     let frame = frame.map_err(WriteError::Body)?;
                     ticket.progress();
-                    if let Some(md5) = &mut md5 {
-                        md5.update(&frame);
-                    }
+                    tag.update(&frame);
                     let mut rest = frame;
                     while !rest.is_empty() {
                         let (at, offset, len) = cursor.advance(rest.len()).ok_or(WriteError::Length(cursor.passed))?;

@@ -13,6 +13,7 @@ use pocket_api::clock::Timestamp;
 use pocket_api::limits::{APPEND_PIECES_MAX, INLINE_MAX_BYTES, OBJECT_MAX_BYTES};
 use pocket_api::metadata::{Answer, Append, MetadataError, Reply};
 use pocket_api::object::NewContent;
+use pocket_api::parts::Parts;
 use std::sync::Arc;
 
 impl JobState {
@@ -73,7 +74,7 @@ impl JobState {
         };
         pieces.reserve_exact(added.len());
         added.into_iter().for_each(|piece| push(&mut pieces, piece));
-        entry.content = Content::new(pieces, Vec::new());
+        entry.content = Content::new(pieces, Parts::default());
         entry.size += size;
         entry.modified = now;
         entry.etag = etag;

@@ -19,6 +19,7 @@ use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{Answer, Commit, Committed, MetadataError, Reply};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ObjectHeaders;
+use pocket_api::parts::Parts;
 use std::sync::Arc;
 
 impl JobState {
@@ -48,7 +49,7 @@ impl JobState {
         let order_bytes = self.order_charge(&key, description.seen(now));
         self.account.take(u64::from(entry_bytes) + body_bytes + admission.manifest_bytes + order_bytes)?;
         let pieces = self.take_in(admission);
-        let content = Content::new(pieces, Vec::new());
+        let content = Content::new(pieces, Parts::default());
         Ok(Reply::Committed(self.put(key, description, content, entry_bytes, now)).into())
     }
 
@@ -216,5 +217,5 @@ pub(crate) fn entry_charge(key: &Key, description: &Description, more: u64) -> u
 
 pub(crate) fn body_charge(body: &Body) -> u64 {
     let pieces: u64 = body.pieces.iter().map(piece_charge).sum();
-    BODY_BYTES + pieces + 8 * body.part_ends.len() as u64
+    BODY_BYTES + pieces + body.parts.len_bytes()
 }

@@ -3,12 +3,13 @@
 use crate::pieces::Content;
 use crate::reads::Reads;
 use crate::rules::Seen;
-use pocket_api::checksum::Checksum;
+use pocket_api::checksum::{Checksum, ChecksumKind};
 use pocket_api::clock::Timestamp;
 use pocket_api::lifecycle::RuleEnd;
-use pocket_api::metadata::{Committed, ListedObject, MetadataError, Select};
+use pocket_api::metadata::{Committed, ListedObject, MetadataError, ObjectPart, PartsPage, Select};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, ObjectHeaders, ObjectMeta};
+use pocket_api::parts::Parts;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -96,7 +97,7 @@ impl Entry {
     pub(crate) fn parts(&self) -> u16 {
         match &self.content {
             Content::Inline(_) => 0,
-            Content::Body(body) => body.part_ends.len() as u16,
+            Content::Body(body) => body.parts.len(),
         }
     }
 
@@ -153,16 +154,40 @@ impl Entry {
         }
     }
 
+    /// Those that it was uploaded in.
+    fn uploaded_parts(&self) -> Option<&Parts> {
+        match &self.content {
+            Content::Body(body) if !body.parts.is_empty() => Some(&body.parts),
+            _ => None,
+        }
+    }
+
     fn part(&self, number: u16) -> Result<(u64, u64), MetadataError> {
-        let whole = [self.size];
-        let ends = match &self.content {
-            Content::Body(body) if !body.part_ends.is_empty() => &body.part_ends[..],
-            _ => &whole[..],
+        match self.uploaded_parts() {
+            Some(parts) => parts.span(number).ok_or(MetadataError::NoSuchPart { parts: parts.len() }),
+            None if number == 1 => Ok((0, self.size)),
+            None => Err(MetadataError::NoSuchPart { parts: 1 }),
+        }
+    }
+
+    /// Of a part, where it is known. An object that was not uploaded in parts is its own part 1.
+    pub(crate) fn part_checksum(&self, number: u16) -> Option<Checksum> {
+        match self.uploaded_parts() {
+            Some(parts) => parts.checksum(number),
+            None => self.checksum.clone().filter(|sum| sum.kind == ChecksumKind::FullObject),
+        }
+    }
+
+    pub(crate) fn parts_page(&self, meta: ObjectMeta, after: u16, max: u32) -> PartsPage {
+        let Some(parts) = self.uploaded_parts() else {
+            return PartsPage { meta, parts: Vec::new(), more: false };
         };
-        let index = usize::from(number).wrapping_sub(1);
-        let end = ends.get(index).ok_or(MetadataError::NoSuchPart { parts: ends.len() as u16 })?;
-        let start = if index == 0 { 0 } else { ends[index - 1] };
-        Ok((start, end - start))
+        let last = u32::from(after).saturating_add(max).min(parts.len().into()) as u16;
+        let page = (after.saturating_add(1)..=last).filter_map(|number| {
+            let (_, size) = parts.span(number)?;
+            Some(ObjectPart { number, size, checksum: parts.checksum(number) })
+        });
+        PartsPage { meta, parts: page.collect(), more: last < parts.len() }
     }
 }
 

@@ -9,13 +9,14 @@ use crate::reads::{Purpose, Reservation, Settled};
 use crate::rules::shown_end;
 use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
+use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, Verdict};
 use pocket_api::ids::LeaseId;
 use pocket_api::lifecycle::RuleEnd;
 use pocket_api::limits::READ_LEASE;
 use pocket_api::metadata::{
-    Answer, Delivery, Found, Lookup, MetadataError, Reply, SegmentPage, SegmentsOf, Want,
+    Answer, Delivery, Found, Lookup, MetadataError, Reply, SegmentPage, SegmentsOf, Select, Want,
 };
 use pocket_api::names::ObjectKey;
 use pocket_api::object::Segment;
@@ -64,7 +65,8 @@ impl JobState {
             _ => return None,
         };
         let rule_end = self.rule_end(&lookup.key, entry);
-        Some(Ok(answer(entry, rule_end, selection, page, payload, None, false, now)))
+        let part_checksum = part_checksum(entry, lookup.select);
+        Some(Ok(answer(entry, rule_end, part_checksum, selection, page, payload, None, false, now)))
     }
 
     pub(crate) fn rule_end(&self, key: &ObjectKey, entry: &Entry) -> Option<RuleEnd> {
@@ -101,7 +103,20 @@ impl JobState {
             });
             self.leases.grant(Lease { expires_at: now + READ_LEASE, body, selection, counted })
         });
-        Ok(answer(entry, rule_end, selection, page, payload, lease, counted, now))
+        let part_checksum = part_checksum(entry, lookup.select);
+        Ok(answer(entry, rule_end, part_checksum, selection, page, payload, lease, counted, now))
+    }
+
+    pub(crate) fn parts(
+        &self,
+        key: &ObjectKey,
+        after: u16,
+        max: u32,
+        now: Timestamp,
+    ) -> Result<Answer, MetadataError> {
+        let entry = self.find(key, &ReadConditions::default(), now)?;
+        let meta = entry.meta(self.rule_end(key, entry));
+        Ok(Reply::Parts(Box::new(entry.parts_page(meta, after, max))).into())
     }
 
     pub(crate) fn segments(&self, of: SegmentsOf, now: Timestamp) -> Result<Answer, MetadataError> {
@@ -192,10 +207,18 @@ fn inline_page(bytes: &Bytes, (offset, len): (u64, u64)) -> (SegmentPage, Bytes)
     (SegmentPage { segments, next: None }, payload)
 }
 
+fn part_checksum(entry: &Entry, select: Select) -> Option<Checksum> {
+    match select {
+        Select::Part(number) => entry.part_checksum(number),
+        Select::Whole | Select::Range(_) => None,
+    }
+}
+
 #[expect(clippy::too_many_arguments)]
 fn answer(
     entry: &Entry,
     rule_end: Option<RuleEnd>,
+    part_checksum: Option<Checksum>,
     (offset, len): (u64, u64),
     page: SegmentPage,
     payload: Bytes,
@@ -203,6 +226,7 @@ fn answer(
     counted: bool,
     now: Timestamp,
 ) -> Answer {
-    let found = Found { meta: entry.meta(rule_end), now, offset, len, page, lease, counted };
+    let meta = entry.meta(rule_end);
+    let found = Found { meta, now, offset, len, part_checksum, page, lease, counted };
     Answer { reply: Reply::Found(Box::new(found)), payload }
 }

@@ -14,7 +14,7 @@ const WAITERS: &str = "pocket_metadata_waiting_reads";
 const OUTBOX: &str = "pocket_metadata_outbox_items";
 
 /// Operations in the order of [`operation`].
-const OPERATIONS: [&str; 18] = [
+const OPERATIONS: [&str; 19] = [
     "ping",
     "lookup",
     "segments",
@@ -33,6 +33,7 @@ const OPERATIONS: [&str; 18] = [
     "set_tags",
     "append",
     "check_epoch",
+    "parts",
 ];
 
 fn operation(request: &Request) -> usize {
@@ -55,6 +56,7 @@ fn operation(request: &Request) -> usize {
         Request::ListUploads(_) => 14,
         Request::SetTags { .. } => 15,
         Request::Append(_) => 16,
+        Request::Parts { .. } => 18,
     }
 }
 

@@ -15,6 +15,7 @@ use pocket_api::metadata::{
     Answer, Complete, CreateUpload, MetadataError, PutPart, Reply, UploadId, UploadInfo, UploadPage,
 };
 use pocket_api::names::ObjectKey;
+use pocket_api::parts::Parts;
 use std::collections::BTreeMap;
 
 impl JobState {
@@ -121,14 +122,15 @@ impl JobState {
         if named.is_empty() || !named.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(MetadataError::BadRequest("parts that do not ascend".into()));
         }
-        let (mut size, mut ends, mut pieces_bytes) = (0, Vec::with_capacity(named.len()), 0);
+        let (mut size, mut chosen, mut pieces_bytes) = (0, Vec::with_capacity(named.len()), 0);
         for &(part_number, write) in &named {
             let part = open.parts.get(&part_number).filter(|part| part.write == write);
             let part = part.ok_or(MetadataError::InvalidPart(part_number))?;
             size += part.size;
-            ends.push(size);
+            chosen.push((part.size, part.checksum.as_ref()));
             pieces_bytes += pieces_charge(&part.pieces);
         }
+        let parts = Parts::new(chosen.into_iter());
         self.check_condition(&key, &condition, now)?;
         let info = info(&key, &id, open);
         let (headers, hints) = (open.headers.clone(), open.hints.clone());
@@ -140,7 +142,7 @@ impl JobState {
         let headers_bytes = open.charge_bytes - upload_charge(&key, 0);
         let entry_bytes = entry_charge(&key, &description, headers_bytes);
         let finished_bytes = FINISHED_BYTES + key.as_str().len() as u64;
-        let body_bytes = BODY_BYTES + pieces_bytes + 8 * ends.len() as u64;
+        let body_bytes = BODY_BYTES + pieces_bytes + parts.len_bytes();
         let old_bytes = open.charge_bytes + open.parts.values().map(Part::charge).sum::<u64>();
         let order_bytes = self.order_charge(&key, description.seen(now));
         let new_bytes = u64::from(entry_bytes) + body_bytes + finished_bytes + order_bytes;
@@ -160,7 +162,7 @@ impl JobState {
         for unnamed in open.parts.into_values() {
             self.release_pieces(&unnamed.pieces);
         }
-        let content = Content::new(pieces, ends);
+        let content = Content::new(pieces, parts);
         let committed = self.put(key, description, content, entry_bytes, now);
         let finished = Finished { info, committed: committed.clone(), charge_bytes: finished_bytes };
         let forgotten_bytes = self.uploads.finish(number, finished, now);

@@ -7,6 +7,7 @@ use pocket_api::ids::WriteId;
 use pocket_api::limits::SEGMENTS_PER_PAGE;
 use pocket_api::metadata::SegmentPage;
 use pocket_api::object::{Extent, Reference, Segment};
+use pocket_api::parts::Parts;
 use std::sync::Arc;
 
 /// Most inline bytes in one page of segments: a frame's worth, and less than a chunk.
@@ -54,8 +55,7 @@ impl Piece {
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) pieces: Box<[Piece]>,
-    /// Where each part ends; empty where the object did not come by multipart upload.
-    pub(crate) part_ends: Box<[u64]>,
+    pub(crate) parts: Parts,
 }
 
 /// What an object holds. The small case has no allocation but its bytes.
@@ -66,13 +66,13 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    pub(crate) fn new(mut pieces: Vec<Piece>, part_ends: Vec<u64>) -> Self {
+    pub(crate) fn new(mut pieces: Vec<Piece>, parts: Parts) -> Self {
         match pieces.pop() {
-            Some(Piece::Inline(bytes)) if pieces.is_empty() && part_ends.is_empty() => Self::Inline(bytes),
-            None if part_ends.is_empty() => Self::Inline(Bytes::new()),
+            Some(Piece::Inline(bytes)) if pieces.is_empty() && parts.is_empty() => Self::Inline(bytes),
+            None if parts.is_empty() => Self::Inline(Bytes::new()),
             last => {
                 pieces.extend(last);
-                Self::Body(Arc::new(Body { pieces: pieces.into(), part_ends: part_ends.into() }))
+                Self::Body(Arc::new(Body { pieces: pieces.into(), parts }))
             }
         }
     }

@@ -114,6 +114,7 @@ impl Shard {
                 | Request::CheckEpoch
                 | Request::Lookup(_)
                 | Request::Segments(_)
+                | Request::Parts { .. }
                 | Request::Upload { .. }
         );
         if may_change_nothing {

@@ -223,6 +223,7 @@ impl JobState {
             Request::Ping | Request::CheckEpoch => Some(Ok(Reply::Done.into())),
             Request::Lookup(lookup) => self.lookup_shared(lookup, now),
             Request::Segments(of) => Some(self.segments(*of, now)),
+            Request::Parts { key, after, max } => Some(self.parts(key, *after, *max, now)),
             Request::Upload { key, upload, after, max } => Some(self.upload(key, upload, *after, *max, now)),
             _ => None,
         }
@@ -247,6 +248,7 @@ impl JobState {
             Request::Ping
             | Request::CheckEpoch
             | Request::Segments(_)
+            | Request::Parts { .. }
             | Request::Upload { .. }
             | Request::List(_)
             | Request::ListUploads(_) => {

@@ -61,6 +61,7 @@ impl Ready {
             now: Timestamp(1_800_000_000_001),
             offset: 0,
             len: 1 << 10,
+            part_checksum: None,
             page,
             lease: None,
             counted: false,

@@ -2,7 +2,6 @@
 
 use super::payload::{self, PayloadForm, Promise, PromisedSum};
 use crate::context::Refusal;
-use crc_fast::CrcAlgorithm;
 use md5::Md5;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use s3s::S3ErrorCode;
@@ -33,12 +32,7 @@ impl Digests {
             PromisedSum::Known(algorithm, _) | PromisedSum::InTrailer(algorithm) => Some(*algorithm),
             PromisedSum::None => None,
         };
-        let crc = algorithm.and_then(|algorithm| match algorithm {
-            ChecksumAlgorithm::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
-            ChecksumAlgorithm::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
-            ChecksumAlgorithm::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
-            ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256 => None,
-        });
+        let crc = algorithm.and_then(crate::checksums::crc);
         let wants_sha256 = promised_sha256.is_some() || algorithm == Some(ChecksumAlgorithm::Sha256);
         Self {
             sha256: wants_sha256.then(Sha256::new),

@@ -160,13 +160,18 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
         _ if name.starts_with("x-pocket-") => Verdict::NoSuchHint,
 
         "if-match" => match operation {
-            O::GetObject | O::HeadObject | O::PutObject | O::CompleteMultipartUpload | O::DeleteObject => {
-                Verdict::Takes
-            }
+            O::GetObject
+            | O::HeadObject
+            | O::PutObject
+            | O::CopyObject
+            | O::CompleteMultipartUpload
+            | O::DeleteObject => Verdict::Takes,
             _ => Verdict::NotBuilt,
         },
         "if-none-match" => match operation {
-            O::GetObject | O::HeadObject | O::PutObject | O::CompleteMultipartUpload => Verdict::Takes,
+            O::GetObject | O::HeadObject | O::PutObject | O::CopyObject | O::CompleteMultipartUpload => {
+                Verdict::Takes
+            }
             _ => Verdict::NotBuilt,
         },
         "if-modified-since" | "if-unmodified-since" => match operation {
@@ -227,6 +232,7 @@ mod tests {
             (CopyObject, "x-amz-tagging-directive", "REPLACE"),
             (PutObject, "x-amz-checksum-crc32", "AAAAAA=="),
             (PutObject, "if-none-match", "*"),
+            (CopyObject, "if-match", "x"),
             (PutObject, "x-pocket-ttl", "5s"),
             (PutObject, "x-amz-write-offset-bytes", "5"),
             (GetObject, "x-pocket-delete-after-read", "true"),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use pocket_api::checksum::Checksum;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
-use pocket_api::limits::OBJECT_MAX_BYTES;
+use pocket_api::limits::{INLINE_MAX_BYTES, OBJECT_MAX_BYTES};
 use pocket_api::metadata::{Answer, Append, Lookup, MetadataError, Reply, Request, Select, Want};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, ObjectMeta};
@@ -76,6 +76,15 @@ pub(super) async fn look(
         return Err(s3(S3ErrorCode::InvalidRequest, text));
     }
     Ok(there)
+}
+
+/// Small pieces of an object are bytes of a copy's message, so beyond this size they go to chunks as others do: 4 MiB, a quarter
+/// of what a frame carries.
+const INLINE_UP_TO_BYTES: u64 = 4 << 20;
+
+/// See [`crate::writer::Source::inline_max_bytes`].
+pub(super) fn inline_max_bytes(seen: &ObjectMeta) -> usize {
+    if seen.size < INLINE_UP_TO_BYTES { INLINE_MAX_BYTES } else { 0 }
 }
 
 /// Appends what was written to the object that was seen.

@@ -1,7 +1,8 @@
 //! CopyObject: by references inside a bucket; between buckets the server moves the bytes, because the end of a job
 //! takes its data and nothing else.
 
-use super::{Operations, ask, committed, context, object_key};
+use super::shown::check_readable;
+use super::{Operations, ask, committed, context, copied_checksum, object_key};
 use crate::access::action::Action;
 use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
@@ -9,15 +10,14 @@ use crate::copies::{self, CopySource, of_source};
 use crate::errors::{access_denied, from_call, invalid_argument, not_implemented, refused, s3};
 use crate::headers::{self, Given, given};
 use crate::placements::{Bucket, Follow};
-use crate::reader::Purpose;
+use crate::reader::{ObjectBody, Purpose};
 use crate::versions::check_version;
 use crate::writer::{Source, WriteError, Written};
 use bytes::Bytes;
-use pocket_api::checksum::ChecksumKind;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::hints::{Limit, ObjectHints};
-use pocket_api::limits::PUT_MAX_BYTES;
+use pocket_api::limits::{INLINE_MAX_BYTES, PUT_MAX_BYTES};
 use pocket_api::metadata::{Answer, Commit, Found, Lookup, NewMeta, Reply, Request, Select, Want};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{NewContent, ObjectHeaders, ObjectMeta};
@@ -65,18 +65,21 @@ pub(super) async fn run(
         return Err(s3(S3ErrorCode::InvalidRequest, text));
     }
 
+    let checksum = match algorithm {
+        Some(algorithm) => {
+            let source = CopySource { key: &source_key, conditions: &conditions, select: Select::Whole };
+            Some(copied_checksum::find(ops, &context, &mut from, source, algorithm).await?)
+        }
+        None => None,
+    };
     let meta_of = |source: &ObjectMeta, now: Timestamp| -> S3Result<NewMeta> {
         if !may_copy_tags && source.headers.as_ref().is_some_and(|headers| !headers.tags.is_empty()) {
             return Err(access_denied("Access Denied"));
         }
-        // A sum over the sums of parts says nothing of an object that has none.
-        let checksum = source.checksum.clone().filter(|sum| sum.kind == ChecksumKind::FullObject);
-        if algorithm.is_some() && checksum.as_ref().map(|sum| sum.algorithm) != algorithm {
-            return Err(not_implemented("computing another checksum than the source has is not implemented"));
-        }
+        check_readable(source)?;
         Ok(NewMeta {
             etag: source.etag,
-            checksum,
+            checksum: copied_checksum::of_copy(checksum.as_ref(), source, source.size)?,
             headers: headers_of_copy(source.headers.as_ref(), new_headers.as_ref(), directives),
             hints: inherited(&hints, source, now),
         })
@@ -172,18 +175,8 @@ pub(super) async fn copy_bytes(
     to: &Bucket<'_>,
     key: &ObjectKey,
 ) -> S3Result<(Found, Written)> {
-    let CopySource { key: source_key, conditions, select } = source;
-    let make = || {
-        let (key, conditions) = (source_key.clone(), conditions.clone());
-        Request::Lookup(Lookup { key, conditions, select, want: Want::Data, wait: Duration::ZERO })
-    };
-    let outcome = ops.placements.call(from, source_key, Follow::Key, Bytes::new(), make).await;
-    let answer = outcome.map_err(|error| of_source(ops.placements.shown(from, error)))?;
-    let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
-    let shown = (*found).clone();
-    let (job, shard, size) = (from.job(), from.shard(source_key), found.len);
-    let connection = &context.connection;
-    let body = ops.reader.open(job, shard, *found, answer.payload, connection, Purpose::Copy).await?;
+    let (shown, body) = open_source(ops, context, from, source).await?;
+    let (size, connection) = (shown.len, &context.connection);
     if size > PUT_MAX_BYTES {
         let text = format!(
             "The specified copy source is larger than the maximum of {PUT_MAX_BYTES} bytes between buckets"
@@ -191,7 +184,8 @@ pub(super) async fn copy_bytes(
         return Err(s3(S3ErrorCode::InvalidRequest, text));
     }
     let md5 = (size == shown.meta.size && shown.meta.etag.parts == 0).then_some(shown.meta.etag.digest);
-    let source = Source { body: body.into_blob(), size, md5, connection };
+    let inline_max_bytes = INLINE_MAX_BYTES;
+    let source = Source { body: body.into_blob(), size, inline_max_bytes, md5, connection };
     let written = ops.writer.write(to, key, source).await.map_err(WriteError::into_s3)?;
     Ok((shown, written))
 }
@@ -202,6 +196,29 @@ pub(super) fn reading_source(source: &dto::CopySource) -> Action {
         dto::CopySource::Bucket { version_id: Some(_), .. } => Action::GetObjectVersion,
         _ => Action::GetObject,
     }
+}
+
+/// The bytes of what is copied. Reads that are counted are not used up.
+pub(super) async fn open_source(
+    ops: &Operations,
+    context: &RequestContext,
+    bucket: &mut Bucket<'_>,
+    source: CopySource<'_>,
+) -> S3Result<(Found, ObjectBody)> {
+    let CopySource { key, conditions, select } = source;
+    let make = || {
+        let (key, conditions) = (key.clone(), conditions.clone());
+        Request::Lookup(Lookup { key, conditions, select, want: Want::Data, wait: Duration::ZERO })
+    };
+    let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
+    let answer = outcome.map_err(|error| of_source(ops.placements.shown(bucket, error)))?;
+    let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
+    let shown = (*found).clone();
+    let (job, shard) = (bucket.job(), bucket.shard(key));
+    let connection = &context.connection;
+    let body = ops.reader.open(job, shard, *found, answer.payload, connection, Purpose::Copy).await?;
+    check_readable(&shown.meta)?;
+    Ok((shown, body))
 }
 
 /// Bucket and key of `x-amz-copy-source`.

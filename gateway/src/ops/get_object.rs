@@ -53,8 +53,11 @@ pub(super) async fn run(
     output.version_id = input.version_id;
     let headers = shown::more_headers(&found.meta, input.response_expires.is_some());
     let shard = bucket.shard(&lookup.key);
+    let readable = shown::check_readable(&found.meta);
     let body =
         ops.reader.open(bucket.job(), shard, found, payload, &context.connection, Purpose::Deliver).await?;
+    // Once there is somebody who gives the lease back.
+    readable?;
     output.body = Some(body.into_blob());
     Ok(S3Response::with_headers(output, headers))
 }

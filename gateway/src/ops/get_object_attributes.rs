@@ -1,7 +1,7 @@
 //! GetObjectAttributes: those that the request names, and no others.
 
 use super::shown::checksum_type;
-use super::{Operations, ask, context, object_key, of_version};
+use super::{Operations, ask, context, object_key, of_version, wrong_reply};
 use crate::access::action::{Action, Actions};
 use crate::checksums::show_checksum;
 use crate::context::BareETag;
@@ -9,16 +9,13 @@ use crate::errors::{invalid_argument, s3};
 use crate::headers;
 use crate::listing;
 use crate::placements::Bucket;
-use pocket_api::conditions::ReadConditions;
-use pocket_api::metadata::{Lookup, Select, Want};
+use pocket_api::metadata::{PartsPage, Reply, Request};
 use pocket_api::names::ObjectKey;
-use pocket_api::object::ObjectMeta;
 use s3s::dto::{
     Checksum, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, ObjectPart,
     StorageClass,
 };
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
-use std::time::Duration;
 
 const ATTRIBUTES: [&str; 5] = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"];
 
@@ -52,7 +49,9 @@ pub(super) async fn run(
     let mut bucket = ops
         .bucket(ask!(request, context, asked).on(&key), &input.bucket, input.expected_bucket_owner.as_deref())
         .await?;
-    let (meta, _) = part_of(ops, &mut bucket, &key, Select::Whole).await?;
+    let wants_parts = wants("ObjectParts");
+    let page = parts_page(ops, &mut bucket, &key, after, if wants_parts { max as u32 } else { 0 }).await?;
+    let meta = &page.meta;
 
     let class =
         meta.headers.as_ref().and_then(|h| h.storage_class).map_or("STANDARD", |class| class.as_str());
@@ -61,10 +60,7 @@ pub(super) async fn run(
         show_checksum!(shown, Some(sum), meta.parts);
         shown
     });
-    let object_parts = match wants("ObjectParts") && meta.parts > 0 {
-        true => Some(parts(ops, &mut bucket, &key, &meta, after, max).await?),
-        false => None,
-    };
+    let object_parts = (wants_parts && meta.parts > 0).then(|| show_parts(&page, after, max));
     let mut response = S3Response::new(GetObjectAttributesOutput {
         e_tag: wants("ETag").then(|| headers::etag(&meta.etag)),
         checksum,
@@ -79,51 +75,32 @@ pub(super) async fn run(
     Ok(response)
 }
 
-/// What is known of an object, and the size of what was selected of it.
-async fn part_of(
+async fn parts_page(
     ops: &Operations,
     bucket: &mut Bucket<'_>,
     key: &ObjectKey,
-    select: Select,
-) -> S3Result<(ObjectMeta, u64)> {
-    let lookup = Lookup {
-        key: key.clone(),
-        conditions: ReadConditions::default(),
-        select,
-        want: Want::Meta,
-        wait: Duration::ZERO,
-    };
-    let (found, _) = ops.lookup(bucket, &lookup).await?;
-    Ok((found.meta, found.len))
+    after: u16,
+    max: u32,
+) -> S3Result<PartsPage> {
+    match ops.call(bucket, key, || Request::Parts { key: key.clone(), after, max }).await?.reply {
+        Reply::Parts(page) => Ok(*page),
+        _ => Err(wrong_reply()),
+    }
 }
 
-/// At most `max` parts above the number `after`, one lookup each: nothing but this rare call asks for them, so no
-/// shard has an answer of its own for it. Shown are their sizes; their checksums are not kept when they are joined.
-async fn parts(
-    ops: &Operations,
-    bucket: &mut Bucket<'_>,
-    key: &ObjectKey,
-    meta: &ObjectMeta,
-    after: u16,
-    max: usize,
-) -> S3Result<GetObjectAttributesParts> {
-    let mut listed: Vec<ObjectPart> = Vec::new();
-    for number in (after.saturating_add(1)..=meta.parts).take(max) {
-        let (now, size) = part_of(ops, bucket, key, Select::Part(number)).await?;
-        if now.etag != meta.etag {
-            let text = "The object was replaced while its parts were listed. Please try again.";
-            return Err(s3(S3ErrorCode::OperationAborted, text));
-        }
-        let (part_number, size) = (Some(number.into()), Some(size as i64));
-        listed.push(ObjectPart { part_number, size, ..Default::default() });
-    }
-    let last = listed.last().and_then(|part| part.part_number).unwrap_or(after.into());
-    Ok(GetObjectAttributesParts {
-        is_truncated: Some(max > 0 && last < meta.parts.into()),
+fn show_parts(page: &PartsPage, after: u16, max: usize) -> GetObjectAttributesParts {
+    let show = |part: &pocket_api::metadata::ObjectPart| {
+        let (part_number, size) = (Some(part.number.into()), Some(part.size as i64));
+        let mut shown = ObjectPart { part_number, size, ..Default::default() };
+        show_checksum!(shown, &part.checksum, 0);
+        shown
+    };
+    GetObjectAttributesParts {
+        is_truncated: Some(max > 0 && page.more),
         max_parts: Some(max as i32),
-        next_part_number_marker: Some(last),
+        next_part_number_marker: Some(page.parts.last().map_or(after, |part| part.number).into()),
         part_number_marker: Some(after.into()),
-        parts: Some(listed),
-        total_parts_count: Some(meta.parts.into()),
-    })
+        parts: Some(page.parts.iter().map(show).collect()),
+        total_parts_count: Some(page.meta.parts.into()),
+    }
 }

@@ -5,6 +5,7 @@ mod abort_multipart_upload;
 mod append_object;
 mod bucket_settings;
 mod complete_multipart_upload;
+mod copied_checksum;
 mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;

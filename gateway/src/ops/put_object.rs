@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::hints::ObjectHints;
+use pocket_api::limits::INLINE_MAX_BYTES;
 use pocket_api::metadata::{Commit, NewMeta, Request};
 use pocket_api::object::ObjectHeaders;
 use s3s::dto::{PutObjectInput, PutObjectOutput};
@@ -49,7 +50,8 @@ pub(super) async fn run(
         }
     };
     let body = input.body.ok_or_else(missing_length)?;
-    let source = Source { body, size, md5, connection: &context.connection };
+    let inline_max_bytes = seen.as_ref().map_or(INLINE_MAX_BYTES, append_object::inline_max_bytes);
+    let source = Source { body, size, inline_max_bytes, md5, connection: &context.connection };
     let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
     let checksum = context.body.verified().map_err(errors::refused)?;
 

@@ -1,10 +1,13 @@
 //! What GET and HEAD show of an object, the same in both.
 
+use crate::errors::s3;
 use crate::headers;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pocket_api::checksum::Checksum;
 use pocket_api::metadata::{Found, Select};
 use pocket_api::object::ObjectMeta;
 use s3s::dto::{self, ChecksumMode};
+use s3s::{S3ErrorCode, S3Result};
 
 /// S3's answer where the writer named none.
 pub(super) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
@@ -33,8 +36,8 @@ macro_rules! show_object {
             output.metadata = (!headers.user.is_empty()).then(|| headers.user.iter().cloned().collect());
             output.storage_class = $crate::ops::shown::storage_class(headers);
         }
-        if $crate::ops::shown::wants_checksum($checksum_mode, $select) {
-            $crate::checksums::show_checksum!(output, &meta.checksum, meta.parts);
+        if let Some((checksum, parts)) = $crate::ops::shown::checksum(found, $select, $checksum_mode) {
+            $crate::checksums::show_checksum!(output, Some(checksum), parts);
             output.checksum_type = meta.checksum.as_ref().map(|c| $crate::ops::shown::checksum_type(c.kind));
         }
     }};
@@ -51,9 +54,21 @@ pub(super) fn parts_count(meta: &ObjectMeta, select: Select) -> Option<i32> {
     (matches!(select, Select::Part(_)) && meta.parts > 0).then(|| meta.parts.into())
 }
 
-/// A checksum covers the whole object, so it is not shown with a part of it.
-pub(super) fn wants_checksum(mode: Option<&ChecksumMode>, select: Select) -> bool {
-    select == Select::Whole && mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED)
+/// The checksum of the selected bytes, if it was asked for and is known, with the number of parts that it covers the sums
+/// of. A range has none.
+pub(super) fn checksum<'a>(
+    found: &'a Found,
+    select: Select,
+    mode: Option<&ChecksumMode>,
+) -> Option<(&'a Checksum, u16)> {
+    if mode.is_none_or(|mode| mode.as_str() != ChecksumMode::ENABLED) {
+        return None;
+    }
+    match select {
+        Select::Whole => found.meta.checksum.as_ref().map(|sum| (sum, found.meta.parts)),
+        Select::Part(_) => found.part_checksum.as_ref().map(|sum| (sum, 0)),
+        Select::Range(_) => None,
+    }
 }
 
 pub(super) fn checksum_type(kind: pocket_api::checksum::ChecksumKind) -> dto::ChecksumType {
@@ -64,6 +79,19 @@ pub(super) fn checksum_type(kind: pocket_api::checksum::ChecksumKind) -> dto::Ch
 pub(super) fn storage_class(headers: &pocket_api::object::ObjectHeaders) -> Option<dto::StorageClass> {
     let class = headers.storage_class.map(|class| class.as_str()).filter(|&class| class != "STANDARD");
     class.map(dto::StorageClass::from_static)
+}
+
+/// Nothing is ever restored here, so what is archived can be moved, shown and deleted, but not read or copied: S3's own
+/// answer, which clients look for.
+pub(super) fn check_readable(meta: &ObjectMeta) -> S3Result<()> {
+    match meta.headers.as_ref().and_then(|headers| headers.storage_class) {
+        Some(class) if class.is_archive() => {
+            let text =
+                format!("The operation is not valid for the object's storage class {}", class.as_str());
+            Err(s3(S3ErrorCode::InvalidObjectState, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Headers that S3's types have no field for. `Expires` is given back as it came, date or not.

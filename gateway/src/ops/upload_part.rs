@@ -37,7 +37,8 @@ pub(super) async fn run(
     let info = check_upload(ops, &mut bucket, &key, &upload, size).await?;
 
     let body = input.body.unwrap_or_else(|| StreamingBlob::from(Body::empty()));
-    let source = Source { body, size, md5, connection: &context.connection };
+    let inline_max_bytes = INLINE_MAX_BYTES;
+    let source = Source { body, size, inline_max_bytes, md5, connection: &context.connection };
     let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
     let checksum = context.body.verified().map_err(errors::refused)?;
     if let Some(sum) = &checksum {
@@ -77,7 +78,7 @@ pub(super) async fn check_upload(
 }
 
 /// What was said of an upload that is going on.
-async fn open_upload(
+pub(super) async fn open_upload(
     ops: &Operations,
     bucket: &mut Bucket<'_>,
     key: &ObjectKey,

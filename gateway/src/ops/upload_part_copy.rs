@@ -1,14 +1,15 @@
 //! UploadPartCopy: a part made of (a range of) an object, by references inside a bucket and by bytes between two.
 
 use super::copy_object::{copy_bytes, reading_source, source_of};
-use super::upload_part::check_upload;
-use super::{Operations, ask, context, object_key};
+use super::shown::check_readable;
+use super::upload_part::open_upload;
+use super::{Operations, ask, context, copied_checksum, object_key};
 use crate::access::action::Action;
 use crate::checksums::show_checksum;
 use crate::copies::{self, CopySource};
 use crate::errors::from_call;
 use crate::headers;
-use pocket_api::checksum::{Checksum, ChecksumKind};
+use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::WriteId;
 use pocket_api::metadata::{PutPart, Request, Select, UploadId};
@@ -47,22 +48,38 @@ pub(super) async fn run(
         let NewPart { size, etag, checksum, .. } = part.clone();
         Request::PutPart(PutPart { key, upload, number, write, size, etag, checksum, content })
     };
+    let info = open_upload(ops, &mut to, &key, &upload).await?;
+    let source = || CopySource { key: &source_key, conditions: &conditions, select };
+    let checksum = match info.checksum {
+        Some((algorithm, _)) => {
+            Some(copied_checksum::find(ops, &context, &mut from, source(), algorithm).await?)
+        }
+        None => None,
+    };
+    let part_of = |meta: &ObjectMeta, size: u64, copied_at: Timestamp, write: WriteId| -> S3Result<NewPart> {
+        check_readable(meta)?;
+        let checksum = copied_checksum::of_copy(checksum.as_ref(), meta, size)?;
+        Ok(NewPart { size, etag: part_tag(meta, size, write), checksum, copied_at })
+    };
     let part = if from.placement.job == to.placement.job {
         to.ask_also(&from);
-        let source = CopySource { key: &source_key, conditions: &conditions, select };
         let (reference, write, holder) = (ops.writer.mint(), ops.writer.mint(), to.shard(&key));
-        let taken = copies::take(&ops.placements, &ops.directory, &mut to, source, reference, holder).await?;
-        let part = NewPart::of(&taken.source.meta, taken.source.len, taken.source.now, write);
+        let taken =
+            copies::take(&ops.placements, &ops.directory, &mut to, source(), reference, holder).await?;
+        let part = match part_of(&taken.source.meta, taken.source.len, taken.source.now, write) {
+            Ok(part) => part,
+            Err(error) => {
+                taken.release(&ops.directory, &to).await;
+                return Err(error);
+            }
+        };
         let make = |content| put_part(write, content, &part);
         taken.commit(&ops.placements, &ops.directory, &mut to, &key, make).await.map_err(from_call)?;
         part
     } else {
-        check_upload(ops, &mut to, &key, &upload, u64::MAX).await?;
-        let source = CopySource { key: &source_key, conditions: &conditions, select };
-        let (found, written) = copy_bytes(ops, &context, &mut from, source, &to, &key).await?;
-        let mut part = NewPart::of(&found.meta, found.len, found.now, written.write);
-        part.etag = written.etag;
+        let (found, written) = copy_bytes(ops, &context, &mut from, source(), &to, &key).await?;
         let write = written.write;
+        let part = NewPart { etag: written.etag, ..part_of(&found.meta, found.len, found.now, write)? };
         let make = |content| put_part(write, content, &part);
         written.commit(&ops.placements, &mut to, &key, make).await.map_err(from_call)?;
         part
@@ -87,14 +104,9 @@ struct NewPart {
     copied_at: Timestamp,
 }
 
-impl NewPart {
-    /// The tag and the checksum of the source are those of the part too, if it is all of the source.
-    fn of(source: &ObjectMeta, size: u64, copied_at: Timestamp, write: WriteId) -> Self {
-        let is_whole = size == source.size;
-        let etag = if is_whole && source.etag.parts == 0 { source.etag } else { ETag::opaque(write) };
-        let checksum = source.checksum.clone().filter(|sum| is_whole && sum.kind == ChecksumKind::FullObject);
-        Self { size, etag, checksum, copied_at }
-    }
+/// The tag of the source is that of the part too, if it is all of the source and an MD5.
+fn part_tag(source: &ObjectMeta, size: u64, write: WriteId) -> ETag {
+    if size == source.size && source.etag.parts == 0 { source.etag } else { ETag::opaque(write) }
 }
 
 #[cfg(test)]
@@ -116,7 +128,7 @@ mod tests {
             parts: 0,
         };
         let write = WriteId { gateway: NodeId(1), number: 2 };
-        let etag = |source: &ObjectMeta, size| NewPart::of(source, size, Timestamp(0), write).etag;
+        let etag = |source: &ObjectMeta, size| part_tag(source, size, write);
         assert_eq!(etag(&source, 10), source.etag);
         assert_eq!(etag(&source, 9), ETag::opaque(write));
         let uploaded = ObjectMeta { etag: ETag { parts: 3, ..source.etag }, ..source };

@@ -1,12 +1,13 @@
 //! Multipart uploads.
 
 use super::client::{Client, key, tag};
+use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::conditions::WriteCondition;
 use crate::hints::{JobHints, ObjectHints, StorageClass};
 use crate::ids::{JobId, WriteId};
 use crate::metadata::{
-    Committed, Complete, CreateUpload, ListUploads, Lookup, MetadataError, PutPart, Reply, Request, Select,
-    UploadId, UploadPage, UploadsItem, UploadsPage, UploadsStart, Want,
+    Committed, Complete, CreateUpload, ListUploads, Lookup, MetadataError, ObjectPart, PutPart, Reply,
+    Request, Select, UploadId, UploadPage, UploadsItem, UploadsPage, UploadsStart, Want,
 };
 use crate::object::{Extent, NewContent, ObjectHeaders, Segment};
 use bytes::Bytes;
@@ -35,27 +36,25 @@ pub(super) async fn create<'a>(client: &'a Client, name: &str) -> Upload<'a> {
 }
 
 impl Upload<'_> {
+    /// A part to be put.
+    fn part(&self, number: u16, content: NewContent, size: u64) -> PutPart {
+        let write = self.client.write_id();
+        let (key, upload, etag, checksum) = (key(&self.name), self.id.clone(), tag(write), None);
+        PutPart { key, upload, number, write, size, etag, checksum, content }
+    }
+
     pub(super) async fn put(
         &self,
         number: u16,
         content: NewContent,
         bytes: &[u8],
     ) -> Result<WriteId, MetadataError> {
-        let write = self.client.write_id();
         let size = match &content {
             NewContent::Chunks { extents } => extents.iter().map(|e| u64::from(e.len)).sum(),
             _ => bytes.len() as u64,
         };
-        let part = PutPart {
-            key: key(&self.name),
-            upload: self.id.clone(),
-            number,
-            write,
-            size,
-            etag: tag(write),
-            checksum: None,
-            content,
-        };
+        let part = self.part(number, content, size);
+        let write = part.write;
         let reply = self.client.request(Request::PutPart(part), Bytes::copy_from_slice(bytes)).await?.reply;
         assert_eq!(reply, Reply::Done);
         Ok(write)
@@ -226,6 +225,51 @@ fn shown(page: UploadsPage) -> (Vec<String>, bool) {
         UploadsItem::Prefix(prefix) => prefix,
     };
     (page.items.into_iter().map(show).collect(), page.more)
+}
+
+pub(super) async fn parts_and_their_checksums_stay_with_the_object(client: Client) {
+    let sum = |byte| {
+        let (algorithm, kind) = (ChecksumAlgorithm::Sha256, ChecksumKind::FullObject);
+        Checksum { algorithm, kind, value: std::iter::repeat_n(byte, algorithm.len_bytes()).collect() }
+    };
+    let upload = create(&client, "k").await;
+    let mut named = Vec::new();
+    for number in [2, 3, 9] {
+        let part = upload.part(number, NewContent::Inline, u64::from(number));
+        named.push((number, part.write));
+        let part = PutPart { checksum: Some(sum(number as u8)), ..part };
+        client.request(Request::PutPart(part), vec![b'x'; number.into()].into()).await.unwrap();
+    }
+    upload.complete(&named, WriteCondition::None).await.unwrap();
+    let page = async |name: &str, after, max| match client
+        .ask(Request::Parts { key: key(name), after, max })
+        .await
+    {
+        Ok(Reply::Parts(page)) => Ok(*page),
+        Ok(other) => panic!("parts were answered with {other:?}"),
+        Err(error) => Err(error),
+    };
+    let all = page("k", 0, 10).await.unwrap();
+    let part = |number, size| ObjectPart { number, size: u64::from(size), checksum: Some(sum(size)) };
+    assert_eq!((all.meta.size, all.meta.parts, all.more), (14, 3, false));
+    assert_eq!(all.parts, [part(1, 2), part(2, 3), part(3, 9)], "numbered without gaps");
+    for (after, max, expected, more) in [(0, 2, &all.parts[..2], true), (1, 1, &all.parts[1..2], true)] {
+        let page = page("k", after, max).await.unwrap();
+        assert_eq!((&page.parts[..], page.more), (expected, more));
+    }
+    for (after, max) in [(3, 10), (u16::MAX, 1), (u16::MAX, u32::MAX)] {
+        assert_eq!(page("k", after, max).await.unwrap().parts, [], "after {after}");
+    }
+    let lookup = |number| Lookup { select: Select::Part(number), ..super::client::lookup("k", Want::Meta) };
+    assert_eq!(client.look(lookup(3)).await.unwrap().0.part_checksum, Some(sum(9)));
+    assert_eq!(client.head("k").await.unwrap().part_checksum, None);
+    client.put("plain", b"x").await;
+    assert_eq!(page("plain", 0, 10).await.unwrap().parts, []);
+    assert_eq!(page("none", 0, 10).await.err(), Some(MetadataError::NoSuchKey));
+    let bytes = client.world.budget().used_bytes();
+    client.delete("k").await;
+    client.delete("plain").await;
+    assert!(client.world.budget().used_bytes() < bytes - 14 - 3 * 40);
 }
 
 pub(super) async fn parts_are_listed_in_pages(client: Client) {
