@@ -255,7 +255,7 @@ fn is_fresh(binary: &Path) -> bool {
             let is_source = [".rs", ".toml", ".lock", ".proto"].iter().any(|ending| name.ends_with(ending));
             if path.is_dir() {
                 // Tests and benches are no part of it.
-                if !["target", "tests", "benches", "examples", "compat-tests"].contains(&&*name)
+                if !["target", "tests", "benches", "examples", "compat-tests", "fuzz"].contains(&&*name)
                     && !name.starts_with('.')
                 {
                     folders.push(path);

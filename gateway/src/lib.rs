@@ -22,6 +22,8 @@ mod checksums;
 mod content_tag;
 mod copies;
 mod errors;
+#[cfg(test)]
+mod fuzz;
 mod headers;
 mod listing;
 mod metrics;

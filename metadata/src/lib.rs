@@ -17,6 +17,8 @@ mod copy;
 mod effects;
 mod entry;
 mod expiry;
+#[cfg(test)]
+mod fuzz;
 mod job;
 mod key;
 mod lease;

@@ -15,6 +15,8 @@ mod connection;
 mod control;
 mod directory;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod handshake;
 mod link;
 mod message;

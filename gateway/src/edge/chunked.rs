@@ -294,4 +294,4 @@ fn bad_trailer(why: &'static str) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -90,11 +90,12 @@ fn one_huge_chunk_streams_through_without_being_collected() {
     assert_eq!(decoder.next(&mut input), Ok(Piece::End));
 }
 
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
 /// Signer for the published examples, whose requests carry `seed`.
-fn signer(seed: &str, trailers: Trailers) -> ChunkSigner {
+pub(crate) fn signer(seed: &str, trailers: Trailers) -> ChunkSigner {
     let mut credentials = Credentials::default();
-    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-    assert!(credentials.add("AKIAIOSFODNN7EXAMPLE", secret, TenantName::parse("t").unwrap()));
+    assert!(credentials.add("AKIAIOSFODNN7EXAMPLE", SECRET, TenantName::parse("t").unwrap()));
     let claim = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
                  SignedHeaders=host,Signature=0";
     let mut headers = HeaderMap::new();
@@ -122,7 +123,7 @@ fn published(signatures: [&str; 3], trailer: &str) -> Vec<u8> {
     body
 }
 
-const SEED: &str = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+pub(crate) const SEED: &str = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
 const SIGNATURES: [&str; 3] = [
     "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
     "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
