@@ -5,6 +5,7 @@ mod buckets;
 mod cluster;
 mod copies;
 mod lifetimes;
+mod list_pages;
 mod lists;
 mod objects;
 mod uploads;
