@@ -40,7 +40,8 @@ pub struct BenchArgs {
     /// As many keys as hold this many bytes at the mean size.
     #[arg(long)]
     pub working_set: Option<ByteSize>,
-    /// Operations with weights, such as "get:90,put:10", or one of: put, get, head, list, delete, mixed.
+    /// Operations with weights, such as "get:90,put:10", or one of: put, get, head, list, delete, delete-many,
+    /// copy, mixed.
     #[arg(long, default_value = "get")]
     pub mix: Mix,
     /// Connections, each with one request at a time.

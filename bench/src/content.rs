@@ -63,7 +63,7 @@ fn variant(key: u64) -> u64 {
     spread(!key) % VARIANTS
 }
 
-fn vouch(form: ChecksumForm, body: &[u8]) -> Vouched {
+pub(crate) fn vouch(form: ChecksumForm, body: &[u8]) -> Vouched {
     let unsigned = |header| Vouched { payload: "UNSIGNED-PAYLOAD".into(), header };
     match form {
         ChecksumForm::None => unsigned(None),

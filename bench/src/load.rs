@@ -1,7 +1,7 @@
 //! One load: what all its workers share. Says which request is next and when it is due, and which are counted.
 
 use crate::content::Content;
-use crate::mix::{Mix, Operation};
+use crate::mix::{DELETE_MANY_KEYS, Mix, Operation};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -105,11 +105,14 @@ impl Load {
     /// The key that an operation acts on: writes and deletes walk over all keys, reads draw one.
     pub(crate) fn key_for(&self, operation: Operation, draw: u64) -> u64 {
         match operation {
-            Operation::Put | Operation::Delete => {
-                self.pace.writes.fetch_add(1, Ordering::Relaxed) % self.keys
-            }
-            Operation::Get | Operation::Head | Operation::List => draw % self.keys,
+            Operation::Put | Operation::Delete => self.walk(1),
+            Operation::DeleteMany => self.walk(DELETE_MANY_KEYS),
+            Operation::Get | Operation::Head | Operation::List | Operation::Copy => draw % self.keys,
         }
+    }
+
+    fn walk(&self, steps: u64) -> u64 {
+        self.pace.writes.fetch_add(steps, Ordering::Relaxed) % self.keys
     }
 
     pub(crate) fn ended_one(&self) {
@@ -164,6 +167,7 @@ mod tests {
         let walked: Vec<u64> = (0..12).map(|_| load.key_for(Operation::Put, 99)).collect();
         assert_eq!(walked, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
         assert_eq!(load.key_for(Operation::Get, 99), 9);
+        assert_eq!((load.key_for(Operation::DeleteMany, 0), load.key_for(Operation::Put, 0)), (2, 2));
     }
 
     #[tokio::test]

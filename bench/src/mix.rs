@@ -10,7 +10,7 @@ const SIZE_MAX_BYTES: u64 = 1 << 30;
 
 /// What one request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Operation {
     Put,
     Get,
@@ -18,10 +18,18 @@ pub enum Operation {
     /// One page of up to 1,000 keys from a random key on.
     List,
     Delete,
+    /// [`DELETE_MANY_KEYS`] keys from the next one on, in one request.
+    DeleteMany,
+    /// To another key of the same bucket.
+    Copy,
 }
 
+/// The most that S3 takes in one DeleteObjects.
+pub(crate) const DELETE_MANY_KEYS: u64 = 1_000;
+
 impl Operation {
-    pub const ALL: [Self; 5] = [Self::Put, Self::Get, Self::Head, Self::List, Self::Delete];
+    pub const ALL: [Self; 7] =
+        [Self::Put, Self::Get, Self::Head, Self::List, Self::Delete, Self::DeleteMany, Self::Copy];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +38,8 @@ impl Operation {
             Self::Head => "head",
             Self::List => "list",
             Self::Delete => "delete",
+            Self::DeleteMany => "delete-many",
+            Self::Copy => "copy",
         }
     }
 }
@@ -60,7 +70,12 @@ impl Mix {
 
     /// Some operation needs objects that are there.
     pub(crate) fn reads(&self) -> bool {
-        [Operation::Get, Operation::Head, Operation::List].into_iter().any(|o| self.has(o))
+        [Operation::Get, Operation::Head, Operation::List, Operation::Copy].into_iter().any(|o| self.has(o))
+    }
+
+    /// Keys may be missing because the run itself deletes them.
+    pub(crate) fn deletes(&self) -> bool {
+        [Operation::Delete, Operation::DeleteMany].into_iter().any(|o| self.has(o))
     }
 }
 
@@ -71,7 +86,9 @@ impl FromStr for Mix {
         let text = if text == "mixed" { "get:45,put:25,head:15,list:5,delete:10" } else { text };
         let operation = |name: &str| {
             let found = Operation::ALL.into_iter().find(|o| o.as_str() == name);
-            found.ok_or_else(|| format!("unknown operation {name:?}: put, get, head, list or delete"))
+            found.ok_or_else(|| {
+                format!("unknown operation {name:?}: {}", Operation::ALL.map(Operation::as_str).join(", "))
+            })
         };
         Weighted::parse(text, operation).map(Self)
     }
@@ -174,10 +191,10 @@ mod tests {
 
     #[test]
     fn every_preset_parses() {
-        for preset in ["put", "get", "head", "list", "delete", "mixed"] {
+        for preset in ["put", "get", "head", "list", "delete", "delete-many", "copy", "mixed"] {
             assert!(preset.parse::<Mix>().is_ok(), "{preset}");
         }
-        for bad in ["", "get:", "get:0", "get:-1", "copy", "get:1,,put:1"] {
+        for bad in ["", "get:", "get:0", "get:-1", "rename", "get:1,,put:1"] {
             assert!(bad.parse::<Mix>().is_err(), "{bad:?}");
         }
     }

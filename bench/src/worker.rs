@@ -1,8 +1,10 @@
 //! One connection's work: takes tickets, sends requests, records answers, until the load is over.
 
+use crate::args::ChecksumForm;
 use crate::client::{Connection, Sink};
+use crate::content::{Vouched, vouch};
 use crate::load::{Load, Phase, key_name};
-use crate::mix::Operation;
+use crate::mix::{DELETE_MANY_KEYS, Operation};
 use crate::record::{Outcome, Record};
 use crate::response::error_code;
 use crate::signer::{EMPTY_SHA256, Request, Signer};
@@ -70,6 +72,8 @@ impl Worker {
         let vouched = load.content.vouched(key);
         let mut body: &[u8] = &[];
         let list = format!("list-type=2&max-keys=1000&start-after={}", key_name(key));
+        let copy = format!("{object}-copy");
+        let many = (operation == Operation::DeleteMany).then(|| delete_many(key));
         let read = |method| Request {
             method,
             path: &object,
@@ -83,6 +87,24 @@ impl Worker {
             Operation::Head => read("HEAD"),
             Operation::Delete => read("DELETE"),
             Operation::List => Request { path: &load.bucket_path, query: &list, ..read("GET") },
+            Operation::Copy => Request {
+                path: &copy,
+                header: Some(("x-amz-copy-source", &object)),
+                content_length: Some(0),
+                ..read("PUT")
+            },
+            Operation::DeleteMany => {
+                let (document, vouched) = many.as_ref().expect("it was made for this operation");
+                body = document;
+                Request {
+                    path: &load.bucket_path,
+                    query: "delete=",
+                    header: vouched.header.as_ref().map(|(name, value)| (*name, value.as_str())),
+                    payload: &vouched.payload,
+                    content_length: Some(body.len() as u64),
+                    ..read("POST")
+                }
+            }
             Operation::Put => {
                 body = load.content.of_key(key);
                 Request {
@@ -110,11 +132,24 @@ impl Worker {
             }
             200..=299 if sink.differs => (Outcome::Refused("wrong bytes".into()), 0),
             200..=299 => (Outcome::Done, sink.received_bytes.max(body.len() as u64)),
-            404 if load.mix.has(Operation::Delete) => (Outcome::Missing, 0),
+            404 if load.mix.deletes() => (Outcome::Missing, 0),
             _ => {
                 let code = error_code(&sink.error).map(|code| format!(" {code}"));
                 (Outcome::Refused(format!("{status}{}", code.unwrap_or_default())), 0)
             }
         }
     }
+}
+
+/// The body of a DeleteObjects, with the checksum that SDKs send.
+fn delete_many(first: u64) -> (Vec<u8>, Vouched) {
+    let objects =
+        (first..first + DELETE_MANY_KEYS).map(|key| format!("<Object><Key>{}</Key></Object>", key_name(key)));
+    let document: String = ["<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">".to_owned()]
+        .into_iter()
+        .chain(objects)
+        .chain(["</Delete>".to_owned()])
+        .collect();
+    let vouched = vouch(ChecksumForm::Crc32, document.as_bytes());
+    (document.into(), vouched)
 }

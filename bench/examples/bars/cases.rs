@@ -1,5 +1,6 @@
 //! The bars, one function each.
 
+use crate::multipart;
 use crate::servers::{Server, pocket};
 use crate::turns::{Side, compare, median};
 use crate::{Line, Options};
@@ -9,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 13] = [
     "get-1k",
     "put-1k",
     "get-1m",
@@ -19,12 +20,18 @@ pub(crate) const NAMES: [&str; 9] = [
     "cluster-get-64k",
     "memory",
     "objects",
+    "list-1000",
+    "delete-1000",
+    "copy-1g",
+    "multipart-5g",
 ];
 
 /// Objects of 1 MiB in the working set: larger than the caches of any machine.
 const MIB_KEYS: u64 = 256;
 /// Put into a server just started.
 const COLD_KEYS: u64 = 512;
+/// Keys of the bars on whole pages and batches: a hundred of each.
+const MANY_KEYS: u64 = 100_000;
 /// Threads of the server that fault memory in ahead of use are named with this.
 const PREFAULT_THREAD: &str = "prefault";
 
@@ -69,6 +76,10 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Lin
         }
         "memory" => memory().await,
         "objects" => objects(options.objects).await,
+        "list-1000" => list(options).await,
+        "delete-1000" => delete(options).await,
+        "copy-1g" => copy(options).await,
+        "multipart-5g" => multipart::run(),
         _ => bail!("no bar is called {name:?}"),
     }
 }
@@ -88,6 +99,59 @@ async fn ratio(
         value: ours / against,
         bar: Some(bar),
     }])
+}
+
+/// Server CPU a call, in milliseconds, whatever another server takes.
+fn absolute(what: &str, us: Vec<f64>, bar_ms: f64) -> Vec<Line> {
+    let value = median(us) / 1_000.0;
+    let measured = format!("{value:.3} ms");
+    vec![Line { what: what.into(), measured, against: "-".into(), value, bar: Some(bar_ms) }]
+}
+
+async fn cpu_us(side: &Side<'_>, more: &str) -> anyhow::Result<f64> {
+    let us = side.run(more).await?.server_cpu_us_per_request.context("the server was measured")?;
+    eprintln!("  {} {us:.0} us", side.load);
+    Ok(us)
+}
+
+/// Pages of 1,000 keys, over so many that few pages are shorter.
+async fn list(options: &Options) -> anyhow::Result<Vec<Line>> {
+    let server = Server::embedded("1GiB")?;
+    let side = Side::new(&server, format!("--size 16B --keys {MANY_KEYS} --concurrency 4 --mix list"));
+    let mut us = Vec::new();
+    for round in 0..options.rounds.max(1) {
+        let fill = if round == 0 { "" } else { "--no-fill" };
+        us.push(cpu_us(&side, &format!("--duration {}s {fill}", options.seconds)).await?);
+    }
+    Ok(absolute("LIST of 1,000 keys, CPU ms", us, 0.6))
+}
+
+/// Each round puts its keys first; only the deletions are measured.
+async fn delete(options: &Options) -> anyhow::Result<Vec<Line>> {
+    let server = Server::embedded("1GiB")?;
+    let load = |mix: &str, requests: u64| {
+        format!(
+            "--size 16B --keys {MANY_KEYS} --concurrency 4 --warm-up 0s --mix {mix} --requests {requests} --duration 60s"
+        )
+    };
+    let (fill, delete) = (load("put", MANY_KEYS), load("delete-many", MANY_KEYS / 1_000));
+    let mut us = Vec::new();
+    for _ in 0..options.rounds.max(1) {
+        Side::new(&server, fill.as_str()).run("").await?;
+        us.push(cpu_us(&Side::new(&server, delete.as_str()), "").await?);
+    }
+    Ok(absolute("DeleteObjects of 1,000 keys, CPU ms", us, 1.5))
+}
+
+async fn copy(options: &Options) -> anyhow::Result<Vec<Line>> {
+    let server = Server::embedded("2GiB")?;
+    let side = Side::new(&server, "--size 1GiB --keys 1 --concurrency 4 --mix copy");
+    let mut us = Vec::new();
+    for round in 0..options.rounds.max(1) {
+        let fill = if round == 0 { "" } else { "--no-fill" };
+        us.push(cpu_us(&side, &format!("--duration {}s {fill}", options.seconds)).await?);
+    }
+    Ok(absolute("copy of 1 GiB inside a bucket, CPU ms", us, 0.2))
 }
 
 /// PUTs into a server just started against PUTs over the same number of keys into the same server once warm. What
