@@ -6,6 +6,7 @@ use pocket_compat_tests::server::Server;
 
 const BUCKETS_AND_OBJECTS: &[&str] =
     &["test_buckets.py", "test_objects.py", "test_conditions.py", "test_checksums.py", "test_signing.py"];
+const FORMS: &[&str] = &["test_post_forms.py"];
 const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
 const TAGS: &[&str] = &["test_tagging.py"];
 const OTHER_WRITES: &[&str] = &["test_append.py", "test_part_checksums.py"];
@@ -68,4 +69,14 @@ fn aws_cli_in_one_process() {
 #[test]
 fn aws_cli_in_a_cluster() {
     run_suite(&["test_awscli.py"], &Server::cluster());
+}
+
+#[test]
+fn boto3_forms_in_one_process() {
+    run_suite(FORMS, &Server::embedded());
+}
+
+#[test]
+fn boto3_forms_in_a_cluster() {
+    run_suite(FORMS, &Server::cluster());
 }

@@ -35,6 +35,8 @@ pub enum SignedIn {
     Header,
     /// A presigned URL.
     Query,
+    /// The fields of an HTML form.
+    Form,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,6 +22,8 @@ pub struct RequestContext {
     pub connection: Arc<Connection>,
     /// There whenever the caller has a key.
     pub signing: Option<Signing>,
+    /// Most bytes that the body can have, where its length is not known: the file of a form.
+    pub body_max_bytes: Option<u64>,
     pub body: BodyOutcome,
 }
 

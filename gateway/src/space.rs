@@ -2,6 +2,7 @@
 //! byte of a body is read. Room that nobody committed is given back when it is dropped.
 
 use crate::placements::Bucket;
+use bytes::Bytes;
 use futures::future::join_all;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::cluster::{ClusterView, Directory, NodeState, Role};
@@ -177,6 +178,36 @@ impl Room {
         servers.sort_unstable();
         servers.dedup();
         servers
+    }
+
+    /// Keeps room for the first `size` bytes, which are written. The chunk in which they end is filled up, because only
+    /// a whole chunk can be read; the chunks behind it are given back.
+    pub(crate) async fn shorten(&mut self, size: u64) -> Result<(), ChunkError> {
+        let mut begins_at = 0;
+        let mut kept = self.extents.len();
+        for (i, slot) in self.extents.iter_mut().enumerate() {
+            let Some(extent) = slot else { continue };
+            let used = u32::try_from(size - begins_at).unwrap_or(u32::MAX).min(extent.len);
+            begins_at += u64::from(used);
+            if used == 0 {
+                kept = kept.min(i);
+            } else if used < extent.len {
+                let node = extent.chunk.server;
+                let gone = || ChunkError::Unavailable(format!("storage server {node} is not reachable"));
+                let server = self.directory.server(node).ok_or_else(gone)?;
+                let rest = Bytes::from(vec![0; (extent.len - used) as usize]);
+                server.write(extent.chunk, used, rest).await?;
+                extent.len = used;
+            }
+        }
+        let unused = self.extents.split_off(kept);
+        drop(Self {
+            extents: unused,
+            directory: self.directory.clone(),
+            handle: self.handle.clone(),
+            ..*self
+        });
+        Ok(())
     }
 
     /// A commit is on its way: from now on only the shard may say that these chunks are free.

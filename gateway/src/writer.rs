@@ -10,7 +10,7 @@ use crate::placements::{Bucket, Follow, Placements};
 use crate::space::{self, Room, SpaceError};
 use crate::transfers::{Ticket, Transfers};
 use bytes::Bytes;
-use futures::stream::{FuturesUnordered, Stream, StreamExt};
+use futures::stream::{self, FuturesUnordered, Stream, StreamExt};
 use md5::{Digest, Md5};
 use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::cluster::Directory;
@@ -139,14 +139,8 @@ impl Writer {
         let hold = |write, servers| {
             self.transfers.write(&bucket.placement, shard, write, servers, source.connection)
         };
-        let is_small = source.size <= source.inline_max_bytes as u64;
-        let mut tag = match (source.md5, rule) {
-            (Some(digest), _) => ContentTag::Known(digest),
-            (None, ETagRule::Md5) => ContentTag::Md5(Md5::new()),
-            (None, ETagRule::ByClient) if is_small => ContentTag::Md5(Md5::new()),
-            (None, ETagRule::ByClient | ETagRule::Fast) => ContentTag::cheap(),
-        };
-        if is_small {
+        if source.size <= source.inline_max_bytes as u64 {
+            let mut tag = content_tag(source.md5, rule, ETagRule::Md5);
             let write = self.mint();
             // Nothing has to be kept alive for it but a job that ends by idleness.
             let ticket = hints.idle_ttl.map(|_| hold(write, Vec::new()));
@@ -157,31 +151,73 @@ impl Writer {
             let content = NewContent::Inline;
             return Ok(Written { write, size: source.size, etag, content, payload, room: None });
         }
-        let handle = self.transfers.handle();
-        let (write, room) =
-            space::reserve(&self.directory, handle, bucket, shard, || self.mint(), source.size).await?;
-        let ticket = hold(write, room.servers());
-        self.fill(&room, &ticket, source.body, &mut tag).await?;
-        let etag = tag.finish(source.size);
-        let content = NewContent::Chunks { extents: room.extents().collect() };
-        Ok(Written {
-            write,
-            size: source.size,
-            etag,
-            content,
-            payload: Bytes::new(),
-            room: Some((room, ticket)),
-        })
+        self.write_chunks(bucket, key, source, Length::Exact).await
     }
 
-    /// Moves a body into its chunks, several writes in flight.
+    /// Writes a body that may end before `source.size` bytes. What was reserved in excess is given back.
+    pub(crate) async fn write_at_most<S>(
+        &self,
+        bucket: &Bucket<'_>,
+        key: &ObjectKey,
+        source: Source<'_, S>,
+    ) -> Result<Written, WriteError>
+    where
+        S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
+    {
+        let Source { mut body, size, inline_max_bytes, md5, connection } = source;
+        // A small one is written as one whose length is known.
+        let mut begun = Vec::new();
+        while begun.len() <= inline_max_bytes {
+            match body.next().await {
+                Some(frame) => begun.extend_from_slice(&frame.map_err(WriteError::Body)?),
+                None => {
+                    let size = begun.len() as u64;
+                    let body = stream::iter([Ok(Bytes::from(begun))]);
+                    let source = Source { body, size, inline_max_bytes, md5, connection };
+                    return self.write(bucket, key, source).await;
+                }
+            }
+        }
+        let body = stream::iter([Ok(Bytes::from(begun))]).chain(body);
+        let source = Source { body, size, inline_max_bytes, md5, connection };
+        self.write_chunks(bucket, key, source, Length::AtMost).await
+    }
+
+    /// Writes a body into chunks, whatever its size.
+    async fn write_chunks<S>(
+        &self,
+        bucket: &Bucket<'_>,
+        key: &ObjectKey,
+        source: Source<'_, S>,
+        length: Length,
+    ) -> Result<Written, WriteError>
+    where
+        S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
+    {
+        let (handle, shard) = (self.transfers.handle(), bucket.shard(key));
+        let (write, mut room) =
+            space::reserve(&self.directory, handle, bucket, shard, || self.mint(), source.size).await?;
+        let ticket = self.transfers.write(&bucket.placement, shard, write, room.servers(), source.connection);
+        let mut tag = content_tag(source.md5, bucket.placement.hints.etag, ETagRule::Fast);
+        let size = self.fill(&room, &ticket, source.body, &mut tag).await?;
+        match length {
+            Length::Exact if size < source.size => return Err(WriteError::Length(size)),
+            Length::Exact => {}
+            Length::AtMost => room.shorten(size).await?,
+        }
+        let etag = tag.finish(size);
+        let content = NewContent::Chunks { extents: room.extents().collect() };
+        Ok(Written { write, size, etag, content, payload: Bytes::new(), room: Some((room, ticket)) })
+    }
+
+    /// Moves a body into its chunks, several writes in flight; answers with its length.
     async fn fill<S>(
         &self,
         room: &Room,
         ticket: &Ticket,
         mut body: S,
         tag: &mut ContentTag,
-    ) -> Result<(), WriteError>
+    ) -> Result<u64, WriteError>
     where
         S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
     {
@@ -233,8 +269,25 @@ impl Writer {
                 }
             }
         }
-        if cursor.is_at_end() { Ok(()) } else { Err(WriteError::Length(cursor.passed)) }
+        Ok(cursor.passed)
     }
+}
+
+/// `otherwise`: the rule for where the client decides and has not sent Content-MD5.
+fn content_tag(md5: Option<[u8; 16]>, rule: ETagRule, otherwise: ETagRule) -> ContentTag {
+    let rule = if rule == ETagRule::ByClient { otherwise } else { rule };
+    match (md5, rule) {
+        (Some(digest), _) => ContentTag::Known(digest),
+        (None, ETagRule::Md5) => ContentTag::Md5(Md5::new()),
+        (None, ETagRule::ByClient | ETagRule::Fast) => ContentTag::cheap(),
+    }
+}
+
+/// What the size of a source says of its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Exact,
+    AtMost,
 }
 
 type WriteFuture = Pin<Box<dyn Future<Output = (usize, Result<(), ChunkError>)> + Send>>;
@@ -286,10 +339,6 @@ impl<I: Iterator<Item = Extent>> Cursor<I> {
         self.offset += taken;
         self.passed += u64::from(taken);
         Some((at, offset, taken as usize))
-    }
-
-    fn is_at_end(&mut self) -> bool {
-        self.current.is_none_or(|at| at.len == self.offset) && self.extents.next().is_none()
     }
 }
 
@@ -343,16 +392,13 @@ mod tests {
         }
         assert_eq!(taken, [(0, 0, 4), (0, 4, 6), (1, 0, 3), (1, 3, 7), (2, 0, 5)]);
         assert!(cursor.advance(1).is_none(), "a body that goes on is noticed");
-        assert!(cursor.is_at_end());
-        let mut short = Cursor::new(extents(&[10, 5]));
-        short.advance(10);
-        assert!(!short.is_at_end(), "a body that ends early is noticed");
+        assert_eq!(cursor.passed, 25, "one that ends early too");
     }
 
     #[tokio::test]
     async fn a_small_body_is_collected_only_at_its_exact_length() {
         let body = |pieces: &'static [&'static str]| {
-            futures::stream::iter(pieces.iter().map(|p| Ok::<_, StdError>(Bytes::from_static(p.as_bytes()))))
+            stream::iter(pieces.iter().map(|p| Ok::<_, StdError>(Bytes::from_static(p.as_bytes()))))
         };
         assert_eq!(collect(body(&["ab", "", "c"]), 3).await.unwrap(), "abc");
         for (pieces, size) in [(&["ab"][..], 3), (&["ab", "cd"], 3), (&["a"], 0)] {

@@ -35,13 +35,6 @@ pub static CLIENTS: &[Client] = &[
         limit_seconds: MINUTES * 60,
         job: node::job,
     },
-    Client {
-        name: "s5cmd",
-        version: Version::Pinned { file: "s5cmd/job.py", after: "VERSION = \"" },
-        needs: &[Need::Python],
-        limit_seconds: MINUTES * 60,
-        job: python::job,
-    },
 ];
 
 /// A client of the environment that those in Python share. `package` ends with `==`.

@@ -188,6 +188,7 @@ impl<'a> Facts<'a> {
                 text(match signing.signed_in {
                     SignedIn::Header => "REST-HEADER",
                     SignedIn::Query => "REST-QUERY-STRING",
+                    SignedIn::Form => "POST",
                 })
             })),
             Key::SignatureVersion => maybe(self.signing.map(|signing| {

@@ -6,7 +6,7 @@ mod ask;
 mod conditions;
 mod decide;
 mod facts;
-mod json;
+pub(crate) mod json;
 mod pattern;
 pub(crate) mod policy;
 pub(crate) mod public_access_block;

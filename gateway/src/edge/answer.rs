@@ -150,7 +150,7 @@ fn bare_etag(response: &mut Response<Body>) {
 }
 
 /// Text inside of an XML element. Characters that XML cannot carry become U+FFFD.
-fn escape(text: &str, out: &mut String) {
+pub(crate) fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '<' => out.push_str("&lt;"),

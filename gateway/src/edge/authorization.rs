@@ -13,8 +13,8 @@ use std::borrow::Cow;
 /// Most names in SignedHeaders. S3A and the SDKs sign below 20; user metadata adds some.
 const SIGNED_HEADERS_MAX: usize = 128;
 /// S3's longest life of a presigned URL: a week.
-const EXPIRES_MAX_SECS: u64 = 604_800;
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(crate) const EXPIRES_MAX_SECS: u64 = 604_800;
+pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// A claim: this key signed these headers at that moment.
 #[derive(Debug, PartialEq)]
@@ -174,7 +174,7 @@ fn from_query<'a>(query: &'a Query<'_>) -> Result<Authorization<'a>, Refusal> {
 }
 
 /// Finds the parts of `key/day/region/s3/aws4_request`; a key may have slashes in it.
-fn read_scope(credential: &str) -> Result<Scope, &'static str> {
+pub(crate) fn read_scope(credential: &str) -> Result<Scope, &'static str> {
     let shape = "the credential must be <key>/<YYYYMMDD>/<region>/s3/aws4_request";
     let rest = credential.strip_suffix("/aws4_request").ok_or(shape)?;
     let rest = rest.strip_suffix("/s3").ok_or(shape)?;

@@ -9,6 +9,7 @@ use super::signature::ChunkSeed;
 use crate::context::{Refusal, RequestContext};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use pocket_api::checksum::Checksum;
 use pocket_api::limits::TRANSFER_STALL;
 use s3s::S3ErrorCode;
 use std::pin::Pin;
@@ -33,7 +34,8 @@ pub(crate) struct VerifiedBody<B> {
     /// Set from the first time that the source had nothing.
     stall: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    context: Arc<RequestContext>,
+    /// Told how the body ended. Nobody, for one that is only a part of what a request is.
+    context: Option<Arc<RequestContext>>,
 }
 
 impl<B> VerifiedBody<B>
@@ -44,7 +46,7 @@ where
         source: B,
         promise: &Promise,
         seed: Option<ChunkSeed>,
-        context: Arc<RequestContext>,
+        context: Option<Arc<RequestContext>>,
     ) -> Self {
         let announced = match promise.sum {
             PromisedSum::InTrailer(algorithm) => Some(algorithm.header()),
@@ -165,8 +167,14 @@ where
             trailer = framing.trailer();
         }
         let checksum = digests.finish(trailer)?;
-        self.context.body.settle(Ok(checksum));
+        self.settle(Ok(checksum));
         Ok(())
+    }
+
+    fn settle(&self, outcome: Result<Option<Checksum>, Refusal>) {
+        if let Some(context) = &self.context {
+            context.body.settle(outcome);
+        }
     }
 }
 
@@ -195,7 +203,7 @@ where
             Ok(data) => data.map(|data| Ok(Frame::data(data))),
             Err(refusal) => {
                 this.digests = None;
-                this.context.body.settle(Err(refusal.clone()));
+                this.settle(Err(refusal.clone()));
                 Some(Err(BodyRefused(refusal)))
             }
         })

@@ -1,7 +1,7 @@
 //! Everything that can be refused before an operation is known to S3's data types, in the order in which a request
 //! passes: `target` and `query` read the URI, `signature` proves who sent it, `operation` and `headers` are the
 //! allow-lists, `payload` reads the promises about the body, `body` holds the client to them, `document` to S3's
-//! documents where the body has to be one. What passes goes to s3s with an
+//! documents where the body has to be one; `form` makes a PUT of a form. What passes goes to s3s with an
 //! [`RequestContext`](crate::context::RequestContext) and without any trace of signing or framing.
 //!
 //! The edge never touches another plane, and never lets a header or parameter pass that nobody behind it acts on.
@@ -12,6 +12,7 @@ pub(crate) mod body;
 pub(crate) mod chunked;
 pub(crate) mod digests;
 pub(crate) mod document;
+pub(crate) mod form;
 pub(crate) mod headers;
 pub(crate) mod operation;
 pub(crate) mod payload;
@@ -63,6 +64,13 @@ pub(crate) struct Edge {
     service: S3Service,
 }
 
+/// A request for s3s.
+struct Passed {
+    request: Request<Body>,
+    /// How to answer, where it came as a form.
+    form: Option<Box<form::Success>>,
+}
+
 /// A request that may pass.
 struct Admitted {
     operation: Operation,
@@ -98,8 +106,13 @@ impl Edge {
         let method = parts.method.clone();
         let path = parts.uri.path_and_query().cloned();
         let mut response = match self.pass(&mut parts, body, connection, &request_id).await {
-            Ok(passed) => match self.service.call(passed).await {
-                Ok(response) => response,
+            Ok(Passed { request, form }) => match self.service.call(request).await {
+                Ok(mut response) => {
+                    if let Some(form) = form {
+                        form.shape(&mut response);
+                    }
+                    response
+                }
                 Err(error) => {
                     tracing::error!(?error, request_id, "request failed inside");
                     let refusal =
@@ -123,16 +136,21 @@ impl Edge {
         body: B,
         connection: Arc<Connection>,
         request_id: &str,
-    ) -> Result<Request<Body>, Refusal>
+    ) -> Result<Passed, Refusal>
     where
         B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
     {
-        let Admitted { operation, proof, promise, uri } = self.admit(parts)?;
+        let admitted = self.admit(parts)?;
+        if admitted.operation == Operation::PostObject {
+            return self.pass_form(parts, admitted, body, connection, request_id).await;
+        }
+        let Admitted { operation, proof, promise, uri } = admitted;
         let context = Arc::new(RequestContext {
             request_id: request_id.to_owned(),
             caller: proof.caller,
             connection,
             signing: proof.signing,
+            body_max_bytes: None,
             body: BodyOutcome::default(),
         });
         let body = match promise {
@@ -141,7 +159,7 @@ impl Edge {
                 Body::empty()
             }
             Some(promise) => {
-                let verified = VerifiedBody::new(body, &promise, proof.seed, context.clone());
+                let verified = VerifiedBody::new(body, &promise, proof.seed, Some(context.clone()));
                 let nothing_to_stream = promise.decoded_bytes == Some(0);
                 if operation.body_use() == BodyUse::Document || nothing_to_stream {
                     let mut document = collect(verified, &promise).await?;
@@ -169,7 +187,7 @@ impl Edge {
         *passed.uri_mut() = uri.unwrap_or_else(|| std::mem::take(&mut parts.uri));
         *passed.headers_mut() = std::mem::take(&mut parts.headers);
         *passed.extensions_mut() = std::mem::take(&mut parts.extensions);
-        Ok(passed)
+        Ok(Passed { request: passed, form: None })
     }
 
     /// All checks that need no body.
@@ -206,7 +224,9 @@ impl Edge {
             presigned::put_back(&moved, &mut parts.headers)?;
         }
         headers::check(&parts.headers, operation)?;
-        refuse_forms(parts)?;
+        if operation != Operation::PostObject {
+            refuse_forms(parts)?;
+        }
         ignore_bad_range(&mut parts.headers, operation);
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
         Ok(Admitted { operation, proof, promise, uri })

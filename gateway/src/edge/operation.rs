@@ -27,6 +27,8 @@ pub(crate) enum Operation {
     ListObjectVersions,
     ListMultipartUploads,
     DeleteObjects,
+    /// An object by an HTML form.
+    PostObject,
     GetObject,
     HeadObject,
     GetObjectAttributes,
@@ -53,12 +55,15 @@ pub(crate) enum BodyUse {
     Document,
     /// An object's bytes, verified while they pass.
     Stream,
+    /// Fields, and a file that is an object's bytes.
+    Form,
 }
 
 impl Operation {
     pub(crate) fn body_use(self) -> BodyUse {
         match self {
             Self::PutObject | Self::UploadPart => BodyUse::Stream,
+            Self::PostObject => BodyUse::Form,
             Self::CreateBucket
             | Self::DeleteObjects
             | Self::CompleteMultipartUpload
@@ -80,6 +85,7 @@ impl Operation {
             Self::ListObjectVersions => "ListObjectVersions",
             Self::ListMultipartUploads => "ListMultipartUploads",
             Self::DeleteObjects => "DeleteObjects",
+            Self::PostObject => "POST of an object",
             Self::GetObject => "GetObject",
             Self::HeadObject => "HeadObject",
             Self::GetObjectAttributes => "GetObjectAttributes",
@@ -181,6 +187,7 @@ static RULES: &[Rule] = {
         rule(Method::PUT, Bucket, &[], O::CreateBucket, &[]),
         rule(Method::DELETE, Bucket, &[], O::DeleteBucket, &[]),
         rule(Method::POST, Bucket, &["delete"], O::DeleteObjects, &[]),
+        rule(Method::POST, Bucket, &[], O::PostObject, &[]),
         rule(Method::GET, Service, &[], O::ListBuckets, LIST_BUCKETS),
     ]
 };
@@ -368,6 +375,7 @@ mod tests {
             ("GET", Bucket, "versions=&key-marker=a&version-id-marker=null&max-keys=1", ListObjectVersions),
             ("GET", Bucket, "uploads&prefix=a/&max-uploads=5000", ListMultipartUploads),
             ("POST", Bucket, "delete=", DeleteObjects),
+            ("POST", Bucket, "", PostObject),
             ("GET", Object, "partNumber=1&response-expires=0&versionId=null", GetObject),
             ("HEAD", Object, "", HeadObject),
             ("GET", Object, "attributes", GetObjectAttributes),
@@ -443,7 +451,7 @@ mod tests {
             assert_eq!(code, Err(S3ErrorCode::InvalidArgument), "{method} ?{query}");
         }
         assert_eq!(classified("PATCH", Level::Object, ""), Err(S3ErrorCode::MethodNotAllowed));
-        assert_eq!(classified("POST", Level::Bucket, ""), Err(S3ErrorCode::MethodNotAllowed));
+        assert_eq!(classified("POST", Level::Object, ""), Err(S3ErrorCode::MethodNotAllowed));
         assert_eq!(classified("PUT", Level::Service, ""), Err(S3ErrorCode::MethodNotAllowed));
     }
 

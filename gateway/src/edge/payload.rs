@@ -1,6 +1,7 @@
 //! What a request promises about its body before the first byte of it: the form, the lengths, the checksums. A promise
 //! that cannot hold is refused here; [`super::body`] holds the client to the rest.
 
+use super::form::FORM_MAX_BYTES;
 use super::operation::{BodyUse, Operation};
 use crate::context::Refusal;
 use base64::Engine;
@@ -89,7 +90,7 @@ pub(crate) enum PromisedSum {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Promise {
     pub(crate) form: PayloadForm,
-    /// Bytes without framing. `None` only for documents sent with `Transfer-Encoding: chunked`.
+    /// Bytes without framing. `None` only for documents sent with `Transfer-Encoding: chunked`, and for files in forms.
     pub(crate) decoded_bytes: Option<u64>,
     pub(crate) sum: PromisedSum,
     pub(crate) md5: Option<[u8; 16]>,
@@ -129,12 +130,16 @@ impl Promise {
             (false, _) => encoded_bytes,
         };
         let decoded_bytes = match (decoded_bytes, operation.body_use()) {
-            (None, BodyUse::Stream) => return Err(missing_length("content-length")),
+            (None, BodyUse::Stream | BodyUse::Form) => return Err(missing_length("content-length")),
             (None, _) if !is_open => Some(0),
             (bytes, _) => bytes,
         };
-        if decoded_bytes.is_some_and(|n| n > PUT_MAX_BYTES) {
-            let message = format!("your proposed upload exceeds the maximum of {PUT_MAX_BYTES} bytes");
+        let max_bytes = match operation.body_use() {
+            BodyUse::Form => FORM_MAX_BYTES,
+            _ => PUT_MAX_BYTES,
+        };
+        if decoded_bytes.is_some_and(|n| n > max_bytes) {
+            let message = format!("your proposed upload exceeds the maximum of {max_bytes} bytes");
             return Err(Refusal::new(S3ErrorCode::EntityTooLarge, message));
         }
         // Complete says with these what the object's checksum is, not its document's.
@@ -143,6 +148,17 @@ impl Promise {
             _ => promised_sum(headers, form)?,
         };
         Ok(Some(Self { form, decoded_bytes, sum, md5: content_md5(headers)? }))
+    }
+
+    /// Of the file of a form, whose fields `headers` holds.
+    pub(crate) fn of_file(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let form = PayloadForm::Unsigned;
+        let sum = promised_sum(headers, form)?;
+        if sum == PromisedSum::None && headers.contains_key("x-amz-checksum-algorithm") {
+            let message = "the field x-amz-checksum-algorithm comes without the checksum that it names";
+            return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+        }
+        Ok(Self { form, decoded_bytes: None, sum, md5: content_md5(headers)? })
     }
 }
 

@@ -1,5 +1,5 @@
 //! SigV2 by query, for presigned URLs: boto3 and aws-cli make them by default in us-east-1. Pure: the time is an
-//! argument. SigV2 by header stays refused.
+//! argument. Forms are signed with it too (`form`); SigV2 by header stays refused.
 //!
 //! SigV2 covers the method, the path, `Content-MD5`, `Content-Type`, every `x-amz-*` header and a fixed list of
 //! parameters, and nothing else. So anything else that would change what a request does is refused here, or whoever
@@ -206,7 +206,7 @@ fn write_resource(request: &Signed<'_, '_>, tail: &str, out: &mut Vec<u8>) {
 }
 
 /// Base64 of the HMAC-SHA1.
-fn signature(text: &[u8], secret: &str) -> String {
+pub(crate) fn signature(text: &[u8], secret: &str) -> String {
     let mut hmac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     hmac.update(text);
     BASE64_STANDARD.encode(hmac.finalize().into_bytes())

@@ -26,7 +26,10 @@ pub(super) async fn run(
     let hints = headers::object_hints(&request.headers, object_headers.as_deref())?;
     let input = request.input;
     let key = object_key(&input.key)?;
-    let size = content_length(input.content_length)?;
+    let size = match context.body_max_bytes {
+        Some(max_bytes) => max_bytes,
+        None => content_length(input.content_length)?,
+    };
     let md5 = content_md5(input.content_md5.as_deref())?;
     let mut bucket = ops
         .bucket_to_write(
@@ -52,13 +55,17 @@ pub(super) async fn run(
     let body = input.body.ok_or_else(missing_length)?;
     let inline_max_bytes = seen.as_ref().map_or(INLINE_MAX_BYTES, append_object::inline_max_bytes);
     let source = Source { body, size, inline_max_bytes, md5, connection: &context.connection };
-    let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
+    let written = match context.body_max_bytes {
+        Some(_) => ops.writer.write_at_most(&bucket, &key, source).await,
+        None => ops.writer.write(&bucket, &key, source).await,
+    };
+    let written = written.map_err(|e| e.of_body(&context.body))?;
     let checksum = context.body.verified().map_err(errors::refused)?;
 
     let answer = match seen {
         Some(seen) => append_object::commit(ops, &mut bucket, &key, &seen, written, checksum).await?,
         None => {
-            let (write, etag) = (written.write, written.etag);
+            let (write, size, etag) = (written.write, written.size, written.etag);
             let meta = NewMeta { etag, checksum, headers: object_headers.clone(), hints };
             let appends = input.write_offset_bytes.is_some();
             let holds = if appends && condition == WriteCondition::None {

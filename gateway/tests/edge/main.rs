@@ -3,6 +3,7 @@
 
 mod bodies;
 mod connections;
+mod forms;
 mod recorder;
 mod refusals;
 mod wire;

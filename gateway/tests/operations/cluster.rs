@@ -316,6 +316,7 @@ impl Call {
             caller: self.caller,
             connection: self.connection,
             signing: None,
+            body_max_bytes: None,
             body,
         };
         let mut extensions = http::Extensions::new();

@@ -1,0 +1,236 @@
+//! The fields of a form: what they say of the object, as the headers of a PUT would say it. Pure.
+
+use super::multipart::malformed;
+use crate::context::Refusal;
+use crate::edge::operation::Operation;
+use crate::edge::{document, headers};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use s3s::S3ErrorCode;
+use s3s::dto::Tagging;
+use s3s::xml::{Deserialize, Deserializer};
+
+/// What stands for the file's name in the other fields.
+const FILENAME: &str = "${filename}";
+
+/// Fields that are about the form itself.
+const OF_THE_FORM: [&str; 10] = [
+    "key",
+    "bucket",
+    "policy",
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-signature",
+    "success_action_status",
+    "success_action_redirect",
+    "redirect",
+];
+
+/// Headers of a PUT that are not `x-amz-*` and may come as fields.
+const HTTP_HEADERS: [&str; 7] = [
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-md5",
+    "content-type",
+    "expires",
+];
+
+/// Headers that say of a PUT's body what is not so with a form's.
+const OF_BODIES: [&str; 4] =
+    ["x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-write-offset-bytes"];
+
+/// Every field before the file, in the order in which they came. Names are compared without case.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Of fields with the same name S3 makes one, with commas between.
+    pub(crate) fn add(&mut self, name: String, value: Vec<u8>) -> Result<(), Refusal> {
+        let value = String::from_utf8(value).map_err(|_| malformed("the form is not UTF-8"))?;
+        match self.0.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(&name)) {
+            Some((_, before)) => {
+                before.push(',');
+                before.push_str(&value);
+            }
+            None => self.0.push((name, value)),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Names as they came, with their values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Puts in the file's name, without the path that some browsers send with it. S3 leaves the variable as it is
+    /// where the file has none.
+    pub(crate) fn expand(&mut self, filename: Option<&str>) {
+        let Some(filename) = filename else { return };
+        let filename = filename.rsplit(['/', '\\']).next().unwrap_or(filename);
+        let signed = |name: &str| name.eq_ignore_ascii_case("policy");
+        for (_, value) in self.0.iter_mut().filter(|(name, value)| !signed(name) && value.contains(FILENAME))
+        {
+            *value = value.replace(FILENAME, filename);
+        }
+    }
+
+    /// What the fields say of the object. One that has no meaning for S3 is the application's own and says nothing; one
+    /// that has a meaning which nobody here acts on is refused.
+    pub(crate) fn object_headers(&self) -> Result<HeaderMap, Refusal> {
+        let mut found = HeaderMap::new();
+        for (name, value) in self.iter() {
+            let name = name.to_ascii_lowercase();
+            let name = match &*name {
+                "acl" => "x-amz-acl",
+                "tagging" => {
+                    let tags = tags_as_header(value)?;
+                    found.insert("x-amz-tagging", header_value("tagging", &tags)?);
+                    continue;
+                }
+                name if OF_THE_FORM.contains(&name) => continue,
+                name if OF_BODIES.contains(&name) => {
+                    let message = format!("a form does not take the field {name}");
+                    return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+                }
+                name if name.starts_with("if-") => {
+                    let message = format!("the field {name} is not implemented");
+                    return Err(Refusal::new(S3ErrorCode::NotImplemented, message));
+                }
+                name if headers::is_ours(name) || HTTP_HEADERS.contains(&name) => name,
+                _ => continue,
+            };
+            let bad = |_| Refusal::new(S3ErrorCode::InvalidArgument, format!("bad field name {name:.80?}"));
+            found.insert(HeaderName::from_bytes(name.as_bytes()).map_err(bad)?, header_value(name, value)?);
+        }
+        headers::check(&found, Operation::PutObject)?;
+        Ok(found)
+    }
+}
+
+/// Text that is not ASCII passes as it is: where it may be, it is read as UTF-8.
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| {
+        let message = format!("the field {name:.80} has characters that no header can carry");
+        Refusal::new(S3ErrorCode::InvalidArgument, message)
+    })
+}
+
+/// Tags come as a document in a form and as a query in a header.
+fn tags_as_header(document: &str) -> Result<String, Refusal> {
+    let document = document::checked(Bytes::copy_from_slice(document.as_bytes()))?;
+    let mut xml = Deserializer::new(&document);
+    let tagging = Tagging::deserialize(&mut xml).and_then(|tagging| xml.expect_eof().map(|()| tagging));
+    let pairs = tagging.ok().and_then(|tagging| {
+        let pair = |tag: s3s::dto::Tag| Some((tag.key?, tag.value?));
+        tagging.tag_set.into_iter().map(pair).collect::<Option<Vec<_>>>()
+    });
+    let Some(pairs) = pairs else {
+        let message =
+            "The XML you provided was not well-formed or did not validate against our published schema";
+        return Err(Refusal::new(S3ErrorCode::MalformedXML, message));
+    };
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| encode(key) + "=" + &encode(value)).collect();
+    Ok(pairs.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> Fields {
+        let mut fields = Fields::default();
+        pairs.iter().for_each(|(name, value)| fields.add(name.to_string(), value.as_bytes().into()).unwrap());
+        fields
+    }
+
+    fn headers_of(pairs: &[(&str, &str)]) -> Result<Vec<(String, String)>, S3ErrorCode> {
+        let headers = fields(pairs).object_headers().map_err(|refusal| refusal.code)?;
+        let shown = |value: &HeaderValue| String::from_utf8(value.as_bytes().to_vec()).unwrap();
+        Ok(headers.iter().map(|(name, value)| (name.to_string(), shown(value))).collect())
+    }
+
+    #[test]
+    fn fields_become_the_headers_of_a_put() {
+        for (field, value, header, expected) in [
+            ("Content-Type", "text/plain", "content-type", "text/plain"),
+            ("cache-CONTROL", " max-age=5 ", "cache-control", "max-age=5"),
+            ("acl", "private", "x-amz-acl", "private"),
+            ("X-Amz-Meta-Colour", "hellblau, grün", "x-amz-meta-colour", "hellblau, grün"),
+            ("x-amz-meta-pocket-ttl", "5s", "x-amz-meta-pocket-ttl", "5s"),
+            ("x-pocket-ttl", "5s", "x-pocket-ttl", "5s"),
+            ("x-amz-storage-class", "STANDARD", "x-amz-storage-class", "STANDARD"),
+            ("x-amz-checksum-crc32", "AAAAAA==", "x-amz-checksum-crc32", "AAAAAA=="),
+            (
+                "tagging",
+                "<Tagging><TagSet><Tag><Key>a b</Key><Value>&amp;c</Value></Tag></TagSet></Tagging>",
+                "x-amz-tagging",
+                "a%20b=%26c",
+            ),
+        ] {
+            assert_eq!(headers_of(&[(field, value)]), Ok(vec![(header.into(), expected.into())]), "{field}");
+        }
+    }
+
+    #[test]
+    fn fields_of_the_form_and_of_the_application_say_nothing_of_the_object() {
+        let names =
+            ["key", "Policy", "X-Amz-Signature", "x-amz-date", "bucket", "redirect", "name", "x-ignore-a"];
+        assert_eq!(headers_of(&names.map(|name| (name, "x"))), Ok(vec![]));
+    }
+
+    #[test]
+    fn fields_that_nobody_acts_on_are_refused() {
+        use S3ErrorCode as C;
+        for (field, value, code) in [
+            ("x-amz-server-side-encryption", "AES256", C::NotImplemented),
+            ("x-amz-website-redirect-location", "/", C::NotImplemented),
+            ("acl", "nobody-knows", C::NotImplemented),
+            ("x-amz-security-token", "t", C::InvalidToken),
+            ("x-amz-content-sha256", "UNSIGNED-PAYLOAD", C::InvalidArgument),
+            ("x-amz-write-offset-bytes", "1", C::InvalidArgument),
+            ("x-amz-copy-source", "/b/k", C::InvalidArgument),
+            ("If-None-Match", "*", C::NotImplemented),
+            ("x-pocket-tll", "5s", C::InvalidArgument),
+            ("x-amz-meta-a", "b\nc", C::InvalidArgument),
+            ("x-amz-meta-a b", "c", C::InvalidArgument),
+            ("tagging", "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>", C::MalformedXML),
+            ("tagging", "not xml", C::MalformedXML),
+        ] {
+            assert_eq!(headers_of(&[(field, value)]), Err(code), "{field}");
+        }
+    }
+
+    #[test]
+    fn fields_of_one_name_are_one() {
+        let fields = fields(&[("x-amz-meta-tag", "Ninja"), ("key", "k"), ("X-Amz-Meta-Tag", "Stallman")]);
+        assert_eq!(fields.get("x-amz-meta-TAG"), Some("Ninja,Stallman"));
+        assert_eq!(
+            Fields::default().add("a".into(), vec![0xff]).unwrap_err().code,
+            S3ErrorCode::MalformedPOSTRequest
+        );
+    }
+
+    #[test]
+    fn the_name_of_the_file_comes_without_its_path() {
+        for (filename, key) in [
+            (Some("photo.jpg"), "a/photo.jpg/b"),
+            (Some("/tmp/photo.jpg"), "a/photo.jpg/b"),
+            (Some(r"C:\Program Files\photo.jpg"), "a/photo.jpg/b"),
+            (Some(""), "a//b"),
+            (None, "a/${filename}/b"),
+        ] {
+            let mut fields = fields(&[("key", "a/${filename}/b"), ("policy", "${filename}")]);
+            fields.expand(filename);
+            assert_eq!((fields.get("key"), fields.get("policy")), (Some(key), Some("${filename}")));
+        }
+    }
+}
