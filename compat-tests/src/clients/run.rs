@@ -27,6 +27,13 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 /// Lines of a job's output that a failure shows.
 const SHOWN_LINES: usize = 40;
 
+/// How much of its job a client does; only jobs that take minutes make a difference.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    Whole,
+    Short,
+}
+
 /// The two servers.
 #[derive(Debug)]
 pub struct Servers {
@@ -45,10 +52,15 @@ impl Servers {
 }
 
 /// Installs a client and runs its job.
-pub fn run(client: &'static Client, workshop: &Workshop, servers: &Servers) -> Report {
+pub fn run(client: &'static Client, part: Part, workshop: &Workshop, servers: &Servers) -> Report {
     match prepare(client, workshop) {
         Err(missing) => Report { client, outcome: Outcome::NotRun(missing), took: Duration::ZERO },
-        Ok(command) => {
+        Ok(mut command) => {
+            let part = match part {
+                Part::Whole => "whole",
+                Part::Short => "short",
+            };
+            command.env("POCKET_PART", part);
             let started = Instant::now();
             let outcome = run_job(client, command, &workshop.log(client.name), servers)
                 .unwrap_or_else(|reason| Outcome::Fail { reason });

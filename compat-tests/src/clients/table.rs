@@ -1,6 +1,6 @@
 //! All clients, in the order in which they run. A new one gets a folder, a line here, and nothing else.
 
-use super::toolchains::{go, node, python};
+use super::toolchains::{go, node, python, spark};
 use super::{Client, Need, Version};
 
 /// Time for a job that takes seconds, a minute at most, on a machine that does nothing else.
@@ -35,6 +35,8 @@ pub static CLIENTS: &[Client] = &[
         limit_seconds: MINUTES * 60,
         job: node::job,
     },
+    spark("spark-3.5", "spark-3.5/requirements.txt"),
+    spark("spark-4.1", "spark-4.1/requirements.txt"),
 ];
 
 /// A client of the environment that those in Python share. `package` ends with `==`.
@@ -45,6 +47,17 @@ const fn in_python(name: &'static str, package: &'static str) -> Client {
         needs: &[Need::Python],
         limit_seconds: MINUTES * 60,
         job: python::job,
+    }
+}
+
+/// A version of Spark, and the file that pins it.
+const fn spark(name: &'static str, file: &'static str) -> Client {
+    Client {
+        name,
+        version: Version::Pinned { file, after: "pyspark==" },
+        needs: &[Need::Python, Need::Java],
+        limit_seconds: 6 * MINUTES * 60,
+        job: spark::job,
     }
 }
 

@@ -4,5 +4,7 @@
 
 pub mod apt;
 pub mod go;
+pub mod java;
 pub mod node;
 pub mod python;
+pub mod spark;

@@ -3,19 +3,29 @@
 use crate::clients::{Client, folder};
 use crate::python::make_environment;
 use crate::workshop::{Missing, Workshop, has_program};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// `job.py` in the shared environment, with `compat-tests/clients/python` to import from.
+/// `job.py` in the shared environment.
 pub fn job(client: &Client, workshop: &Workshop) -> Result<Command, Missing> {
-    let environment = environment(workshop)?;
+    python_job(&environment(workshop)?, client, &[])
+}
+
+/// `job.py` in an environment, with `compat-tests/clients/python` and the `shared` folders to import from.
+pub(super) fn python_job(
+    environment: &Path,
+    client: &Client,
+    shared: &[PathBuf],
+) -> Result<Command, Missing> {
     let mut command = Command::new(environment.join("bin/python"));
     command.arg("-u").arg(client.folder().join("job.py"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     // The client's own programs by their names: `aws`, `s3cmd`.
     let path = std::iter::once(environment.join("bin")).chain(std::env::split_paths(&path));
     command.env("PATH", std::env::join_paths(path).map_err(Missing::new)?);
-    command.env("PYTHONPATH", folder().join("python")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let imports = std::iter::once(folder().join("python")).chain(shared.iter().cloned());
+    command.env("PYTHONPATH", std::env::join_paths(imports).map_err(Missing::new)?);
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
 }
 

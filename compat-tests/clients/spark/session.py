@@ -1,0 +1,70 @@
+"""Spark sessions whose store is configured by the lines of config.md and by nothing else."""
+
+import os
+import re
+from pathlib import Path
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+# One JVM drives everything; in local-cluster mode two executors stand beside it.
+DRIVER_MEMORY = "1536m"
+EXECUTOR_MEMORY_MIB = 512
+LOCAL = "local[2]"
+CLUSTER = f"local-cluster[2,1,{EXECUTOR_MEMORY_MIB}]"
+
+
+def documented_settings(folder: Path) -> dict[str, str]:
+    """The settings that docs/clients.md shows: those of the fenced block of config.md."""
+    block = re.search(r"```properties\n(.*?)```", (folder / "config.md").read_text(), re.S).group(1)
+    lines = (line.split("=", 1) for line in block.splitlines())
+    return {name: os.path.expandvars(value) for name, value in lines}
+
+
+class Sessions:
+    """One session at a time, as Spark has it."""
+
+    def __init__(self, folder: Path, scratch: Path):
+        self.scratch = scratch
+        self.settings = documented_settings(folder)
+        self.running = None
+
+    def get(self, master: str = LOCAL, **settings: str) -> SparkSession:
+        """The session with just these settings; one that differs is stopped first."""
+        if self.running is not None and self.running[0] != (master, settings):
+            self.stop()
+        if self.running is None:
+            self.running = ((master, settings), self._start(master, settings))
+        return self.running[1]
+
+    def stop(self) -> None:
+        if self.running is not None:
+            self.running[1].stop()
+            self.running = None
+
+    def _start(self, master: str, settings: dict[str, str]) -> SparkSession:
+        classpath = os.environ["POCKET_SPARK_CLASSPATH"]
+        # Whatever the machine's name resolves to.
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+        own = {
+            "spark.driver.memory": DRIVER_MEMORY,
+            "spark.executor.memory": f"{EXECUTOR_MEMORY_MIB}m",
+            "spark.driver.extraClassPath": classpath,
+            "spark.executor.extraClassPath": classpath,
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+            "spark.local.dir": str(self.scratch / "local"),
+            "spark.hadoop.hadoop.tmp.dir": str(self.scratch / "hadoop"),
+            "spark.sql.warehouse.dir": str(self.scratch / "warehouse"),
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "4",
+            "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        }
+        # Not what the JVM was started with: that is the first session's.
+        conf = SparkConf(loadDefaults=False).setMaster(master).setAppName("pocket-compat")
+        for name, value in {**own, **self.settings, **settings}.items():
+            conf.set(name, value)
+        context = SparkContext(conf=conf)
+        context.setLogLevel("ERROR")
+        return SparkSession(context)
