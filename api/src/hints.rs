@@ -116,9 +116,7 @@ impl JobHints {
         for layer in layers {
             let mut in_layer: Vec<&'static str> = Vec::new();
             for (name, value) in layer {
-                let Some(name) = HINTS.into_iter().find(|h| *h == name) else {
-                    return Err(HintError::Unknown { name: name.into(), known: &HINTS });
-                };
+                let name = known(name)?;
                 if in_layer.contains(&name) {
                     return Err(HintError::Twice { name: name.into() });
                 }
@@ -132,6 +130,46 @@ impl JobHints {
             given.extend(in_layer);
         }
         Ok(hints)
+    }
+
+    /// These hints with others over them, all of one source, where `none` takes a hint back to its default.
+    pub fn changed_by<'a>(
+        &self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, HintError> {
+        let mut hints = self.clone();
+        let mut given: Vec<&'static str> = Vec::new();
+        for (name, value) in pairs {
+            let name = known(name)?;
+            if given.contains(&name) {
+                return Err(HintError::Twice { name: name.into() });
+            }
+            given.push(name);
+            match value.trim() {
+                "none" => hints.unset(name),
+                value => hints.set(name, value)?,
+            }
+        }
+        Ok(hints)
+    }
+
+    fn unset(&mut self, name: &'static str) {
+        let default = Self::default();
+        match name {
+            "workers" => self.workers = default.workers,
+            "capacity" => self.capacity = default.capacity,
+            "throughput" => self.throughput = default.throughput,
+            "latency-sensitive" => self.latency_sensitive = default.latency_sensitive,
+            "ttl" => self.ttl = default.ttl,
+            "idle-ttl" => self.idle_ttl = default.idle_ttl,
+            "object-ttl" => self.object_ttl = default.object_ttl,
+            "reads" => self.reads = default.reads,
+            "wait" => self.wait = default.wait,
+            "tier" => self.tier = default.tier,
+            "etag" => self.etag = default.etag,
+            // Nothing else is built, so their default is all that they can be.
+            _ => {}
+        }
     }
 
     fn set(&mut self, name: &'static str, value: &str) -> Result<(), HintError> {
@@ -182,7 +220,13 @@ impl JobHints {
         Ok(())
     }
 
-    /// Name and value of every hint that holds, as `x-pocket-<name>` shows them; defaults are left out.
+    /// Name and value of every hint that is not at its default.
+    pub fn said(&self) -> Vec<(&'static str, String)> {
+        let defaults = Self::default().shown();
+        self.shown().into_iter().filter(|hint| !defaults.contains(hint)).collect()
+    }
+
+    /// Name and value of every hint that holds, as `x-pocket-<name>` shows them.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         let time = |d: &Duration| humantime::format_duration(*d).to_string();
         let etag = match self.etag {
@@ -258,6 +302,11 @@ impl ObjectHints {
     }
 }
 
+/// Whether a value is no time at all, such as `0s`: no TTL can be that, but it can say that a job is over.
+pub fn is_no_time(value: &str) -> bool {
+    exact_duration(value.trim()).is_some_and(|time| time.is_zero())
+}
+
 /// The value of the hint or header `wait`: up to [`WAIT_MAX`], `0` for not at all.
 pub fn parse_wait(value: &str) -> Result<Duration, HintError> {
     let wanted = "a time of at most 5 minutes, such as 10s or 500ms";
@@ -307,6 +356,11 @@ impl StorageClass {
     }
 }
 
+fn known(name: &str) -> Result<&'static str, HintError> {
+    let found = HINTS.into_iter().find(|hint| *hint == name);
+    found.ok_or_else(|| HintError::Unknown { name: name.into(), known: &HINTS })
+}
+
 fn bad(name: &'static str, value: &str, wanted: &'static str) -> HintError {
     HintError::Bad { name, value: value.chars().take(80).collect(), wanted }
 }
@@ -340,10 +394,13 @@ fn duration(name: &'static str, value: &str) -> Result<Duration, HintError> {
 }
 
 fn any_duration(value: &str) -> Option<Duration> {
-    let seconds = value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok()).flatten();
-    let duration = seconds.map(Duration::from_secs).or_else(|| humantime::parse_duration(value).ok())?;
     // Shards count in milliseconds.
-    Some(Duration::from_millis(u64::try_from(duration.as_millis()).ok()?))
+    Some(Duration::from_millis(u64::try_from(exact_duration(value)?.as_millis()).ok()?))
+}
+
+fn exact_duration(value: &str) -> Option<Duration> {
+    let seconds = value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok()).flatten();
+    seconds.map(Duration::from_secs).or_else(|| humantime::parse_duration(value).ok())
 }
 
 fn yes_or_no(name: &'static str, value: &str) -> Result<bool, HintError> {
@@ -422,6 +479,16 @@ mod tests {
     }
 
     #[test]
+    fn no_time_is_told_from_a_little_and_from_none() {
+        for value in ["0s", " 0 ", "000", "0ms", "0h 0m"] {
+            assert!(is_no_time(value), "{value}");
+        }
+        for value in ["1us", "1ms", "1", "none", "", "-0s", "soon"] {
+            assert!(!is_no_time(value), "{value}");
+        }
+    }
+
+    #[test]
     fn what_is_not_built_is_said_so() {
         for (name, value) in [
             ("tier", "nvme"),
@@ -446,6 +513,19 @@ mod tests {
             JobHints::parse_layers([vec![("ttl", "5s")], vec![("ttl", "9s"), ("reads", "3")]]).unwrap();
         assert_eq!((hints.ttl, hints.reads), (Some(Duration::from_secs(5)), Some(3)));
         assert!(JobHints::parse_layers([vec![("ttl", "5s")], vec![("ttl", "soon")]]).is_err());
+    }
+
+    #[test]
+    fn hints_are_changed_by_name_and_taken_back_by_none() {
+        let before = JobHints::parse([("ttl", "5s"), ("reads", "3"), ("latency-sensitive", "no")]).unwrap();
+        let after = before.changed_by([("ttl", "9s"), ("reads", " none "), ("wait", "1s")]).unwrap();
+        let said = [("latency-sensitive", "no"), ("ttl", "9s"), ("wait", "1s")];
+        assert_eq!(after.said(), said.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(after.changed_by(HINTS.map(|name| (name, "none"))).unwrap(), JobHints::default());
+        for (name, value) in [("tll", "none"), ("ttl", "soon"), ("ttl", "0s"), ("seal", "on")] {
+            assert!(before.changed_by([(name, value)]).is_err(), "{name}={value}");
+        }
+        assert!(before.changed_by([("ttl", "none"), ("ttl", "1s")]).is_err());
     }
 
     #[test]

@@ -10,8 +10,11 @@ use std::sync::Arc;
 /// All settings of one job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSettings {
-    /// Hints as asked for; a placement has them as granted beside it.
+    /// Hints as asked for: those of the creation with what the tags say over them. A placement has them as granted
+    /// beside it.
     pub asked: JobHints,
+    /// Hints that the creation asked for by other means than tags: what holds where no tag says otherwise.
+    pub created_with: JobHints,
     /// The bucket's tags as they were sent, those that carry hints included.
     pub tags: Vec<(String, String)>,
     /// What shards do with the lifecycle document.
@@ -34,6 +37,6 @@ pub enum DocumentKind {
 impl JobSettings {
     /// Of a job that says nothing but hints.
     pub fn asking(hints: JobHints) -> Self {
-        Self { asked: hints, ..Self::default() }
+        Self { asked: hints.clone(), created_with: hints, ..Self::default() }
     }
 }

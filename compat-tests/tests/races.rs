@@ -3,9 +3,10 @@
 use pocket_compat_tests::http::Connection;
 use pocket_compat_tests::s3::Client;
 use pocket_compat_tests::server::Server;
-use pocket_compat_tests::xml::text;
+use pocket_compat_tests::xml::{text, texts};
 use pocket_compat_tests::{bytes, unique_bucket};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -285,4 +286,88 @@ fn writers_and_readers_of_one_key_always_see_a_whole_object() {
         }
     });
     server.client().end_bucket(&bucket);
+}
+
+#[test]
+fn tags_that_two_gateways_change_at_once_are_always_one_whole_set_with_its_hints() {
+    const ROUNDS: usize = 40;
+    let server = Server::cluster();
+    let bucket = &unique_bucket("tags");
+    server.client().create_bucket(bucket, &[("ttl", "1h")]);
+    let racers = clients(&server, 2);
+    let document = |reads: usize| {
+        let tag = |key: &str, value: String| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>");
+        let tags = [tag("set", reads.to_string()), tag("pocket:reads", reads.to_string())].concat();
+        format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")
+    };
+    let acknowledged = race(&racers, |n, client| {
+        let mut last = None;
+        for round in 0..ROUNDS {
+            let reads = 1 + 2 * round + n;
+            let put = client.request("PUT", &format!("/{bucket}")).query("tagging", "");
+            match put.body(document(reads).as_bytes()).send() {
+                answer if answer.status == 200 => last = Some(reads),
+                // The other one came first again and again.
+                refused => drop(refused.expect_error(409, "OperationAborted")),
+            }
+            let shown = client.request("GET", &format!("/{bucket}")).query("tagging", "").send().expect(200);
+            let values = texts(&shown.text(), "Value");
+            assert!(values.len() == 3 && values[0] == values[1] && values[2] == "1h", "{values:?}");
+        }
+        last
+    });
+    let shown = racers[0].request("GET", &format!("/{bucket}")).query("tagging", "").send().expect(200);
+    let last: usize = texts(&shown.text(), "Value")[0].parse().expect("a number");
+    assert!(acknowledged.contains(&Some(last)), "{last} of {acknowledged:?}");
+    for client in &racers {
+        let head = client.head(&format!("/{bucket}")).expect(200);
+        assert_eq!(head.header("x-pocket-reads"), Some(last.to_string().as_str()));
+    }
+    server.client().end_bucket(bucket);
+}
+
+#[test]
+fn a_bucket_in_use_changes_its_hints_and_no_request_fails() {
+    const CHANGES: usize = 30;
+    let server = Server::cluster();
+    let bucket = &unique_bucket("live");
+    server.client().create_bucket(bucket, &[]);
+    let done = [const { AtomicUsize::new(0) }; 4];
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for (n, client) in clients(&server, done.len()).into_iter().enumerate() {
+            let (done, over) = (&done[n], &over);
+            scope.spawn(move || {
+                // Inline and in chunks.
+                let body = bytes(n as u64, if n < 2 { 100 } else { 100_000 });
+                while !over.load(Ordering::SeqCst) {
+                    let path = format!("/{bucket}/k{n}");
+                    client.put(&path, &body).expect(200);
+                    assert!(client.get(&path).expect(200).body == body);
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for change in 0..CHANGES {
+            let tag = format!("<Tag><Key>pocket:capacity</Key><Value>{}MiB</Value></Tag>", 64 + change);
+            let tags = format!("<Tagging><TagSet>{tag}</TagSet></Tagging>");
+            let put = server.client_of(change % 2).request("PUT", &format!("/{bucket}")).query("tagging", "");
+            put.body(tags.as_bytes()).send().expect(200);
+            let capacity = ((64 + change) << 20).to_string();
+            let head = server.client_of((change + 1) % 2).head(&format!("/{bucket}")).expect(200);
+            assert_eq!(head.header("x-pocket-capacity"), Some(capacity.as_str()));
+            // A request outlives two changes at most.
+            let before = done.each_ref().map(|count| count.load(Ordering::SeqCst));
+            let started = Instant::now();
+            while done.iter().zip(before).any(|(count, before)| count.load(Ordering::SeqCst) == before) {
+                if started.elapsed() > Duration::from_secs(30) {
+                    over.store(true, Ordering::SeqCst);
+                    panic!("a client made no progress");
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    server.client().end_bucket(bucket);
 }

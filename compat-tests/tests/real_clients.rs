@@ -8,7 +8,7 @@ const BUCKETS_AND_OBJECTS: &[&str] =
     &["test_buckets.py", "test_objects.py", "test_conditions.py", "test_checksums.py", "test_signing.py"];
 const FORMS: &[&str] = &["test_post_forms.py"];
 const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
-const TAGS: &[&str] = &["test_tagging.py"];
+const TAGS: &[&str] = &["test_tagging.py", "test_bucket_tagging.py"];
 const OTHER_WRITES: &[&str] = &["test_append.py", "test_part_checksums.py"];
 
 #[test]

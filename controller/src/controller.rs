@@ -142,6 +142,15 @@ impl Shared {
         })
     }
 
+    pub(crate) async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError> {
+        // In the middle of a change shards refuse what is still shown here: whoever asks because of that waits for its
+        // outcome, and is not told the same again.
+        if self.read(|state, _| state.named(bucket).is_some_and(|job| job.unsettled)) {
+            let _inside = self.gates.enter(bucket).await;
+        }
+        self.read(|state, now| state.named(bucket).ok_or(ControlError::NoSuchBucket)?.shown(now).cloned())
+    }
+
     async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError> {
         let described = described(&spec);
         let (node, replaced, view) = self.change(|state, now| {
@@ -173,8 +182,7 @@ impl Control for Controller {
     }
 
     async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError> {
-        self.shared
-            .read(|state, now| state.named(bucket).ok_or(ControlError::NoSuchBucket)?.shown(now).cloned())
+        self.shared.placement(bucket).await
     }
 
     async fn configure(&self, configuration: Configuration) -> Result<Placement, ControlError> {

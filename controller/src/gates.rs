@@ -1,4 +1,5 @@
-//! One gate for each bucket name: what changes the life of a job happens one after the other. Queries never wait here.
+//! One gate for each bucket name: what changes the life of a job happens one after the other. A query waits
+//! here only where a change is on its way to the shards of its job.
 
 use parking_lot::Mutex;
 use pocket_api::names::BucketName;

@@ -3,12 +3,12 @@
 
 use crate::context::Refusal;
 use crate::edge::document::{malformed, resolved};
+use crate::tags::Tagged;
 use bytes::Bytes;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-/// S3's bound on the tags of a bucket.
-const TAGS_MAX: usize = 50;
+const TAGS_MAX: usize = Tagged::Bucket.tags_max();
 
 /// Keys and values in the order of the body; travels in the request's extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -29,6 +29,7 @@ mod listing;
 mod metrics;
 mod placements;
 mod reader;
+mod settings;
 mod space;
 mod tags;
 mod transfers;

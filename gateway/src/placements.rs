@@ -94,6 +94,15 @@ struct Placed {
     rules: Option<Arc<Rules>>,
 }
 
+fn placed(placement: Placement) -> Result<Placed, ControlError> {
+    let name = &placement.bucket;
+    if placement.shards.is_empty() {
+        return Err(ControlError::Unavailable(format!("bucket {name} has no shards")));
+    }
+    let rules = Rules::read(&placement.settings, name).map_err(ControlError::Unavailable)?;
+    Ok(Placed { placement: Arc::new(placement), rules })
+}
+
 /// What a call may do when its placement turns out to be stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Follow {
@@ -245,13 +254,30 @@ impl Placements {
         Ok(())
     }
 
-    async fn ask_controller(&self, name: &BucketName) -> Result<Placed, ControlError> {
-        let placement = self.control.placement(name).await?;
-        if placement.shards.is_empty() {
-            return Err(ControlError::Unavailable(format!("bucket {name} has no shards")));
+    /// As [`Self::get_anew`], for a request that was admitted, and has to be again.
+    pub(crate) async fn renew(&self, bucket: &mut Bucket<'_>) -> Result<(), CallError> {
+        let placement = self.control.placement(&bucket.placement.bucket).await?;
+        if placement.tenant != bucket.placement.tenant {
+            return Err(ControlError::WrongTenant.into());
         }
-        let rules = Rules::read(&placement.settings, name).map_err(ControlError::Unavailable)?;
-        Ok(Placed { placement: Arc::new(placement), rules })
+        self.learn(bucket, placement).await?;
+        self.admit(bucket).await
+    }
+
+    /// What the controller has just said of a bucket.
+    pub(crate) async fn learn(
+        &self,
+        bucket: &mut Bucket<'_>,
+        placement: Placement,
+    ) -> Result<(), ControlError> {
+        let placed = placed(placement)?;
+        self.cache.insert(placed.placement.bucket.clone(), placed.clone()).await;
+        (bucket.placement, bucket.rules) = (placed.placement, placed.rules);
+        Ok(())
+    }
+
+    async fn ask_controller(&self, name: &BucketName) -> Result<Placed, ControlError> {
+        placed(self.control.placement(name).await?)
     }
 
     /// After this gateway made the bucket or ended it.

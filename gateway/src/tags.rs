@@ -9,8 +9,23 @@ use pocket_api::object::Tags;
 use s3s::dto::{Tag, TagSet};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
-/// S3's bound on the tags of an object.
-pub(crate) const OBJECT_TAGS_MAX: usize = 10;
+/// What has tags, for S3 bounds their number by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tagged {
+    Object,
+    Bucket,
+}
+
+impl Tagged {
+    /// S3's bound.
+    pub(crate) const fn tags_max(self) -> usize {
+        match self {
+            Self::Object => 10,
+            Self::Bucket => 50,
+        }
+    }
+}
+
 /// S3's bounds on a tag, in characters.
 const TAG_KEY_MAX_CHARS: usize = 128;
 /// See [`TAG_KEY_MAX_CHARS`].
@@ -36,19 +51,19 @@ pub(crate) fn from_header(value: &str) -> S3Result<Tags> {
             return Err(malformed());
         }
         tags.push((key, decoded(value)?));
-        check_count(&tags)?;
+        check_count(&tags, Tagged::Object)?;
     }
     tags.iter().try_for_each(check)?;
     Ok(tags)
 }
 
-/// Tags of an object as a document lists them.
-pub(crate) fn from_set(set: TagSet) -> S3Result<Tags> {
+/// Tags as a document lists them.
+pub(crate) fn from_set(set: TagSet, of: Tagged) -> S3Result<Tags> {
     let mut tags = Tags::new();
     for tag in set {
         let (Some(key), Some(value)) = (tag.key, tag.value) else { return Err(malformed_xml()) };
         tags.push((key, value));
-        check_count(&tags)?;
+        check_count(&tags, of)?;
     }
     check_all(&tags)?;
     Ok(tags)
@@ -71,11 +86,11 @@ pub(crate) fn check_all(tags: &[(String, String)]) -> S3Result<()> {
     Ok(())
 }
 
-fn check_count(tags: &[(String, String)]) -> S3Result<()> {
-    if tags.len() <= OBJECT_TAGS_MAX {
+fn check_count(tags: &[(String, String)], of: Tagged) -> S3Result<()> {
+    if tags.len() <= of.tags_max() {
         return Ok(());
     }
-    let text = format!("Object tags cannot be greater than {OBJECT_TAGS_MAX}");
+    let text = format!("{of:?} tags cannot be greater than {}", of.tags_max());
     Err(custom("BadRequest", StatusCode::BAD_REQUEST, text))
 }
 
@@ -159,12 +174,14 @@ mod tests {
             assert_eq!(code(check_all(std::slice::from_ref(&tag))).as_deref(), refused, "{tag:?}");
         }
         let many = |n| (0..n).map(|i| (format!("k{i}"), "v".to_owned())).collect::<Tags>();
-        assert_eq!(from_set(to_set(&many(10))).unwrap(), many(10));
-        assert_eq!(code(from_set(to_set(&many(11)))).as_deref(), Some("BadRequest"));
+        for (of, most) in [(Tagged::Object, 10), (Tagged::Bucket, 50)] {
+            assert_eq!(from_set(to_set(&many(most)), of).unwrap(), many(most));
+            assert_eq!(code(from_set(to_set(&many(most + 1)), of)).as_deref(), Some("BadRequest"));
+        }
         let twice = to_set(&pairs(&[("k", "1"), ("k", "2")]));
-        assert_eq!(code(from_set(twice)).as_deref(), Some("InvalidTag"));
+        assert_eq!(code(from_set(twice, Tagged::Object)).as_deref(), Some("InvalidTag"));
         let keyless = vec![Tag { key: None, value: Some("v".into()) }];
-        assert_eq!(code(from_set(keyless)).as_deref(), Some("MalformedXML"));
+        assert_eq!(code(from_set(keyless, Tagged::Object)).as_deref(), Some("MalformedXML"));
     }
 
     #[test]
@@ -177,7 +194,7 @@ mod tests {
         #[test]
         fn no_header_makes_it_panic_and_what_passes_is_within_the_limits(header in "[a-c%=&+0-9ä: ]{0,60}") {
             if let Ok(tags) = from_header(&header) {
-                prop_assert!(tags.len() <= OBJECT_TAGS_MAX);
+                prop_assert!(tags.len() <= Tagged::Object.tags_max());
                 check_all(&tags).unwrap();
             }
         }

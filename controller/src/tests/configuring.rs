@@ -1,6 +1,7 @@
 //! Settings that change while a job lives.
 
 use crate::fixture::{Rig, bucket, registration};
+use futures::FutureExt;
 use pocket_api::conformance::control::stubs::Fault;
 use pocket_api::control::{Configuration, ControlError, Placement};
 use pocket_api::hints::JobHints;
@@ -37,6 +38,33 @@ async fn settings_reach_every_shard_before_they_are_shown_and_move_no_weight() {
     }
     rig.round(Duration::from_secs(60), &[]).await;
     assert_eq!(rig.placement("data"), Err(ControlError::NoSuchBucket), "the new ttl ends it");
+}
+
+#[tokio::test]
+async fn a_ttl_that_is_put_off_or_taken_back_ends_nothing() {
+    let rig = Rig::new(2, 1);
+    let made = rig.register("data").await.unwrap();
+    let short = rig.shared.configure(change(&made, asking_ttl(10))).await.unwrap();
+    let longer = rig.shared.configure(change(&short, asking_ttl(30))).await.unwrap();
+    rig.round(Duration::from_secs(20), &[]).await;
+    assert_eq!(rig.placement("data"), Ok(longer.clone()));
+    let endless = rig.shared.configure(change(&longer, JobSettings::default())).await.unwrap();
+    rig.round(Duration::from_secs(20), &[]).await;
+    assert_eq!(rig.placement("data"), Ok(endless));
+}
+
+#[tokio::test]
+async fn who_asks_while_shards_are_told_gets_the_outcome() {
+    let rig = Rig::new(1, 1);
+    let before = rig.register("data").await.unwrap();
+    let name = bucket("data");
+    let inside = rig.shared.gates.enter(&name).await;
+    assert_eq!(rig.shared.placement(&name).await, Ok(before.clone()), "nothing is on its way to a shard");
+    rig.shared.change(|state, _| state.unsettle(before.job));
+    let mut asked = Box::pin(rig.shared.placement(&name));
+    assert!(asked.as_mut().now_or_never().is_none());
+    drop(inside);
+    assert_eq!(asked.await, Ok(before));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The allow-list of headers: which of those that change what a request does may come with which operation. A header
 //! that is not understood is refused, never ignored: ignoring a condition, an offset or an owner loses data.
 
-use super::operation::Operation;
+use super::operation::{BodyUse, Operation};
 use crate::context::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::hints::HINTS;
@@ -92,14 +92,10 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
     // Operations that make an object, with its headers.
     const MAKES: [O; 3] = [O::PutObject, O::CopyObject, O::CreateMultipartUpload];
     const COPIES: [O; 2] = [O::CopyObject, O::UploadPartCopy];
-    const HAS_BODY: [O; 6] = [
-        O::PutObject,
-        O::UploadPart,
-        O::CreateBucket,
-        O::DeleteObjects,
-        O::CompleteMultipartUpload,
-        O::PutObjectTagging,
-    ];
+    let with_body = || match operation.body_use() {
+        BodyUse::Document | BodyUse::Setting | BodyUse::Stream => Verdict::Takes,
+        BodyUse::Refused | BodyUse::Form => Verdict::Misplaced,
+    };
     match name {
         "x-amz-content-sha256" | "x-amz-date" | "x-amz-user-agent" | "x-amz-expected-bucket-owner" => {
             Verdict::Takes
@@ -108,8 +104,8 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-api-version" => Verdict::Only(&["2006-03-01"]),
         "x-amz-security-token" => Verdict::NoSessions,
 
-        "x-amz-decoded-content-length" | "x-amz-trailer" => only_with(&HAS_BODY),
-        _ if CHECKSUMS.contains(&name) => only_with(&HAS_BODY),
+        "x-amz-decoded-content-length" | "x-amz-trailer" => with_body(),
+        _ if CHECKSUMS.contains(&name) => with_body(),
         // SDKs say so with every request of theirs that could have a checksum.
         "x-amz-sdk-checksum-algorithm" => Verdict::Takes,
         "x-amz-checksum-algorithm" => {

@@ -38,7 +38,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
-use operation::{BodyUse, Operation, Source};
+use operation::{Operation, Source};
 use payload::Promise;
 use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
@@ -49,10 +49,6 @@ use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
 use std::sync::Arc;
 use target::Target;
-
-/// Longest document. A Complete of 10,000 parts with checksums has 1.7 MB; a Delete of 1,000 keys of 1,024 bytes, each
-/// byte escaped to six, 6.2 MB.
-const DOCUMENT_MAX_BYTES: u64 = 8 << 20;
 
 /// The front of one gateway.
 pub(crate) struct Edge {
@@ -161,9 +157,10 @@ impl Edge {
             Some(promise) => {
                 let verified = VerifiedBody::new(body, &promise, proof.seed, Some(context.clone()));
                 let nothing_to_stream = promise.decoded_bytes == Some(0);
-                if operation.body_use() == BodyUse::Document || nothing_to_stream {
-                    let mut document = collect(verified, &promise).await?;
-                    if operation.body_use() == BodyUse::Document {
+                let document_max = operation.body_use().document_max_bytes();
+                if document_max.is_some() || nothing_to_stream {
+                    let mut document = collect(verified, &promise, document_max.unwrap_or(0)).await?;
+                    if document_max.is_some() {
                         document = document::checked(document)?;
                     }
                     if operation == Operation::CreateBucket {
@@ -267,23 +264,23 @@ fn ignore_bad_range(headers: &mut HeaderMap, operation: Operation) {
     }
 }
 
-/// Reads a whole document of at most [`DOCUMENT_MAX_BYTES`].
-async fn collect<B>(mut body: VerifiedBody<B>, promise: &Promise) -> Result<Bytes, Refusal>
+/// Reads a whole document.
+async fn collect<B>(mut body: VerifiedBody<B>, promise: &Promise, max_bytes: u64) -> Result<Bytes, Refusal>
 where
     B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
 {
     let too_long = || {
-        let message = format!("your request was too big: a document may have {DOCUMENT_MAX_BYTES} bytes");
+        let message = format!("your request was too big: this document may have {max_bytes} bytes");
         Refusal::new(S3ErrorCode::MaxMessageLengthExceeded, message)
     };
-    if promise.decoded_bytes.is_some_and(|bytes| bytes > DOCUMENT_MAX_BYTES) {
+    if promise.decoded_bytes.is_some_and(|bytes| bytes > max_bytes) {
         return Err(too_long());
     }
     let mut document = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| error.0)?;
         let data = frame.data_ref().map_or(&[][..], |data| data);
-        if (document.len() + data.len()) as u64 > DOCUMENT_MAX_BYTES {
+        if (document.len() + data.len()) as u64 > max_bytes {
             return Err(too_long());
         }
         document.extend_from_slice(data);

@@ -23,6 +23,8 @@ pub(crate) enum Operation {
     GetBucketLocation,
     /// GET of a setting that buckets have in S3; most answer that it is not configured.
     GetBucketSetting,
+    PutBucketTagging,
+    DeleteBucketTagging,
     ListObjects,
     ListObjectVersions,
     ListMultipartUploads,
@@ -46,6 +48,12 @@ pub(crate) enum Operation {
     ListParts,
 }
 
+/// Longest document. A Complete of 10,000 parts with checksums has 1.7 MB; a Delete of 1,000 keys of 1,024 bytes, each
+/// byte escaped to six, 6.2 MB.
+const DOCUMENT_MAX_BYTES: u64 = 8 << 20;
+/// Longest setting of a bucket: 1,000 lifecycle rules of 250 bytes. S3 bounds a policy by 20 KB and CORS by 64 KB.
+const SETTING_MAX_BYTES: u64 = 256 << 10;
+
 /// What an operation does with a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyUse {
@@ -53,10 +61,23 @@ pub(crate) enum BodyUse {
     Refused,
     /// An XML document, read, verified and held against S3's own (`document.rs`) before the operation sees it.
     Document,
+    /// Likewise; one that is kept with the bucket and travels with its placement.
+    Setting,
     /// An object's bytes, verified while they pass.
     Stream,
     /// Fields, and a file that is an object's bytes.
     Form,
+}
+
+impl BodyUse {
+    /// Longest body that is read as a whole.
+    pub(crate) fn document_max_bytes(self) -> Option<u64> {
+        match self {
+            Self::Document => Some(DOCUMENT_MAX_BYTES),
+            Self::Setting => Some(SETTING_MAX_BYTES),
+            Self::Refused | Self::Stream | Self::Form => None,
+        }
+    }
 }
 
 impl Operation {
@@ -68,6 +89,7 @@ impl Operation {
             | Self::DeleteObjects
             | Self::CompleteMultipartUpload
             | Self::PutObjectTagging => BodyUse::Document,
+            Self::PutBucketTagging => BodyUse::Setting,
             _ => BodyUse::Refused,
         }
     }
@@ -81,6 +103,8 @@ impl Operation {
             Self::DeleteBucket => "DeleteBucket",
             Self::GetBucketLocation => "GetBucketLocation",
             Self::GetBucketSetting => "GET of a bucket's setting",
+            Self::PutBucketTagging => "PutBucketTagging",
+            Self::DeleteBucketTagging => "DeleteBucketTagging",
             Self::ListObjects => "ListObjects",
             Self::ListObjectVersions => "ListObjectVersions",
             Self::ListMultipartUploads => "ListMultipartUploads",
@@ -192,30 +216,68 @@ static RULES: &[Rule] = {
     ]
 };
 
-/// Settings whose GET is answered for every bucket.
-const SETTINGS: [&str; 21] = [
-    "accelerate",
-    "acl",
-    "analytics",
-    "cors",
-    "encryption",
-    "intelligent-tiering",
-    "inventory",
-    "lifecycle",
-    "logging",
-    "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "policy",
-    "policyStatus",
-    "publicAccessBlock",
-    "replication",
-    "requestPayment",
-    "tagging",
-    "versioning",
-    "website",
-];
+/// A setting that buckets have in S3. Its GET is answered for every bucket ([`Operation::GetBucketSetting`]).
+struct Setting {
+    name: &'static str,
+    /// These may come with its GET: of some settings a bucket may have many in S3, and one is asked for by its id, or all
+    /// in pages.
+    takes: &'static [&'static str],
+    /// `None` is refused as not implemented.
+    put: Option<Operation>,
+    delete: Option<Operation>,
+}
+
+const fn setting(name: &'static str, put: Option<Operation>, delete: Option<Operation>) -> Setting {
+    Setting { name, takes: &[], put, delete }
+}
+
+/// A setting that is never there.
+const fn unset(name: &'static str, takes: &'static [&'static str]) -> Setting {
+    Setting { name, takes, put: None, delete: None }
+}
+
+static SETTINGS: &[Setting] = {
+    use Operation as O;
+    const MANY: &[&str] = &["id", "continuation-token"];
+    &[
+        setting("tagging", Some(O::PutBucketTagging), Some(O::DeleteBucketTagging)),
+        unset("accelerate", &[]),
+        unset("acl", &[]),
+        unset("analytics", MANY),
+        unset("cors", &[]),
+        unset("encryption", &[]),
+        unset("intelligent-tiering", MANY),
+        unset("inventory", MANY),
+        unset("lifecycle", &[]),
+        unset("logging", &[]),
+        unset("metrics", MANY),
+        unset("notification", &[]),
+        unset("object-lock", &[]),
+        unset("ownershipControls", &[]),
+        unset("policy", &[]),
+        unset("policyStatus", &[]),
+        unset("publicAccessBlock", &[]),
+        unset("replication", &[]),
+        unset("requestPayment", &[]),
+        unset("versioning", &[]),
+        unset("website", &[]),
+    ]
+};
+
+impl Setting {
+    fn operation(&self, method: &Method) -> Option<Operation> {
+        match *method {
+            Method::GET => Some(Operation::GetBucketSetting),
+            Method::PUT => self.put,
+            Method::DELETE => self.delete,
+            _ => None,
+        }
+    }
+
+    fn is_named(name: &str) -> bool {
+        SETTINGS.iter().any(|setting| setting.name == name)
+    }
+}
 
 /// Sub-resources that S3 has and Pocket does not (or not with every method): 501 instead of 400, beside [`SETTINGS`].
 const NOT_BUILT: [&str; 15] = [
@@ -252,17 +314,13 @@ pub(crate) fn classify(
     source: Source,
     signing: impl Fn(&str) -> bool,
 ) -> Result<Operation, Refusal> {
-    if method == Method::GET
-        && level == Level::Bucket
-        && let Some(setting) = SETTINGS.into_iter().find(|setting| query.has(setting))
+    if level == Level::Bucket
+        && let Some(setting) = SETTINGS.iter().find(|setting| query.has(setting.name))
+        && let Some(operation) = setting.operation(method)
     {
-        // Of these a bucket may have many in S3: one by its id, or all in pages.
-        let takes: &[&str] = match setting {
-            "analytics" | "intelligent-tiering" | "inventory" | "metrics" => &["id", "continuation-token"],
-            _ => &[],
-        };
-        check_others(query, &[setting], takes, Operation::GetBucketSetting, signing)?;
-        return Ok(Operation::GetBucketSetting);
+        let takes = if *method == Method::GET { setting.takes } else { &[] };
+        check_others(query, &[setting.name], takes, operation, signing)?;
+        return Ok(operation);
     }
     let mut candidates = RULES.iter().filter(|rule| rule.method == *method && rule.level == level);
     let Some(rule) = candidates.find(|rule| rule.selectors.iter().all(|name| query.has(name))) else {
@@ -323,7 +381,7 @@ fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
 
 fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
     let name: String = name.chars().take(80).collect();
-    if SETTINGS.contains(&&*name) || NOT_BUILT.contains(&&*name) {
+    if Setting::is_named(&name) || NOT_BUILT.contains(&&*name) {
         let message = format!("the sub-resource {name:?} is not implemented here ({})", operation.name());
         return Refusal::new(S3ErrorCode::NotImplemented, message);
     }
@@ -334,7 +392,7 @@ fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
 fn no_operation(method: &Method, query: &Query<'_>) -> Refusal {
     let named = query.iter().find(|pair| {
         let name = &*pair.name;
-        SETTINGS.contains(&name) || NOT_BUILT.contains(&name)
+        Setting::is_named(name) || NOT_BUILT.contains(&name)
     });
     match named {
         Some(pair) => {
@@ -370,6 +428,8 @@ mod tests {
             ("GET", Bucket, "location", GetBucketLocation),
             ("GET", Bucket, "versioning=", GetBucketSetting),
             ("GET", Bucket, "inventory&id=x", GetBucketSetting),
+            ("PUT", Bucket, "tagging=", PutBucketTagging),
+            ("DELETE", Bucket, "tagging&x-id=DeleteBucketTagging", DeleteBucketTagging),
             ("GET", Bucket, "", ListObjects),
             ("GET", Bucket, "list-type=2&prefix=&delimiter=%2F&fetch-owner=false&max-keys=5000", ListObjects),
             ("GET", Bucket, "versions=&key-marker=a&version-id-marker=null&max-keys=1", ListObjectVersions),
@@ -423,6 +483,10 @@ mod tests {
                 let code = classified(method, level, name);
                 assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} {level:?} ?{name}");
             }
+        }
+        for (method, query) in [("POST", "tagging"), ("DELETE", "tagging&cors"), ("GET", "tagging&acl")] {
+            let code = classified(method, Level::Bucket, query);
+            assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} ?{query}");
         }
         for name in ["acl", "legal-hold", "torrent"] {
             assert_eq!(classified("GET", Level::Object, name), Err(S3ErrorCode::NotImplemented), "{name}");

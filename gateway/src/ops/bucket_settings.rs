@@ -1,5 +1,5 @@
 //! Reading bucket settings that S3 has and Pocket has not: each answers S3's own "not configured", for a bucket that
-//! exists. Setting them is refused by the edge.
+//! exists. Setting them is refused by the edge. Settings that can be made have files of their own.
 
 use super::{Operations, ask, context};
 use crate::access::action::Action;
@@ -61,8 +61,6 @@ not_configured! {
         = GetBucketPublicAccessBlock, missing("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found");
     replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
         = GetReplicationConfiguration, missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found");
-    tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput
-        = GetBucketTagging, s3(S3ErrorCode::NoSuchTagSet, "The TagSet does not exist");
     website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput
         = GetBucketWebsite, s3(S3ErrorCode::NoSuchWebsiteConfiguration, "The specified bucket does not have a website configuration");
 }
@@ -114,8 +112,9 @@ fn missing(code: &'static str, message: &'static str) -> S3Error {
     custom(code, StatusCode::NOT_FOUND, message)
 }
 
-/// The bucket, which is alive and lets the caller do this.
-async fn check<T>(
+/// The bucket, which is alive and lets the caller do this. Its shards have vouched for its settings: whoever was told of
+/// a change finds it here.
+pub(super) async fn check<T>(
     ops: &Operations,
     request: &S3Request<T>,
     bucket: &str,

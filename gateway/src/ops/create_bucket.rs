@@ -1,22 +1,23 @@
 //! CreateBucket: registers a job with its hints.
 
+use super::bucket_tagging::tagged;
 use super::{Operations, context, tenant};
 use crate::bucket_tags::BucketTags;
 use crate::errors::{from_control, from_hint, from_name, not_implemented, s3};
 use crate::headers;
 use crate::profiles::{self, Profile, Profiles};
+use crate::tags::{self, HINT_PREFIX};
 use http::{HeaderMap, HeaderName};
 use pocket_api::control::{ControlError, Placement, Registration};
 use pocket_api::hints::{HINTS, JobHints};
 use pocket_api::names::BucketName;
+use pocket_api::object::Tags;
 use pocket_api::settings::JobSettings;
 use s3s::dto::{CreateBucketConfiguration, CreateBucketInput, CreateBucketOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
 /// In it, making a bucket again that one owns succeeds.
 const US_EAST_1: &str = "us-east-1";
-/// What a bucket's tag is called that carries a hint.
-const HINT_TAG: &str = "pocket:";
 
 pub(super) async fn run(
     ops: &Operations,
@@ -27,9 +28,7 @@ pub(super) async fn run(
     let bucket = BucketName::parse(&request.input.bucket).map_err(from_name)?;
     let configuration = request.input.create_bucket_configuration.as_ref();
     let profile = profile(configuration, &ops.region, &ops.profiles)?;
-    let hints = hints(&request.headers, request.extensions.get::<BucketTags>(), profile)?;
-
-    let settings = JobSettings::asking(hints);
+    let settings = settings(&request.headers, request.extensions.get::<BucketTags>(), profile)?;
     let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
     let placement = match ops.control.register(registration).await {
         Ok(placement) => placement,
@@ -80,7 +79,11 @@ fn profile<'a>(
 }
 
 /// From headers, then tags, then the profile. All are checked, also where one outweighs the other.
-fn hints(headers: &HeaderMap, tags: Option<&BucketTags>, profile: Option<&Profile>) -> S3Result<JobHints> {
+fn settings(
+    headers: &HeaderMap,
+    tags: Option<&BucketTags>,
+    profile: Option<&Profile>,
+) -> S3Result<JobSettings> {
     let mut from_headers = Vec::new();
     for (name, value) in headers {
         if let Some(hint) = name.as_str().strip_prefix("x-pocket-") {
@@ -90,21 +93,15 @@ fn hints(headers: &HeaderMap, tags: Option<&BucketTags>, profile: Option<&Profil
             from_headers.push((hint, value));
         }
     }
-    let mut from_tags = Vec::new();
-    for (key, value) in tags.iter().flat_map(|tags| &tags.0) {
-        match key.strip_prefix(HINT_TAG) {
-            Some(hint) => from_tags.push((hint, value.as_str())),
-            None => {
-                let text = format!(
-                    "bucket tags other than {HINT_TAG}<hint> are not implemented: {:?}",
-                    headers::shortened(key)
-                );
-                return Err(not_implemented(text));
-            }
-        }
-    }
+    let mut tags = tags.map_or_else(Tags::new, |tags| tags.0.clone());
+    tags::check_all(&tags)?;
+    JobHints::default().changed_by(tags::hints(&tags)).map_err(from_hint)?;
+    // A tag that stayed would say what does not hold, and would hold as soon as somebody put the same tags again.
+    let in_headers = |hint: &str| from_headers.iter().any(|(name, _)| *name == hint);
+    tags.retain(|(key, _)| key.strip_prefix(HINT_PREFIX).is_none_or(|hint| !in_headers(hint)));
     let from_profile = profile.into_iter().flat_map(profiles::pairs).collect();
-    JobHints::parse_layers([from_headers, from_tags, from_profile]).map_err(from_hint)
+    let created_with = JobHints::parse_layers([from_headers, from_profile]).map_err(from_hint)?;
+    tagged(&JobSettings::asking(created_with), tags)
 }
 
 /// What CreateBucket and HeadBucket show of a job.
@@ -158,18 +155,29 @@ mod tests {
             HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
         };
         let tags = |key: &str, value: &str| BucketTags(vec![(key.into(), value.into())]);
-        let found = hints(&header("x-pocket-reads", "2"), Some(&tags("pocket:reads", "9")), None).unwrap();
-        assert_eq!(found.reads, Some(2));
+        let nothing = HeaderMap::new();
+        let found = settings(&header("x-pocket-reads", "2"), Some(&tags("pocket:reads", "9")), None).unwrap();
+        assert_eq!(
+            (found.asked.reads, found.tags),
+            (Some(2), vec![]),
+            "a tag that is outweighed is not kept"
+        );
         let profile = [("reads".to_owned(), "4".to_owned()), ("wait".to_owned(), "1s".to_owned())].into();
-        let found = hints(&HeaderMap::new(), Some(&tags("pocket:reads", "9")), Some(&profile)).unwrap();
-        assert_eq!((found.reads, found.wait.as_secs()), (Some(9), 1));
+        let found = settings(&nothing, Some(&tags("pocket:reads", "9")), Some(&profile)).unwrap();
+        assert_eq!((found.asked.reads, found.asked.wait.as_secs()), (Some(9), 1));
+        assert_eq!((found.created_with.reads, found.tags.len()), (Some(4), 1));
+        let found = settings(&nothing, Some(&tags("pocket:reads", "none")), Some(&profile)).unwrap();
+        assert_eq!((found.asked.reads, found.tags.len()), (None, 1));
+        let found = settings(&nothing, Some(&tags("team", "blue")), None).unwrap();
+        assert_eq!(found, JobSettings { tags: vec![("team".into(), "blue".into())], ..Default::default() });
         let code = |map: HeaderMap, tags: Option<BucketTags>| {
-            hints(&map, tags.as_ref(), None).unwrap_err().code().as_str().to_owned()
+            settings(&map, tags.as_ref(), None).unwrap_err().code().as_str().to_owned()
         };
         assert_eq!(code(header("x-pocket-reads", "none"), None), "InvalidArgument");
         assert_eq!(code(header("x-pocket-tape", "1"), None), "InvalidArgument");
         assert_eq!(code(header("x-pocket-replicas", "3"), None), "NotImplemented");
-        assert_eq!(code(HeaderMap::new(), Some(tags("team", "blue"))), "NotImplemented");
+        assert_eq!(code(nothing.clone(), Some(tags("pocket:ttl", "0s"))), "InvalidArgument");
+        assert_eq!(code(nothing, Some(tags("team", "*"))), "InvalidTag");
         assert_eq!(code(header("x-pocket-reads", "2"), Some(tags("pocket:reads", "-1"))), "InvalidArgument");
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{Operations, ask, context};
 use crate::access::action::Action;
-use crate::errors::{access_denied, from_control, from_name};
+use crate::errors::{access_denied, from_name};
 use crate::headers;
 use http::StatusCode;
-use pocket_api::control::{EndJob, EndMode};
+use pocket_api::control::EndMode;
 use pocket_api::names::BucketName;
 use s3s::dto::{DeleteBucketInput, DeleteBucketOutput};
 use s3s::{S3Request, S3Response, S3Result};
@@ -18,28 +18,12 @@ pub(super) async fn run(
     let force = headers::flag(&request.headers, "x-pocket-force-delete")?;
     let input = request.input;
     let name = BucketName::parse(&input.bucket).map_err(from_name)?;
-    // The controller decides by what it knows now, and never by a placement that is remembered here.
-    ops.placements.forget(&name).await;
-    let bucket = ops
-        .bucket(
-            ask!(request, context, Action::DeleteBucket),
-            &input.bucket,
-            input.expected_bucket_owner.as_deref(),
-        )
-        .await?;
+    let ask = ask!(request, context, Action::DeleteBucket);
+    let bucket = ops.bucket_now(ask, &name, input.expected_bucket_owner.as_deref()).await?;
     // What S3 knows as DeleteBucket takes no object with it, so a policy that allows it does not mean this.
     if force && context.caller.tenant() != Some(&bucket.placement.tenant) {
         return Err(access_denied("Access Denied"));
     }
-    let job = bucket.placement.job;
-    let end = EndJob {
-        tenant: Some(bucket.placement.tenant.clone()),
-        bucket: name.clone(),
-        job: Some(job),
-        mode: if force { EndMode::Force } else { EndMode::IfEmpty },
-    };
-    ops.control.end(end).await.map_err(from_control)?;
-    ops.placements.forget(&name).await;
-    ops.transfers.drop_jobs(&[job]);
+    ops.end(&bucket, if force { EndMode::Force } else { EndMode::IfEmpty }).await?;
     Ok(S3Response::with_status(DeleteBucketOutput {}, StatusCode::NO_CONTENT))
 }

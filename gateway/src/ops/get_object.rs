@@ -45,6 +45,15 @@ pub(super) async fn run(
         Err(error) if *error.code() == S3ErrorCode::NoSuchKey && ops.transfers.settle(settled).await => {
             ops.lookup(&mut bucket, &Lookup { wait: Duration::ZERO, ..lookup.clone() }).await?
         }
+        // The job's own wait became longer, and this gateway learned of it from this very answer.
+        Err(error)
+            if *error.code() == S3ErrorCode::NoSuchKey
+                && wait.is_none()
+                && bucket.placement.hints.wait > lookup.wait =>
+        {
+            let wait = bucket.placement.hints.wait;
+            ops.lookup(&mut bucket, &Lookup { wait, ..lookup.clone() }).await?
+        }
         found => found?,
     };
 

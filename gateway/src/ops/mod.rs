@@ -4,6 +4,7 @@
 mod abort_multipart_upload;
 mod append_object;
 mod bucket_settings;
+mod bucket_tagging;
 mod complete_multipart_upload;
 mod copied_checksum;
 mod copy_object;
@@ -45,7 +46,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
-use pocket_api::control::{Control, ControlError, Registration};
+use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
 use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
@@ -162,6 +163,27 @@ impl Operations {
     /// Whether the request that a bucket was found for could ask for `action` as well.
     fn may(&self, bucket: &Bucket<'_>, action: Action) -> bool {
         bucket.may(action, &*self.clock)
+    }
+
+    /// As [`Self::bucket`], with what the controller knows at this moment: for operations that change the bucket itself.
+    async fn bucket_now<'r>(
+        &self,
+        ask: Ask<'r>,
+        name: &BucketName,
+        expected_owner: Option<&str>,
+    ) -> S3Result<Bucket<'r>> {
+        self.placements.get_anew(name).await.map_err(from_control)?;
+        self.bucket(ask, name.as_str(), expected_owner).await
+    }
+
+    /// Ends the bucket's job and cuts its transfers.
+    async fn end(&self, bucket: &Bucket<'_>, mode: EndMode) -> S3Result<()> {
+        let Placement { job, bucket: name, tenant, .. } = &*bucket.placement;
+        let end = EndJob { tenant: Some(tenant.clone()), bucket: name.clone(), job: Some(*job), mode };
+        self.control.end(end).await.map_err(from_control)?;
+        self.placements.forget(name).await;
+        self.transfers.drop_jobs(&[*job]);
+        Ok(())
     }
 
     /// Asks a shard whether the bucket is still alive, for operations that need nothing else of it.

@@ -4,7 +4,7 @@
 use super::{Operations, ask, context, object_key, of_version};
 use crate::access::action::Action;
 use crate::errors::from_hint;
-use crate::tags;
+use crate::tags::{self, Tagged};
 use pocket_api::conditions::ReadConditions;
 use pocket_api::hints::ObjectHints;
 use pocket_api::metadata::{Lookup, Request, Select, Want};
@@ -45,7 +45,7 @@ pub(super) async fn put(
 ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
     let context = context(&request)?;
     let input = request.input;
-    let tags = tags::from_set(input.tagging.tag_set)?;
+    let tags = tags::from_set(input.tagging.tag_set, Tagged::Object)?;
     let hints = ObjectHints::parse(tags::hints(&tags)).map_err(from_hint)?;
     let key = object_key(&input.key)?;
     let asked =

@@ -95,7 +95,11 @@ operations! {
     get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput
         = GetBucketSetting, bucket_settings::request_payment;
     get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput
-        = GetBucketSetting, bucket_settings::tagging;
+        = GetBucketSetting, bucket_tagging::get;
+    put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput
+        = PutBucketTagging, bucket_tagging::put;
+    delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput
+        = DeleteBucketTagging, bucket_tagging::delete;
     get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput
         = GetBucketSetting, bucket_settings::versioning;
     get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput

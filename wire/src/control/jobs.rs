@@ -305,6 +305,7 @@ mod tests {
         let unit = LifecycleUnit::Of(Duration::from_secs(1));
         JobSettings {
             asked: full_hints(),
+            created_with: JobHints { reads: Some(7), ..full_hints() },
             tags: vec![("team".into(), "blue".into())],
             lifecycle: Lifecycle { rules: vec![rule], unit, job_ends: Some(end) },
             documents: [(DocumentKind::Policy, "{}".into()), (DocumentKind::Acl, "private".into())].into(),
