@@ -142,6 +142,7 @@ impl Cluster {
             directory.shards.lock().insert(node, shard.clone());
             members.push((node, shard.clone()));
             shards.push(shard);
+            beat_all(&controller, &directory, &members).await;
 
             let node = join(&*controller, Role::Storage, CAPACITY_BYTES).await;
             let config =
@@ -150,6 +151,8 @@ impl Cluster {
             directory.servers.lock().insert(node, server.clone());
             members.push((node, server.clone()));
             servers.push(server);
+            // Making its memory takes a busy machine seconds, and nobody else has a turn before this.
+            beat_all(&controller, &directory, &members).await;
         }
         let node = join(&*controller, Role::Gateway, 0).await;
         directory.update(controller.heartbeat(beat(node, vec![])).await.unwrap().view.unwrap());
@@ -246,6 +249,19 @@ fn beat(node: NodeId, jobs: Vec<pocket_api::ids::JobId>) -> Heartbeat {
     Heartbeat { node, view_version: 0, jobs }
 }
 
+async fn beat_all(
+    controller: &Controller,
+    directory: &LocalDirectory,
+    members: &[(NodeId, Arc<dyn JobHolder>)],
+) {
+    for (node, holder) in members {
+        if let Ok(reply) = controller.heartbeat(beat(*node, holder.jobs())).await {
+            reply.view.into_iter().for_each(|view| directory.update(view));
+            holder.drop_jobs(&reply.ended);
+        }
+    }
+}
+
 async fn keep_alive(
     controller: Arc<Controller>,
     directory: Arc<LocalDirectory>,
@@ -254,12 +270,7 @@ async fn keep_alive(
     ops: Arc<Operations>,
 ) {
     loop {
-        for (node, holder) in &members {
-            if let Ok(reply) = controller.heartbeat(beat(*node, holder.jobs())).await {
-                reply.view.into_iter().for_each(|view| directory.update(view));
-                holder.drop_jobs(&reply.ended);
-            }
-        }
+        beat_all(&controller, &directory, &members).await;
         if let Ok(reply) = controller.heartbeat(beat(gateway, ops.jobs())).await {
             ops.drop_jobs(&reply.ended);
         }
