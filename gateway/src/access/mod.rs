@@ -5,7 +5,7 @@ pub(crate) mod action;
 mod ask;
 mod conditions;
 mod decide;
-mod facts;
+pub(crate) mod facts;
 pub(crate) mod json;
 mod pattern;
 pub(crate) mod policy;

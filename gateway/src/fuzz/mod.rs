@@ -4,7 +4,9 @@
 mod chunked;
 mod documents;
 mod edge;
+mod forms;
 mod lists;
+mod policies;
 
 use crate::context::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};

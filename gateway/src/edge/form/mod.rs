@@ -4,10 +4,10 @@
 //! Of a form only the fields before the file are ever in memory. The file streams.
 
 mod claim;
-mod fields;
+pub(crate) mod fields;
 mod file;
-mod multipart;
-mod policy;
+pub(crate) mod multipart;
+pub(crate) mod policy;
 mod success;
 
 pub(crate) use success::Success;
