@@ -160,6 +160,36 @@ fn a_storage_server_dies_and_what_it_held_is_told_lost() {
 }
 
 #[test]
+fn lifecycle_rules_go_on_when_a_storage_server_has_died() {
+    let server = Server::own_cluster();
+    let (client, bucket) = (server.client(), unique_bucket("rules"));
+    client.create_bucket(&bucket, &[]);
+    let rules = "<LifecycleConfiguration><Rule><ID>short</ID><Status>Enabled</Status><Filter><Prefix>logs/</Prefix>\
+                 </Filter><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>";
+    let put = client.request("PUT", &format!("/{bucket}")).query("lifecycle", "");
+    put.header("x-pocket-lifecycle-unit", "1s").body(rules.as_bytes()).send().expect(200);
+    // Over all servers, so that it dies with any of them.
+    client.put(&format!("/{bucket}/wide"), &bytes(77, 24 << 20)).expect(200);
+    signal(server.role("storage")[0].pid, "KILL");
+    let killed = Instant::now();
+    while client.head(&format!("/{bucket}/wide")).header("x-pocket-lost").is_none() {
+        assert!(killed.elapsed() < DECLARED_WITHIN, "not declared dead");
+        thread::sleep(Duration::from_millis(100));
+    }
+    for (n, client) in [server.client_of(0), server.client_of(1)].into_iter().enumerate() {
+        let path = format!("/{bucket}/logs/{n}");
+        let written = Instant::now();
+        let answer = client.put(&path, &body_of(1)).expect(200);
+        assert!(answer.header("x-amz-expiration").is_some_and(|shown| shown.contains("rule-id=\"short\"")));
+        while client.head(&path).status != 404 {
+            assert!(written.elapsed() < ORPHANS_WITHIN, "never ended");
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(written.elapsed() >= Duration::from_secs(1), "ended too early");
+    }
+}
+
+#[test]
 fn writes_go_on_while_a_storage_server_dies() {
     let server = Server::own_cluster();
     let (client, bucket) = (server.client(), unique_bucket("writes"));

@@ -9,6 +9,7 @@ const BUCKETS_AND_OBJECTS: &[&str] =
 const FORMS: &[&str] = &["test_post_forms.py"];
 const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
 const TAGS: &[&str] = &["test_tagging.py", "test_bucket_tagging.py"];
+const LIFECYCLE: &[&str] = &["test_lifecycle.py"];
 const OTHER_WRITES: &[&str] = &["test_append.py", "test_part_checksums.py"];
 
 #[test]
@@ -49,6 +50,16 @@ fn boto3_tags_in_one_process() {
 #[test]
 fn boto3_tags_in_a_cluster() {
     run_suite(TAGS, &Server::cluster());
+}
+
+#[test]
+fn boto3_lifecycle_in_one_process() {
+    run_suite(LIFECYCLE, &Server::embedded());
+}
+
+#[test]
+fn boto3_lifecycle_in_a_cluster() {
+    run_suite(LIFECYCLE, &Server::cluster());
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod errors;
 #[cfg(test)]
 mod fuzz;
 mod headers;
+mod lifecycle;
 mod listing;
 mod metrics;
 mod placements;

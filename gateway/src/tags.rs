@@ -4,6 +4,7 @@
 use crate::edge::percent::{self, Part};
 use crate::errors::{custom, invalid_argument, s3};
 use crate::headers::shortened;
+use crate::lifecycle::UNIT_TAG;
 use http::StatusCode;
 use pocket_api::object::Tags;
 use s3s::dto::{Tag, TagSet};
@@ -117,6 +118,11 @@ fn is_allowed(c: char) -> bool {
 fn malformed_xml() -> S3Error {
     let text = "The XML you provided was not well-formed or did not validate against our published schema";
     s3(S3ErrorCode::MalformedXML, text)
+}
+
+/// Names and values of the hints among the tags of a bucket.
+pub(crate) fn bucket_hints(tags: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    hints(tags).filter(|(name, _)| UNIT_TAG.strip_prefix(HINT_PREFIX) != Some(name))
 }
 
 /// Names and values of the hints among tags.

@@ -5,6 +5,8 @@ use futures::FutureExt;
 use pocket_api::conformance::control::stubs::Fault;
 use pocket_api::control::{Configuration, ControlError, Placement};
 use pocket_api::hints::JobHints;
+use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
+use pocket_api::limits::DEAD_AFTER;
 use pocket_api::metadata::{MetadataError, ShardRequest};
 use pocket_api::settings::JobSettings;
 use std::time::Duration;
@@ -97,4 +99,38 @@ async fn a_change_that_reached_only_some_shards_is_undone_as_a_newer_epoch() {
     assert!(settled.epoch > half);
     assert_eq!(settled.settings, before.settings);
     assert!(rig.shards.iter().all(|(_, shard)| shard.job(before.job).unwrap().epoch == settled.epoch));
+}
+
+#[tokio::test]
+async fn lifecycle_rules_outlive_the_controller_and_go_with_every_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let mut rig = Rig::with_file(Some(path.clone()), 1, 2);
+    let before = rig.shared.register(registration("data", JobHints::default())).await.unwrap();
+    let rule = LifecycleRule {
+        id: "logs".into(),
+        filter: LifecycleFilter { prefix: "logs/".into(), ..LifecycleFilter::default() },
+        expires: Some(LifecycleEnd::After(5)),
+        aborts_uploads_after: None,
+    };
+    let lifecycle = Lifecycle {
+        rules: vec![rule],
+        unit: LifecycleUnit::Of(Duration::from_secs(1)),
+        job_ends: Some(LifecycleEnd::After(60)),
+    };
+    let settings = JobSettings { lifecycle: lifecycle.clone(), ..(*before.settings).clone() };
+    let configured = rig.shared.configure(change(&before, settings)).await.unwrap();
+    rig.restart(path);
+    assert_eq!(rig.placement("data").unwrap().settings.lifecycle, lifecycle);
+    let silent = rig.servers[1].0;
+    rig.round(DEAD_AFTER, &[silent]).await;
+    rig.round(STEP, &[silent]).await;
+    assert!(rig.placement("data").unwrap().epoch > configured.epoch, "a server died");
+    let told = rig.shards[0].1.asked().into_iter().rev().find_map(|asked| match asked {
+        ShardRequest::Update(spec) => Some(spec),
+        _ => None,
+    });
+    assert_eq!(told.map(|spec| spec.lifecycle), Some(lifecycle));
+    rig.round(Duration::from_secs(60), &[]).await;
+    assert_eq!(rig.placement("data"), Err(ControlError::NoSuchBucket), "a rule ends the job");
 }

@@ -3,6 +3,7 @@
 
 use super::operation::{BodyUse, Operation};
 use crate::context::Refusal;
+use crate::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::hints::HINTS;
 use s3s::S3ErrorCode;
@@ -133,6 +134,7 @@ fn verdict(name: &str, operation: Operation) -> Verdict {
         | "x-amz-source-expected-bucket-owner" => only_with(&COPIES),
         "x-amz-copy-source-range" => only_with(&[O::UploadPartCopy]),
         "x-amz-metadata-directive" => only_with(&[O::CopyObject]),
+        MINIMUM_HEADER | UNIT_HEADER => only_with(&[O::PutBucketLifecycleConfiguration]),
         "x-amz-tagging" => only_with(&MAKES),
         "x-amz-tagging-directive" => only_with(&[O::CopyObject]),
 

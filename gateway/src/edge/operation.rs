@@ -25,6 +25,8 @@ pub(crate) enum Operation {
     GetBucketSetting,
     PutBucketTagging,
     DeleteBucketTagging,
+    PutBucketLifecycleConfiguration,
+    DeleteBucketLifecycle,
     ListObjects,
     ListObjectVersions,
     ListMultipartUploads,
@@ -89,7 +91,7 @@ impl Operation {
             | Self::DeleteObjects
             | Self::CompleteMultipartUpload
             | Self::PutObjectTagging => BodyUse::Document,
-            Self::PutBucketTagging => BodyUse::Setting,
+            Self::PutBucketTagging | Self::PutBucketLifecycleConfiguration => BodyUse::Setting,
             _ => BodyUse::Refused,
         }
     }
@@ -105,6 +107,8 @@ impl Operation {
             Self::GetBucketSetting => "GET of a bucket's setting",
             Self::PutBucketTagging => "PutBucketTagging",
             Self::DeleteBucketTagging => "DeleteBucketTagging",
+            Self::PutBucketLifecycleConfiguration => "PutBucketLifecycleConfiguration",
+            Self::DeleteBucketLifecycle => "DeleteBucketLifecycle",
             Self::ListObjects => "ListObjects",
             Self::ListObjectVersions => "ListObjectVersions",
             Self::ListMultipartUploads => "ListMultipartUploads",
@@ -248,7 +252,7 @@ static SETTINGS: &[Setting] = {
         unset("encryption", &[]),
         unset("intelligent-tiering", MANY),
         unset("inventory", MANY),
-        unset("lifecycle", &[]),
+        setting("lifecycle", Some(O::PutBucketLifecycleConfiguration), Some(O::DeleteBucketLifecycle)),
         unset("logging", &[]),
         unset("metrics", MANY),
         unset("notification", &[]),
@@ -430,6 +434,8 @@ mod tests {
             ("GET", Bucket, "inventory&id=x", GetBucketSetting),
             ("PUT", Bucket, "tagging=", PutBucketTagging),
             ("DELETE", Bucket, "tagging&x-id=DeleteBucketTagging", DeleteBucketTagging),
+            ("PUT", Bucket, "lifecycle", PutBucketLifecycleConfiguration),
+            ("DELETE", Bucket, "lifecycle=", DeleteBucketLifecycle),
             ("GET", Bucket, "", ListObjects),
             ("GET", Bucket, "list-type=2&prefix=&delimiter=%2F&fetch-owner=false&max-keys=5000", ListObjects),
             ("GET", Bucket, "versions=&key-marker=a&version-id-marker=null&max-keys=1", ListObjectVersions),

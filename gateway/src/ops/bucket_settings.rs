@@ -47,8 +47,6 @@ not_configured! {
             "ServerSideEncryptionConfigurationNotFoundError",
             "The server side encryption configuration was not found",
         );
-    lifecycle(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput
-        = GetLifecycleConfiguration, s3(S3ErrorCode::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
     object_lock(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput
         = GetBucketObjectLockConfiguration, missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket");
     ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput

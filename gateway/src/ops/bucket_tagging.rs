@@ -3,10 +3,11 @@
 //! the job.
 
 use super::bucket_settings::check;
-use super::{Operations, ask, context};
+use super::{Operations, ask, check_owner, context};
 use crate::access::action::Action;
 use crate::context::RequestContext;
-use crate::errors::{access_denied, from_hint, from_name, s3};
+use crate::errors::{from_hint, from_name, s3};
+use crate::lifecycle;
 use crate::settings;
 use crate::tags::{self, HINT_PREFIX, Tagged};
 use pocket_api::control::{EndMode, Placement};
@@ -40,7 +41,7 @@ pub(super) async fn put(
     let input = request.input;
     let tags = tags::from_set(input.tagging.tag_set, Tagged::Bucket)?;
     let (ends, lasting): (Vec<_>, Vec<_>) =
-        tags::hints(&tags).partition(|&(hint, value)| hint == "ttl" && is_no_time(value));
+        tags::bucket_hints(&tags).partition(|&(hint, value)| hint == "ttl" && is_no_time(value));
     // Refused before anything ends, and before the controller is asked.
     JobHints::default().changed_by(lasting).map_err(from_hint)?;
     let name = BucketName::parse(&input.bucket).map_err(from_name)?;
@@ -69,32 +70,28 @@ pub(super) async fn delete(
     Ok(S3Response::new(DeleteBucketTaggingOutput {}))
 }
 
-/// As [`tagged`], for a caller whom the bucket admits.
+/// As [`tagged`], for a caller whom the bucket admits. What S3 knows as tags ends nothing, so a policy that lets others
+/// put them does not mean hints, nor what a day of the rules is.
 fn by_caller(context: &RequestContext, old: &Placement, tags: Tags) -> S3Result<JobSettings> {
     let new = tagged(&old.settings, tags)?;
-    if new.asked != old.settings.asked {
+    if (&new.asked, &new.lifecycle) != (&old.settings.asked, &old.settings.lifecycle) {
         check_owner(context, old)?;
     }
     Ok(new)
 }
 
-/// What S3 knows as tags ends no bucket, so a policy that lets others put them does not mean hints.
-fn check_owner(context: &RequestContext, placement: &Placement) -> S3Result<()> {
-    match context.caller.tenant() == Some(&placement.tenant) {
-        true => Ok(()),
-        false => Err(access_denied("Access Denied")),
-    }
-}
-
 /// The settings with these tags instead of the old ones.
 pub(super) fn tagged(old: &JobSettings, tags: Tags) -> S3Result<JobSettings> {
-    let asked = old.created_with.changed_by(tags::hints(&tags)).map_err(from_hint)?;
-    Ok(JobSettings { asked, tags, ..old.clone() })
+    let asked = old.created_with.changed_by(tags::bucket_hints(&tags)).map_err(from_hint)?;
+    let mut new = JobSettings { asked, tags, ..old.clone() };
+    // One of them may say what the days of its rules are.
+    new.lifecycle = lifecycle::of(&new)?;
+    Ok(new)
 }
 
 /// The tags as they were sent, and the hints that were asked for in other ways.
 fn shown(settings: &JobSettings) -> Tags {
-    let in_tags = |hint: &str| tags::hints(&settings.tags).any(|(name, _)| name == hint);
+    let in_tags = |hint: &str| tags::bucket_hints(&settings.tags).any(|(name, _)| name == hint);
     let others = settings.asked.said().into_iter().filter(|(hint, _)| !in_tags(hint));
     let others = others.map(|(hint, value)| (format!("{HINT_PREFIX}{hint}"), value));
     settings.tags.iter().cloned().chain(others).collect()

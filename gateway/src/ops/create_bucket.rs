@@ -95,7 +95,7 @@ fn settings(
     }
     let mut tags = tags.map_or_else(Tags::new, |tags| tags.0.clone());
     tags::check_all(&tags)?;
-    JobHints::default().changed_by(tags::hints(&tags)).map_err(from_hint)?;
+    JobHints::default().changed_by(tags::bucket_hints(&tags)).map_err(from_hint)?;
     // A tag that stayed would say what does not hold, and would hold as soon as somebody put the same tags again.
     let in_headers = |hint: &str| from_headers.iter().any(|(name, _)| *name == hint);
     tags.retain(|(key, _)| key.strip_prefix(HINT_PREFIX).is_none_or(|hint| !in_headers(hint)));

@@ -3,6 +3,7 @@
 
 mod abort_multipart_upload;
 mod append_object;
+mod bucket_lifecycle;
 mod bucket_settings;
 mod bucket_tagging;
 mod complete_multipart_upload;
@@ -241,6 +242,14 @@ macro_rules! ask {
     };
 }
 use ask;
+
+/// For what goes beyond anything that S3 lets an owner allow to others: to end the bucket is one.
+fn check_owner(context: &RequestContext, placement: &Placement) -> S3Result<()> {
+    match context.caller.tenant() == Some(&placement.tenant) {
+        true => Ok(()),
+        false => Err(errors::access_denied("Access Denied")),
+    }
+}
 
 /// What it takes to make an object: more than to write it, where the request says more of it.
 fn writing(headers: &HeaderMap) -> Actions {

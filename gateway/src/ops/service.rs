@@ -79,7 +79,11 @@ operations! {
     get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
         = GetBucketSetting, bucket_settings::encryption;
     get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput)
-        -> GetBucketLifecycleConfigurationOutput = GetBucketSetting, bucket_settings::lifecycle;
+        -> GetBucketLifecycleConfigurationOutput = GetBucketSetting, bucket_lifecycle::get;
+    put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput)
+        -> PutBucketLifecycleConfigurationOutput = PutBucketLifecycleConfiguration, bucket_lifecycle::put;
+    delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput
+        = DeleteBucketLifecycle, bucket_lifecycle::delete;
     get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput
         = GetBucketSetting, bucket_settings::logging;
     get_bucket_notification_configuration(GetBucketNotificationConfigurationInput)

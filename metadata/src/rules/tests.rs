@@ -138,3 +138,14 @@ fn an_order_that_memory_does_not_suffice_for_is_made_up_for_later() {
     assert_eq!(state.objects.len(), 0);
     assert_eq!(budget.used_bytes(), rest, "and nothing was paid twice");
 }
+
+#[test]
+fn an_epoch_with_the_same_rules_reviews_nothing() {
+    let mut state = job_of(3, &ByteBudget::new(1 << 30));
+    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    while sweep(&mut state, START).1 {}
+    apply(&mut state, Command::Update(spec(3, Some(5))), START).output.unwrap();
+    assert_eq!(in_order(&state), 3);
+    assert!(!sweep(&mut state, START).1);
+    assert_eq!(state.count_visible(seconds(5)), 0);
+}

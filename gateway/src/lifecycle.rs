@@ -1,0 +1,366 @@
+//! Lifecycle documents between S3's form and the domain: held against S3's rules for them, kept and given back as sent, and
+//! turned into what shards act on. Pure.
+//!
+//! An action that would have to take effect here and has none is refused by name. Actions on noncurrent versions and
+//! delete markers are taken: a bucket without versioning has neither, in S3 as here.
+
+use crate::errors::{invalid_argument, not_implemented, s3};
+use crate::headers::shortened;
+use crate::tags;
+use pocket_api::clock::Timestamp;
+use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
+use pocket_api::limits::KEY_MAX_BYTES;
+use pocket_api::settings::{DocumentKind, JobSettings};
+use s3s::dto::{self, BucketLifecycleConfiguration, ExpirationStatus, TransitionDefaultMinimumObjectSize};
+use s3s::xml;
+use s3s::{S3Error, S3ErrorCode, S3Result};
+use std::fmt::Write;
+
+/// S3's bound on the rules of a bucket.
+const RULES_MAX: usize = 1_000;
+/// S3's bound on the id of a rule, in characters.
+const RULE_ID_MAX_CHARS: usize = 255;
+/// S3's bound on NewerNoncurrentVersions.
+const NEWER_VERSIONS_MAX: i32 = 100;
+/// Milliseconds of a day.
+const DAY_MS: i128 = 86_400_000;
+/// A rule of this id ends the bucket itself.
+const END_JOB_RULE: &str = "pocket:end-job";
+/// The header that says what a document's days are, and with the prefix of hints the tag of a bucket that does.
+pub(crate) const UNIT_HEADER: &str = "x-pocket-lifecycle-unit";
+/// See [`UNIT_HEADER`].
+pub(crate) const UNIT_TAG: &str = "pocket:lifecycle-unit";
+/// S3's header for the smallest object that transitions are about. There are none here, so any value holds.
+pub(crate) const MINIMUM_HEADER: &str = "x-amz-transition-default-minimum-object-size";
+
+/// A document with what came beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Document {
+    configuration: BucketLifecycleConfiguration,
+    /// As its header said.
+    unit: Option<String>,
+    minimum: TransitionDefaultMinimumObjectSize,
+}
+
+impl Document {
+    /// As it was sent, with an id for each rule, as S3 gives one to those that have none. Not checked yet.
+    pub(crate) fn new(
+        configuration: Option<BucketLifecycleConfiguration>,
+        unit: Option<&str>,
+        minimum: Option<TransitionDefaultMinimumObjectSize>,
+    ) -> S3Result<Self> {
+        use TransitionDefaultMinimumObjectSize as Minimum;
+        let mut configuration = configuration.ok_or_else(malformed)?;
+        if !(1..=RULES_MAX).contains(&configuration.rules.len()) {
+            return Err(malformed());
+        }
+        let minimum = minimum.unwrap_or(Minimum::from_static(Minimum::ALL_STORAGE_CLASSES_128K));
+        if ![Minimum::ALL_STORAGE_CLASSES_128K, Minimum::VARIES_BY_STORAGE_CLASS].contains(&minimum.as_str())
+        {
+            let text = format!("invalid {MINIMUM_HEADER} {:?}", shortened(minimum.as_str()));
+            return Err(invalid_argument(text));
+        }
+        name_rules(&mut configuration.rules);
+        let unit = unit.map(str::to_owned);
+        unit.as_deref().map(parse_unit).transpose()?;
+        Ok(Self { configuration, unit, minimum })
+    }
+
+    /// As it is kept: what came beside the document in lines, then the document.
+    pub(crate) fn stored(&self) -> S3Result<String> {
+        let mut document = Vec::new();
+        let written =
+            xml::Serialize::serialize(&self.configuration, &mut xml::Serializer::new(&mut document));
+        written.map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, Box::new(error)))?;
+        let document = String::from_utf8(document)
+            .map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, Box::new(error)))?;
+        let mut text = format!("{MINIMUM_HEADER}: {}\n", self.minimum.as_str());
+        if let Some(unit) = &self.unit {
+            let _ = writeln!(text, "{UNIT_HEADER}: {unit}");
+        }
+        text.push('\n');
+        text.push_str(&document);
+        Ok(text)
+    }
+
+    /// The document of a bucket, where it has one.
+    pub(crate) fn of(settings: &JobSettings) -> S3Result<Option<Self>> {
+        let Some(text) = settings.documents.get(&DocumentKind::Lifecycle) else { return Ok(None) };
+        let unreadable =
+            || s3(S3ErrorCode::InternalError, "the lifecycle configuration that is kept is unreadable");
+        let (beside, document) = text.split_once("\n\n").ok_or_else(unreadable)?;
+        let (mut unit, mut minimum) = (None, None);
+        for line in beside.lines() {
+            match line.split_once(": ") {
+                Some((UNIT_HEADER, value)) => unit = Some(value.to_owned()),
+                Some((MINIMUM_HEADER, value)) => {
+                    minimum = Some(TransitionDefaultMinimumObjectSize::from(value.to_owned()));
+                }
+                _ => return Err(unreadable()),
+            }
+        }
+        let mut reader = xml::Deserializer::new(document.as_bytes());
+        let configuration = xml::Deserialize::deserialize(&mut reader).map_err(|_| unreadable())?;
+        Ok(Some(Self { configuration, unit, minimum: minimum.ok_or_else(unreadable)? }))
+    }
+
+    pub(crate) fn into_rules(self) -> dto::LifecycleRules {
+        self.configuration.rules
+    }
+
+    pub(crate) fn unit(&self) -> Option<&str> {
+        self.unit.as_deref()
+    }
+
+    pub(crate) fn minimum(&self) -> TransitionDefaultMinimumObjectSize {
+        self.minimum.clone()
+    }
+
+    /// Checks the document, and says what shards are to do. Its own unit is before that of the bucket's `tags`.
+    pub(crate) fn lifecycle(&self, tags: &[(String, String)]) -> S3Result<Lifecycle> {
+        let of_tags = unit_of(tags)?;
+        let own = self.unit.as_deref().map(parse_unit).transpose()?;
+        let mut lifecycle = Lifecycle { unit: own.or(of_tags).unwrap_or_default(), ..Lifecycle::default() };
+        for (i, rule) in self.configuration.rules.iter().enumerate() {
+            let id = rule.id.as_deref().unwrap_or_default();
+            if id.chars().count() > RULE_ID_MAX_CHARS {
+                return Err(invalid_argument("ID length should not exceed allowed limit of 255"));
+            }
+            if self.configuration.rules[..i].iter().any(|earlier| earlier.id == rule.id) {
+                let text = format!(
+                    "Rule ID must be unique. Found same ID for more than one rule: {:?}",
+                    shortened(id)
+                );
+                return Err(invalid_argument(text));
+            }
+            add(&mut lifecycle, rule, id)?;
+        }
+        Ok(lifecycle)
+    }
+}
+
+/// What shards are to do by a bucket's document and tags.
+pub(crate) fn of(settings: &JobSettings) -> S3Result<Lifecycle> {
+    match Document::of(settings)? {
+        Some(document) => document.lifecycle(&settings.tags),
+        None => unit_of(&settings.tags).map(|_| Lifecycle::default()),
+    }
+}
+
+fn unit_of(tags: &[(String, String)]) -> S3Result<Option<LifecycleUnit>> {
+    let tag = tags.iter().find(|(key, _)| key == UNIT_TAG);
+    tag.map(|(_, value)| parse_unit(value)).transpose()
+}
+
+fn parse_unit(text: &str) -> S3Result<LifecycleUnit> {
+    let bad = || {
+        let text = shortened(text);
+        invalid_argument(format!("lifecycle-unit has the bad value {text:?}: days, or a duration such as 1s"))
+    };
+    LifecycleUnit::parse(text).ok_or_else(bad)
+}
+
+/// Gives an id to rules without one.
+fn name_rules(rules: &mut [dto::LifecycleRule]) {
+    for i in 0..rules.len() {
+        if rules[i].id.as_ref().is_none_or(String::is_empty) {
+            let taken = |id: &String| rules.iter().any(|rule| rule.id.as_ref() == Some(id));
+            let mut names = (i + 1..).map(|number| format!("rule-{number}"));
+            rules[i].id = names.find(|id| !taken(id));
+        }
+    }
+}
+
+/// Adds a rule as far as it is enabled. All of it is checked in any case.
+fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> S3Result<()> {
+    let is_enabled = match rule.status.as_str() {
+        ExpirationStatus::ENABLED => true,
+        ExpirationStatus::DISABLED => false,
+        _ => return Err(malformed()),
+    };
+    let filter = filter(rule)?;
+    let expires =
+        rule.expiration.as_ref().map(|e| expiration(e, &filter, lifecycle.unit)).transpose()?.flatten();
+    let aborts =
+        rule.abort_incomplete_multipart_upload.as_ref().map(|abort| aborts(abort, &filter)).transpose()?;
+    check_other_actions(rule, id, is_enabled)?;
+    if !is_enabled {
+        return Ok(());
+    }
+    let mut rule = LifecycleRule { id: id.into(), filter, expires, aborts_uploads_after: aborts };
+    if id == END_JOB_RULE {
+        if !rule.filter.is_empty() || rule.expires.is_none() {
+            let text = format!(
+                "the rule {END_JOB_RULE:?} needs an Expiration with Days or Date, and a filter that is empty"
+            );
+            return Err(invalid_argument(text));
+        }
+        lifecycle.job_ends = rule.expires.take();
+    }
+    if rule.expires.is_some() || rule.aborts_uploads_after.is_some() {
+        lifecycle.rules.push(rule);
+    }
+    Ok(())
+}
+
+/// In a Filter, or as older clients write it in a Prefix beside the actions.
+fn filter(rule: &dto::LifecycleRule) -> S3Result<LifecycleFilter> {
+    let (prefix, tags, larger, smaller) = match (&rule.prefix, &rule.filter) {
+        (Some(prefix), None) => (Some(prefix), Vec::new(), None, None),
+        (None, Some(filter)) => {
+            let and = filter.and.as_ref();
+            let named = [
+                and.is_some(),
+                filter.prefix.is_some(),
+                filter.tag.is_some(),
+                filter.object_size_greater_than.is_some(),
+                filter.object_size_less_than.is_some(),
+            ];
+            if named.into_iter().filter(|is_there| *is_there).count() > 1 {
+                return Err(malformed());
+            }
+            match and {
+                Some(and) => (
+                    and.prefix.as_ref(),
+                    and.tags.clone().unwrap_or_default(),
+                    and.object_size_greater_than,
+                    and.object_size_less_than,
+                ),
+                None => (
+                    filter.prefix.as_ref(),
+                    filter.tag.clone().into_iter().collect(),
+                    filter.object_size_greater_than,
+                    filter.object_size_less_than,
+                ),
+            }
+        }
+        _ => return Err(malformed()),
+    };
+    let size = |bytes: Option<i64>, name| {
+        let bad =
+            |_| invalid_request(format!("{name:?} must be a number from 0: {}", bytes.unwrap_or_default()));
+        bytes.map(u64::try_from).transpose().map_err(bad)
+    };
+    let filter = LifecycleFilter {
+        prefix: prefix.map_or("", String::as_str).into(),
+        tags: tag_pairs(tags)?,
+        larger_than: size(larger, "ObjectSizeGreaterThan")?,
+        smaller_than: size(smaller, "ObjectSizeLessThan")?,
+    };
+    if filter.prefix.len() > KEY_MAX_BYTES {
+        return Err(invalid_request(format!("The maximum size of a prefix is {KEY_MAX_BYTES}")));
+    }
+    if let (Some(larger), Some(smaller)) = (filter.larger_than, filter.smaller_than)
+        && smaller <= larger
+    {
+        let text = "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'";
+        return Err(invalid_request(text));
+    }
+    Ok(filter)
+}
+
+fn tag_pairs(tags: Vec<dto::Tag>) -> S3Result<Vec<(String, String)>> {
+    let pair = |tag: dto::Tag| Some((tag.key?, tag.value?));
+    let pairs: Option<Vec<_>> = tags.into_iter().map(pair).collect();
+    let pairs = pairs.ok_or_else(malformed)?;
+    tags::check_all(&pairs)?;
+    Ok(pairs)
+}
+
+/// `None` where it is about delete markers alone.
+fn expiration(
+    expiration: &dto::LifecycleExpiration,
+    filter: &LifecycleFilter,
+    unit: LifecycleUnit,
+) -> S3Result<Option<LifecycleEnd>> {
+    match (&expiration.days, &expiration.date, expiration.expired_object_delete_marker) {
+        (Some(days), None, None) => {
+            Ok(Some(LifecycleEnd::After(positive(*days, "'Days' for Expiration action")?)))
+        }
+        (None, Some(date), None) => Ok(Some(LifecycleEnd::At(moment(date, unit)?))),
+        (None, None, Some(_)) if !filter.tags.is_empty() => {
+            Err(invalid_request("ExpiredObjectDeleteMarker cannot be specified with Tags."))
+        }
+        (None, None, Some(_)) => Ok(None),
+        _ => Err(malformed()),
+    }
+}
+
+/// A whole day, unless the document counts in another unit.
+fn moment(date: &dto::Timestamp, unit: LifecycleUnit) -> S3Result<Timestamp> {
+    let ms = time::OffsetDateTime::from(date.clone()).unix_timestamp_nanos() / 1_000_000;
+    if unit == LifecycleUnit::Days && ms % DAY_MS != 0 {
+        return Err(invalid_argument("'Date' must be at midnight GMT"));
+    }
+    let bad = |_| invalid_argument("'Date' must not be before 1970");
+    u64::try_from(ms).map(Timestamp).map_err(bad)
+}
+
+fn aborts(abort: &dto::AbortIncompleteMultipartUpload, filter: &LifecycleFilter) -> S3Result<u32> {
+    let cannot =
+        |with| invalid_request(format!("AbortIncompleteMultipartUpload cannot be specified with {with}."));
+    if !filter.tags.is_empty() {
+        return Err(cannot("Tags"));
+    }
+    if filter.larger_than.is_some() || filter.smaller_than.is_some() {
+        return Err(cannot("Object Size"));
+    }
+    let days = abort.days_after_initiation.ok_or_else(malformed)?;
+    positive(days, "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action")
+}
+
+/// Those that shards never hear of.
+fn check_other_actions(rule: &dto::LifecycleRule, id: &str, is_enabled: bool) -> S3Result<()> {
+    let transitions = rule.transitions.as_deref().unwrap_or_default();
+    let noncurrent_transitions = rule.noncurrent_version_transitions.as_deref().unwrap_or_default();
+    let noncurrent = rule.noncurrent_version_expiration.as_ref();
+    let has_action = rule.expiration.is_some()
+        || rule.abort_incomplete_multipart_upload.is_some()
+        || noncurrent.is_some()
+        || !transitions.is_empty()
+        || !noncurrent_transitions.is_empty();
+    if !has_action {
+        return Err(invalid_request("At least one action needs to be specified in a rule"));
+    }
+    if !transitions.is_empty() && is_enabled {
+        let text = format!("the lifecycle action Transition is not implemented: rule {:?}", shortened(id));
+        return Err(not_implemented(text));
+    }
+    if let Some(noncurrent) = noncurrent {
+        let days = noncurrent.noncurrent_days.ok_or_else(malformed)?;
+        positive(days, "'NoncurrentDays' for NoncurrentVersionExpiration action")?;
+        check_newer_versions(noncurrent.newer_noncurrent_versions)?;
+    }
+    for transition in noncurrent_transitions {
+        let days = transition.noncurrent_days.ok_or_else(malformed)?;
+        positive(days, "'NoncurrentDays' for NoncurrentVersionTransition action")?;
+        transition.storage_class.as_ref().ok_or_else(malformed)?;
+        check_newer_versions(transition.newer_noncurrent_versions)?;
+    }
+    Ok(())
+}
+
+fn check_newer_versions(count: Option<i32>) -> S3Result<()> {
+    if count.is_none_or(|count| (1..=NEWER_VERSIONS_MAX).contains(&count)) {
+        return Ok(());
+    }
+    let text = format!("'NewerNoncurrentVersions' must be from 1 to {NEWER_VERSIONS_MAX}");
+    Err(invalid_argument(text))
+}
+
+fn positive(number: i32, what: &str) -> S3Result<u32> {
+    let bad = || invalid_argument(format!("{what} must be a positive integer"));
+    u32::try_from(number).ok().filter(|&n| n > 0).ok_or_else(bad)
+}
+
+fn malformed() -> S3Error {
+    let text = "The XML you provided was not well-formed or did not validate against our published schema";
+    s3(S3ErrorCode::MalformedXML, text)
+}
+
+fn invalid_request(message: impl Into<std::borrow::Cow<'static, str>>) -> S3Error {
+    s3(S3ErrorCode::InvalidRequest, message)
+}
+
+#[cfg(test)]
+mod tests;
