@@ -41,7 +41,9 @@ impl Shard {
     pub(crate) async fn update(&self, spec: Box<JobSpec>) -> Result<ShardReply, MetadataError> {
         let found = self.job_or_none(spec.job)?;
         while found.state.read().must_settle(&spec.lifecycle, self.clock.now()) {
-            self.apply(&found, Command::Sweep)?;
+            if let Output::Swept { expired, .. } = self.apply(&found, Command::SettleRules)? {
+                self.metrics.count_expired(expired);
+            }
             tokio::task::yield_now().await;
         }
         self.apply(&found, Command::Update(spec))?;

@@ -34,8 +34,17 @@ pub(crate) struct Rules {
     /// By their numbers.
     uploads: Ends,
     review: Review,
-    /// The review found no memory for something.
-    left_out: bool,
+    /// The earliest end of what the review has left out of the orders.
+    left_out: Option<Timestamp>,
+}
+
+/// What becomes of the orders of ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Orders {
+    /// They are needed: what is missing is put in its place.
+    Made,
+    /// They will be thrown away: nothing more is put into them.
+    Dropped,
 }
 
 /// How far the orders of ends are made.
@@ -106,7 +115,7 @@ impl Rules {
                 objects: Ends::default(),
                 uploads: Ends::default(),
                 review: Review::Objects(None),
-                left_out: false,
+                left_out: None,
             })
         })
     }
@@ -154,6 +163,7 @@ impl Rules {
         after: Option<Key>,
         objects: &BTreeMap<Key, Box<Entry>>,
         account: &mut Account,
+        orders: Orders,
         now: Timestamp,
     ) -> Vec<Key> {
         let from = after.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(bytes_of(&key.0)));
@@ -165,8 +175,10 @@ impl Rules {
                 None => {}
                 Some(at) if at <= now => ended.push(key.clone()),
                 Some(at) if self.objects.order.contains(at, entry.version) => {}
-                Some(at) if account.take(charge(key)).is_ok() => self.objects.insert(at, entry.version, key),
-                Some(_) => self.left_out = true,
+                Some(at) if orders == Orders::Made && account.take(charge(key)).is_ok() => {
+                    self.objects.insert(at, entry.version, key);
+                }
+                Some(at) => self.leave_out(at),
             }
         }
         let more = rest.next().is_some();
@@ -180,6 +192,7 @@ impl Rules {
         after: Option<(Key, u64)>,
         uploads: &BTreeMap<Key, OfKey>,
         account: &mut Account,
+        orders: Orders,
         now: Timestamp,
     ) -> Vec<(Key, u64)> {
         let from = after.as_ref().map_or(Bound::Unbounded, |(key, _)| Bound::Included(bytes_of(&key.0)));
@@ -193,8 +206,10 @@ impl Rules {
                 None => {}
                 Some(at) if at <= now => ended.push((key.clone(), number)),
                 Some(at) if self.uploads.order.contains(at, number) => {}
-                Some(at) if account.take(charge(key)).is_ok() => self.uploads.insert(at, number, key),
-                Some(_) => self.left_out = true,
+                Some(at) if orders == Orders::Made && account.take(charge(key)).is_ok() => {
+                    self.uploads.insert(at, number, key);
+                }
+                Some(at) => self.leave_out(at),
             }
             visited += 1;
             if visited == REVIEW_MAX || ended.len() == ABORTS_MAX {
@@ -202,8 +217,16 @@ impl Rules {
                 return ended;
             }
         }
-        self.review = if self.left_out { Review::Again(now + REVIEW_AGAIN) } else { Review::Done };
+        self.review = self.left_out.map_or(Review::Done, |end| Review::Again(end.max(now + REVIEW_AGAIN)));
         ended
+    }
+
+    fn leave_out(&mut self, end: Timestamp) {
+        self.left_out = Some(self.left_out.map_or(end, |earliest| earliest.min(end)));
+    }
+
+    fn review_anew(&mut self) {
+        (self.review, self.left_out) = (Review::Objects(None), None);
     }
 }
 
@@ -279,7 +302,7 @@ impl JobState {
     }
 
     /// Drops what rules have ended by now, `most` objects and a few uploads: how many objects that were.
-    pub(crate) fn end_by_rules(&mut self, most: usize, now: Timestamp) -> u64 {
+    pub(crate) fn end_by_rules(&mut self, most: usize, orders: Orders, now: Timestamp) -> u64 {
         let mut expired = 0;
         while expired < most
             && let Some((_, key, charge)) = self.rules.as_deref_mut().and_then(|r| r.objects.pop_due(now))
@@ -294,25 +317,25 @@ impl JobState {
             self.account.give_back(charge);
             self.drop_upload(&key, number);
         }
-        if expired < most { expired as u64 + self.review(now) } else { expired as u64 }
+        if expired < most { expired as u64 + self.review(orders, now) } else { expired as u64 }
     }
 
     /// One step of a review. What it finds to have ended goes at once: how many objects that were.
-    fn review(&mut self, now: Timestamp) -> u64 {
+    fn review(&mut self, orders: Orders, now: Timestamp) -> u64 {
         let Self { objects, uploads, rules, account, .. } = self;
         let Some(rules) = rules.as_deref_mut() else { return 0 };
         if matches!(rules.review, Review::Again(at) if at <= now) {
-            (rules.review, rules.left_out) = (Review::Objects(None), false);
+            rules.review_anew();
         }
         match &mut rules.review {
             Review::Objects(after) => {
                 let after = after.take();
-                let ended = rules.review_objects(after, objects, account, now);
+                let ended = rules.review_objects(after, objects, account, orders, now);
                 ended.iter().filter(|key| self.remove(key)).count() as u64
             }
             Review::Uploads(after) => {
                 let after = after.take();
-                let ended = rules.review_uploads(after, &uploads.open, account, now);
+                let ended = rules.review_uploads(after, &uploads.open, account, orders, now);
                 ended.iter().for_each(|(key, number)| self.drop_upload(key, *number));
                 0
             }
@@ -333,7 +356,8 @@ impl JobState {
         Some(by_ttl_alone.count() + rules.objects.order.due(now).count())
     }
 
-    /// Whether other rules than `next` have something to end now. It is dropped in steps before they change.
+    /// Whether other rules than `next` may have something to end now. It is dropped in steps before they change: with
+    /// [`Orders::Dropped`], which is quick.
     pub(crate) fn must_settle(&self, next: &Lifecycle, now: Timestamp) -> bool {
         self.rules.as_deref().is_some_and(|rules| !rules.are(next) && rules.are_due(now))
     }
@@ -347,12 +371,14 @@ impl JobState {
         if is_same {
             return;
         }
-        // Little where it was settled before; and what was left out is looked for here.
-        if let Some(rules) = self.rules.as_deref_mut().filter(|rules| rules.left_out) {
-            (rules.review, rules.left_out) = (Review::Objects(None), false);
+        // Little where it was settled before, unless something that was left out has ended since.
+        if let Some(rules) =
+            self.rules.as_deref_mut().filter(|rules| rules.left_out.is_some_and(|at| at <= now))
+        {
+            rules.review_anew();
         }
         while self.rules.as_deref().is_some_and(|rules| rules.are_due(now)) {
-            self.end_by_rules(usize::MAX, now);
+            self.end_by_rules(usize::MAX, Orders::Dropped, now);
         }
         if let Some(old) = std::mem::replace(&mut self.rules, Rules::of(next)) {
             self.account.give_back(old.charge_bytes());

@@ -52,6 +52,8 @@ pub(crate) enum Command {
     View(Arc<ClusterView>),
     /// Whatever is due by now, as much as one hold of the lock should do.
     Sweep,
+    /// Likewise what rules have ended that are about to change.
+    SettleRules,
 }
 
 /// The shard that a job's state lives at.
@@ -308,6 +310,7 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
             Ok(Output::Done)
         }
         Command::Sweep => Ok(state.sweep(now)),
+        Command::SettleRules => Ok(state.settle_rules(now)),
     };
     Outcome { output, effects: std::mem::take(&mut state.effects) }
 }

@@ -2,6 +2,7 @@
 //! Commands of the state machine.
 
 use crate::effects::Output;
+use crate::rules::Orders;
 use crate::state::JobState;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
@@ -32,7 +33,7 @@ impl JobState {
             self.remove(&key);
             expired += 1;
         }
-        expired += self.end_by_rules(SWEEP_MAX - expired as usize, now);
+        expired += self.end_by_rules(SWEEP_MAX - expired as usize, Orders::Made, now);
         for _ in 0..SWEEP_MAX {
             let Some((holder, reference)) = self.references.next_to_ask(now) else { break };
             if holder == self.home.node || self.view.is_dead(holder) {
@@ -52,6 +53,13 @@ impl JobState {
             self.account.give_back(forgotten_bytes);
         }
         Output::Swept { expired, more: self.is_more_due(now) }
+    }
+
+    /// As much of what rules have ended as one hold of the lock should drop, because they are about to change.
+    pub(crate) fn settle_rules(&mut self, now: Timestamp) -> Output {
+        let expired = self.end_by_rules(SWEEP_MAX, Orders::Dropped, now);
+        let more = self.rules.as_deref().is_some_and(|rules| rules.are_due(now));
+        Output::Swept { expired, more }
     }
 
     pub(crate) fn see(&mut self, view: Arc<ClusterView>) {

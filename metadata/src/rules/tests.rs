@@ -149,3 +149,27 @@ fn an_epoch_with_the_same_rules_reviews_nothing() {
     assert!(!sweep(&mut state, START).1);
     assert_eq!(state.count_visible(seconds(5)), 0);
 }
+
+#[test]
+fn rules_that_are_about_to_change_are_settled_without_making_an_order_for_them() {
+    const OBJECTS: usize = 3 * REVIEW_MAX;
+    let settled = || {
+        let mut state = job_of(OBJECTS, &ByteBudget::new(1 << 30));
+        apply(&mut state, Command::Update(spec(2, Some(8))), seconds(1)).output.unwrap();
+        let mut steps = 0;
+        while state.must_settle(&Lifecycle::default(), seconds(1)) {
+            let done = apply(&mut state, Command::SettleRules, seconds(1)).output;
+            assert!(matches!(done, Ok(Output::Swept { expired: 0, .. })), "{done:?}");
+            steps += 1;
+        }
+        assert!((4..=5).contains(&steps) && in_order(&state) == 0, "{steps} steps");
+        state
+    };
+    let mut changed = settled();
+    apply(&mut changed, Command::Update(spec(3, None)), seconds(8)).output.unwrap();
+    assert_eq!(changed.objects.len(), 0, "what ended between the last step and the change has ended too");
+    let mut unchanged = settled();
+    assert!(!sweep(&mut unchanged, seconds(7)).1);
+    while sweep(&mut unchanged, seconds(8)).1 {}
+    assert_eq!(unchanged.objects.len(), 0, "where the change never came they end all the same");
+}
