@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import ENDPOINTS, REGION, content, new_name
@@ -121,3 +122,26 @@ def test_an_empty_file_does_not_stall(url, tmp_path):
     started = time.monotonic()
     aws("s3api", "put-object", "--bucket", url.removeprefix("s3://"), "--key", "e", "--body", empty)
     assert time.monotonic() - started < 20
+
+
+def test_lifecycle_rules_in_seconds(url, tmp_path):
+    bucket = url.removeprefix("s3://")
+    rule = {"ID": "scratch", "Status": "Enabled", "Filter": {"Prefix": "scratch/"}, "Expiration": {"Days": 1}}
+    document = tmp_path / "rules.json"
+    document.write_text(json.dumps({"Rules": [rule]}))
+    unit = "TagSet=[{Key=pocket:lifecycle-unit,Value=1s}]"
+    aws("s3api", "put-bucket-tagging", "--bucket", bucket, "--tagging", unit)
+    put = "put-bucket-lifecycle-configuration"
+    aws("s3api", put, "--bucket", bucket, "--lifecycle-configuration", f"file://{document}")
+    kept = aws("s3api", "get-bucket-lifecycle-configuration", "--bucket", bucket).stdout
+    assert json.loads(kept)["Rules"] == [rule]
+    for key in ["scratch/a", "b"]:
+        aws("s3api", "put-object", "--bucket", bucket, "--key", key, "--body", document)
+    end = time.monotonic() + 30
+    while aws("s3api", "head-object", "--bucket", bucket, "--key", "scratch/a", check=False).returncode == 0:
+        assert time.monotonic() < end, "it never ended"
+    listed = aws("s3api", "list-objects-v2", "--bucket", bucket).stdout
+    assert [entry["Key"] for entry in json.loads(listed)["Contents"]] == ["b"]
+    aws("s3api", "delete-bucket-lifecycle", "--bucket", bucket)
+    gone = aws("s3api", "get-bucket-lifecycle-configuration", "--bucket", bucket, check=False)
+    assert gone.returncode != 0 and "NoSuchLifecycleConfiguration" in gone.stderr
