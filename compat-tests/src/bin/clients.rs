@@ -20,7 +20,8 @@ struct Options {
     /// Leave out what `cargo test` runs
     #[arg(long)]
     beyond_tests: bool,
-    /// Do the shorter part of the jobs that take longest: Spark sorts 64 MB instead of 1 GB
+    /// Do the shorter part of the jobs that take longest: Spark sorts 64 MB instead of 1 GB, and of the S3A contract tests
+    /// run the classes that are marked so
     #[arg(long)]
     short: bool,
     /// Write docs/clients.md, and run nothing

@@ -8,8 +8,14 @@ use std::time::Duration;
 
 #[derive(Debug)]
 pub enum Outcome {
-    Pass { steps: usize },
-    Fail { reason: String },
+    Pass {
+        steps: usize,
+        /// What the job wants to be seen, such as a count: its last line that begins with `note `.
+        note: Option<String>,
+    },
+    Fail {
+        reason: String,
+    },
     NotRun(Missing),
 }
 
@@ -36,7 +42,8 @@ impl Outcome {
     pub fn line(&self) -> String {
         let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
         match self {
-            Self::Pass { steps } => format!("PASS ({steps} steps)"),
+            Self::Pass { steps, note: None } => format!("PASS ({steps} steps)"),
+            Self::Pass { steps, note: Some(note) } => format!("PASS ({steps} steps; {note})"),
             Self::Fail { reason } => format!("FAIL: {}", first(reason)),
             Self::NotRun(Missing(reason)) => format!("NOT RUN: {}", first(reason)),
         }

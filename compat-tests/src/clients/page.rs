@@ -18,8 +18,9 @@ $ cargo run -p pocket-compat-tests --bin clients
 ```
 
 installs them in these versions under the target directory, runs all jobs and prints a table; `clients NAME...` runs some,
-`--strict` counts what could not be run as a failure, and with `--short` Spark sorts 64 MB instead of 1 GB. Those that
-need only Rust and Python are part of `cargo test`. This page is written by `clients --write-docs`.
+`--strict` counts what could not be run as a failure, and with `--short` Spark sorts 64 MB instead of 1 GB and of the S3A
+contract tests run those that are marked so. Those that need only Rust and Python are part of `cargo test`. This page
+is written by `clients --write-docs`.
 ";
 
 pub fn path() -> PathBuf {

@@ -103,7 +103,8 @@ fn run_job(client: &Client, command: Command, log: &Path, servers: &Servers) -> 
     }
     expect_emptied(&servers.main, before.0).map_err(explained)?;
     expect_emptied(&servers.small, before.1).map_err(explained)?;
-    Ok(Outcome::Pass { steps })
+    let note = text.lines().rev().find_map(|line| line.strip_prefix("note ")).map(str::to_owned);
+    Ok(Outcome::Pass { steps, note })
 }
 
 /// The command with an environment of its own: only what its tool chain set, and what every job is told.

@@ -1,6 +1,6 @@
 //! All clients, in the order in which they run. A new one gets a folder, a line here, and nothing else.
 
-use super::toolchains::{go, node, python, spark};
+use super::toolchains::{go, hadoop, node, python, spark};
 use super::{Client, Need, Version};
 
 /// Time for a job that takes seconds, a minute at most, on a machine that does nothing else.
@@ -37,6 +37,13 @@ pub static CLIENTS: &[Client] = &[
     },
     spark("spark-3.5", "spark-3.5/requirements.txt"),
     spark("spark-4.1", "spark-4.1/requirements.txt"),
+    Client {
+        name: "s3a-contract",
+        version: Version::Pinned { file: "s3a-contract/pom.xml", after: "<hadoop.version>" },
+        needs: &[Need::Python, Need::Java],
+        limit_seconds: 6 * MINUTES * 60,
+        job: hadoop::job,
+    },
 ];
 
 /// A client of the environment that those in Python share. `package` ends with `==`.

@@ -4,6 +4,7 @@
 
 pub mod apt;
 pub mod go;
+pub mod hadoop;
 pub mod java;
 pub mod node;
 pub mod python;
