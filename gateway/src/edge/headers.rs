@@ -45,7 +45,7 @@ pub(crate) fn check(headers: &HeaderMap, operation: Operation) -> Result<(), Ref
 }
 
 /// What the table says about a header.
-enum Verdict {
+pub(super) enum Verdict {
     Takes,
     /// Known, but only with this value; any other is not built.
     Only(&'static [&'static str]),
@@ -82,7 +82,7 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
 }
 
 /// The table. Patterns of one line share their reason.
-fn verdict(name: &str, operation: Operation) -> Verdict {
+pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
     use Operation as O;
     let only_with = |operations: &[O]| {
         if operations.contains(&operation) { Verdict::Takes } else { Verdict::Misplaced }

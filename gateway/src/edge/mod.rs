@@ -10,6 +10,8 @@ pub(crate) mod answer;
 pub(crate) mod authorization;
 pub(crate) mod body;
 pub(crate) mod chunked;
+#[cfg(test)]
+mod coverage;
 pub(crate) mod digests;
 pub(crate) mod document;
 pub(crate) mod form;

@@ -2,6 +2,8 @@
 //! parameters may come with it. Anything else is refused before anything happens, so that a sub-resource nobody here
 //! knows never turns into the plain operation beside it (`DELETE /bucket?something` must not delete the bucket).
 //!
+//! `docs/s3-coverage.md` is written from these tables and the one in `headers.rs`.
+//!
 //! s3s routes again behind the edge. Since no parameter passes that the operation does not take, it cannot come to
 //! another result.
 
@@ -134,14 +136,14 @@ impl Operation {
 }
 
 /// One line of the allow-list.
-struct Rule {
-    method: Method,
-    level: Level,
+pub(super) struct Rule {
+    pub(super) method: Method,
+    pub(super) level: Level,
     /// All of these make the operation.
-    selectors: &'static [&'static str],
-    operation: Operation,
+    pub(super) selectors: &'static [&'static str],
+    pub(super) operation: Operation,
     /// These may come with it.
-    takes: &'static [&'static str],
+    pub(super) takes: &'static [&'static str],
 }
 
 const fn rule(
@@ -155,7 +157,7 @@ const fn rule(
 }
 
 /// Selectors before the plain operation of the same method and level: the first match counts.
-static RULES: &[Rule] = {
+pub(super) static RULES: &[Rule] = {
     use Level::{Bucket, Object, Service};
     use Operation as O;
     const RESPONSE: [&str; 6] = [
@@ -221,14 +223,14 @@ static RULES: &[Rule] = {
 };
 
 /// A setting that buckets have in S3. Its GET is answered for every bucket ([`Operation::GetBucketSetting`]).
-struct Setting {
-    name: &'static str,
+pub(super) struct Setting {
+    pub(super) name: &'static str,
     /// These may come with its GET: of some settings a bucket may have many in S3, and one is asked for by its id, or all
     /// in pages.
     takes: &'static [&'static str],
     /// `None` is refused as not implemented.
-    put: Option<Operation>,
-    delete: Option<Operation>,
+    pub(super) put: Option<Operation>,
+    pub(super) delete: Option<Operation>,
 }
 
 const fn setting(name: &'static str, put: Option<Operation>, delete: Option<Operation>) -> Setting {
@@ -240,7 +242,7 @@ const fn unset(name: &'static str, takes: &'static [&'static str]) -> Setting {
     Setting { name, takes, put: None, delete: None }
 }
 
-static SETTINGS: &[Setting] = {
+pub(super) static SETTINGS: &[Setting] = {
     use Operation as O;
     const MANY: &[&str] = &["id", "continuation-token"];
     &[
@@ -284,7 +286,7 @@ impl Setting {
 }
 
 /// Sub-resources that S3 has and Pocket does not (or not with every method): 501 instead of 400, beside [`SETTINGS`].
-const NOT_BUILT: [&str; 15] = [
+pub(super) const NOT_BUILT: [&str; 15] = [
     "abac",
     "append",
     "events",
