@@ -8,6 +8,9 @@ const BUCKETS_AND_OBJECTS: &[&str] =
     &["test_buckets.py", "test_objects.py", "test_conditions.py", "test_checksums.py", "test_signing.py"];
 const FORMS: &[&str] = &["test_post_forms.py"];
 const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
+/// Each promise of the interface once, for all that it is promised of.
+const SEMANTICS: &[&str] =
+    &["test_list_parameters.py", "test_copies.py", "test_errors.py", "test_metadata.py", "test_deletes.py"];
 const TAGS: &[&str] = &["test_tagging.py", "test_bucket_tagging.py"];
 const LIFECYCLE: &[&str] = &["test_lifecycle.py"];
 const OTHER_WRITES: &[&str] = &["test_append.py", "test_part_checksums.py"];
@@ -43,6 +46,16 @@ fn boto3_jobs_in_a_cluster() {
 }
 
 #[test]
+fn boto3_semantics_in_one_process() {
+    run_suite(SEMANTICS, &Server::embedded());
+}
+
+#[test]
+fn boto3_semantics_in_a_cluster() {
+    run_suite(SEMANTICS, &Server::cluster());
+}
+
+#[test]
 fn boto3_tags_in_one_process() {
     run_suite(TAGS, &Server::embedded());
 }
@@ -70,6 +83,11 @@ fn boto3_other_writes_in_one_process() {
 #[test]
 fn boto3_other_writes_in_a_cluster() {
     run_suite(OTHER_WRITES, &Server::cluster());
+}
+
+#[test]
+fn random_calls_are_answered_as_a_mock_of_aws_answers_them_or_the_difference_is_explained() {
+    run_suite(&["test_differential.py"], &Server::embedded());
 }
 
 #[test]
