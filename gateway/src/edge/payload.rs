@@ -251,13 +251,15 @@ pub(crate) fn wrong_sha256() -> Refusal {
     Refusal::new(code, "the provided x-amz-content-sha256 header does not match what was computed")
 }
 
-/// `Content-Encoding` without `aws-chunked`, which is a framing and not the object's; `None` when nothing is left.
+/// `Content-Encoding` without `aws-chunked`, which is a framing and not the object's; `None` when nothing is left. A
+/// value without it stays as it was sent.
 pub(crate) fn stored_encoding(value: &str) -> Option<String> {
-    let kept: Vec<&str> = value
-        .split(',')
-        .map(str::trim)
-        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked"))
-        .collect();
+    let is_framing = |coding: &str| coding.trim().eq_ignore_ascii_case("aws-chunked");
+    if !value.trim().is_empty() && !value.split(',').any(is_framing) {
+        return Some(value.to_owned());
+    }
+    let kept: Vec<&str> =
+        value.split(',').map(str::trim).filter(|coding| !coding.is_empty() && !is_framing(coding)).collect();
     (!kept.is_empty()).then(|| kept.join(","))
 }
 
@@ -381,5 +383,6 @@ mod tests {
         assert_eq!(stored_encoding("aws-chunked, gzip"), Some("gzip".into()));
         assert_eq!(stored_encoding("gzip,AWS-CHUNKED,br"), Some("gzip,br".into()));
         assert_eq!(stored_encoding("gzip"), Some("gzip".into()));
+        assert_eq!(stored_encoding("gzip, br"), Some("gzip, br".into()));
     }
 }

@@ -7,12 +7,12 @@ use super::{Operations, ask, context, copied_checksum, object_key};
 use crate::access::action::Action;
 use crate::checksums::show_checksum;
 use crate::copies::{self, CopySource};
-use crate::errors::from_call;
+use crate::errors::{from_call, invalid_argument};
 use crate::headers;
 use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::WriteId;
-use pocket_api::metadata::{PutPart, Request, Select, UploadId};
+use pocket_api::metadata::{ByteRange, PutPart, Request, Select, UploadId};
 use pocket_api::object::{ETag, NewContent, ObjectMeta};
 use s3s::dto::{CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
 use s3s::{S3Request, S3Response, S3Result};
@@ -58,6 +58,7 @@ pub(super) async fn run(
     };
     let part_of = |meta: &ObjectMeta, size: u64, copied_at: Timestamp, write: WriteId| -> S3Result<NewPart> {
         check_readable(meta)?;
+        check_range(select, meta.size)?;
         let checksum = copied_checksum::of_copy(checksum.as_ref(), meta, size)?;
         Ok(NewPart { size, etag: part_tag(meta, size, write), checksum, copied_at })
     };
@@ -92,6 +93,16 @@ pub(super) async fn run(
     };
     show_checksum!(result, &part.checksum, 0);
     Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() }))
+}
+
+/// S3 reads less than a range asks for, and copies it not at all.
+fn check_range(select: Select, size: u64) -> S3Result<()> {
+    match select {
+        Select::Range(ByteRange::FromTo(_, last)) if last >= size => {
+            Err(invalid_argument(format!("Range specified is not valid for source object of size: {size}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is known of a part without reading its bytes.
