@@ -79,6 +79,8 @@ pub enum WriteCondition {
     Absent,
     /// If-Match
     Matches(ETagMatch),
+    /// Any of If-Match, If-Modified-Since and If-Unmodified-Since. What is absent is not modified.
+    Meets(Box<ReadConditions>),
 }
 
 #[cfg(test)]

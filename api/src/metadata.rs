@@ -14,6 +14,7 @@ use crate::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
 use crate::lifecycle::{Lifecycle, RuleEnd};
 use crate::names::ObjectKey;
 use crate::object::{ETag, NewContent, NewPiece, ObjectHeaders, ObjectMeta, Segment, Tags};
+use crate::parts::Parts;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,12 @@ pub enum MetadataError {
     /// The object consists of [`crate::limits::APPEND_PIECES_MAX`] pieces.
     #[error("object has too many pieces to be appended to")]
     TooManyPieces,
+    /// The object is on its way to another key, or just arriving: ask again.
+    #[error("object is being renamed")]
+    Moving,
+    /// The token of a rename names another one.
+    #[error("token of another rename")]
+    TokenTaken,
     /// The write was given up by the shard before it was committed: its bytes are gone.
     #[error("write came too late")]
     WriteBurned,
@@ -125,6 +132,14 @@ pub enum Request {
     Commit(Commit),
     /// Adds bytes behind those of an object, in one step. [`Reply::Committed`], of the whole object.
     Append(Append),
+    /// Gives an object another key, in one step. It stays the same one, with its ETag, its time and its bounds.
+    /// [`Reply::Committed`]
+    Rename(Box<Rename>),
+    /// From the shard that a renamed object leaves to that of its new key. [`Reply::Committed`]
+    Arrive(Box<Arrive>),
+    /// From the shard that a renamed object leaves: did it arrive? If not, it never will: an arrival that comes late is
+    /// [`MetadataError::WriteBurned`]. [`Reply::Arrived`]
+    AskArrival { rename: WriteId },
     /// Deleting what is not there succeeds, unless there is a condition. [`Reply::Deleted`]
     Delete { key: ObjectKey, condition: WriteCondition },
     /// At most [`crate::limits::LIST_MAX_KEYS`] keys. [`Reply::Done`]
@@ -159,6 +174,7 @@ pub enum Reply {
     Segments(SegmentPage),
     Parts(Box<PartsPage>),
     Committed(Committed),
+    Arrived(Option<Box<Committed>>),
     Deleted {
         existed: bool,
     },
@@ -339,6 +355,47 @@ pub struct Append {
     pub etag: ETag,
     /// Of the whole object.
     pub checksum: Option<Checksum>,
+}
+
+/// See [`Request::Rename`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rename {
+    /// This act of renaming. References that it takes have the same id.
+    pub rename: WriteId,
+    pub from: ObjectKey,
+    /// On what is there now.
+    pub conditions: ReadConditions,
+    /// Not `from`.
+    pub to: ObjectKey,
+    /// The shard of `to`.
+    pub at: NodeId,
+    /// On what `to` names now.
+    pub condition: WriteCondition,
+    /// The client's own name for this act: as long as the shard remembers it, the same rename is answered and not done
+    /// again, and another one is [`MetadataError::TokenTaken`].
+    pub token: Option<Arc<str>>,
+}
+
+/// An object as one shard hands it to another. Inline bytes are the payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrive {
+    pub rename: WriteId,
+    /// The shard that it leaves.
+    pub from: NodeId,
+    pub key: ObjectKey,
+    pub size: u64,
+    /// Counted at their homes under the id `rename`.
+    pub pieces: Vec<NewPiece>,
+    pub parts: Parts,
+    pub etag: ETag,
+    pub checksum: Option<Checksum>,
+    pub headers: Option<Arc<ObjectHeaders>>,
+    pub last_modified: Timestamp,
+    /// What is left of its life.
+    pub ttl: Option<Duration>,
+    /// Those that are left.
+    pub reads: Option<u32>,
+    pub condition: WriteCondition,
 }
 
 /// Takes one reference under the id `reference` to everything that the selected bytes of an object are made of, on
@@ -570,6 +627,8 @@ pub enum ShardRequest {
     ConfirmReferences(Vec<(JobId, WriteId)>),
     /// To a manifest's home: the references are not held any more. [`ShardReply::Done`]
     ReleaseReferences(Vec<(JobId, WriteId)>),
+    /// From the shards that renamed objects left: they know that these have arrived. [`ShardReply::Done`]
+    ForgetArrivals(Vec<(JobId, WriteId)>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -26,6 +26,16 @@ fn boto3_buckets_and_objects_in_a_cluster() {
 }
 
 #[test]
+fn boto3_renames_in_one_process() {
+    run_suite(&["test_rename.py"], &Server::embedded());
+}
+
+#[test]
+fn boto3_renames_in_a_cluster() {
+    run_suite(&["test_rename.py"], &Server::cluster());
+}
+
+#[test]
 fn boto3_lists_and_multipart_in_one_process() {
     run_suite(LISTS_AND_MULTIPART, &Server::embedded());
 }

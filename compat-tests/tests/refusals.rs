@@ -93,7 +93,13 @@ fn sub_resources_that_are_not_built_are_501_and_touch_nothing() {
     for name in ["cors", "policy", "website", "encryption", "replication"] {
         f.on_bucket("DELETE").query(name, "").send().expect_error(501, "NotImplemented");
     }
-    for name in ["acl", "retention", "legal-hold", "renameObject"] {
+    f.on_key("PUT", "k")
+        .query("renameObject", "")
+        .body(b"<x/>")
+        .send()
+        .expect_error(400, "UnexpectedContent");
+    f.on_key("PUT", "k").query("renameObject", "").send().expect_error(400, "InvalidRequest");
+    for name in ["acl", "retention", "legal-hold"] {
         f.on_key("PUT", "k").query(name, "").body(b"<x/>").send().expect_error(501, "NotImplemented");
     }
     for (name, value) in [("restore", ""), ("select", ""), ("torrent", "")] {

@@ -4,16 +4,17 @@
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::StreamExt;
-use http::{Method, Request};
+use http::{Extensions, HeaderMap, Method, Request, Uri};
 use http_body_util::{Empty, Full};
 use pocket_api::clock::{ManualClock, Timestamp};
 use pocket_api::ids::NodeId;
 use pocket_api::names::TenantName;
 use pocket_gateway::config::GatewayConfig;
-use pocket_gateway::context::Connection;
+use pocket_gateway::context::{Connection, RenameRequest};
 use pocket_gateway::credentials::Credentials;
 use pocket_gateway::front::Front;
 use s3s::dto::{GetObjectInput, GetObjectOutput, PutObjectInput, PutObjectOutput};
+use s3s::route::S3Route;
 use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3, S3Request, S3Response, S3Result};
 use std::hint::black_box;
@@ -42,6 +43,18 @@ impl S3 for Nothing {
     }
 }
 
+/// Is asked about every request, as that of a gateway is.
+#[async_trait::async_trait]
+impl S3Route for Nothing {
+    fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, extensions: &mut Extensions) -> bool {
+        extensions.get::<RenameRequest>().is_some()
+    }
+
+    async fn call(&self, _: S3Request<Body>) -> S3Result<S3Response<Body>> {
+        Ok(S3Response::new(Body::empty()))
+    }
+}
+
 fn front() -> Front {
     let mut credentials = Credentials::default();
     let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -49,7 +62,7 @@ fn front() -> Front {
     assert!(credentials.add("AKIAIOSFODNN7EXAMPLE", secret, tenant));
     let clock = Arc::new(ManualClock::at(Timestamp(1_369_353_600_000)));
     let config = GatewayConfig { domain: Some("s3.amazonaws.com".into()), ..GatewayConfig::default() };
-    Front::new(&config, credentials, NodeId(1), clock, Nothing)
+    Front::new(&config, credentials, NodeId(1), clock, Nothing, Nothing)
 }
 
 fn signed_get() -> Request<Empty<Bytes>> {

@@ -51,6 +51,10 @@ impl BodyOutcome {
 #[derive(Clone, Copy, Debug)]
 pub struct BareETag;
 
+/// In the extensions of a request: it is a RenameObject, which s3s would take for a PutObject of nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct RenameRequest;
+
 /// A request refused with S3's own error.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {

@@ -138,6 +138,11 @@ pub(crate) fn from_metadata(error: MetadataError) -> S3Error {
             Code::OperationAborted,
             "A conflicting operation is in progress against this object. Please try again.",
         ),
+        MetadataError::TokenTaken => custom(
+            "IdempotencyParameterMismatch",
+            StatusCode::BAD_REQUEST,
+            "The client token was used for another rename.",
+        ),
         MetadataError::TooManyPieces => custom(
             "TooManyParts",
             StatusCode::BAD_REQUEST,
@@ -145,7 +150,7 @@ pub(crate) fn from_metadata(error: MetadataError) -> S3Error {
         ),
         MetadataError::NoSuchUpload => no_such_upload(),
         MetadataError::InvalidPart(number) => invalid_part(number.into()),
-        MetadataError::WriteBurned | MetadataError::Busy | MetadataError::Full => {
+        MetadataError::WriteBurned | MetadataError::Moving | MetadataError::Busy | MetadataError::Full => {
             slow_down(error.to_string())
         }
         MetadataError::LeaseEnded | MetadataError::Unavailable(_) => unavailable(error.to_string()),
@@ -253,6 +258,8 @@ mod tests {
             (MetadataError::NoSuchPart { parts: 2 }, 416, "InvalidPartNumber"),
             (MetadataError::Changed { size: 7 }, 409, "OperationAborted"),
             (MetadataError::TooManyPieces, 400, "TooManyParts"),
+            (MetadataError::Moving, 503, "SlowDown"),
+            (MetadataError::TokenTaken, 400, "IdempotencyParameterMismatch"),
             (MetadataError::NoSuchUpload, 404, "NoSuchUpload"),
             (MetadataError::InvalidPart(2), 400, "InvalidPart"),
             (MetadataError::WriteBurned, 503, "SlowDown"),

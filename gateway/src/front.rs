@@ -12,6 +12,7 @@ use http::{Request, Response};
 use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::Served;
+use s3s::route::S3Route;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::NameValidation;
 use s3s::{Body, S3};
@@ -31,15 +32,18 @@ pub struct Front {
 
 impl Front {
     /// Only requests signed with `credentials`, or not signed at all, reach `s3`, each with an `Arc` of
-    /// [`RequestContext`](crate::context::RequestContext) in its extensions that says whose it is.
+    /// [`RequestContext`](crate::context::RequestContext) in its extensions that says whose it is. `route` gets what s3s does
+    /// not know, see [`RenameRequest`](crate::context::RenameRequest).
     pub fn new(
         config: &GatewayConfig,
         credentials: Credentials,
         node: NodeId,
         clock: Arc<dyn Clock>,
         s3: impl S3,
+        route: impl S3Route,
     ) -> Self {
         let mut service = S3ServiceBuilder::new(s3);
+        service.set_route(route);
         service.set_validation(CheckedBefore);
         let threads = match config.runtime {
             RuntimeKind::Shared => 1,

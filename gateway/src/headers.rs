@@ -235,6 +235,14 @@ pub(crate) fn read_conditions(
     }
 }
 
+/// A date of HTTP, in seconds since 1970. One that cannot be read is refused, because a condition is never ignored.
+pub(crate) fn http_date(headers: &HeaderMap, name: &str) -> S3Result<Option<u64>> {
+    let Some(value) = text(headers, name)? else { return Ok(None) };
+    let since = httpdate::parse_http_date(value).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let bad = || invalid_argument(format!("{name} is not a date of HTTP: {:?}", shortened(value)));
+    since.map(|since| Some(since.as_secs())).ok_or_else(bad)
+}
+
 /// The condition of a write, from its headers alone because S3's types lack it on copies. Forms that nobody
 /// implements are refused: a condition that is ignored loses data.
 pub(crate) fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {

@@ -50,6 +50,7 @@ operations!(
     PutBucketTagging,
     PutObject,
     PutObjectTagging,
+    RenameObject,
     UploadPart,
     UploadPartCopy,
 );

@@ -38,6 +38,11 @@ pub(crate) const PART_BYTES: u64 = 192;
 /// The memory of a completed upload beside its key.
 pub(crate) const FINISHED_BYTES: u64 = 256;
 
+/// An object that came from another shard, until that knows: a slot of a hash map and the outcome.
+pub(crate) const ARRIVAL_BYTES: u64 = 256;
+/// A client's token for a rename beside the token and both keys.
+pub(crate) const TOKEN_BYTES: u64 = 384;
+
 /// One job's share of the budget.
 #[derive(Debug)]
 pub(crate) struct Account {

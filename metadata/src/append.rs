@@ -25,6 +25,7 @@ impl JobState {
     ) -> Result<Answer, MetadataError> {
         let Append { key, write, to, offset, size, content, etag, checksum } = append;
         self.check_writable(now)?;
+        self.check_settled(&key)?;
         let is_too_long = offset.checked_add(size).is_none_or(|end| end > OBJECT_MAX_BYTES);
         if size == 0 || is_too_long || matches!(content, NewContent::Pieces { .. }) {
             return Err(MetadataError::BadRequest(format!("an append of {size} bytes at {offset}")));

@@ -12,7 +12,7 @@ use crate::rules::shown_end;
 use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;
-use pocket_api::conditions::WriteCondition;
+use pocket_api::conditions::{Verdict, WriteCondition};
 use pocket_api::hints::{Limit, ObjectHints};
 use pocket_api::ids::WriteId;
 use pocket_api::limits::LIST_MAX_KEYS;
@@ -31,6 +31,7 @@ impl JobState {
     ) -> Result<Answer, MetadataError> {
         let Commit { key, write, size, content, meta, condition } = commit;
         self.check_writable(now)?;
+        self.check_settled(&key)?;
         self.check_condition(&key, &condition, now)?;
         let admission = self.admit(write, size, content, payload)?;
         let (headers, headers_bytes) = self.pooled(meta.headers);
@@ -60,6 +61,7 @@ impl JobState {
         now: Timestamp,
     ) -> Result<Answer, MetadataError> {
         self.check_writable(now)?;
+        self.check_settled(&key)?;
         self.check_condition(&key, condition, now)?;
         let key = Key(key);
         let existed = self.objects.get(&key).is_some_and(|entry| self.is_visible(key.as_str(), entry, now));
@@ -76,6 +78,7 @@ impl JobState {
         if keys.len() > LIST_MAX_KEYS as usize {
             return Err(MetadataError::BadRequest(format!("{} keys to delete", keys.len())));
         }
+        keys.iter().try_for_each(|key| self.check_settled(key))?;
         for key in keys {
             self.remove(&Key(key));
         }
@@ -99,6 +102,18 @@ impl JobState {
                 Err(MetadataError::PreconditionFailed)
             }
             (WriteCondition::Absent, Some(_)) => Err(MetadataError::PreconditionFailed),
+            (WriteCondition::Meets(conditions), Some(entry)) => {
+                match conditions.judge(&entry.etag, entry.modified) {
+                    Verdict::Proceed => Ok(()),
+                    Verdict::NotModified | Verdict::Failed => Err(MetadataError::PreconditionFailed),
+                }
+            }
+            (WriteCondition::Meets(conditions), None) if conditions.if_match.is_some() => {
+                Err(MetadataError::NoSuchKey)
+            }
+            (WriteCondition::Meets(conditions), None) if conditions.if_modified_since.is_some() => {
+                Err(MetadataError::PreconditionFailed)
+            }
             _ => Ok(()),
         }
     }

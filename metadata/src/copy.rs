@@ -2,6 +2,7 @@
 //! A copy moves no bytes but inline ones.
 
 use crate::account::{REFERENCE_BYTES, REFERENCE_MANIFEST_BYTES};
+use crate::entry::Entry;
 use crate::pieces::{Content, Piece, cut};
 use crate::state::JobState;
 use bytes::{Bytes, BytesMut};
@@ -22,6 +23,20 @@ impl JobState {
             return Err(MetadataError::NoSuchKey);
         }
         let (offset, len) = entry.select(select)?;
+        let (pieces, manifests, payload) = self.refer(entry, (offset, len), reference);
+        let referenced = Referenced { meta: entry.meta(self.rule_end(&key, entry)), now, len, pieces };
+        self.take_reference(reference, manifests, holder, now)?;
+        Ok(Answer { reply: Reply::Referenced(Box::new(referenced)), payload })
+    }
+
+    /// The pieces of a selection under the id of a reference, the manifests of this shard that they name, and their inline
+    /// bytes.
+    pub(crate) fn refer(
+        &self,
+        entry: &Entry,
+        (offset, len): (u64, u64),
+        reference: WriteId,
+    ) -> (Vec<NewPiece>, Vec<WriteId>, Bytes) {
         let mut pieces = Vec::new();
         let mut payload = BytesMut::new();
         let mut manifests = Vec::new();
@@ -49,10 +64,7 @@ impl JobState {
                 }
             }
         }
-        let referenced = Referenced { meta: entry.meta(self.rule_end(&key, entry)), now, len, pieces };
-        let payload: Bytes = payload.freeze();
-        self.take_reference(reference, manifests, holder, now)?;
-        Ok(Answer { reply: Reply::Referenced(Box::new(referenced)), payload })
+        (pieces, manifests, payload.freeze())
     }
 
     pub(crate) fn fork_reference(
@@ -74,7 +86,7 @@ impl JobState {
     }
 
     /// Counts `reference` once in each of the manifests that it does not name yet.
-    fn take_reference(
+    pub(crate) fn take_reference(
         &mut self,
         reference: WriteId,
         mut manifests: Vec<WriteId>,

@@ -1,6 +1,7 @@
 //! What a command leaves to be done outside of the state machine: said here as values, done by the shard around it.
 
 use crate::key::Key;
+use crate::rename::Departing;
 use crate::rules::Rules;
 use pocket_api::ids::{ChunkId, NodeId, WriteId};
 use pocket_api::metadata::{Answer, MetadataError};
@@ -11,6 +12,8 @@ pub(crate) struct Effects {
     pub(crate) freed: Vec<ChunkId>,
     /// References that are not held any more, with the shards that count them.
     pub(crate) released: Vec<(NodeId, WriteId)>,
+    /// Renames that arrived at these shards, which may forget that now.
+    pub(crate) received: Vec<(NodeId, WriteId)>,
     /// References to ask about, with their holders.
     pub(crate) asked: Vec<(NodeId, WriteId)>,
     /// Keys that may be readable now and were not before.
@@ -30,6 +33,8 @@ pub(crate) struct Outcome {
 pub(crate) enum Output {
     Done,
     Answer(Answer),
+    /// Of a rename to another shard.
+    Departing(Box<Departing>),
     /// Of a question or a renewal.
     Held(bool),
     Frozen {

@@ -155,7 +155,7 @@ impl Entry {
     }
 
     /// Those that it was uploaded in.
-    fn uploaded_parts(&self) -> Option<&Parts> {
+    pub(crate) fn uploaded_parts(&self) -> Option<&Parts> {
         match &self.content {
             Content::Body(body) if !body.parts.is_empty() => Some(&body.parts),
             _ => None,

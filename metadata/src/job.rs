@@ -10,7 +10,7 @@ use pocket_api::ids::JobId;
 use pocket_api::metadata::MetadataError;
 use pocket_api::usage::JobUse;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) struct Job {
@@ -19,17 +19,30 @@ pub(crate) struct Job {
     pub(crate) waiters: Waiters,
     clock: Arc<dyn Clock>,
     last_used_ms: AtomicU64,
+    /// Some object is on its way to another shard.
+    moving: AtomicBool,
 }
 
 impl Job {
     pub(crate) fn new(state: JobState, clock: Arc<dyn Clock>, waiting: WaiterCount) -> Self {
-        let last_used_ms = AtomicU64::new(clock.now().0);
-        Self { id: state.job, state: RwLock::new(state), waiters: Waiters::new(waiting), clock, last_used_ms }
+        Self {
+            id: state.job,
+            state: RwLock::new(state),
+            waiters: Waiters::new(waiting),
+            last_used_ms: AtomicU64::new(clock.now().0),
+            moving: AtomicBool::new(false),
+            clock,
+        }
     }
 
     /// The job was used.
     pub(crate) fn touch(&self) {
         self.last_used_ms.store(self.clock.now().0, Ordering::Relaxed);
+    }
+
+    /// Whether a request may have to wait for an object. One that misses the beginning of a move is told by the state.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.moving.load(Ordering::Acquire)
     }
 
     /// Applies a command and wakes whoever waits for what it changed. The rest of the effects is the caller's.
@@ -38,7 +51,9 @@ impl Job {
             let mut state = self.state.write();
             // Under the lock, so that a later command never has an earlier time.
             let now = self.clock.now();
-            apply(&mut state, command, now)
+            let outcome = apply(&mut state, command, now);
+            self.moving.store(!state.departures.is_empty(), Ordering::Release);
+            outcome
         };
         for key in &outcome.effects.woken {
             self.waiters.wake(key.as_str());

@@ -69,6 +69,15 @@ impl Leases {
         self.by_id.remove(&id)
     }
 
+    /// An object has another key: whoever reads it settles with it there. Looks at all leases, so it is asked only where
+    /// reads are counted.
+    pub(crate) fn follow(&mut self, from: &Key, version: u64, to: &Key) {
+        let counted = self.by_id.values_mut().filter_map(|lease| lease.counted.as_mut());
+        counted
+            .filter(|read| read.version == version && read.key == *from)
+            .for_each(|read| read.key = to.clone());
+    }
+
     /// Whether somebody reads.
     pub(crate) fn any_open(&self, now: Timestamp) -> bool {
         self.by_id.values().any(|lease| lease.expires_at > now)

@@ -29,12 +29,14 @@ mod manifest;
 mod metrics;
 #[cfg(test)]
 mod model;
+mod mover;
 mod multipart;
 mod outbox;
 mod pieces;
 mod reads;
 mod reconcile;
 mod references;
+mod rename;
 mod rules;
 mod shard;
 mod state;

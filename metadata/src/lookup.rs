@@ -29,6 +29,7 @@ impl JobState {
         conditions: &ReadConditions,
         now: Timestamp,
     ) -> Result<&Entry, MetadataError> {
+        self.check_settled(key)?;
         let entry = self.objects.get(bytes_of(key)).filter(|entry| !self.has_ended(key.as_str(), entry, now));
         let entry = entry.ok_or(MetadataError::NoSuchKey)?;
         if self.is_lost(entry) {

@@ -14,7 +14,7 @@ const WAITERS: &str = "pocket_metadata_waiting_reads";
 const OUTBOX: &str = "pocket_metadata_outbox_items";
 
 /// Operations in the order of [`operation`].
-const OPERATIONS: [&str; 19] = [
+const OPERATIONS: [&str; 22] = [
     "ping",
     "lookup",
     "segments",
@@ -34,6 +34,9 @@ const OPERATIONS: [&str; 19] = [
     "append",
     "check_epoch",
     "parts",
+    "rename",
+    "arrive",
+    "ask_arrival",
 ];
 
 fn operation(request: &Request) -> usize {
@@ -57,6 +60,9 @@ fn operation(request: &Request) -> usize {
         Request::SetTags { .. } => 15,
         Request::Append(_) => 16,
         Request::Parts { .. } => 18,
+        Request::Rename(_) => 19,
+        Request::Arrive(_) => 20,
+        Request::AskArrival { .. } => 21,
     }
 }
 

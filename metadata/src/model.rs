@@ -62,6 +62,11 @@ enum Act {
         which: usize,
         sent: bool,
     },
+    Rename {
+        from: usize,
+        to: usize,
+        absent: bool,
+    },
     Copy {
         from: usize,
         to: usize,
@@ -166,6 +171,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
             .prop_map(|(key, tags, ttl, reads)| Act::Tag { key, tags, ttl, reads }),
         4 => (key.clone(), prop::bool::weighted(0.2)).prop_map(|(key, delete)| Act::Open { key, delete }),
         3 => (any::<usize>(), any::<bool>()).prop_map(|(which, sent)| Act::Close { which, sent }),
+        3 => (key.clone(), key.clone(), any::<bool>())
+            .prop_map(|(from, to, absent)| Act::Rename { from, to, absent }),
         3 => (key.clone(), key.clone(), any::<(u8, u8)>())
             .prop_map(|(from, to, range)| Act::Copy { from, to, range }),
         2 => (key.clone(), prop::collection::vec(sizes.clone(), 1..4), any::<bool>())
@@ -373,6 +380,7 @@ impl World {
                     self.close(reading, sent);
                 }
             }
+            Act::Rename { from, to, absent } => self.rename(KEYS[from], KEYS[to], absent),
             Act::Copy { from, to, range } => self.copy(KEYS[from], KEYS[to], range),
             Act::Upload { key: k, parts, complete } => self.upload(KEYS[k], parts, complete),
             Act::Leave { key: k, parts } => {
@@ -443,6 +451,39 @@ impl World {
             object.places.extend(places);
             object.created = self.now;
         }
+    }
+
+    fn rename(&mut self, from: &'static str, to: &'static str, absent: bool) {
+        let id = WriteId { gateway: NodeId(9), number: self.number() };
+        let rename = Box::new(Rename {
+            rename: id,
+            from: key(from),
+            conditions: ReadConditions::default(),
+            to: key(to),
+            at: NODE,
+            condition: if absent { WriteCondition::Absent } else { WriteCondition::None },
+            token: id.number.is_multiple_of(2).then(|| id.number.to_string().into()),
+        });
+        let done = self.request(Request::Rename(rename.clone()), b"");
+        if from == to {
+            return assert!(matches!(done, Err(MetadataError::BadRequest(_))));
+        }
+        let Some(plain) = self.visible(from).cloned() else {
+            return assert_eq!(done, Err(MetadataError::NoSuchKey));
+        };
+        if absent && self.visible(to).is_some() {
+            return assert_eq!(done, Err(MetadataError::PreconditionFailed));
+        }
+        assert!(done.is_ok(), "{done:?}");
+        if rename.token.is_some() {
+            assert_eq!(self.request(Request::Rename(rename.clone()), b""), done, "answered, not done again");
+            let other = Box::new(Rename { to: key("other"), ..*rename });
+            assert_eq!(self.request(Request::Rename(other), b""), Err(MetadataError::TokenTaken));
+        }
+        self.objects.remove(from);
+        let follows = |reading: &&mut Reading| reading.key == from && reading.version == plain.version;
+        self.readings.iter_mut().filter(follows).for_each(|reading| reading.key = to);
+        self.objects.insert(to, plain);
     }
 
     fn etag(&mut self, name: &str) -> ETag {

@@ -118,6 +118,7 @@ impl JobState {
             return Ok(Reply::Committed(finished.committed.clone()).into());
         }
         self.check_writable(now)?;
+        self.check_settled(&key)?;
         let open = self.open_upload(&key, number, now)?;
         if named.is_empty() || !named.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(MetadataError::BadRequest("parts that do not ascend".into()));

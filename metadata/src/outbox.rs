@@ -1,4 +1,5 @@
-//! What a shard has to tell others: chunks to free at storage servers, references to release at other shards. Gathered for a
+//! What a shard has to tell others: chunks to free at storage servers, references to release and
+//! arrivals to forget at other shards. Gathered for a
 //! moment, sent in batches, repeated until it was heard or the receiver is dead. Around the state machine; never
 //! called under a job's lock for longer than it takes to append.
 
@@ -40,11 +41,12 @@ struct Queue {
     served: bool,
 }
 
-/// A server gets only chunks, a shard only references.
+/// A server gets only chunks, a shard only the others.
 #[derive(Clone, Copy)]
 enum Item {
     Free(ChunkId),
     Release(JobId, WriteId),
+    Received(JobId, WriteId),
 }
 
 enum Undelivered {
@@ -65,7 +67,7 @@ impl Outbox {
     }
 
     pub(crate) fn post(&self, job: JobId, effects: &Effects) {
-        if effects.freed.is_empty() && effects.released.is_empty() {
+        if effects.freed.is_empty() && effects.released.is_empty() && effects.received.is_empty() {
             return;
         }
         let mut waiting = self.waiting.lock();
@@ -74,6 +76,9 @@ impl Outbox {
         }
         for &(home, reference) in &effects.released {
             self.append(&mut waiting, home, Item::Release(job, reference));
+        }
+        for &(shard, rename) in &effects.received {
+            self.append(&mut waiting, shard, Item::Received(job, rename));
         }
     }
 
@@ -104,11 +109,12 @@ impl Outbox {
     }
 
     async fn send(&self, receiver: NodeId, batch: &[Item]) -> Result<(), Undelivered> {
-        let (mut chunks, mut references) = (Vec::new(), Vec::new());
+        let (mut chunks, mut references, mut arrivals) = (Vec::new(), Vec::new(), Vec::new());
         for item in batch {
             match *item {
                 Item::Free(chunk) => chunks.push(chunk),
                 Item::Release(job, reference) => references.push((job, reference)),
+                Item::Received(job, rename) => arrivals.push((job, rename)),
             }
         }
         if !chunks.is_empty() {
@@ -119,9 +125,11 @@ impl Outbox {
                 Err(error @ ChunkError::BadRequest(_)) => return Err(Undelivered::Never(error.to_string())),
             }
         }
-        if !references.is_empty() {
+        let releases = (!references.is_empty()).then_some(ShardRequest::ReleaseReferences(references));
+        let received = (!arrivals.is_empty()).then_some(ShardRequest::ForgetArrivals(arrivals));
+        for request in releases.into_iter().chain(received) {
             let shard = self.directory.shard(receiver).ok_or(Undelivered::Later)?;
-            match shard.shard(ShardRequest::ReleaseReferences(references)).await {
+            match shard.shard(request).await {
                 Ok(_) | Err(MetadataError::NoSuchJob) => {}
                 Err(MetadataError::Unavailable(_) | MetadataError::Full) => return Err(Undelivered::Later),
                 Err(error) => return Err(Undelivered::Never(error.to_string())),

@@ -80,6 +80,11 @@ impl Reads {
         *self == Self::default()
     }
 
+    /// Whether somebody reads now.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held > 0 || !self.sharing.is_empty()
+    }
+
     /// Whether somebody could read now.
     pub(crate) fn available(&self) -> bool {
         let reserved = self.held + u32::from(!self.sharing.is_empty());

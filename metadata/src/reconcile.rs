@@ -51,6 +51,16 @@ impl Shard {
         ShardReply::Done
     }
 
+    pub(crate) fn forget_arrivals(&self, renames: Vec<(JobId, WriteId)>) -> ShardReply {
+        for (job, rename) in renames {
+            if let Some(job) = self.find(job) {
+                // A job that ended meanwhile remembers nothing.
+                let _ = self.apply(&job, Command::ForgetArrival(rename));
+            }
+        }
+        ShardReply::Done
+    }
+
     /// Asks holders about references that were not confirmed. What gets no answer is asked again by a later sweep.
     pub(crate) fn ask_holders(&self, job: JobId, asked: Vec<(NodeId, WriteId)>) {
         let mut by_holder: BTreeMap<NodeId, Vec<WriteId>> = BTreeMap::new();

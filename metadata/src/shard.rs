@@ -182,7 +182,11 @@ impl Metadata for Shard {
         if request != Request::CheckEpoch {
             found.touch();
         }
+        if found.is_moving() {
+            self.until_settled(&found, &request).await;
+        }
         match request {
+            Request::Rename(rename) => self.rename(found, job.epoch, rename).await,
             Request::Lookup(lookup) => self.lookup(&found, job.epoch, lookup).await,
             Request::List(list) => self.list(&found, job.epoch, list),
             Request::ListUploads(list) => self.list_uploads(&found, job.epoch, list),
@@ -203,6 +207,7 @@ impl Metadata for Shard {
             ShardRequest::AskReferences(references) => Ok(self.ask(references, Command::AskReference)),
             ShardRequest::ConfirmReferences(references) => Ok(self.references_held(references, true)),
             ShardRequest::ReleaseReferences(references) => Ok(self.references_held(references, false)),
+            ShardRequest::ForgetArrivals(renames) => Ok(self.forget_arrivals(renames)),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::lease::Leases;
 use crate::manifest::Manifests;
 use crate::pieces::{Content, Piece};
 use crate::references::{Burned, Held, References};
+use crate::rename::{Arrivals, Departures, Tokens};
 use crate::rules::Rules;
 use crate::upload_id::UploadIds;
 use crate::uploads::Uploads;
@@ -21,15 +22,13 @@ use pocket_api::cluster::ClusterView;
 use pocket_api::hints::{JobHints, Limit, ObjectHints};
 use pocket_api::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
 use pocket_api::limits::FREEZE_LEASE;
-use pocket_api::metadata::{Answer, Delivery, JobSpec, MetadataError, Reply, Request};
+use pocket_api::metadata::{Answer, Committed, Delivery, JobSpec, MetadataError, Reply, Request};
 use pocket_api::names::ObjectKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Everything that changes a job, except its end.
 #[derive(Debug)]
-// Most commands are requests, and each lives on the stack for one call: a box would only cost an allocation.
-#[expect(clippy::large_enum_variant)]
 pub(crate) enum Command {
     Request {
         epoch: Epoch,
@@ -45,6 +44,13 @@ pub(crate) enum Command {
         reference: WriteId,
         held: bool,
     },
+    /// It is known what became of an object that left: where it arrived, and as what.
+    SettleDeparture {
+        from: Key,
+        rename: WriteId,
+        arrived: Option<(NodeId, Committed)>,
+    },
+    ForgetArrival(WriteId),
     Update(Box<JobSpec>),
     Freeze,
     Thaw,
@@ -88,6 +94,9 @@ pub(crate) struct JobState {
     pub(crate) burned: Burned,
     pub(crate) leases: Leases,
     pub(crate) uploads: Uploads,
+    pub(crate) departures: Departures,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) tokens: Tokens,
     pub(crate) account: Account,
     pub(crate) view: Arc<ClusterView>,
     pub(crate) next_housekeeping: Timestamp,
@@ -118,6 +127,9 @@ impl JobState {
             burned: Burned::default(),
             leases: Leases::default(),
             uploads: Uploads::default(),
+            departures: Departures::default(),
+            arrivals: Arrivals::default(),
+            tokens: Tokens::default(),
             view,
             next_housekeeping: now,
             effects: Effects::default(),
@@ -151,6 +163,9 @@ impl JobState {
             _held: std::mem::take(&mut self.held),
             _leases: std::mem::take(&mut self.leases),
             _uploads: std::mem::take(&mut self.uploads),
+            _departures: std::mem::take(&mut self.departures),
+            _arrivals: std::mem::take(&mut self.arrivals),
+            _tokens: std::mem::take(&mut self.tokens),
         }
     }
 
@@ -231,8 +246,11 @@ impl JobState {
         }
     }
 
-    fn request(&mut self, request: Request, payload: Bytes, now: Timestamp) -> Result<Answer, MetadataError> {
-        match request {
+    fn request(&mut self, request: Request, payload: Bytes, now: Timestamp) -> Result<Output, MetadataError> {
+        let answer = match request {
+            Request::Rename(rename) => return self.rename(*rename, now),
+            Request::Arrive(arrive) => self.arrive(*arrive, payload, now),
+            Request::AskArrival { rename } => self.ask_arrival(rename, now),
             Request::Lookup(lookup) => self.lookup(lookup, now),
             Request::Commit(commit) => self.commit(commit, payload, now),
             Request::Append(append) => self.append(append, payload, now),
@@ -256,7 +274,8 @@ impl JobState {
             | Request::ListUploads(_) => {
                 Err(MetadataError::BadRequest("a request that changes nothing was applied".into()))
             }
-        }
+        };
+        answer.map(Output::Answer)
     }
 }
 
@@ -270,7 +289,7 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
     debug_assert!(state.effects.freed.is_empty() && state.effects.woken.is_empty());
     let output = match command {
         Command::Request { epoch, request, payload } => {
-            state.check(epoch, now).and_then(|()| state.request(request, payload, now)).map(Output::Answer)
+            state.check(epoch, now).and_then(|()| state.request(request, payload, now))
         }
         _ if state.ended => Err(MetadataError::NoSuchJob),
         Command::Renew(lease) => Ok(Output::Held(state.leases.renew(lease, now))),
@@ -291,6 +310,14 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
         }
         Command::ReferenceHeld { reference, held: false } => {
             state.end_reference(reference);
+            Ok(Output::Done)
+        }
+        Command::SettleDeparture { from, rename, arrived } => {
+            state.settle_departure(from, rename, arrived, now);
+            Ok(Output::Done)
+        }
+        Command::ForgetArrival(rename) => {
+            state.forget_arrival(rename);
             Ok(Output::Done)
         }
         Command::Update(spec) => {
@@ -325,6 +352,9 @@ pub(crate) struct Remains {
     _held: Held,
     _leases: Leases,
     _uploads: Uploads,
+    _departures: Departures,
+    _arrivals: Arrivals,
+    _tokens: Tokens,
 }
 
 pub(crate) fn bytes_of(key: &ObjectKey) -> &[u8] {

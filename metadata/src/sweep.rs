@@ -49,7 +49,7 @@ impl JobState {
                 self.end_lease(lease, Delivery::Failed);
             }
             self.burned.forget_old(now);
-            let forgotten_bytes = self.uploads.forget_old(now);
+            let forgotten_bytes = self.uploads.forget_old(now) + self.tokens.forget_old(now);
             self.account.give_back(forgotten_bytes);
         }
         Output::Swept { expired, more: self.is_more_due(now) }
@@ -69,5 +69,6 @@ impl JobState {
             self.end_reference(reference);
         }
         self.view = view;
+        self.forget_arrivals_of_the_dead();
     }
 }

@@ -58,6 +58,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("x-amz-optional-object-attributes", ""),
     ("x-amz-write-offset-bytes", ""),
     ("x-amz-rename-source", "x-amz-rename-source*"),
+    ("x-amz-client-token", ""),
     ("x-amz-server-side-encryption", "x-amz-server-side-encryption*"),
     ("x-amz-copy-source-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-*"),
     ("x-amz-bucket-object-lock-enabled", ""),

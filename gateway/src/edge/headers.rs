@@ -138,6 +138,12 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-tagging" => only_with(&MAKES),
         "x-amz-tagging-directive" => only_with(&[O::CopyObject]),
 
+        "x-amz-rename-source"
+        | "x-amz-rename-source-if-match"
+        | "x-amz-rename-source-if-none-match"
+        | "x-amz-rename-source-if-modified-since"
+        | "x-amz-rename-source-if-unmodified-since"
+        | "x-amz-client-token" => only_with(&[O::RenameObject]),
         "x-amz-write-offset-bytes" => only_with(&[O::PutObject]),
         "x-amz-mp-object-size" => only_with(&[O::CompleteMultipartUpload]),
         "x-amz-object-attributes" | "x-amz-max-parts" | "x-amz-part-number-marker" => {
@@ -162,18 +168,22 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
             | O::HeadObject
             | O::PutObject
             | O::CopyObject
+            | O::RenameObject
             | O::CompleteMultipartUpload
             | O::DeleteObject => Verdict::Takes,
             _ => Verdict::NotBuilt,
         },
         "if-none-match" => match operation {
-            O::GetObject | O::HeadObject | O::PutObject | O::CopyObject | O::CompleteMultipartUpload => {
-                Verdict::Takes
-            }
+            O::GetObject
+            | O::HeadObject
+            | O::PutObject
+            | O::CopyObject
+            | O::RenameObject
+            | O::CompleteMultipartUpload => Verdict::Takes,
             _ => Verdict::NotBuilt,
         },
         "if-modified-since" | "if-unmodified-since" => match operation {
-            O::GetObject | O::HeadObject => Verdict::Takes,
+            O::GetObject | O::HeadObject | O::RenameObject => Verdict::Takes,
             _ => Verdict::NotBuilt,
         },
         // If-Range, partial PUTs, and what else may come.
@@ -231,6 +241,8 @@ mod tests {
             (PutObject, "x-amz-checksum-crc32", "AAAAAA=="),
             (PutObject, "if-none-match", "*"),
             (CopyObject, "if-match", "x"),
+            (RenameObject, "x-amz-rename-source-if-match", "x"),
+            (RenameObject, "if-unmodified-since", "x"),
             (PutObject, "x-pocket-ttl", "5s"),
             (PutObject, "x-amz-write-offset-bytes", "5"),
             (GetObject, "x-pocket-delete-after-read", "true"),
@@ -254,7 +266,10 @@ mod tests {
         for (operation, name, value, expected) in [
             (UploadPart, "x-amz-write-offset-bytes", "5", C::InvalidArgument),
             (CopyObject, "x-amz-write-offset-bytes", "5", C::InvalidArgument),
-            (PutObject, "x-amz-rename-source", "/b/k", C::NotImplemented),
+            (PutObject, "x-amz-rename-source", "/b/k", C::InvalidArgument),
+            (PutObject, "x-amz-client-token", "t", C::InvalidArgument),
+            (RenameObject, "x-amz-copy-source", "/b/k", C::InvalidArgument),
+            (RenameObject, "x-amz-meta-a", "b", C::InvalidArgument),
             (UploadPart, "x-amz-tagging", "a=b", C::InvalidArgument),
             (PutObject, "x-amz-tagging-directive", "REPLACE", C::InvalidArgument),
             (PutObject, "x-amz-server-side-encryption", "AES256", C::NotImplemented),

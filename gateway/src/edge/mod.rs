@@ -28,7 +28,7 @@ pub(crate) mod stamp;
 pub(crate) mod target;
 
 use crate::bucket_tags::split_tags;
-use crate::context::{BodyOutcome, Connection, Refusal, RequestContext};
+use crate::context::{BodyOutcome, Connection, Refusal, RenameRequest, RequestContext};
 use crate::credentials::Credentials;
 use crate::metrics::count_refusal;
 use answer::RequestIds;
@@ -180,6 +180,9 @@ impl Edge {
         };
         keep_stored_encoding(&mut parts.headers);
         parts.headers.remove(AUTHORIZATION);
+        if operation == Operation::RenameObject {
+            parts.extensions.insert(RenameRequest);
+        }
         parts.extensions.insert(context);
         let mut passed = Request::new(body);
         *passed.method_mut() = parts.method.clone();

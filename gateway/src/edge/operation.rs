@@ -43,6 +43,7 @@ pub(crate) enum Operation {
     DeleteObjectTagging,
     PutObject,
     CopyObject,
+    RenameObject,
     DeleteObject,
     CreateMultipartUpload,
     UploadPart,
@@ -124,6 +125,7 @@ impl Operation {
             Self::DeleteObjectTagging => "DeleteObjectTagging",
             Self::PutObject => "PutObject",
             Self::CopyObject => "CopyObject",
+            Self::RenameObject => "RenameObject",
             Self::DeleteObject => "DeleteObject",
             Self::CreateMultipartUpload => "CreateMultipartUpload",
             Self::UploadPart => "UploadPart",
@@ -204,6 +206,7 @@ pub(super) static RULES: &[Rule] = {
         rule(Method::GET, Object, &[], O::GetObject, GET_OBJECT),
         rule(Method::HEAD, Object, &[], O::HeadObject, GET_OBJECT),
         rule(Method::PUT, Object, &["uploadId", "partNumber"], O::UploadPart, &[]),
+        rule(Method::PUT, Object, &["renameObject"], O::RenameObject, &[]),
         rule(Method::PUT, Object, &[], O::PutObject, &[]),
         rule(Method::DELETE, Object, &["uploadId"], O::AbortMultipartUpload, &[]),
         rule(Method::DELETE, Object, &[], O::DeleteObject, &["versionId"]),
@@ -286,7 +289,7 @@ impl Setting {
 }
 
 /// Sub-resources that S3 has and Pocket does not (or not with every method): 501 instead of 400, beside [`SETTINGS`].
-pub(super) const NOT_BUILT: [&str; 15] = [
+pub(super) const NOT_BUILT: [&str; 14] = [
     "abac",
     "append",
     "events",
@@ -295,7 +298,6 @@ pub(super) const NOT_BUILT: [&str; 15] = [
     "metadataInventoryTable",
     "metadataJournalTable",
     "metadataTable",
-    "renameObject",
     "restore",
     "retention",
     "select",
@@ -451,6 +453,8 @@ mod tests {
             ("PUT", Object, "tagging=&versionId=null", PutObjectTagging),
             ("DELETE", Object, "x-id=DeleteObjectTagging&tagging", DeleteObjectTagging),
             ("PUT", Object, "x-id=PutObject", PutObject),
+            ("PUT", Object, "renameObject=&x-id=RenameObject", RenameObject),
+            ("PUT", Object, "rename%4fbject", RenameObject),
             ("DELETE", Object, "versionId=null", DeleteObject),
             ("POST", Object, "uploads=", CreateMultipartUpload),
             ("PUT", Object, "partNumber=1&uploadId=u", UploadPart),
@@ -485,9 +489,7 @@ mod tests {
             ("HEAD", Level::Object),
             ("HEAD", Level::Bucket),
         ] {
-            for name in
-                ["acl", "legal-hold", "policy", "restore", "retention", "renameObject", "cors", "versions"]
-            {
+            for name in ["acl", "legal-hold", "policy", "restore", "retention", "cors", "versions"] {
                 let code = classified(method, level, name);
                 assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} {level:?} ?{name}");
             }
@@ -507,6 +509,9 @@ mod tests {
             ("DELETE", Level::Bucket, "anythingUnknown"),
             ("DELETE", Level::Object, "anythingUnknown=1"),
             ("PUT", Level::Object, "uploadID=u"),
+            ("PUT", Level::Object, "renameObject&versionId=null"),
+            ("DELETE", Level::Object, "renameObject"),
+            ("GET", Level::Object, "renameObject"),
             ("PUT", Level::Object, "uploadId=u"),
             ("PUT", Level::Object, "partNumber=1"),
             ("DELETE", Level::Bucket, "uploads"),

@@ -26,6 +26,7 @@ mod list_objects;
 mod list_parts;
 mod object_tagging;
 mod put_object;
+mod rename_object;
 mod service;
 mod shown;
 mod upload_part;

@@ -1,10 +1,12 @@
 //! An S3 that does nothing but write down which operation was called with what.
 
 use futures::StreamExt;
+use http::{Extensions, HeaderMap, Method, Uri};
 use parking_lot::Mutex;
-use pocket_gateway::context::RequestContext;
+use pocket_gateway::context::{RenameRequest, RequestContext};
 use s3s::dto::*;
-use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::route::S3Route;
+use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -28,6 +30,22 @@ impl Recorder {
 
 fn context<T>(request: &S3Request<T>) -> Arc<RequestContext> {
     request.extensions.get::<Arc<RequestContext>>().expect("the edge adds a context").clone()
+}
+
+#[async_trait::async_trait]
+impl S3Route for Recorder {
+    fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, extensions: &mut Extensions) -> bool {
+        extensions.get::<RenameRequest>().is_some()
+    }
+
+    async fn check_access(&self, _: &mut S3Request<Body>) -> S3Result<()> {
+        Ok(())
+    }
+
+    async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+        self.note(format!("RenameObject {}", request.uri.path()));
+        Ok(S3Response::new(Body::empty()))
+    }
 }
 
 #[async_trait::async_trait]

@@ -14,8 +14,12 @@ async fn what_is_known_gets_through_unchanged_with_the_name_of_who_signed_it() {
         (Raw::new("GET", "/k//v").header("host", "bucket.s3.local:80"), "GetObject bucket k//v"),
         (Raw::new("GET", "/bucket/k").header("host", "cdn.example"), "GetObject bucket k"),
         (Raw::new("PUT", "/bucket/new").header("x-amz-copy-source", "/bucket/old"), "CopyObject bucket new"),
+        (
+            Raw::new("PUT", "/bucket/a%20b?rename%4Fbject").header("x-amz-rename-source", "/old"),
+            "RenameObject /bucket/a%20b",
+        ),
     ] {
-        let call = call.replace("%20", " ");
+        let call = if call.starts_with("Rename") { call.to_owned() } else { call.replace("%20", " ") };
         let mut callers = vec![(request.clone().sign(EMPTY), &*call), (request.clone().presign(), &*call)];
         let anonymous = call.replace("by tenant", "by nobody");
         callers.push((request.clone(), &*anonymous));
@@ -33,6 +37,7 @@ async fn what_is_known_gets_through_unchanged_with_the_name_of_who_signed_it() {
 async fn what_must_be_refused_never_arrives() {
     let server = Server::start();
     let put = || Raw::new("PUT", "/bucket/k").body("x");
+    let put_renames = || Raw::new("PUT", "/bucket/k?renameObject");
     for (request, status, code) in [
         // Sub-resources that nobody here knows.
         (Raw::new("DELETE", "/bucket?anythingUnknown").sign(EMPTY), 400, "InvalidArgument"),
@@ -42,7 +47,9 @@ async fn what_must_be_refused_never_arrives() {
         (Raw::new("DELETE", "/bucket/k?legal-hold").sign(EMPTY), 501, "NotImplemented"),
         (Raw::new("DELETE", "/bucket/k?versionId=gone").sign(EMPTY), 404, "NoSuchVersion"),
         (Raw::new("PUT", "/bucket/k?restore").body("x").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),
-        (Raw::new("PUT", "/bucket/k?renameObject").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("DELETE", "/bucket/k?renameObject").sign(EMPTY), 400, "InvalidArgument"),
+        (put_renames().body("x").sign("UNSIGNED-PAYLOAD"), 400, "UnexpectedContent"),
+        (put_renames().header("x-amz-meta-a", "b").sign(EMPTY), 400, "InvalidArgument"),
         (Raw::new("PUT", "/bucket?versioning").sign(EMPTY), 501, "NotImplemented"),
         (Raw::new("POST", "/bucket/k?select&select-type=2").sign(EMPTY), 501, "NotImplemented"),
         (Raw::new("GET", "/bucket/k?torrent").sign(EMPTY), 501, "NotImplemented"),
@@ -55,8 +62,8 @@ async fn what_must_be_refused_never_arrives() {
         (put().sign("UNSIGNED-PAYLOAD").header("x-amz-meta-late", "1"), 403, "AccessDenied"),
         (
             Raw::new("PUT", "/bucket/k").header("x-amz-rename-source", "/bucket/a").sign(EMPTY),
-            501,
-            "NotImplemented",
+            400,
+            "InvalidArgument",
         ),
         (
             put().header("x-amz-object-lock-mode", "GOVERNANCE").sign("UNSIGNED-PAYLOAD"),

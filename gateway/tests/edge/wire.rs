@@ -50,7 +50,8 @@ impl Server {
         assert!(credentials.add(KEY, SECRET, TenantName::parse("tenant").unwrap()));
         let recorder = Recorder::default();
         let clock = Arc::new(ManualClock::at(Timestamp(MOMENT_SECS * 1_000)));
-        let front = Arc::new(Front::new(&config, credentials, NodeId(7), clock, recorder.clone()));
+        let front =
+            Arc::new(Front::new(&config, credentials, NodeId(7), clock, recorder.clone(), recorder.clone()));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

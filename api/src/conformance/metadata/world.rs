@@ -6,7 +6,9 @@ use crate::chunks::{Allocate, ChunkError, Chunks};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cluster::{ClusterView, Directory, Node, NodeSpec, NodeState, Role};
 use crate::ids::{ChunkId, JobId, NodeId, WriteId};
-use crate::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
+use crate::metadata::{
+    Answer, Arrive, Committed, JobRef, Metadata, MetadataError, Reply, Request, ShardReply, ShardRequest,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,9 +193,26 @@ impl Chunks for Server {
     }
 }
 
+/// What the other shard does with objects that arrive there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Welcome {
+    #[default]
+    Taken,
+    Refused,
+    /// Taken, but the answer is lost.
+    TakenUnheard,
+    /// Lost on the way.
+    NotHeard,
+    /// Nothing is answered at all.
+    Silence,
+}
+
 /// The shard that copies come from and go to.
 #[derive(Default)]
 pub(super) struct OtherShard {
+    welcome: Mutex<Welcome>,
+    arrived: Mutex<BTreeMap<WriteId, (Arrive, Bytes)>>,
+    forgotten: Mutex<BTreeSet<WriteId>>,
     held: Mutex<BTreeSet<WriteId>>,
     asked: Mutex<Vec<WriteId>>,
     released: Mutex<Vec<WriteId>>,
@@ -203,6 +222,42 @@ impl OtherShard {
     /// From now on it says that it holds this reference.
     pub(super) fn hold(&self, reference: WriteId) {
         lock(&self.held).insert(reference);
+    }
+
+    pub(super) fn welcome(&self, welcome: Welcome) {
+        *lock(&self.welcome) = welcome;
+    }
+
+    /// An object that was taken, with its inline bytes.
+    pub(super) fn arrived(&self, rename: WriteId) -> Option<(Arrive, Bytes)> {
+        lock(&self.arrived).get(&rename).cloned()
+    }
+
+    /// Whether it was told that the shard which an object left knows.
+    pub(super) fn may_forget(&self, rename: WriteId) -> bool {
+        lock(&self.forgotten).contains(&rename)
+    }
+
+    fn arrive(&self, arrive: Arrive, payload: Bytes) -> Result<Reply, MetadataError> {
+        let welcome = *lock(&self.welcome);
+        let committed = committed(&arrive);
+        if matches!(welcome, Welcome::Taken | Welcome::TakenUnheard) {
+            lock(&self.arrived).insert(arrive.rename, (arrive, payload));
+        }
+        match welcome {
+            Welcome::Taken => Ok(Reply::Committed(committed)),
+            Welcome::Refused => Err(MetadataError::PreconditionFailed),
+            Welcome::TakenUnheard | Welcome::NotHeard | Welcome::Silence => {
+                Err(MetadataError::Unavailable("the suite says so".into()))
+            }
+        }
+    }
+
+    fn ask_arrival(&self, rename: WriteId) -> Result<Reply, MetadataError> {
+        if *lock(&self.welcome) == Welcome::Silence {
+            return Err(MetadataError::Unavailable("the suite says so".into()));
+        }
+        Ok(Reply::Arrived(self.arrived(rename).map(|(arrive, _)| Box::new(committed(&arrive)))))
     }
 
     pub(super) fn was_asked(&self, reference: WriteId) -> bool {
@@ -217,8 +272,13 @@ impl OtherShard {
 
 #[async_trait]
 impl Metadata for OtherShard {
-    async fn job(&self, _: JobRef, _: Request, _: Bytes) -> Result<Answer, MetadataError> {
-        Err(MetadataError::BadRequest("shards send each other no job requests".into()))
+    async fn job(&self, _: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
+        let reply = match request {
+            Request::Arrive(arrive) => self.arrive(*arrive, payload),
+            Request::AskArrival { rename } => self.ask_arrival(rename),
+            other => Err(MetadataError::BadRequest(format!("{other:?} from a shard"))),
+        };
+        reply.map(Answer::from)
     }
 
     async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
@@ -234,7 +294,22 @@ impl Metadata for OtherShard {
                 lock(&self.released).extend(references.into_iter().map(|(_, id)| id));
                 Ok(ShardReply::Done)
             }
+            ShardRequest::ForgetArrivals(renames) => {
+                lock(&self.forgotten).extend(renames.into_iter().map(|(_, id)| id));
+                Ok(ShardReply::Done)
+            }
             other => Err(MetadataError::BadRequest(format!("{other:?} from a shard"))),
         }
+    }
+}
+
+fn committed(arrive: &Arrive) -> Committed {
+    Committed {
+        etag: arrive.etag,
+        checksum: arrive.checksum.clone(),
+        size: arrive.size,
+        last_modified: arrive.last_modified,
+        expires_at: None,
+        rule_end: None,
     }
 }
