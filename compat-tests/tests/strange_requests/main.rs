@@ -15,7 +15,7 @@ const CAPACITY: &str = "128MiB";
 /// The capacity, the program itself in a debug build, and as much again for what is in flight.
 const MEMORY_MAX_BYTES: u64 = 384 << 20;
 /// Inputs of each kind in a plain run: a few seconds.
-const RUNS: u64 = 1_500;
+const RUNS: u64 = 1_000;
 const SEEDS: &str = include_str!("seeds.txt");
 /// What the seeds call their bucket.
 const BUCKET: &str = "bent-requests";
