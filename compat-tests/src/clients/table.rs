@@ -35,6 +35,13 @@ pub static CLIENTS: &[Client] = &[
         limit_seconds: MINUTES * 60,
         job: node::job,
     },
+    Client {
+        name: "s5cmd",
+        version: Version::Pinned { file: "s5cmd/job.py", after: "VERSION = \"" },
+        needs: &[Need::Python],
+        limit_seconds: MINUTES * 60,
+        job: python::job,
+    },
     spark("spark-3.5", "spark-3.5/requirements.txt"),
     spark("spark-4.1", "spark-4.1/requirements.txt"),
     Client {
