@@ -49,6 +49,13 @@ pub static CLIENTS: &[Client] = &[
         limit_seconds: MINUTES * 60,
         job: python::job,
     },
+    Client {
+        name: "s3fs-fuse",
+        version: Version::Debian { package: "s3fs" },
+        needs: &[Need::Python, Need::Apt(&["s3fs"]), Need::Fuse],
+        limit_seconds: MINUTES * 60,
+        job: python::job,
+    },
     spark("spark-3.5", "spark-3.5/requirements.txt"),
     spark("spark-4.1", "spark-4.1/requirements.txt"),
     Client {
