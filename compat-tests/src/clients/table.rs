@@ -1,6 +1,6 @@
 //! All clients, in the order in which they run. A new one gets a folder, a line here, and nothing else.
 
-use super::toolchains::{go, hadoop, node, python, spark};
+use super::toolchains::{go, hadoop, java, node, python, rust, spark};
 use super::{Client, Need, Version};
 
 /// Time for a job that takes seconds, a minute at most, on a machine that does nothing else.
@@ -29,11 +29,25 @@ pub static CLIENTS: &[Client] = &[
         job: go::job,
     },
     Client {
+        name: "aws-sdk-java-v2",
+        version: Version::Pinned { file: "aws-sdk-java-v2/pom.xml", after: "<awssdk.version>" },
+        needs: &[Need::Java],
+        limit_seconds: MINUTES * 60,
+        job: java::job,
+    },
+    Client {
         name: "aws-sdk-js-v3",
         version: Version::Pinned { file: "aws-sdk-js-v3/package.json", after: "client-s3\": \"" },
         needs: &[Need::Node],
         limit_seconds: MINUTES * 60,
         job: node::job,
+    },
+    Client {
+        name: "aws-sdk-rust",
+        version: Version::Pinned { file: "aws-sdk-rust/Cargo.toml", after: "aws-sdk-s3 = { version = \"=" },
+        needs: &[Need::Rust],
+        limit_seconds: MINUTES * 60,
+        job: rust::job,
     },
     Client {
         name: "s5cmd",
@@ -48,6 +62,13 @@ pub static CLIENTS: &[Client] = &[
         needs: &[Need::Python, Need::Apt(&["fuse3"]), Need::Fuse],
         limit_seconds: MINUTES * 60,
         job: python::job,
+    },
+    Client {
+        name: "restic",
+        version: Version::Pinned { file: "restic/go.mod", after: "restic/restic v" },
+        needs: &[Need::Go, Need::Python],
+        limit_seconds: MINUTES * 60,
+        job: go::job_with_tool,
     },
     Client {
         name: "s3fs-fuse",

@@ -1,6 +1,7 @@
 //! What runs on a JVM: a JDK that all of it can run on, and Maven with a repository of its own for the jars.
 
 use super::apt;
+use crate::clients::Client;
 use crate::workshop::{Missing, Workshop, has_program, run};
 use std::fs;
 use std::ops::RangeInclusive;
@@ -21,6 +22,18 @@ pub fn home() -> Result<PathBuf, Missing> {
     }
     apt::install(&["default-jdk-headless"])?;
     find_home().ok_or_else(|| Missing(format!("there is no JDK in version {VERSIONS:?}")))
+}
+
+/// `Job.java`, which the JDK compiles when it starts it, with what `pom.xml` depends on.
+pub fn job(client: &Client, workshop: &Workshop) -> Result<Command, Missing> {
+    let pom = client.folder().join("pom.xml");
+    let folder = workshop.installed(client.name, &[&pom], |folder| {
+        write_classpath(workshop, &pom, &folder.join("classpath"))
+    })?;
+    let mut java = Command::new(home()?.join("bin/java"));
+    java.arg("-cp").arg(fs::read_to_string(folder.join("classpath")).map_err(Missing::new)?);
+    java.arg(client.folder().join("Job.java"));
+    Ok(java)
 }
 
 /// Maven for the project in `pom`, with nothing but what it downloads itself.

@@ -8,4 +8,5 @@ pub mod hadoop;
 pub mod java;
 pub mod node;
 pub mod python;
+pub mod rust;
 pub mod spark;

@@ -3,6 +3,7 @@
 use crate::clients::{Client, folder};
 use crate::python::make_environment;
 use crate::workshop::{Missing, Workshop, has_program};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,14 +20,21 @@ pub(super) fn python_job(
 ) -> Result<Command, Missing> {
     let mut command = Command::new(environment.join("bin/python"));
     command.arg("-u").arg(client.folder().join("job.py"));
-    let path = std::env::var_os("PATH").unwrap_or_default();
     // The client's own programs by their names: `aws`, `s3cmd`.
-    let path = std::iter::once(environment.join("bin")).chain(std::env::split_paths(&path));
-    command.env("PATH", std::env::join_paths(path).map_err(Missing::new)?);
+    find_programs(&mut command, &environment.join("bin"))?;
     let imports = std::iter::once(folder().join("python")).chain(shared.iter().cloned());
     command.env("PYTHONPATH", std::env::join_paths(imports).map_err(Missing::new)?);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
+}
+
+/// The command finds programs in this folder before all others.
+pub(super) fn find_programs(command: &mut Command, folder: &Path) -> Result<(), Missing> {
+    let set = command.get_envs().find_map(|(name, value)| if name == "PATH" { value } else { None });
+    let path = set.map(OsStr::to_owned).or_else(|| std::env::var_os("PATH")).unwrap_or_default();
+    let path = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(path).map_err(Missing::new)?);
+    Ok(())
 }
 
 /// The shared environment's folder, with `bin/python` in it.
