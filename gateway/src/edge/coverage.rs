@@ -56,6 +56,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("x-amz-mp-object-size", ""),
     ("x-amz-object-attributes", "x-amz-object-attributes, x-amz-max-parts, x-amz-part-number-marker"),
     ("x-amz-optional-object-attributes", ""),
+    ("x-amz-te", ""),
     ("x-amz-write-offset-bytes", ""),
     ("x-amz-rename-source", "x-amz-rename-source*"),
     ("x-amz-client-token", ""),
