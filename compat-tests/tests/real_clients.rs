@@ -6,7 +6,7 @@ use pocket_compat_tests::server::Server;
 
 const BUCKETS_AND_OBJECTS: &[&str] =
     &["test_buckets.py", "test_objects.py", "test_conditions.py", "test_checksums.py", "test_signing.py"];
-const FORMS: &[&str] = &["test_post_forms.py"];
+const FORMS_AND_SESSIONS: &[&str] = &["test_post_forms.py", "test_sessions.py", "test_habits.py"];
 const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
 /// Each promise of the interface once, for all that it is promised of.
 const SEMANTICS: &[&str] =
@@ -111,11 +111,11 @@ fn aws_cli_in_a_cluster() {
 }
 
 #[test]
-fn boto3_forms_in_one_process() {
-    run_suite(FORMS, &Server::embedded());
+fn boto3_forms_and_sessions_in_one_process() {
+    run_suite(FORMS_AND_SESSIONS, &Server::embedded());
 }
 
 #[test]
-fn boto3_forms_in_a_cluster() {
-    run_suite(FORMS, &Server::cluster());
+fn boto3_forms_and_sessions_in_a_cluster() {
+    run_suite(FORMS_AND_SESSIONS, &Server::cluster());
 }

@@ -27,6 +27,7 @@ operations!(
     CopyObject,
     CreateBucket,
     CreateMultipartUpload,
+    CreateSession,
     DeleteBucket,
     DeleteBucketLifecycle,
     DeleteBucketTagging,

@@ -51,6 +51,12 @@ impl Authorization<'_> {
         &self.credential[self.scope.day_end + 1..self.scope.region_end]
     }
 
+    /// `s3`, or `s3express`, which SDKs sign for where they see an Express zone.
+    pub(crate) fn service(&self) -> &str {
+        let rest = &self.credential[self.scope.region_end + 1..];
+        rest.strip_suffix("/aws4_request").unwrap_or(rest)
+    }
+
     /// `day/region/s3/aws4_request`.
     pub(crate) fn scope(&self) -> &str {
         &self.credential[self.scope.key_end + 1..]
@@ -177,7 +183,7 @@ fn from_query<'a>(query: &'a Query<'_>) -> Result<Authorization<'a>, Refusal> {
 pub(crate) fn read_scope(credential: &str) -> Result<Scope, &'static str> {
     let shape = "the credential must be <key>/<YYYYMMDD>/<region>/s3/aws4_request";
     let rest = credential.strip_suffix("/aws4_request").ok_or(shape)?;
-    let rest = rest.strip_suffix("/s3").ok_or(shape)?;
+    let rest = rest.strip_suffix("/s3").or(rest.strip_suffix("/s3express")).ok_or(shape)?;
     let region_end = rest.len();
     let (rest, region) = rest.rsplit_once('/').ok_or(shape)?;
     let day_end = rest.len();

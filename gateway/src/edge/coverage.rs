@@ -69,6 +69,8 @@ const HEADERS: &[(&str, &str)] = &[
     ("x-amz-request-payer", ""),
     ("x-amz-website-redirect-location", ""),
     ("x-amz-security-token", ""),
+    ("x-amz-s3session-token", ""),
+    ("x-amz-create-session-mode", ""),
     ("if-match", ""),
     ("if-none-match", ""),
     ("if-modified-since", "if-modified-since, if-unmodified-since"),
@@ -135,7 +137,7 @@ fn document() -> String {
     page.push_str(
         "\n## Headers\n\nOf `x-amz-*`, `x-pocket-*` and conditions each is signed, known and acted on, or refused: 501 \
          NotImplemented where S3 has it and\nit is not built, 400 InvalidArgument where it belongs to other operations, 400 \
-         InvalidToken for a session token.\n\n| header | taken by |\n|---|---|\n",
+         InvalidToken for `x-amz-security-token`.\n\n| header | taken by |\n|---|---|\n",
     );
     for (header, family) in HEADERS {
         let shown = if family.is_empty() { *header } else { *family };

@@ -2,6 +2,7 @@
 //! that is not understood is refused, never ignored: ignoring a condition, an offset or an owner loses data.
 
 use super::operation::{BodyUse, Operation};
+use super::session;
 use crate::context::Refusal;
 use crate::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -116,6 +117,9 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         // The version of S3's interface, which some SDKs say with every request. There is one.
         "x-amz-api-version" => Verdict::Only(&["2006-03-01"]),
         "x-amz-security-token" => Verdict::NoSessions,
+        // Only with a signature that it was opened for, which the edge has seen to.
+        session::TOKEN_HEADER => Verdict::Takes,
+        session::MODE_HEADER => only_with(&[O::CreateSession]),
 
         "x-amz-decoded-content-length" | "x-amz-trailer" => with_body(),
         _ if sum_of_nothing(name).is_some() => with_body(),

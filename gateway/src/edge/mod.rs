@@ -21,6 +21,7 @@ pub(crate) mod payload;
 pub(crate) mod percent;
 pub(crate) mod presigned;
 pub(crate) mod query;
+pub(crate) mod session;
 pub(crate) mod signature;
 pub(crate) mod signature_v2;
 pub(crate) mod signing_keys;
@@ -47,6 +48,7 @@ use pocket_api::ids::NodeId;
 use query::Query;
 use s3s::service::S3Service;
 use s3s::{Body, S3ErrorCode};
+use session::Session;
 use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
 use std::sync::Arc;
@@ -222,10 +224,23 @@ impl Edge {
             false => Source::Body,
         };
         let operation = operation::classify(&parts.method, target.level, &query, source, is_signing)?;
+        let opens_session = operation == Operation::CreateSession;
+        let bucket = match proof.session.is_some() || opens_session {
+            true => target.bucket(raw_path)?,
+            false => String::new(),
+        };
         if let Some(moved) = moved {
             presigned::put_back(&moved, &mut parts.headers)?;
         }
         headers::check(&parts.headers, operation)?;
+        if let Some(session) = &proof.session {
+            session.check(operation, &bucket, &parts.headers)?;
+        }
+        if let (true, Some(principal)) = (opens_session, proof.caller.principal()) {
+            let session = Session::begin(&bucket, &parts.headers, self.clock.now())?;
+            let credential = self.keys.credential(&principal.access_key_id)?;
+            parts.extensions.insert(session.issue(&principal.access_key_id, &credential.secret));
+        }
         if operation != Operation::PostObject {
             refuse_forms(parts)?;
         }

@@ -8,6 +8,7 @@ use super::payload::{PayloadForm, UNSIGNED_PAYLOAD};
 use super::percent::{self, Part};
 use super::presigned::Presigned;
 use super::query::Query;
+use super::session::{Session, TOKEN_HEADER};
 use super::signature_v2;
 use super::signing_keys::{Signature, SigningKey, SigningKeys};
 use super::stamp::Stamp;
@@ -45,6 +46,8 @@ pub(crate) struct Proof {
     pub(crate) signing: Option<Signing>,
     pub(crate) payload: PayloadForm,
     pub(crate) presigned: Option<Presigned>,
+    /// What it has to stay within.
+    pub(crate) session: Option<Session>,
     /// There whenever `payload` says that chunks are signed.
     pub(crate) seed: Option<ChunkSeed>,
 }
@@ -61,12 +64,30 @@ pub(crate) struct ChunkSeed {
 /// Verifies a request, down to the last `x-amz-*` and `x-pocket-*` header being signed. One without any signature is
 /// anonymous.
 pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp) -> Result<Proof, Refusal> {
-    if signature_v2::is_claimed(request.query) {
-        return signature_v2::verify(request, keys, now);
-    }
-    match authorization::read(request.headers, request.query)? {
-        Some(claim) => verify_claim(request, &claim, keys, now),
+    let token = session_token(&request)?;
+    let by_v2 = signature_v2::is_claimed(request.query);
+    let claim = if by_v2 { None } else { authorization::read(request.headers, request.query)? };
+    match claim {
+        Some(claim) => verify_claim(request, &claim, token, keys, now),
+        None if token.is_some() => {
+            let message = format!("the header {TOKEN_HEADER} belongs to a signature of SigV4");
+            Err(Refusal::new(S3ErrorCode::InvalidToken, message))
+        }
+        None if by_v2 => signature_v2::verify(request, keys, now),
         None => anonymous(request.headers),
+    }
+}
+
+fn session_token<'a>(request: &Signed<'a, '_>) -> Result<Option<&'a str>, Refusal> {
+    let in_query = || {
+        let mut pairs = request.query.iter();
+        pairs.find(|pair| pair.name.eq_ignore_ascii_case(TOKEN_HEADER)).map(|pair| &*pair.value)
+    };
+    match request.headers.get(TOKEN_HEADER) {
+        None => Ok(in_query()),
+        Some(value) => value.to_str().map(Some).map_err(|_| {
+            Refusal::new(S3ErrorCode::InvalidToken, format!("the header {TOKEN_HEADER} is not ASCII"))
+        }),
     }
 }
 
@@ -90,7 +111,7 @@ impl Proof {
                 "x-amz-content-sha256 says that the chunks are signed, but the request is not, by SigV4";
             return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
         }
-        Ok(Self { caller, signing, payload, presigned, seed: None })
+        Ok(Self { caller, signing, payload, presigned, session: None, seed: None })
     }
 }
 
@@ -103,12 +124,19 @@ pub(crate) fn declared_form(headers: &HeaderMap) -> Result<Option<PayloadForm>, 
 fn verify_claim(
     request: Signed<'_, '_>,
     claim: &Authorization<'_>,
+    token: Option<&str>,
     keys: &SigningKeys,
     now: Timestamp,
 ) -> Result<Proof, Refusal> {
     check_time(claim, now)?;
     let payload = declared_payload(&request, claim)?;
-    let key = keys.find(claim)?;
+    let (key, session) = match token {
+        None => (keys.find(claim)?, None),
+        Some(token) => {
+            let (key, session) = keys.of_session(claim, token, now)?;
+            (key, Some(session))
+        }
+    };
     // What S3 documents comes first; some clients sign the path as they send it (`+`, `%2F`, lower-case digits).
     // Both name the same key, so neither lets anything through that the other would not.
     let mut signature = matching_signature(&request, claim, payload, &key, Spelling::Canonical)?;
@@ -119,14 +147,16 @@ fn verify_claim(
         return Err(does_not_match());
     };
     check_all_signed(request.headers, claim)?;
-    keys.keep(claim, &key);
+    if session.is_none() {
+        keys.keep(claim, &key);
+    }
     let payload = PayloadForm::parse(payload)?;
     let caller = Caller::Key(key.principal.clone());
     let seed = Some(ChunkSeed { key, stamp: claim.stamp, signature });
     let presigned = claim.is_presigned().then_some(Presigned::V4);
     let signed_in = if claim.is_presigned() { SignedIn::Query } else { SignedIn::Header };
     let signing = Signing { signed_in, version: SignatureVersion::V4, at_secs: Some(claim.stamp.secs) };
-    Ok(Proof { caller, signing: Some(signing), payload, presigned, seed })
+    Ok(Proof { caller, signing: Some(signing), payload, presigned, session, seed })
 }
 
 /// How the path stands in the canonical request.

@@ -1,11 +1,13 @@
 //! Signing keys: derived once from secret, day and region (four HMACs), then kept.
 
 use super::authorization::Authorization;
+use super::session::Session;
 use crate::caller::Principal;
 use crate::context::Refusal;
 use crate::credentials::{Credential, Credentials};
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::RwLock;
+use pocket_api::clock::Timestamp;
 use pocket_api::names::TenantName;
 use s3s::S3ErrorCode;
 use sha2::Sha256;
@@ -34,7 +36,7 @@ impl SigningKey {
         initial.extend_from_slice(secret.as_bytes());
         let day = keyed(&initial).chain_update(claim.day()).finalize().into_bytes();
         let region = keyed(&day).chain_update(claim.region()).finalize().into_bytes();
-        let service = keyed(&region).chain_update("s3").finalize().into_bytes();
+        let service = keyed(&region).chain_update(claim.service()).finalize().into_bytes();
         let key = keyed(&service).chain_update("aws4_request").finalize().into_bytes();
         let principal = Arc::new(Principal { tenant, access_key_id: claim.access_key_id().into() });
         Self { hmac: keyed(&key), principal, scope: claim.scope().into() }
@@ -80,6 +82,19 @@ impl SigningKeys {
         }
         let credential = self.credential(claim.access_key_id())?;
         Ok(Arc::new(SigningKey::derive(&credential.secret, credential.tenant.clone(), claim)))
+    }
+
+    /// The key of a session. It is never kept: the same credential has another secret in the next session.
+    pub(crate) fn of_session(
+        &self,
+        claim: &Authorization<'_>,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(Arc<SigningKey>, Session), Refusal> {
+        let credential = self.credential(claim.access_key_id())?;
+        let session = Session::open(token, &credential.secret, now)?;
+        let secret = session.secret(&credential.secret);
+        Ok((Arc::new(SigningKey::derive(&secret, credential.tenant.clone(), claim)), session))
     }
 
     pub(crate) fn credential(&self, access_key_id: &str) -> Result<&Credential, Refusal> {

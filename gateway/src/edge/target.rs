@@ -48,6 +48,16 @@ impl<'a> Target<'a> {
         Ok(Self { level, host_bucket })
     }
 
+    /// The bucket, from the path that this was read from; empty for the service.
+    pub(crate) fn bucket(&self, raw_path: &str) -> Result<String, Refusal> {
+        if let Some(bucket) = self.host_bucket {
+            return Ok(bucket.to_owned());
+        }
+        let path = percent::decode(raw_path, Part::Path)?;
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        Ok(path.split_once('/').map_or(path, |(bucket, _)| bucket).to_owned())
+    }
+
     /// The path to pass on: path style, still encoded as it came.
     pub(crate) fn path_style<'p>(&self, raw_path: &'p str) -> Cow<'p, str> {
         match self.host_bucket {

@@ -11,6 +11,7 @@ mod copied_checksum;
 mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;
+mod create_session;
 mod delete_bucket;
 mod delete_object;
 mod delete_objects;

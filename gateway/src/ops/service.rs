@@ -20,6 +20,7 @@ macro_rules! operations {
 operations! {
     list_buckets(ListBucketsInput) -> ListBucketsOutput = ListBuckets, list_buckets::run;
     create_bucket(CreateBucketInput) -> CreateBucketOutput = CreateBucket, create_bucket::run;
+    create_session(CreateSessionInput) -> CreateSessionOutput = CreateSession, create_session::run;
     head_bucket(HeadBucketInput) -> HeadBucketOutput = HeadBucket, head_bucket::run;
     delete_bucket(DeleteBucketInput) -> DeleteBucketOutput = DeleteBucket, delete_bucket::run;
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput

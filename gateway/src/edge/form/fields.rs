@@ -39,9 +39,14 @@ const HTTP_HEADERS: [&str; 7] = [
     "expires",
 ];
 
-/// Headers that say of a PUT's body what is not so with a form's.
-const OF_BODIES: [&str; 4] =
-    ["x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-write-offset-bytes"];
+/// Headers that say of a PUT, its body or its sender, what is not so with a form.
+const NOT_OF_FORMS: [&str; 5] = [
+    "x-amz-content-sha256",
+    "x-amz-decoded-content-length",
+    "x-amz-s3session-token",
+    "x-amz-trailer",
+    "x-amz-write-offset-bytes",
+];
 
 /// Every field before the file, in the order in which they came. Names are compared without case.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,7 +101,7 @@ impl Fields {
                     continue;
                 }
                 name if OF_THE_FORM.contains(&name) => continue,
-                name if OF_BODIES.contains(&name) => {
+                name if NOT_OF_FORMS.contains(&name) => {
                     let message = format!("a form does not take the field {name}");
                     return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
                 }
@@ -197,6 +202,7 @@ mod tests {
             ("x-amz-security-token", "t", C::InvalidToken),
             ("x-amz-content-sha256", "UNSIGNED-PAYLOAD", C::InvalidArgument),
             ("x-amz-write-offset-bytes", "1", C::InvalidArgument),
+            ("x-amz-s3session-token", "t", C::InvalidArgument),
             ("x-amz-copy-source", "/b/k", C::InvalidArgument),
             ("If-None-Match", "*", C::NotImplemented),
             ("x-pocket-tll", "5s", C::InvalidArgument),
