@@ -4,6 +4,9 @@ use crate::workshop::{Missing, has_program, run};
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// Mirrors fail for moments.
+const RETRIES: &str = "Acquire::Retries=5";
+
 /// Installs what is not there, where that is allowed.
 pub fn install(packages: &[&str]) -> Result<(), Missing> {
     let missing: Vec<&str> = packages.iter().copied().filter(|package| version(package).is_none()).collect();
@@ -16,7 +19,7 @@ pub fn install(packages: &[&str]) -> Result<(), Missing> {
     update()?;
     let mut install = Command::new("apt-get");
     install.env("DEBIAN_FRONTEND", "noninteractive");
-    run(install.args(["install", "-qy", "--no-install-recommends"]).args(missing))
+    run(install.args(["install", "-qy", "--no-install-recommends", "-o", RETRIES]).args(missing))
 }
 
 /// The version of an installed package.
@@ -30,7 +33,8 @@ pub fn version(package: &str) -> Option<String> {
 /// Once a run: lists of packages grow old in minutes at the most.
 fn update() -> Result<(), Missing> {
     static DONE: OnceLock<Result<(), String>> = OnceLock::new();
-    let done = DONE.get_or_init(|| run(Command::new("apt-get").args(["update", "-q"])).map_err(|e| e.0));
+    let done = DONE
+        .get_or_init(|| run(Command::new("apt-get").args(["update", "-q", "-o", RETRIES])).map_err(|e| e.0));
     done.clone().map_err(Missing)
 }
 
