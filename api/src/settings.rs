@@ -2,7 +2,7 @@
 //! changes only as a new epoch: whoever still goes by the old settings is refused by the shards and asks again.
 
 use crate::hints::JobHints;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, LifecycleRule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,5 +38,14 @@ impl JobSettings {
     /// Of a job that says nothing but hints.
     pub fn asking(hints: JobHints) -> Self {
         Self { asked: hints.clone(), created_with: hints, ..Self::default() }
+    }
+
+    /// About what they take in memory beyond this struct.
+    pub fn size_bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let documents: usize = self.documents.values().map(|text| text.len()).sum();
+        // Each comes from an element of the lifecycle document that is longer.
+        let rules = self.lifecycle.rules.len() * size_of::<LifecycleRule>();
+        tags + documents + rules
     }
 }

@@ -23,7 +23,7 @@ impl Shared {
             match placement {
                 p if p.job != job => Err(ControlError::NoSuchBucket),
                 p if p.epoch != epoch || found.phase != Phase::Live => Err(ControlError::Stale),
-                p => Ok(p.clone()),
+                p => state.check_settings(&settings, Some(job)).map(|()| p.clone()),
             }
         })?;
         let hints = granted(&settings.asked);

@@ -9,6 +9,7 @@ use pocket_api::cluster::NodeSpec;
 use pocket_api::control::{ControlError, JobSummary, Placement, Registration};
 use pocket_api::ids::{Epoch, IdSource, JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
+use pocket_api::settings::JobSettings;
 use pocket_api::usage::{JobUse, UsageReport};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,10 @@ use std::collections::{BTreeMap, HashMap};
 /// Most jobs at a time, as S3 bounds an account's buckets: the state file is written whole for each registration, and
 /// at this many it has some 6 MB.
 pub(crate) const JOBS_MAX: usize = 10_000;
+
+/// Most bytes of what owners say of all jobs together: their documents and tags are in that file too, and an answer to
+/// any change waits until it is written.
+pub(crate) const SETTINGS_MAX_BYTES: usize = 32 << 20;
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -179,11 +184,28 @@ impl State {
         if self.jobs.len() >= JOBS_MAX {
             return Err(ControlError::Unavailable(format!("there are {JOBS_MAX} jobs already")));
         }
+        self.check_settings(&registration.settings, None)?;
         let id = JobId(self.issue());
         let job = placing::place(self, id, registration, now)?;
         self.names.insert(job.placement.bucket.clone(), id);
         self.jobs.insert(id, job.clone());
         Ok(job)
+    }
+
+    /// Whether there is room for these settings, where `job` gives up its own for them.
+    pub(crate) fn check_settings(
+        &self,
+        settings: &JobSettings,
+        job: Option<JobId>,
+    ) -> Result<(), ControlError> {
+        let others = self.jobs.values().filter(|other| Some(other.placement.job) != job);
+        let used: usize = others.map(|other| other.placement.settings.size_bytes()).sum();
+        match used + settings.size_bytes() <= SETTINGS_MAX_BYTES {
+            true => Ok(()),
+            false => Err(ControlError::Unavailable(format!(
+                "the settings of all jobs have {used} bytes of {SETTINGS_MAX_BYTES} already"
+            ))),
+        }
     }
 
     pub(crate) fn set_phase(&mut self, job: JobId, phase: Phase) {

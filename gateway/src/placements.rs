@@ -20,8 +20,10 @@ use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Buckets remembered at once. A placement takes some 500 bytes, so the cache stays below 5 MiB.
-const PLACEMENTS_MAX: u64 = 10_000;
+/// Memory for the buckets that are remembered: some 30,000 that say nothing but hints, and 30 with the longest settings.
+const PLACEMENTS_MAX_BYTES: u64 = 16 << 20;
+/// What a bucket takes by itself, without its settings.
+const PLACEMENT_BYTES: usize = 500;
 /// A safety net only: staleness is noticed by the shards.
 const PLACEMENT_TTL: Duration = Duration::from_secs(60);
 /// How often one request fetches a placement again: once because the cache was stale, once more because the placement
@@ -126,7 +128,13 @@ impl Placements {
         directory: Arc<dyn Directory>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let cache = Cache::builder().max_capacity(PLACEMENTS_MAX).time_to_live(PLACEMENT_TTL).build();
+        // What is read out of the documents, once an epoch, is about as long as they are.
+        let weight = |placed: &Placed| PLACEMENT_BYTES + 2 * placed.placement.settings.size_bytes();
+        let cache = Cache::builder()
+            .weigher(move |_, placed| u32::try_from(weight(placed)).unwrap_or(u32::MAX))
+            .max_capacity(PLACEMENTS_MAX_BYTES)
+            .time_to_live(PLACEMENT_TTL)
+            .build();
         Self { control, directory, clock, cache }
     }
 

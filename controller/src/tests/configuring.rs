@@ -1,14 +1,15 @@
 //! Settings that change while a job lives.
 
 use crate::fixture::{Rig, bucket, registration};
+use crate::state::SETTINGS_MAX_BYTES;
 use futures::FutureExt;
 use pocket_api::conformance::control::stubs::Fault;
-use pocket_api::control::{Configuration, ControlError, Placement};
+use pocket_api::control::{Configuration, ControlError, Placement, Registration};
 use pocket_api::hints::JobHints;
 use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
 use pocket_api::limits::DEAD_AFTER;
 use pocket_api::metadata::{MetadataError, ShardRequest};
-use pocket_api::settings::JobSettings;
+use pocket_api::settings::{DocumentKind, JobSettings};
 use std::time::Duration;
 
 const STEP: Duration = Duration::from_millis(500);
@@ -53,6 +54,26 @@ async fn a_ttl_that_is_put_off_or_taken_back_ends_nothing() {
     let endless = rig.shared.configure(change(&longer, JobSettings::default())).await.unwrap();
     rig.round(Duration::from_secs(20), &[]).await;
     assert_eq!(rig.placement("data"), Ok(endless));
+}
+
+#[tokio::test]
+async fn what_owners_say_is_bounded_over_all_jobs() {
+    let rig = Rig::new(1, 1);
+    let said = |bytes: usize| JobSettings {
+        documents: [(DocumentKind::Policy, "x".repeat(bytes).into())].into(),
+        ..JobSettings::default()
+    };
+    let [one, other] = [rig.register("one").await.unwrap(), rig.register("two").await.unwrap()];
+    let one = rig.shared.configure(change(&one, said(SETTINGS_MAX_BYTES - 10))).await.unwrap();
+    rig.shared.configure(change(&other, said(10))).await.unwrap();
+    let other = rig.placement("two").unwrap();
+    let refused = rig.shared.configure(change(&other, said(11))).await;
+    assert!(matches!(refused, Err(ControlError::Unavailable(_))), "{refused:?}");
+    assert_eq!(rig.placement("two"), Ok(other.clone()), "nothing has changed");
+    let more = Registration { settings: said(1), ..registration("three", JobHints::default()) };
+    assert!(matches!(rig.shared.register(more).await, Err(ControlError::Unavailable(_))));
+    rig.shared.configure(change(&one, said(5))).await.unwrap();
+    rig.shared.configure(change(&other, said(11))).await.unwrap();
 }
 
 #[tokio::test]
