@@ -58,6 +58,8 @@ class Sessions:
             "spark.sql.warehouse.dir": str(self.scratch / "warehouse"),
             "spark.ui.enabled": "false",
             "spark.sql.shuffle.partitions": "4",
+            # Tasks that list folders: 10,000 where nothing is said, for a cluster.
+            "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         }
