@@ -62,6 +62,11 @@ impl Link {
         self.progress.fetch_add(1, Relaxed);
     }
 
+    /// No request was read and nothing was written yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.progress.load(Relaxed) == 0
+    }
+
     /// A request's head has arrived.
     pub(crate) fn call_began(&self, has_body: bool) {
         self.traffic.requests.fetch_add(1, Relaxed);

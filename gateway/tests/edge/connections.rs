@@ -137,16 +137,33 @@ async fn a_cut_connection_breaks_off_without_an_answer() {
 #[tokio::test]
 async fn malformed_http_is_answered_and_the_server_goes_on() {
     let server = Server::start();
-    for garbage in [
-        "\u{1}\u{2}\r\n\r\n",
-        "GET /\r\n\r\n",
-        "GET / HTTP/1.1\r\nno colon\r\n\r\n",
-        "GET /a b HTTP/1.1\r\n\r\n",
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
+    let bare_lf = "GET / HTTP/1.1\r\nhost: a\r\nx: b\rc\r\n\r\n";
+    for (garbage, code) in [
+        ("\u{1}\u{2}\r\n\r\n", "BadRequest"),
+        ("GET /\r\n\r\n", "BadRequest"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "BadRequest"),
+        ("GET /a b HTTP/1.1\r\n\r\n", "BadRequest"),
+        ("PUT /b/k HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n", "BadRequest"),
+        ("PUT /b/k HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\n", "BadRequest"),
+        ("PUT /b/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", "BadRequest"),
+        (bare_lf, "BadRequest"),
+        (&many, "RequestHeaderSectionTooLarge"),
     ] {
         let mut client = server.connect().await;
         client.write(garbage.as_bytes()).await;
-        assert!(client.is_closed().await, "{garbage:?}");
+        let reply = client.read_reply("GET").await;
+        assert_eq!((reply.status, reply.code()), (400, Some(code)), "{garbage:.60?}: {reply:?}");
+        assert!(client.is_closed().await, "{garbage:.60?}");
     }
+    // Behind another request it is refused with the status alone.
+    let mut client = server.connect().await;
+    client.write(&Raw::new("GET", "/bucket/k").sign(EMPTY).bytes()).await;
+    assert_eq!(client.read_reply("GET").await.status, 200);
+    client.write(b"\x01\r\n\r\n").await;
+    assert_eq!(client.read_reply("GET").await.status, 400);
+    assert!(client.is_closed().await);
+    server.recorder.calls();
     let no_host = b"GET / HTTP/1.1\r\n\r\n";
     let mut client = server.connect().await;
     client.write(no_host).await;
