@@ -6,17 +6,19 @@ import uuid
 
 import boto3
 import pytest
+from botocore import UNSIGNED
 from botocore.config import Config
 
 ENDPOINTS = os.environ["POCKET_ENDPOINTS"].split(",")
 REGION = os.environ.get("AWS_REGION", "us-east-1")
 
 
-def make_client(endpoint=ENDPOINTS[0], style="path", **options):
+def make_client(endpoint=ENDPOINTS[0], style="path", keys=(None, None), **options):
     """A client as an application would make it: endpoint, region and addressing style, no retries to hide errors."""
     s3 = {"addressing_style": style, **options.pop("s3", {})}
     config = Config(s3=s3, retries={"max_attempts": 1}, connect_timeout=5, read_timeout=30, **options)
-    return boto3.client("s3", endpoint_url=endpoint, region_name=REGION, config=config)
+    names = ("aws_access_key_id", "aws_secret_access_key")
+    return boto3.client("s3", endpoint_url=endpoint, region_name=REGION, config=config, **dict(zip(names, keys)))
 
 
 @contextlib.contextmanager
@@ -72,6 +74,21 @@ def s3():
 def other_gateway():
     """A client of the last gateway: another process where there are several."""
     return make_client(ENDPOINTS[-1])
+
+
+OTHER_KEYS = (os.environ["POCKET_OTHER_ACCESS_KEY_ID"], os.environ["POCKET_OTHER_SECRET_ACCESS_KEY"])
+
+
+@pytest.fixture(scope="session")
+def other_tenant():
+    """Another tenant's client of the last gateway."""
+    return make_client(ENDPOINTS[-1], keys=OTHER_KEYS)
+
+
+@pytest.fixture(scope="session")
+def nobody():
+    """A client of the last gateway that signs nothing."""
+    return make_client(ENDPOINTS[-1], signature_version=UNSIGNED)
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_what_is_not_configured_is_said_in_s3s_words(s3, bucket):
         s3.get_bucket_website: "NoSuchWebsiteConfiguration",
         s3.get_bucket_replication: "ReplicationConfigurationNotFoundError",
         s3.get_object_lock_configuration: "ObjectLockConfigurationNotFoundError",
-        s3.get_public_access_block: "NoSuchPublicAccessBlockConfiguration",
+        s3.get_bucket_policy_status: "NoSuchBucketPolicy",
     }
     for call, code in expected.items():
         assert error_of(call, Bucket=bucket) == (404, code)

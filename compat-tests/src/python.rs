@@ -1,6 +1,6 @@
 //! Real clients: a virtual environment with pinned packages, made once, and the suites that run in it.
 
-use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
+use crate::server::{ACCESS_KEY, OTHER_ACCESS_KEY, OTHER_SECRET_KEY, SECRET_KEY, Server};
 use crate::workshop::{Missing, Workshop, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,6 +32,8 @@ pub fn run_suite(files: &[&str], server: &Server) {
         .env("POCKET_ENDPOINTS", urls.join(","))
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
         .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .env("POCKET_OTHER_ACCESS_KEY_ID", OTHER_ACCESS_KEY)
+        .env("POCKET_OTHER_SECRET_ACCESS_KEY", OTHER_SECRET_KEY)
         .env("AWS_REGION", "us-east-1")
         .env("AWS_DEFAULT_REGION", "us-east-1")
         .env("AWS_EC2_METADATA_DISABLED", "true")

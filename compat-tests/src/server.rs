@@ -14,6 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub const ACCESS_KEY: &str = "POCKETCOMPATTESTS";
 pub const SECRET_KEY: &str = "compat/tests+secret/key+of/forty+letters";
+/// Of the tenant `other`, whom servers know beside the default one.
+pub const OTHER_ACCESS_KEY: &str = "POCKETOTHERTENANT";
+pub const OTHER_SECRET_KEY: &str = "another/secret+key+of/the+compat+tests";
 
 /// A server that is not ready by then will not be: the bound is for machines that are busy with other tests.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -76,7 +79,9 @@ impl Server {
         let (listen, admin) = (free_address(), free_address());
         let mut command = command(folder.path());
         command.args(["serve", "--listen", &listen, "--admin", &admin, "--capacity", capacity]);
-        if !config.is_empty() {
+        if config.is_empty() {
+            command.arg("--config").arg(other_tenant(folder.path()));
+        } else {
             let path = folder.path().join("pocket.toml");
             std::fs::write(&path, config).expect("the folder can be written to");
             command.arg("--config").arg(path);
@@ -105,7 +110,7 @@ impl Server {
         let mut command = command(folder.path());
         command.args(["dev-cluster", "--gateways", "2", "--metadata", "2", "--storage", "3", "--json"]);
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--capacity", "256MiB"]);
-        command.args(options);
+        command.arg("--config").arg(other_tenant(folder.path())).args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("pocket can be started");
         let mut line = String::new();
         let stdout = child.stdout.as_mut().expect("the output is piped");
@@ -286,6 +291,17 @@ pub fn command(home: &Path) -> Command {
         command.stderr(Stdio::null());
     }
     command
+}
+
+/// A configuration with one more tenant.
+fn other_tenant(folder: &Path) -> PathBuf {
+    let path = folder.join("other.toml");
+    let text = format!(
+        "[[tenant]]\nname = \"other\"\naccess-key-id = \"{OTHER_ACCESS_KEY}\"\n\
+         secret-access-key = \"{OTHER_SECRET_KEY}\"\n"
+    );
+    std::fs::write(&path, text).expect("the folder can be written to");
+    path
 }
 
 fn shared(slot: &Mutex<Weak<Server>>, start: impl FnOnce() -> Server) -> Arc<Server> {

@@ -13,6 +13,7 @@ const SEMANTICS: &[&str] =
     &["test_list_parameters.py", "test_copies.py", "test_errors.py", "test_metadata.py", "test_deletes.py"];
 const TAGS: &[&str] = &["test_tagging.py", "test_bucket_tagging.py"];
 const LIFECYCLE: &[&str] = &["test_lifecycle.py"];
+const ACCESS: &[&str] = &["test_access.py", "test_cors.py"];
 const OTHER_WRITES: &[&str] = &["test_append.py", "test_part_checksums.py"];
 
 #[test]
@@ -98,6 +99,16 @@ fn boto3_other_writes_in_a_cluster() {
 #[test]
 fn random_calls_are_answered_as_a_mock_of_aws_answers_them_or_the_difference_is_explained() {
     run_suite(&["test_differential.py"], &Server::embedded());
+}
+
+#[test]
+fn boto3_access_in_one_process() {
+    run_suite(ACCESS, &Server::embedded());
+}
+
+#[test]
+fn boto3_access_in_a_cluster() {
+    run_suite(ACCESS, &Server::cluster());
 }
 
 #[test]

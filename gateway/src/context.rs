@@ -68,9 +68,13 @@ impl Refusal {
         Self { code, message: message.into() }
     }
 
-    /// S3's status for the code. A code that s3s does not list is a client's mistake.
+    /// S3's status for the code. A code that s3s does not list is a client's mistake, but for one.
     pub fn status(&self) -> StatusCode {
-        self.code.status_code().unwrap_or(StatusCode::BAD_REQUEST)
+        match self.code.status_code() {
+            Some(status) => status,
+            None if self.code.as_str() == "AccessForbidden" => StatusCode::FORBIDDEN,
+            None => StatusCode::BAD_REQUEST,
+        }
     }
 }
 

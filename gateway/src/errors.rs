@@ -28,6 +28,8 @@ pub(crate) enum CallError {
     Denied,
     /// The bucket's rules would, but it is its owner's business alone.
     OwnersAlone,
+    /// The bucket's rules do not let it be as it was asked for.
+    Refused(Refusal),
 }
 
 impl CallError {
@@ -97,6 +99,7 @@ pub(crate) fn from_call(error: CallError) -> S3Error {
         CallError::Unreachable(node) => unavailable(format!("metadata shard {node} is not reachable")),
         CallError::Moved => unavailable("the bucket's placement changed during the write"),
         CallError::Denied => access_denied("Access Denied"),
+        CallError::Refused(refusal) => refusal.into(),
         CallError::OwnersAlone => {
             s3(S3ErrorCode::MethodNotAllowed, "The specified method is not allowed against this resource.")
         }

@@ -5,6 +5,7 @@ use crate::config::{GatewayConfig, RuntimeKind};
 use crate::context::Connection;
 use crate::credentials::Credentials;
 use crate::edge::Edge;
+use crate::edge::cors::CorsSource;
 use crate::server;
 use crate::server::link::Traffic;
 use bytes::Bytes;
@@ -42,6 +43,29 @@ impl Front {
         s3: impl S3,
         route: impl S3Route,
     ) -> Self {
+        Self::assemble(config, credentials, node, clock, (s3, route), None)
+    }
+
+    /// As [`Self::new`], for an implementation whose buckets have CORS configurations.
+    pub(crate) fn with_cors<S: S3 + S3Route + CorsSource + Clone>(
+        config: &GatewayConfig,
+        credentials: Credentials,
+        node: NodeId,
+        clock: Arc<dyn Clock>,
+        s3: S,
+    ) -> Self {
+        let (route, cors) = (s3.clone(), Arc::new(s3.clone()));
+        Self::assemble(config, credentials, node, clock, (s3, route), Some(cors))
+    }
+
+    fn assemble(
+        config: &GatewayConfig,
+        credentials: Credentials,
+        node: NodeId,
+        clock: Arc<dyn Clock>,
+        (s3, route): (impl S3, impl S3Route),
+        cors: Option<Arc<dyn CorsSource>>,
+    ) -> Self {
         let mut service = S3ServiceBuilder::new(s3);
         service.set_route(route);
         service.set_validation(CheckedBefore);
@@ -50,7 +74,7 @@ impl Front {
             RuntimeKind::Threads(threads) => threads.max(1),
         };
         let edge =
-            Edge::new(credentials, config.domain.clone(), node, clock, rand::random(), service.build());
+            Edge::new(credentials, config.domain.clone(), node, clock, rand::random(), service.build(), cors);
         Self {
             edge: Arc::new(edge),
             runtime: config.runtime,

@@ -23,8 +23,8 @@ impl Gateway {
     /// Must be called within a runtime: work in the background runs there until the gateway is dropped.
     pub fn start(config: GatewayConfig, credentials: Credentials, planes: Planes) -> Arc<Self> {
         let operations = Operations::start(&config, planes.clone());
-        let (s3, route) = ((*operations).clone(), (*operations).clone());
-        let front = Front::new(&config, credentials, planes.node, planes.clock, s3, route);
+        let s3 = (*operations).clone();
+        let front = Front::with_cors(&config, credentials, planes.node, planes.clock, s3);
         Arc::new(Self { operations, front })
     }
 

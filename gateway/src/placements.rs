@@ -2,8 +2,9 @@
 //! has become stale is found out by the shard that refuses it, never by the clock; only then is it fetched again.
 
 use crate::access::action::Action;
+use crate::access::cors::Cors;
 use crate::access::rules::Rules;
-use crate::access::{Ask, Verdict};
+use crate::access::{Ask, Effect, Verdict};
 use crate::errors::CallError;
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -50,6 +51,10 @@ impl<'r> Bucket<'r> {
         self.placement.shards[shard_of(key.as_str(), self.placement.shards.len())]
     }
 
+    pub(crate) fn rules(&self) -> &Rules {
+        self.rules.as_deref().unwrap_or(&Rules::DEFAULT)
+    }
+
     /// The same bucket for another wish, which has not been admitted yet.
     pub(crate) fn asking<'s>(self, ask: Ask<'s>) -> Bucket<'s> {
         Bucket { placement: self.placement, rules: self.rules, asks: smallvec![ask] }
@@ -60,6 +65,13 @@ impl<'r> Bucket<'r> {
         self.asks.extend_from_slice(&other.asks);
     }
 
+    /// Goes by what is known of `other`, where both are the same bucket.
+    pub(crate) fn catch_up(&mut self, other: &Bucket<'_>) {
+        if self.placement.job == other.placement.job {
+            (self.placement, self.rules) = (other.placement.clone(), other.rules.clone());
+        }
+    }
+
     /// Whether the tags of an object have a say in what was asked.
     fn asks_for_tags(&self, ask: &Ask<'_>) -> bool {
         self.rules.as_ref().is_some_and(|rules| rules.asks_for_tags(ask.actions))
@@ -67,7 +79,9 @@ impl<'r> Bucket<'r> {
 
     fn decide(&self, ask: &Ask<'_>, existing_tags: &Tags, clock: &dyn Clock) -> Result<(), CallError> {
         match ask.decide(self.rules.as_deref(), &self.placement, existing_tags, clock) {
-            Verdict::Allowed => Ok(()),
+            Verdict::Allowed => {
+                ask.check_effect(self.rules(), &self.placement.tenant).map_err(CallError::Refused)
+            }
             Verdict::Denied => Err(CallError::Denied),
             Verdict::OwnersAlone => Err(CallError::OwnersAlone),
         }
@@ -83,7 +97,7 @@ impl<'r> Bucket<'r> {
     /// Whether the request could ask for `action` as well.
     pub(crate) fn may(&self, action: Action, clock: &dyn Clock) -> bool {
         self.asks.iter().all(|ask| {
-            let other = Ask { actions: action.into(), ..*ask };
+            let other = Ask { actions: action.into(), effect: Effect::Other, ..*ask };
             self.decide(&other, &Tags::new(), clock).is_ok()
         })
     }
@@ -146,7 +160,9 @@ impl Placements {
         for refetches in 0.. {
             let outcome = self.admit(&bucket).await;
             let is_stale = match &outcome {
-                Err(CallError::Denied | CallError::OwnersAlone) => self.has_changed(&bucket).await,
+                Err(CallError::Denied | CallError::OwnersAlone | CallError::Refused(_)) => {
+                    self.has_changed(&bucket).await
+                }
                 outcome => self.is_stale(outcome),
             };
             if !is_stale || refetches == REFETCHES_MAX || !self.replace(&mut bucket).await? {
@@ -243,6 +259,21 @@ impl Placements {
     async fn has_changed(&self, bucket: &Bucket<'_>) -> bool {
         let asked = self.send(bucket.placement.shards[0], bucket.job(), Request::CheckEpoch, Bytes::new());
         self.is_stale(&asked.await)
+    }
+
+    /// A bucket's CORS configuration by what holds now.
+    pub(crate) async fn cors(&self, name: &BucketName) -> Result<Option<Arc<Cors>>, CallError> {
+        let Placed { placement, rules } = self.get(name).await?;
+        let mut bucket = Bucket { placement, rules, asks: SmallVec::new() };
+        if self.has_changed(&bucket).await {
+            self.replace(&mut bucket).await?;
+        }
+        Ok(bucket.rules.and_then(|rules| rules.cors.clone()))
+    }
+
+    /// A bucket's CORS configuration, if the bucket is remembered.
+    pub(crate) async fn remembered_cors(&self, name: &BucketName) -> Option<Arc<Cors>> {
+        self.cache.get(name).await?.rules?.cors.clone()
     }
 
     /// Concurrent misses of one bucket make one call.

@@ -74,12 +74,14 @@ fn one(rules: &Rules, is_owner: bool, action: Action, resource: &str, facts: &Fa
         Opinion::Denies => Verdict::Denied,
         Opinion::Allows if !is_restricted && is_policy_action => Verdict::OwnersAlone,
         Opinion::Allows if !is_restricted => Verdict::Allowed,
+        _ if rules.acl_allows(facts.principal, action) => Verdict::Allowed,
         _ => Verdict::Denied,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::acl::{Acl, Ownership};
     use super::super::facts::tests::{key_of, nobody};
     use super::super::policy::Policy;
     use super::super::public_access_block::PublicAccessBlock;
@@ -101,7 +103,11 @@ mod tests {
         );
         let policy = Policy::parse(&text, &BucketName::parse("data").unwrap()).unwrap();
         let is_public = policy.is_public();
-        Rules { policy: Some(BucketPolicy { policy, is_public }), public_access_block: None }
+        Rules {
+            policy: Some(BucketPolicy { policy, is_public }),
+            public_access_block: None,
+            ..Rules::DEFAULT
+        }
     }
 
     #[test]
@@ -161,6 +167,27 @@ mod tests {
         let named = with_policy("Allow", r#"{"AWS": "alice"}"#, "s3:GetObject");
         let restricted = Rules { public_access_block: Some(restrict), ..named };
         assert_eq!(verdict(Some(&restricted), Some(&alice), Action::GetObject), Verdict::Allowed);
+    }
+
+    #[test]
+    fn an_acl_counts_only_where_ownership_lets_it_and_a_denial_outweighs_it() {
+        let owner = key_of("owner").tenant;
+        let acl = Acl::canned("public-read", &owner);
+        let open = Rules {
+            acl,
+            ownership: Some(Ownership::BucketOwnerPreferred),
+            public_access_block: None,
+            ..Rules::DEFAULT
+        };
+        let list = |rules: &Rules| verdict(Some(rules), None, Action::ListBucket);
+        assert_eq!(list(&open), Verdict::Allowed);
+        assert_eq!(verdict(Some(&open), None, Action::GetObject), Verdict::Denied);
+        let enforced = Rules { ownership: Some(Ownership::BucketOwnerEnforced), ..open.clone() };
+        let ignoring = Rules { public_access_block: Some(PublicAccessBlock::DEFAULT), ..open.clone() };
+        let denying = Rules { policy: with_policy("Deny", r#""*""#, "s3:List*").policy, ..open };
+        for closed in [enforced, ignoring, denying] {
+            assert_eq!(list(&closed), Verdict::Denied);
+        }
     }
 
     #[test]

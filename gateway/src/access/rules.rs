@@ -1,11 +1,15 @@
 //! All rules of one bucket, read from the documents of its settings. A bucket without such documents has none, and is
 //! its owner's alone.
 
-use super::action::Actions;
+use super::acl::{Acl, Ownership};
+use super::action::{Action, Actions};
+use super::cors::Cors;
 use super::policy::Policy;
 use super::public_access_block::PublicAccessBlock;
+use crate::caller::Principal;
 use pocket_api::names::BucketName;
 use pocket_api::settings::{DocumentKind, JobSettings};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -15,6 +19,10 @@ pub(crate) struct Rules {
     pub(crate) policy: Option<BucketPolicy>,
     /// `None` where the owner took it away.
     pub(crate) public_access_block: Option<PublicAccessBlock>,
+    /// `None` where the owner took it away.
+    pub(crate) ownership: Option<Ownership>,
+    pub(crate) acl: Option<Acl>,
+    pub(crate) cors: Option<Arc<Cors>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +33,13 @@ pub(crate) struct BucketPolicy {
 
 impl Rules {
     /// Of a bucket whose owner said nothing.
-    pub(crate) const DEFAULT: Self =
-        Self { policy: None, public_access_block: Some(PublicAccessBlock::DEFAULT) };
+    pub(crate) const DEFAULT: Self = Self {
+        policy: None,
+        public_access_block: Some(PublicAccessBlock::DEFAULT),
+        ownership: Some(Ownership::BucketOwnerEnforced),
+        acl: None,
+        cors: None,
+    };
 
     /// `None` where no document is there. Documents were checked before they were stored, so one that cannot be read
     /// came from another version of the gateway, and it is better to serve nothing than to guess.
@@ -41,10 +54,10 @@ impl Rules {
                     rules.policy = Some(BucketPolicy { policy, is_public });
                 }
                 DocumentKind::PublicAccessBlock => rules.public_access_block = read(*kind, text)?,
-                DocumentKind::Acl
-                | DocumentKind::Cors
-                | DocumentKind::Lifecycle
-                | DocumentKind::OwnershipControls => continue,
+                DocumentKind::OwnershipControls => rules.ownership = read(*kind, text)?,
+                DocumentKind::Acl => rules.acl = Some(read(*kind, text)?),
+                DocumentKind::Cors => rules.cors = Some(Arc::new(read(*kind, text)?)),
+                DocumentKind::Lifecycle => continue,
             }
             any = true;
         }
@@ -55,10 +68,27 @@ impl Rules {
         self.public_access_block.unwrap_or(PublicAccessBlock::NONE)
     }
 
+    pub(crate) fn ownership(&self) -> Ownership {
+        self.ownership.unwrap_or(Ownership::ObjectWriter)
+    }
+
     /// Whether an answer for one of `actions` depends on the tags of the object that is there.
     pub(crate) fn asks_for_tags(&self, actions: Actions) -> bool {
         self.policy.as_ref().is_some_and(|policy| policy.policy.asks_for_tags(actions))
     }
+
+    pub(crate) fn acl_allows(&self, caller: Option<&Principal>, action: Action) -> bool {
+        let counts = self.ownership() != Ownership::BucketOwnerEnforced;
+        let acl = self.acl.as_ref().filter(|_| counts);
+        acl.is_some_and(|acl| acl.allows(caller, action, self.block().ignore_public_acls))
+    }
+}
+
+/// The text that a setting is stored as, for [`Rules::read`]. Where S3 has a default that an owner can take away, `None`
+/// says so: it is another thing than no document.
+pub(crate) fn document<T: Serialize>(value: &T) -> Arc<str> {
+    // Only maps with keys that are no text, and writers that fail, make errors.
+    serde_json::to_string(value).unwrap_or_default().into()
 }
 
 fn read<T: DeserializeOwned>(kind: DocumentKind, text: &str) -> Result<T, String> {
@@ -87,19 +117,21 @@ mod tests {
 
     #[test]
     fn what_was_taken_away_is_another_thing_than_what_was_never_said() {
-        let rules = |block: &str| read(&[(DocumentKind::PublicAccessBlock, block)]).unwrap().unwrap();
-        let some = serde_json::to_string(&PublicAccessBlock::NONE).unwrap();
-        assert_eq!(rules(&some).public_access_block, Some(PublicAccessBlock::NONE));
-        assert_eq!(
-            (rules("null").public_access_block, rules("null").block()),
-            (None, PublicAccessBlock::NONE)
-        );
-        assert_eq!(Rules::DEFAULT.block(), PublicAccessBlock::DEFAULT);
+        let rules = read(&[
+            (DocumentKind::PublicAccessBlock, &document(&None::<PublicAccessBlock>)),
+            (DocumentKind::OwnershipControls, &document(&None::<Ownership>)),
+        ]);
+        let rules = rules.unwrap().unwrap();
+        assert_eq!((rules.block(), rules.ownership()), (PublicAccessBlock::NONE, Ownership::ObjectWriter));
+        let only_block = document(&Some(PublicAccessBlock::NONE));
+        let rules = read(&[(DocumentKind::PublicAccessBlock, &only_block)]).unwrap().unwrap();
+        assert_eq!(rules.ownership(), Ownership::BucketOwnerEnforced);
+        assert_eq!(rules.public_access_block, Some(PublicAccessBlock::NONE));
     }
 
     #[test]
     fn a_document_that_cannot_be_read_is_no_reason_to_guess() {
-        for kind in [DocumentKind::Policy, DocumentKind::PublicAccessBlock] {
+        for kind in [DocumentKind::Policy, DocumentKind::Acl, DocumentKind::PublicAccessBlock] {
             assert!(read(&[(kind, "<x/>")]).unwrap_err().contains(&format!("{kind:?}")));
         }
     }

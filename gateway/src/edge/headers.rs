@@ -107,7 +107,7 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
     const MAKES: [O; 3] = [O::PutObject, O::CopyObject, O::CreateMultipartUpload];
     const COPIES: [O; 2] = [O::CopyObject, O::UploadPartCopy];
     let with_body = || match operation.body_use() {
-        BodyUse::Document | BodyUse::Setting | BodyUse::Stream => Verdict::Takes,
+        BodyUse::Document | BodyUse::Setting | BodyUse::Json | BodyUse::Stream => Verdict::Takes,
         BodyUse::Refused | BodyUse::Form => Verdict::Misplaced,
     };
     match name {
@@ -134,10 +134,13 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-checksum-mode" => only_with(&[O::GetObject, O::HeadObject]),
 
         "x-amz-storage-class" => only_with(&MAKES),
-        // Objects and buckets are their tenant's alone, which is what these say.
-        "x-amz-acl" if operation == O::CreateBucket => Verdict::Only(&["private"]),
-        "x-amz-acl" => value_with(&MAKES, &["private", "bucket-owner-full-control"]),
-        "x-amz-object-ownership" => value_with(&[O::CreateBucket], &["BucketOwnerEnforced"]),
+        "x-amz-acl" => match operation {
+            O::CreateBucket | O::PutBucketAcl | O::PutObjectAcl => Verdict::Takes,
+            _ => only_with(&MAKES),
+        },
+        "x-amz-object-ownership" => only_with(&[O::CreateBucket]),
+        // An owner can never remove the right to change the policy, so there is nothing to confirm.
+        "x-amz-confirm-remove-self-bucket-access" => only_with(&[O::PutBucketPolicy]),
         "x-amz-bucket-object-lock-enabled" => value_with(&[O::CreateBucket], &["false", "False"]),
         // Nothing here is ever restored from an archive, so there is nothing to add to a list.
         "x-amz-optional-object-attributes" => {
@@ -295,7 +298,7 @@ mod tests {
             (PutObject, "x-amz-tagging-directive", "REPLACE", C::InvalidArgument),
             (PutObject, "x-amz-server-side-encryption", "AES256", C::NotImplemented),
             (PutObject, "x-amz-object-lock-mode", "GOVERNANCE", C::NotImplemented),
-            (PutObject, "x-amz-acl", "public-read", C::NotImplemented),
+            (UploadPart, "x-amz-acl", "private", C::InvalidArgument),
             (GetObject, "x-amz-api-version", "2011-01-01", C::NotImplemented),
             (PutObject, "x-amz-grant-read", "id=1", C::NotImplemented),
             (PutObject, "content-range", "bytes 0-1/2", C::NotImplemented),

@@ -10,6 +10,7 @@ pub(crate) mod answer;
 pub(crate) mod authorization;
 pub(crate) mod body;
 pub(crate) mod chunked;
+pub(crate) mod cors;
 #[cfg(test)]
 mod coverage;
 pub(crate) mod digests;
@@ -35,6 +36,7 @@ use crate::metrics::count_refusal;
 use answer::RequestIds;
 use body::VerifiedBody;
 use bytes::Bytes;
+use cors::{CorsSource, Page};
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, TRANSFER_ENCODING,
 };
@@ -62,6 +64,8 @@ pub(crate) struct Edge {
     request_ids: RequestIds,
     host_id: HeaderValue,
     service: S3Service,
+    /// Without it there are no preflights, and no page reads anything.
+    cors: Option<Arc<dyn CorsSource>>,
 }
 
 /// A request for s3s.
@@ -89,10 +93,11 @@ impl Edge {
         clock: Arc<dyn Clock>,
         seed: u64,
         service: S3Service,
+        cors: Option<Arc<dyn CorsSource>>,
     ) -> Self {
         let host_id = HeaderValue::from_str(&node.to_string()).unwrap_or(HeaderValue::from_static("pocket"));
         let (keys, request_ids) = (SigningKeys::new(credentials), RequestIds::new(seed));
-        Self { keys, clock, domain, request_ids, host_id, service }
+        Self { keys, clock, domain, request_ids, host_id, service, cors }
     }
 
     /// Answers a request. The body is read only as far as the answer needs it; the rest stays in `body`, whose owner
@@ -105,28 +110,44 @@ impl Edge {
         let (mut parts, body) = request.into_parts();
         let method = parts.method.clone();
         let path = parts.uri.path_and_query().cloned();
-        let mut response = match self.pass(&mut parts, body, connection, &request_id).await {
-            Ok(Passed { request, form }) => match self.service.call(request).await {
-                Ok(mut response) => {
-                    if let Some(form) = form {
-                        form.shape(&mut response);
-                    }
-                    response
-                }
-                Err(error) => {
-                    tracing::error!(?error, request_id, "request failed inside");
-                    let refusal =
-                        Refusal::new(S3ErrorCode::InternalError, "we encountered an internal error");
-                    answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id)
-                }
-            },
-            Err(refusal) => {
-                count_refusal(&refusal.code);
-                answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id)
+        let cors = self.cors.as_deref();
+        let page = cors.and_then(|_| Page::of(&parts, self.domain.as_deref()));
+        let outcome = match cors {
+            Some(cors) if method == Method::OPTIONS => {
+                cors::preflight(&parts, self.domain.as_deref(), cors).await
             }
+            _ => self.serve(&mut parts, body, connection, &request_id).await,
         };
+        let mut response = outcome.unwrap_or_else(|refusal| {
+            count_refusal(&refusal.code);
+            answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id)
+        });
+        if let (Some(cors), Some(page)) = (cors, page) {
+            page.let_read(cors, &mut response).await;
+        }
         answer::finish(&mut response, &method, &request_id, &self.host_id);
         response
+    }
+
+    async fn serve<B>(
+        &self,
+        parts: &mut Parts,
+        body: B,
+        connection: Arc<Connection>,
+        request_id: &str,
+    ) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+    {
+        let Passed { request, form } = self.pass(parts, body, connection, request_id).await?;
+        let mut response = self.service.call(request).await.map_err(|error| {
+            tracing::error!(?error, request_id, "request failed inside");
+            Refusal::new(S3ErrorCode::InternalError, "we encountered an internal error")
+        })?;
+        if let Some(form) = form {
+            form.shape(&mut response);
+        }
+        Ok(response)
     }
 
     /// Makes of what came what s3s may see, or refuses it.
@@ -164,7 +185,7 @@ impl Edge {
                 let document_max = operation.body_use().document_max_bytes();
                 if document_max.is_some() || nothing_to_stream {
                     let mut document = collect(verified, &promise, document_max.unwrap_or(0)).await?;
-                    if document_max.is_some() {
+                    if operation.body_use().is_xml() {
                         document = document::checked(document)?;
                     }
                     if operation == Operation::CreateBucket {

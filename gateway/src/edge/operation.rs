@@ -30,6 +30,17 @@ pub(crate) enum Operation {
     DeleteBucketTagging,
     PutBucketLifecycleConfiguration,
     DeleteBucketLifecycle,
+    PutBucketAcl,
+    PutBucketCors,
+    DeleteBucketCors,
+    PutBucketOwnershipControls,
+    DeleteBucketOwnershipControls,
+    PutBucketPolicy,
+    DeleteBucketPolicy,
+    PutPublicAccessBlock,
+    DeletePublicAccessBlock,
+    GetObjectAcl,
+    PutObjectAcl,
     ListObjects,
     ListObjectVersions,
     ListMultipartUploads,
@@ -69,6 +80,8 @@ pub(crate) enum BodyUse {
     Document,
     /// Likewise; one that is kept with the bucket and travels with its placement.
     Setting,
+    /// A setting in JSON, which the operation reads itself.
+    Json,
     /// An object's bytes, verified while they pass.
     Stream,
     /// Fields, and a file that is an object's bytes.
@@ -76,11 +89,15 @@ pub(crate) enum BodyUse {
 }
 
 impl BodyUse {
+    pub(crate) fn is_xml(self) -> bool {
+        matches!(self, Self::Document | Self::Setting)
+    }
+
     /// Longest body that is read as a whole.
     pub(crate) fn document_max_bytes(self) -> Option<u64> {
         match self {
             Self::Document => Some(DOCUMENT_MAX_BYTES),
-            Self::Setting => Some(SETTING_MAX_BYTES),
+            Self::Setting | Self::Json => Some(SETTING_MAX_BYTES),
             Self::Refused | Self::Stream | Self::Form => None,
         }
     }
@@ -95,7 +112,14 @@ impl Operation {
             | Self::DeleteObjects
             | Self::CompleteMultipartUpload
             | Self::PutObjectTagging => BodyUse::Document,
-            Self::PutBucketTagging | Self::PutBucketLifecycleConfiguration => BodyUse::Setting,
+            Self::PutObjectAcl
+            | Self::PutBucketAcl
+            | Self::PutBucketCors
+            | Self::PutBucketOwnershipControls
+            | Self::PutBucketTagging
+            | Self::PutBucketLifecycleConfiguration
+            | Self::PutPublicAccessBlock => BodyUse::Setting,
+            Self::PutBucketPolicy => BodyUse::Json,
             _ => BodyUse::Refused,
         }
     }
@@ -114,6 +138,17 @@ impl Operation {
             Self::DeleteBucketTagging => "DeleteBucketTagging",
             Self::PutBucketLifecycleConfiguration => "PutBucketLifecycleConfiguration",
             Self::DeleteBucketLifecycle => "DeleteBucketLifecycle",
+            Self::PutBucketAcl => "PutBucketAcl",
+            Self::PutBucketCors => "PutBucketCors",
+            Self::DeleteBucketCors => "DeleteBucketCors",
+            Self::PutBucketOwnershipControls => "PutBucketOwnershipControls",
+            Self::DeleteBucketOwnershipControls => "DeleteBucketOwnershipControls",
+            Self::PutBucketPolicy => "PutBucketPolicy",
+            Self::DeleteBucketPolicy => "DeleteBucketPolicy",
+            Self::PutPublicAccessBlock => "PutPublicAccessBlock",
+            Self::DeletePublicAccessBlock => "DeletePublicAccessBlock",
+            Self::GetObjectAcl => "GetObjectAcl",
+            Self::PutObjectAcl => "PutObjectAcl",
             Self::ListObjects => "ListObjects",
             Self::ListObjectVersions => "ListObjectVersions",
             Self::ListMultipartUploads => "ListMultipartUploads",
@@ -203,6 +238,8 @@ pub(super) static RULES: &[Rule] = {
         rule(Method::GET, Object, &["tagging"], O::GetObjectTagging, &["versionId"]),
         rule(Method::PUT, Object, &["tagging"], O::PutObjectTagging, &["versionId"]),
         rule(Method::DELETE, Object, &["tagging"], O::DeleteObjectTagging, &["versionId"]),
+        rule(Method::GET, Object, &["acl"], O::GetObjectAcl, &["versionId"]),
+        rule(Method::PUT, Object, &["acl"], O::PutObjectAcl, &["versionId"]),
         rule(Method::GET, Object, &["attributes"], O::GetObjectAttributes, &["versionId"]),
         rule(Method::GET, Object, &["uploadId"], O::ListParts, LIST_PARTS),
         rule(Method::GET, Object, &[], O::GetObject, GET_OBJECT),
@@ -254,9 +291,9 @@ pub(super) static SETTINGS: &[Setting] = {
     &[
         setting("tagging", Some(O::PutBucketTagging), Some(O::DeleteBucketTagging)),
         unset("accelerate", &[]),
-        unset("acl", &[]),
+        setting("acl", Some(O::PutBucketAcl), None),
         unset("analytics", MANY),
-        unset("cors", &[]),
+        setting("cors", Some(O::PutBucketCors), Some(O::DeleteBucketCors)),
         unset("encryption", &[]),
         unset("intelligent-tiering", MANY),
         unset("inventory", MANY),
@@ -265,10 +302,14 @@ pub(super) static SETTINGS: &[Setting] = {
         unset("metrics", MANY),
         unset("notification", &[]),
         unset("object-lock", &[]),
-        unset("ownershipControls", &[]),
-        unset("policy", &[]),
+        setting(
+            "ownershipControls",
+            Some(O::PutBucketOwnershipControls),
+            Some(O::DeleteBucketOwnershipControls),
+        ),
+        setting("policy", Some(O::PutBucketPolicy), Some(O::DeleteBucketPolicy)),
         unset("policyStatus", &[]),
-        unset("publicAccessBlock", &[]),
+        setting("publicAccessBlock", Some(O::PutPublicAccessBlock), Some(O::DeletePublicAccessBlock)),
         unset("replication", &[]),
         unset("requestPayment", &[]),
         unset("versioning", &[]),
@@ -441,6 +482,13 @@ mod tests {
             ("GET", Bucket, "versioning=", GetBucketSetting),
             ("GET", Bucket, "inventory&id=x", GetBucketSetting),
             ("PUT", Bucket, "tagging=", PutBucketTagging),
+            ("PUT", Bucket, "policy", PutBucketPolicy),
+            ("DELETE", Bucket, "policy=", DeleteBucketPolicy),
+            ("PUT", Bucket, "cors", PutBucketCors),
+            ("DELETE", Bucket, "publicAccessBlock", DeletePublicAccessBlock),
+            ("PUT", Bucket, "acl", PutBucketAcl),
+            ("PUT", Object, "acl&versionId=null", PutObjectAcl),
+            ("GET", Object, "acl", GetObjectAcl),
             ("DELETE", Bucket, "tagging&x-id=DeleteBucketTagging", DeleteBucketTagging),
             ("PUT", Bucket, "lifecycle", PutBucketLifecycleConfiguration),
             ("DELETE", Bucket, "lifecycle=", DeleteBucketLifecycle),
@@ -493,16 +541,29 @@ mod tests {
             ("HEAD", Level::Object),
             ("HEAD", Level::Bucket),
         ] {
-            for name in ["acl", "legal-hold", "policy", "restore", "retention", "cors", "versions"] {
+            for name in
+                ["encryption", "legal-hold", "policyStatus", "restore", "retention", "website", "versions"]
+            {
                 let code = classified(method, level, name);
                 assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} {level:?} ?{name}");
             }
         }
-        for (method, query) in [("POST", "tagging"), ("DELETE", "tagging&cors"), ("GET", "tagging&acl")] {
+        for (method, query) in [
+            ("POST", "tagging"),
+            ("POST", "policy"),
+            ("HEAD", "cors"),
+            ("DELETE", "acl"),
+            ("DELETE", "tagging&cors"),
+            ("GET", "tagging&acl"),
+        ] {
             let code = classified(method, Level::Bucket, query);
             assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} ?{query}");
         }
-        for name in ["acl", "legal-hold", "torrent"] {
+        for (method, name) in [("PUT", "policy"), ("DELETE", "cors"), ("DELETE", "acl"), ("POST", "acl")] {
+            let code = classified(method, Level::Object, name);
+            assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} ?{name}");
+        }
+        for name in ["legal-hold", "policy", "torrent"] {
             assert_eq!(classified("GET", Level::Object, name), Err(S3ErrorCode::NotImplemented), "{name}");
         }
     }

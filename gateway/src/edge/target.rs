@@ -19,6 +19,8 @@ pub(crate) enum Level {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
     pub(crate) level: Level,
+    /// However it was named; `None` for the service.
+    pub(crate) bucket: Option<BucketName>,
     /// The bucket that the host named, so that the path has to be made path style for those behind the edge.
     pub(crate) host_bucket: Option<&'a str>,
 }
@@ -36,16 +38,16 @@ impl<'a> Target<'a> {
             None => path.split_once('/').unwrap_or((path, "")),
         };
         if path.is_empty() && host_bucket.is_none() {
-            return Ok(Self { level: Level::Service, host_bucket: None });
+            return Ok(Self { level: Level::Service, bucket: None, host_bucket: None });
         }
-        BucketName::parse(bucket)
+        let bucket = BucketName::parse(bucket)
             .map_err(|error| Refusal::new(S3ErrorCode::InvalidBucketName, error.to_string()))?;
         if key.len() > KEY_MAX_BYTES {
             let message = NameError::KeyTooLong(key.len()).to_string();
             return Err(Refusal::new(S3ErrorCode::KeyTooLongError, message));
         }
         let level = if key.is_empty() { Level::Bucket } else { Level::Object };
-        Ok(Self { level, host_bucket })
+        Ok(Self { level, bucket: Some(bucket), host_bucket })
     }
 
     /// The bucket, from the path that this was read from; empty for the service.

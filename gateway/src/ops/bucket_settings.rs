@@ -3,10 +3,12 @@
 
 use super::{Operations, ask, context};
 use crate::access::action::Action;
-use crate::errors::{custom, s3};
+use crate::access::rules::Rules;
+use crate::errors::{custom, s3, unavailable};
 use crate::headers;
 use http::StatusCode;
 use pocket_api::control::Placement;
+use pocket_api::names::TenantName;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use std::sync::Arc;
@@ -40,8 +42,6 @@ not_configured! {
         = GetInventoryConfiguration, no_such_configuration();
     metrics(GetBucketMetricsConfigurationInput) -> GetBucketMetricsConfigurationOutput
         = GetMetricsConfiguration, no_such_configuration();
-    cors(GetBucketCorsInput) -> GetBucketCorsOutput
-        = GetBucketCORS, s3(S3ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist");
     encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
         = GetEncryptionConfiguration, missing(
             "ServerSideEncryptionConfigurationNotFoundError",
@@ -49,14 +49,6 @@ not_configured! {
         );
     object_lock(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput
         = GetBucketObjectLockConfiguration, missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket");
-    ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput
-        = GetBucketOwnershipControls, missing("OwnershipControlsNotFoundError", "The bucket ownership controls were not found");
-    policy(GetBucketPolicyInput) -> GetBucketPolicyOutput
-        = GetBucketPolicy, s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
-    policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput
-        = GetBucketPolicyStatus, s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
-    public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput
-        = GetBucketPublicAccessBlock, missing("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found");
     replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
         = GetReplicationConfiguration, missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found");
     website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput
@@ -82,26 +74,6 @@ as_it_is! {
     versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = GetBucketVersioning, GetBucketVersioningOutput::default();
 }
 
-/// The owner may do everything and nobody else anything.
-pub(super) async fn acl(
-    ops: &Operations,
-    request: S3Request<GetBucketAclInput>,
-) -> S3Result<S3Response<GetBucketAclOutput>> {
-    let tenant = check(ops, &request, &request.input.bucket, Action::GetBucketAcl).await?.tenant.to_string();
-    let grantee = Grantee {
-        display_name: Some(tenant.clone()),
-        email_address: None,
-        id: Some(tenant.clone()),
-        type_: Type::from_static(Type::CANONICAL_USER),
-        uri: None,
-    };
-    let permission = Some(Permission::from_static(Permission::FULL_CONTROL));
-    Ok(S3Response::new(GetBucketAclOutput {
-        grants: Some(vec![Grant { grantee: Some(grantee), permission }]),
-        owner: Some(Owner { display_name: Some(tenant.clone()), id: Some(tenant) }),
-    }))
-}
-
 fn no_such_configuration() -> S3Error {
     missing("NoSuchConfiguration", "The specified configuration does not exist.")
 }
@@ -124,4 +96,16 @@ pub(super) async fn check<T>(
     let mut bucket = ops.bucket(ask!(request, context, action), bucket, owner).await?;
     ops.ping(&mut bucket).await?;
     Ok(bucket.placement)
+}
+
+/// As [`check`]: the rules of the bucket, and whose it is.
+pub(super) async fn check_rules<T>(
+    ops: &Operations,
+    request: &S3Request<T>,
+    bucket: &str,
+    action: Action,
+) -> S3Result<(Arc<Rules>, TenantName)> {
+    let placement = check(ops, request, bucket, action).await?;
+    let rules = Rules::read(&placement.settings, &placement.bucket).map_err(unavailable)?;
+    Ok((rules.unwrap_or_else(|| Arc::new(Rules::DEFAULT)), placement.tenant.clone()))
 }

@@ -50,13 +50,13 @@ pub(super) async fn run(
 
     let writes = ask!(request, context, super::writing(&request.headers))
         .on(&key)
+        .making_object()
         .tagged(super::tags_of(new_headers.as_ref()));
     let owner = input.expected_bucket_owner.as_deref();
     let mut to = ops.bucket_to_write(writes, &input.bucket, &key, owner).await?;
     let reads = ask!(request, context, reading_source(&input.copy_source)).on(&source_key);
     let owner = input.expected_source_bucket_owner.as_deref();
     let mut from = ops.bucket(reads, source_bucket, owner).await?;
-    let may_copy_tags = directives.tags == Directive::Replace || ops.may(&from, Action::GetObjectTagging);
     let is_same_object = from.placement.job == to.placement.job && source_key == key;
     let keeps_metadata = directives.metadata == Directive::Copy;
     if is_same_object && keeps_metadata && !class_is_given && hints == ObjectHints::default() {
@@ -72,8 +72,10 @@ pub(super) async fn run(
         }
         None => None,
     };
-    let meta_of = |source: &ObjectMeta, now: Timestamp| -> S3Result<NewMeta> {
-        if !may_copy_tags && source.headers.as_ref().is_some_and(|headers| !headers.tags.is_empty()) {
+    let meta_of = |source: &ObjectMeta, now: Timestamp, from: &Bucket<'_>| -> S3Result<NewMeta> {
+        let copies_tags =
+            directives.tags == Directive::Copy && !super::tags_of(source.headers.as_ref()).is_empty();
+        if copies_tags && !ops.may(from, Action::GetObjectTagging) {
             return Err(access_denied("Access Denied"));
         }
         check_readable(source)?;
@@ -87,7 +89,7 @@ pub(super) async fn run(
     let plan = Plan { source: &source_key, conditions: &conditions, key: &key, condition };
     let answer = if from.placement.job == to.placement.job {
         to.ask_also(&from);
-        by_reference(ops, &mut to, plan, meta_of).await?
+        by_reference(ops, &mut to, from, plan, meta_of).await?
     } else {
         by_bytes(ops, &context, &mut from, &mut to, plan, meta_of).await?
     };
@@ -131,15 +133,17 @@ impl Plan<'_> {
 async fn by_reference(
     ops: &Operations,
     bucket: &mut Bucket<'_>,
+    mut from: Bucket<'_>,
     plan: Plan<'_>,
-    meta_of: impl Fn(&ObjectMeta, Timestamp) -> S3Result<NewMeta>,
+    meta_of: impl Fn(&ObjectMeta, Timestamp, &Bucket<'_>) -> S3Result<NewMeta>,
 ) -> S3Result<Answer> {
     let source = CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
     let (reference, write) = (ops.writer.mint(), ops.writer.mint());
     let holder = bucket.shard(plan.key);
     let taken = copies::take(&ops.placements, &ops.directory, bucket, source, reference, holder).await?;
     let source = taken.source.meta.clone();
-    let meta = match meta_of(&source, taken.source.now) {
+    from.catch_up(bucket);
+    let meta = match meta_of(&source, taken.source.now, &from) {
         Ok(meta) => meta,
         Err(error) => {
             taken.release(&ops.directory, bucket).await;
@@ -156,11 +160,11 @@ async fn by_bytes(
     from: &mut Bucket<'_>,
     to: &mut Bucket<'_>,
     plan: Plan<'_>,
-    meta_of: impl Fn(&ObjectMeta, Timestamp) -> S3Result<NewMeta>,
+    meta_of: impl Fn(&ObjectMeta, Timestamp, &Bucket<'_>) -> S3Result<NewMeta>,
 ) -> S3Result<Answer> {
     let source = CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
     let (found, written) = copy_bytes(ops, context, from, source, to, plan.key).await?;
-    let meta = meta_of(&found.meta, found.now)?;
+    let meta = meta_of(&found.meta, found.now, from)?;
     let (write, size) = (written.write, written.size);
     let make = |content| plan.commit(write, size, content, &meta);
     written.commit(&ops.placements, to, plan.key, make).await.map_err(from_call)

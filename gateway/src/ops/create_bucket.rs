@@ -1,9 +1,11 @@
 //! CreateBucket: registers a job with its hints.
 
 use super::bucket_tagging::tagged;
-use super::{Operations, context, tenant};
+use super::{Operations, acl, context, tenant};
+use crate::access::acl::Ownership;
+use crate::access::rules::document;
 use crate::bucket_tags::BucketTags;
-use crate::errors::{from_control, from_hint, from_name, not_implemented, s3};
+use crate::errors::{from_control, from_hint, from_name, invalid_argument, not_implemented, s3};
 use crate::headers;
 use crate::profiles::{self, Profile, Profiles};
 use crate::tags::{self, HINT_PREFIX};
@@ -12,7 +14,7 @@ use pocket_api::control::{ControlError, Placement, Registration};
 use pocket_api::hints::{HINTS, JobHints};
 use pocket_api::names::BucketName;
 use pocket_api::object::Tags;
-use pocket_api::settings::JobSettings;
+use pocket_api::settings::{DocumentKind, JobSettings};
 use s3s::dto::{CreateBucketConfiguration, CreateBucketInput, CreateBucketOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -28,7 +30,12 @@ pub(super) async fn run(
     let bucket = BucketName::parse(&request.input.bucket).map_err(from_name)?;
     let configuration = request.input.create_bucket_configuration.as_ref();
     let profile = profile(configuration, &ops.region, &ops.profiles)?;
-    let settings = settings(&request.headers, request.extensions.get::<BucketTags>(), profile)?;
+    let mut settings = settings(&request.headers, request.extensions.get::<BucketTags>(), profile)?;
+    let ownership = ownership(&request.headers)?;
+    if let Some(acl) = headers::text(&request.headers, "x-amz-acl")? {
+        acl::check_new_bucket(acl, ownership.unwrap_or_default(), tenant)?;
+    }
+    settings.documents.extend(ownership.map(|said| (DocumentKind::OwnershipControls, document(&Some(said)))));
     let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
     let placement = match ops.control.register(registration).await {
         Ok(placement) => placement,
@@ -46,6 +53,13 @@ pub(super) async fn run(
     ops.placements.forget(&bucket).await;
     let output = CreateBucketOutput { location: Some(format!("/{bucket}")) };
     Ok(S3Response::with_headers(output, granted(&placement)))
+}
+
+fn ownership(request_headers: &HeaderMap) -> S3Result<Option<Ownership>> {
+    let Some(name) = headers::text(request_headers, "x-amz-object-ownership")? else { return Ok(None) };
+    let unknown =
+        || invalid_argument(format!("Invalid x-amz-object-ownership header: {:?}", headers::shortened(name)));
+    Ownership::parse(name).map(Some).ok_or_else(unknown)
 }
 
 /// The profile that a LocationConstraint chooses: it names one, or the region that buckets live in anyway.
@@ -87,9 +101,9 @@ fn settings(
     let mut from_headers = Vec::new();
     for (name, value) in headers {
         if let Some(hint) = name.as_str().strip_prefix("x-pocket-") {
-            let value = value.to_str().map_err(|_| {
-                crate::errors::invalid_argument(format!("header {name} is not plain ASCII text"))
-            })?;
+            let value = value
+                .to_str()
+                .map_err(|_| invalid_argument(format!("header {name} is not plain ASCII text")))?;
             from_headers.push((hint, value));
         }
     }

@@ -24,6 +24,7 @@ pub(super) async fn run(
         .bucket_to_write(
             ask!(request, context, super::writing(&request.headers))
                 .on(&key)
+                .making_object()
                 .tagged(super::tags_of(object_headers.as_ref())),
             &input.bucket,
             &key,

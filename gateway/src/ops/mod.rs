@@ -2,19 +2,24 @@
 //! already authenticated and stripped of all framing, and know the other planes by their seams alone.
 
 mod abort_multipart_upload;
+mod acl;
 mod append_object;
+mod bucket_cors;
 mod bucket_lifecycle;
+mod bucket_policy;
 mod bucket_settings;
 mod bucket_tagging;
 mod complete_multipart_upload;
 mod copied_checksum;
 mod copy_object;
+mod cors_source;
 mod create_bucket;
 mod create_multipart_upload;
 mod create_session;
 mod delete_bucket;
 mod delete_object;
 mod delete_objects;
+mod documents;
 mod get_bucket_location;
 mod get_object;
 mod get_object_attributes;
@@ -26,6 +31,8 @@ mod list_object_versions;
 mod list_objects;
 mod list_parts;
 mod object_tagging;
+mod ownership_controls;
+mod public_access_block;
 mod put_object;
 mod rename_object;
 mod service;
@@ -240,6 +247,7 @@ macro_rules! ask {
             actions: $crate::access::action::Actions::from($actions),
             keys: &[],
             tags: &[],
+            effect: $crate::access::Effect::Other,
         }
     };
 }

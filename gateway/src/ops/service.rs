@@ -59,7 +59,10 @@ operations! {
 
     get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput)
         -> GetBucketAccelerateConfigurationOutput = GetBucketSetting, bucket_settings::accelerate;
-    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = GetBucketSetting, bucket_settings::acl;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = GetBucketSetting, acl::get_of_bucket;
+    put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = PutBucketAcl, acl::put_of_bucket;
+    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput = GetObjectAcl, acl::get_of_object;
+    put_object_acl(PutObjectAclInput) -> PutObjectAclOutput = PutObjectAcl, acl::put_of_object;
     get_bucket_analytics_configuration(GetBucketAnalyticsConfigurationInput)
         -> GetBucketAnalyticsConfigurationOutput = GetBucketSetting, bucket_settings::analytics;
     list_bucket_analytics_configurations(ListBucketAnalyticsConfigurationsInput)
@@ -76,7 +79,9 @@ operations! {
         -> GetBucketMetricsConfigurationOutput = GetBucketSetting, bucket_settings::metrics;
     list_bucket_metrics_configurations(ListBucketMetricsConfigurationsInput)
         -> ListBucketMetricsConfigurationsOutput = GetBucketSetting, bucket_settings::metrics_list;
-    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput = GetBucketSetting, bucket_settings::cors;
+    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput = GetBucketSetting, bucket_cors::get;
+    put_bucket_cors(PutBucketCorsInput) -> PutBucketCorsOutput = PutBucketCors, bucket_cors::put;
+    delete_bucket_cors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput = DeleteBucketCors, bucket_cors::delete;
     get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
         = GetBucketSetting, bucket_settings::encryption;
     get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput)
@@ -90,11 +95,18 @@ operations! {
     get_bucket_notification_configuration(GetBucketNotificationConfigurationInput)
         -> GetBucketNotificationConfigurationOutput = GetBucketSetting, bucket_settings::notification;
     get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput
-        = GetBucketSetting, bucket_settings::ownership_controls;
+        = GetBucketSetting, ownership_controls::get;
+    put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput
+        = PutBucketOwnershipControls, ownership_controls::put;
+    delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput
+        = DeleteBucketOwnershipControls, ownership_controls::delete;
     get_bucket_policy(GetBucketPolicyInput)
-        -> GetBucketPolicyOutput = GetBucketSetting, bucket_settings::policy;
+        -> GetBucketPolicyOutput = GetBucketSetting, bucket_policy::get;
+    put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput = PutBucketPolicy, bucket_policy::put;
+    delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput
+        = DeleteBucketPolicy, bucket_policy::delete;
     get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput
-        = GetBucketSetting, bucket_settings::policy_status;
+        = GetBucketSetting, bucket_policy::status;
     get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
         = GetBucketSetting, bucket_settings::replication;
     get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput
@@ -112,5 +124,9 @@ operations! {
     get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput
         = GetBucketSetting, bucket_settings::object_lock;
     get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput
-        = GetBucketSetting, bucket_settings::public_access_block;
+        = GetBucketSetting, public_access_block::get;
+    put_public_access_block(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput
+        = PutPublicAccessBlock, public_access_block::put;
+    delete_public_access_block(DeletePublicAccessBlockInput) -> DeletePublicAccessBlockOutput
+        = DeletePublicAccessBlock, public_access_block::delete;
 }

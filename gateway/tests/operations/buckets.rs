@@ -189,11 +189,11 @@ async fn settings_that_are_not_there_answer_as_s3_does() {
     let found = cluster.ops.get_bucket_cors(Call::new().with(cors("settings"))).await;
     assert_eq!(code(found), "NoSuchCORSConfiguration");
     assert_eq!(code(cluster.ops.get_bucket_cors(Call::new().with(cors("nowhere"))).await), "NoSuchBucket");
-    let input = GetPublicAccessBlockInput { bucket: "settings".into(), expected_bucket_owner: None };
-    let error = cluster.ops.get_public_access_block(Call::new().with(input)).await.unwrap_err();
+    let input = GetBucketEncryptionInput { bucket: "settings".into(), expected_bucket_owner: None };
+    let error = cluster.ops.get_bucket_encryption(Call::new().with(input)).await.unwrap_err();
     assert_eq!(
         (error.code().as_str(), error.status_code().unwrap().as_u16()),
-        ("NoSuchPublicAccessBlockConfiguration", 404)
+        ("ServerSideEncryptionConfigurationNotFoundError", 404)
     );
     let input = GetBucketVersioningInput { bucket: "settings".into(), expected_bucket_owner: None };
     let output = cluster.ops.get_bucket_versioning(Call::new().with(input)).await.unwrap().output;

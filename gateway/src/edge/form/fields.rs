@@ -198,7 +198,7 @@ mod tests {
         for (field, value, code) in [
             ("x-amz-server-side-encryption", "AES256", C::NotImplemented),
             ("x-amz-website-redirect-location", "/", C::NotImplemented),
-            ("acl", "nobody-knows", C::NotImplemented),
+            ("x-amz-grant-read", "id=1", C::NotImplemented),
             ("x-amz-security-token", "t", C::InvalidToken),
             ("x-amz-content-sha256", "UNSIGNED-PAYLOAD", C::InvalidArgument),
             ("x-amz-write-offset-bytes", "1", C::InvalidArgument),
