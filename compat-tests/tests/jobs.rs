@@ -135,7 +135,8 @@ fn a_transfer_that_runs_when_its_job_ends_breaks_off_visibly() {
     // What the sockets held may still come; the rest never does.
     let rest = reader.receive(false);
     assert!(rest.is_err() || rest.is_ok_and(|r| !r.whole), "the body looks whole");
-    assert!(started.elapsed() < Duration::from_secs(10), "the reader hangs");
+    // A gateway hears of the end when it next renews the transfer's lease, which it does every five seconds.
+    assert!(started.elapsed() < Duration::from_secs(30), "the reader hangs");
 }
 
 #[test]
