@@ -2,8 +2,9 @@
 //! do. What a setting answers that nobody has made is said here; `compat-tests/tests/coverage.rs` sends every line of the
 //! page to a running server.
 
+use super::allow_list::{NOT_BUILT, RULES, SETTINGS, Setting};
 use super::headers::{Verdict, verdict};
-use super::operation::{NOT_BUILT, Operation, RULES, SETTINGS, Setting};
+use super::operation::Operation;
 use super::target::Level;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,11 +1,12 @@
 //! Everything that can be refused before an operation is known to S3's data types, in the order in which a request
-//! passes: `target` and `query` read the URI, `signature` proves who sent it, `operation` and `headers` are the
-//! allow-lists, `payload` reads the promises about the body, `body` holds the client to them, `document` to S3's
-//! documents where the body has to be one; `form` makes a PUT of a form. What passes goes to s3s with an
-//! [`RequestContext`](crate::context::RequestContext) and without any trace of signing or framing.
+//! passes: `target` and `query` read the URI, `signature` proves who sent it, `routing` finds its operation in the
+//! `allow_list`, `headers` is the one of headers, `payload` reads the promises about the body, `body` holds the client to
+//! them, `document` to S3's documents where the body has to be one; `form` makes a PUT of a form. What passes goes to s3s
+//! with an [`RequestContext`](crate::context::RequestContext) and without any trace of signing or framing.
 //!
 //! The edge never touches another plane, and never lets a header or parameter pass that nobody behind it acts on.
 
+mod allow_list;
 pub(crate) mod answer;
 pub(crate) mod authorization;
 pub(crate) mod body;
@@ -22,6 +23,7 @@ pub(crate) mod payload;
 pub(crate) mod percent;
 pub(crate) mod presigned;
 pub(crate) mod query;
+pub(crate) mod routing;
 pub(crate) mod session;
 pub(crate) mod signature;
 pub(crate) mod signature_v2;
@@ -43,11 +45,12 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
-use operation::{Operation, Source};
+use operation::Operation;
 use payload::Promise;
 use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
 use query::Query;
+use routing::{Source, classify};
 use s3s::service::S3Service;
 use s3s::{Body, S3ErrorCode};
 use session::Session;
@@ -244,7 +247,7 @@ impl Edge {
             true => Source::Copy,
             false => Source::Body,
         };
-        let operation = operation::classify(&parts.method, target.level, &query, source, is_signing)?;
+        let operation = classify(&parts.method, target.level, &query, source, is_signing)?;
         let opens_session = operation == Operation::CreateSession;
         let bucket = match proof.session.is_some() || opens_session {
             true => target.bucket(raw_path)?,

@@ -3,10 +3,11 @@
 use super::{Head, assert_refusal};
 use crate::edge::authorization;
 use crate::edge::headers;
-use crate::edge::operation::{Operation, Source, classify};
+use crate::edge::operation::Operation;
 use crate::edge::payload::{PayloadForm, Promise, PromisedSum, decode_sum, stored_encoding};
 use crate::edge::percent::{self, Part};
 use crate::edge::query::Query;
+use crate::edge::routing::{Source, classify};
 use crate::edge::stamp::Stamp;
 use crate::edge::target::{Level, Target};
 use http::{HeaderName, HeaderValue};

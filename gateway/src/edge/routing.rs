@@ -1,0 +1,271 @@
+//! Which operation a request is, by the tables of `allow_list.rs`. Anything else is refused before anything happens, so
+//! that a sub-resource nobody here knows never turns into the plain operation beside it (`DELETE /bucket?something` must
+//! not delete the bucket).
+//!
+//! s3s routes again behind the edge. Since no parameter passes that the operation does not take, it cannot come to
+//! another result.
+
+use super::allow_list::{NOT_BUILT, RULES, SETTINGS, Setting};
+use super::operation::Operation;
+use super::query::Query;
+use super::target::Level;
+use crate::context::Refusal;
+use crate::versions::check_version;
+use http::Method;
+use s3s::S3ErrorCode;
+
+/// Whether a copy source came with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Body,
+    Copy,
+}
+
+/// Finds the operation or says why there is none. `signing` tells the query parameters of a presigned URL, which are
+/// the signature's business.
+pub(crate) fn classify(
+    method: &Method,
+    level: Level,
+    query: &Query<'_>,
+    source: Source,
+    signing: impl Fn(&str) -> bool,
+) -> Result<Operation, Refusal> {
+    if level == Level::Bucket
+        && let Some(setting) = SETTINGS.iter().find(|setting| query.has(setting.name))
+        && let Some(operation) = setting.operation(method)
+    {
+        let takes = if *method == Method::GET { setting.takes } else { &[] };
+        check_others(query, &[setting.name], takes, operation, signing)?;
+        return Ok(operation);
+    }
+    let mut candidates = RULES.iter().filter(|rule| rule.method == *method && rule.level == level);
+    let Some(rule) = candidates.find(|rule| rule.selectors.iter().all(|name| query.has(name))) else {
+        return Err(no_operation(method, query));
+    };
+    check_others(query, rule.selectors, rule.takes, rule.operation, signing)?;
+    if rule.operation == Operation::ListObjects {
+        check_list_version(query)?;
+    }
+    match (rule.operation, source) {
+        (Operation::PutObject, Source::Copy) => Ok(Operation::CopyObject),
+        (Operation::UploadPart, Source::Copy) => Ok(Operation::UploadPartCopy),
+        (operation, _) => Ok(operation),
+    }
+}
+
+fn check_others(
+    query: &Query<'_>,
+    selectors: &[&str],
+    takes: &[&str],
+    operation: Operation,
+    signing: impl Fn(&str) -> bool,
+) -> Result<(), Refusal> {
+    for pair in query.iter() {
+        let name = &*pair.name;
+        // SDKs name the operation in `x-id`; it routes nothing here.
+        if selectors.contains(&name) || name == "x-id" || signing(name) {
+            continue;
+        }
+        if !takes.contains(&name) {
+            return Err(unknown_parameter(name, operation));
+        }
+        if name == "versionId" {
+            check_version(&pair.value)?;
+        }
+        // Without it the first version of the listing is meant: another number is neither.
+        if name == "list-type" && pair.value != "2" {
+            return Err(Refusal::new(S3ErrorCode::InvalidArgument, "list-type must be 2"));
+        }
+    }
+    Ok(())
+}
+
+/// Each version of the listing would ignore where the other one goes on, and a client would never come to an end.
+fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
+    let (others, version): (&[&str], _) = match query.has("list-type") {
+        true => (&["marker"], "without list-type"),
+        false => (&["continuation-token", "start-after"], "with list-type=2"),
+    };
+    match others.iter().find(|name| query.get(name).is_some_and(|value| !value.is_empty())) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("{name} is only supported {version}");
+            Err(Refusal::new(S3ErrorCode::InvalidArgument, message))
+        }
+    }
+}
+
+fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
+    let name: String = name.chars().take(80).collect();
+    if Setting::is_named(&name) || NOT_BUILT.contains(&&*name) {
+        let message = format!("the sub-resource {name:?} is not implemented here ({})", operation.name());
+        return Refusal::new(S3ErrorCode::NotImplemented, message);
+    }
+    let message = format!("{} does not take the query parameter {name:?}", operation.name());
+    Refusal::new(S3ErrorCode::InvalidArgument, message)
+}
+
+fn no_operation(method: &Method, query: &Query<'_>) -> Refusal {
+    let named = query.iter().find(|pair| {
+        let name = &*pair.name;
+        Setting::is_named(name) || NOT_BUILT.contains(&name)
+    });
+    match named {
+        Some(pair) => {
+            let message = format!("the sub-resource {:?} is not implemented here ({method})", pair.name);
+            Refusal::new(S3ErrorCode::NotImplemented, message)
+        }
+        None => Refusal::new(
+            S3ErrorCode::MethodNotAllowed,
+            format!("the method {:.20} is not allowed here", method.as_str()),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(method: &str, level: Level, query: &str) -> Result<Operation, S3ErrorCode> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let query = Query::parse(query).unwrap();
+        classify(&method, level, &query, Source::Body, |_| false).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn each_operation_is_found_with_what_clients_add_to_it() {
+        use Level::*;
+        use Operation::*;
+        for (method, level, query, operation) in [
+            ("GET", Service, "x-id=ListBuckets&prefix=a&max-buckets=5", ListBuckets),
+            ("PUT", Bucket, "", CreateBucket),
+            ("HEAD", Bucket, "", HeadBucket),
+            ("DELETE", Bucket, "x-id=DeleteBucket", DeleteBucket),
+            ("GET", Bucket, "location", GetBucketLocation),
+            ("GET", Bucket, "session=", CreateSession),
+            ("GET", Bucket, "versioning=", GetBucketSetting),
+            ("GET", Bucket, "inventory&id=x", GetBucketSetting),
+            ("PUT", Bucket, "tagging=", PutBucketTagging),
+            ("PUT", Bucket, "policy", PutBucketPolicy),
+            ("DELETE", Bucket, "policy=", DeleteBucketPolicy),
+            ("PUT", Bucket, "cors", PutBucketCors),
+            ("DELETE", Bucket, "publicAccessBlock", DeletePublicAccessBlock),
+            ("PUT", Bucket, "acl", PutBucketAcl),
+            ("PUT", Object, "acl&versionId=null", PutObjectAcl),
+            ("GET", Object, "acl", GetObjectAcl),
+            ("DELETE", Bucket, "tagging&x-id=DeleteBucketTagging", DeleteBucketTagging),
+            ("PUT", Bucket, "lifecycle", PutBucketLifecycleConfiguration),
+            ("DELETE", Bucket, "lifecycle=", DeleteBucketLifecycle),
+            ("GET", Bucket, "", ListObjects),
+            ("GET", Bucket, "list-type=2&prefix=&delimiter=%2F&fetch-owner=false&max-keys=5000", ListObjects),
+            ("GET", Bucket, "versions=&key-marker=a&version-id-marker=null&max-keys=1", ListObjectVersions),
+            ("GET", Bucket, "uploads&prefix=a/&max-uploads=5000", ListMultipartUploads),
+            ("POST", Bucket, "delete=", DeleteObjects),
+            ("POST", Bucket, "", PostObject),
+            ("GET", Object, "partNumber=1&response-expires=0&versionId=null", GetObject),
+            ("HEAD", Object, "", HeadObject),
+            ("GET", Object, "attributes", GetObjectAttributes),
+            ("GET", Object, "tagging", GetObjectTagging),
+            ("PUT", Object, "tagging=&versionId=null", PutObjectTagging),
+            ("DELETE", Object, "x-id=DeleteObjectTagging&tagging", DeleteObjectTagging),
+            ("PUT", Object, "x-id=PutObject", PutObject),
+            ("PUT", Object, "renameObject=&x-id=RenameObject", RenameObject),
+            ("PUT", Object, "rename%4fbject", RenameObject),
+            ("DELETE", Object, "versionId=null", DeleteObject),
+            ("POST", Object, "uploads=", CreateMultipartUpload),
+            ("PUT", Object, "partNumber=1&uploadId=u", UploadPart),
+            ("POST", Object, "uploadId=u", CompleteMultipartUpload),
+            ("DELETE", Object, "uploadId=u", AbortMultipartUpload),
+            ("GET", Object, "uploadId=u&max-parts=3&part-number-marker=1", ListParts),
+        ] {
+            assert_eq!(classified(method, level, query), Ok(operation), "{method} {level:?} ?{query}");
+        }
+    }
+
+    #[test]
+    fn a_copy_source_turns_puts_into_copies_and_nothing_else() {
+        let copy = |query, method| {
+            let query = Query::parse(query).unwrap();
+            classify(&method, Level::Object, &query, Source::Copy, |_| false).unwrap()
+        };
+        assert_eq!(copy("", Method::PUT), Operation::CopyObject);
+        assert_eq!(copy("partNumber=1&uploadId=u", Method::PUT), Operation::UploadPartCopy);
+        assert_eq!(copy("", Method::GET), Operation::GetObject);
+    }
+
+    #[test]
+    fn sub_resources_that_are_not_built_never_reach_the_plain_operation() {
+        for (method, level) in [
+            ("DELETE", Level::Bucket),
+            ("DELETE", Level::Object),
+            ("PUT", Level::Bucket),
+            ("PUT", Level::Object),
+            ("POST", Level::Bucket),
+            ("POST", Level::Object),
+            ("HEAD", Level::Object),
+            ("HEAD", Level::Bucket),
+        ] {
+            for name in
+                ["encryption", "legal-hold", "policyStatus", "restore", "retention", "website", "versions"]
+            {
+                let code = classified(method, level, name);
+                assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} {level:?} ?{name}");
+            }
+        }
+        for (method, query) in [
+            ("POST", "tagging"),
+            ("POST", "policy"),
+            ("HEAD", "cors"),
+            ("DELETE", "acl"),
+            ("DELETE", "tagging&cors"),
+            ("GET", "tagging&acl"),
+        ] {
+            let code = classified(method, Level::Bucket, query);
+            assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} ?{query}");
+        }
+        for (method, name) in [("PUT", "policy"), ("DELETE", "cors"), ("DELETE", "acl"), ("POST", "acl")] {
+            let code = classified(method, Level::Object, name);
+            assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} ?{name}");
+        }
+        for name in ["legal-hold", "policy", "torrent"] {
+            assert_eq!(classified("GET", Level::Object, name), Err(S3ErrorCode::NotImplemented), "{name}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_nobody_knows_are_refused_by_name() {
+        for (method, level, query) in [
+            ("DELETE", Level::Bucket, "anythingUnknown"),
+            ("DELETE", Level::Object, "anythingUnknown=1"),
+            ("PUT", Level::Object, "uploadID=u"),
+            ("PUT", Level::Object, "renameObject&versionId=null"),
+            ("DELETE", Level::Object, "renameObject"),
+            ("GET", Level::Object, "renameObject"),
+            ("PUT", Level::Object, "uploadId=u"),
+            ("PUT", Level::Object, "partNumber=1"),
+            ("DELETE", Level::Bucket, "uploads"),
+            ("GET", Level::Bucket, "location&uploads"),
+            ("GET", Level::Bucket, "list-type=2&prefx=a"),
+            ("GET", Level::Bucket, "list-type=7"),
+            ("GET", Level::Bucket, "list-type=2&marker=a"),
+            ("GET", Level::Bucket, "continuation-token=a"),
+            ("GET", Level::Bucket, "start-after=a"),
+            ("GET", Level::Object, "X-Amz-Signature=0"),
+            ("HEAD", Level::Bucket, "="),
+        ] {
+            let code = classified(method, level, query);
+            assert_eq!(code, Err(S3ErrorCode::InvalidArgument), "{method} ?{query}");
+        }
+        assert_eq!(classified("PATCH", Level::Object, ""), Err(S3ErrorCode::MethodNotAllowed));
+        assert_eq!(classified("POST", Level::Object, ""), Err(S3ErrorCode::MethodNotAllowed));
+        assert_eq!(classified("PUT", Level::Service, ""), Err(S3ErrorCode::MethodNotAllowed));
+    }
+
+    #[test]
+    fn only_the_null_version_exists() {
+        let delete = |query| classified("DELETE", Level::Object, query);
+        assert_eq!(delete("versionId=null"), Ok(Operation::DeleteObject));
+        assert_eq!(delete("versionId=abc"), Err(S3ErrorCode::NoSuchVersion));
+        assert_eq!(delete("versionId="), Err(S3ErrorCode::InvalidArgument));
+    }
+}
