@@ -2,6 +2,10 @@
 //! uploads, reads, deletes and time, the state machine serves the same bytes, lists the same keys, frees every chunk
 //! exactly once and none that somebody may read, and gives every byte of memory back.
 
+mod acts;
+mod writes;
+
+use self::acts::{Act, PlainRule, acts, after, ttl};
 use crate::effects::Output;
 use crate::list::UploadsListing;
 use crate::state::{Command, Home, JobState, apply};
@@ -13,12 +17,12 @@ use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::hints::{JobHints, Limit, ObjectHints};
-use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, WriteId};
-use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
+use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId};
+use pocket_api::lifecycle::{Lifecycle, LifecycleRule, LifecycleUnit};
 use pocket_api::limits::READ_LEASE;
 use pocket_api::metadata::*;
 use pocket_api::names::ObjectKey;
-use pocket_api::object::{ETag, Extent, NewContent, Segment, Tags};
+use pocket_api::object::{Segment, Tags};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -27,172 +31,6 @@ use std::time::Duration;
 const NODE: NodeId = NodeId(1);
 const KEYS: [&str; 5] = ["a", "a/b", "a/c", "b", "c/d/e"];
 const DAYS: Duration = Duration::from_secs(3 * 86_400);
-
-#[derive(Clone, Debug)]
-enum Act {
-    Put {
-        key: usize,
-        sizes: Vec<u32>,
-        ttl: Option<u8>,
-        reads: Option<u32>,
-        absent: bool,
-    },
-    Append {
-        key: usize,
-        sizes: Vec<u32>,
-        /// As if the object had been replaced since it was looked up.
-        late: bool,
-    },
-    Delete {
-        key: usize,
-    },
-    Tag {
-        key: usize,
-        tags: u8,
-        ttl: Option<Limit<u8>>,
-        reads: Option<Limit<u32>>,
-    },
-    /// Opens a read and leaves it open.
-    Open {
-        key: usize,
-        delete: bool,
-    },
-    /// Ends the so-manieth open read.
-    Close {
-        which: usize,
-        sent: bool,
-    },
-    Rename {
-        from: usize,
-        to: usize,
-        absent: bool,
-    },
-    Copy {
-        from: usize,
-        to: usize,
-        range: (u8, u8),
-    },
-    Upload {
-        key: usize,
-        parts: Vec<Vec<u32>>,
-        complete: bool,
-    },
-    /// Leaves an upload open, for a rule to abort.
-    Leave {
-        key: usize,
-        parts: Vec<Vec<u32>>,
-    },
-    /// Other lifecycle rules from now on.
-    Rules(Vec<PlainRule>),
-    Advance {
-        ms: u16,
-    },
-    /// Time passes and nobody looks what is due.
-    Pass {
-        ms: u16,
-    },
-    Sweep,
-}
-
-/// A lifecycle rule as the reference reads it.
-#[derive(Clone, Debug, PartialEq)]
-struct PlainRule {
-    prefix: String,
-    /// Only objects with the tag `1`.
-    tagged: bool,
-    larger_than: Option<u64>,
-    /// In seconds after the creation.
-    expires: Option<u8>,
-    aborts: Option<u8>,
-}
-
-impl PlainRule {
-    fn matches(&self, name: &str, object: &Plain) -> bool {
-        name.starts_with(&self.prefix)
-            && (!self.tagged || object.tags.iter().any(|(key, _)| key == "1"))
-            && self.larger_than.is_none_or(|than| object.bytes.len() as u64 > than)
-    }
-
-    fn aborts(&self, name: &str) -> bool {
-        name.starts_with(&self.prefix) && !self.tagged && self.larger_than.is_none()
-    }
-
-    fn rule(&self) -> LifecycleRule {
-        let tags = if self.tagged { vec![("1".into(), "x".into())] } else { Vec::new() };
-        LifecycleRule {
-            id: "rule".into(),
-            filter: LifecycleFilter {
-                prefix: self.prefix.as_str().into(),
-                tags,
-                larger_than: self.larger_than,
-                smaller_than: None,
-            },
-            expires: self.expires.map(|seconds| LifecycleEnd::After(seconds.into())),
-            aborts_uploads_after: self.aborts.map(Into::into),
-        }
-    }
-}
-
-fn after(time: Timestamp, seconds: u8) -> Timestamp {
-    time + Duration::from_secs(seconds.into())
-}
-
-fn rules() -> impl Strategy<Value = Vec<PlainRule>> {
-    let seconds = || prop::option::weighted(0.7, 0..20_u8);
-    let rule = ("[abc]?", any::<bool>(), prop::option::weighted(0.3, 0..20_u64), seconds(), seconds());
-    prop::collection::vec(rule, 0..3).prop_map(|rules| {
-        let rule = |(prefix, tagged, larger_than, expires, aborts)| PlainRule {
-            prefix,
-            tagged,
-            larger_than,
-            expires,
-            aborts,
-        };
-        rules.into_iter().map(rule).collect()
-    })
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let key = 0..KEYS.len();
-    let sizes = prop_oneof![Just(vec![]), prop::collection::vec(1..20_u32, 1..4)];
-    let put = (
-        key.clone(),
-        sizes.clone(),
-        prop::option::of(any::<u8>()),
-        prop::option::of(1..3_u32),
-        any::<bool>(),
-    );
-    let act = prop_oneof![
-        4 => put.prop_map(|(key, sizes, ttl, reads, absent)| Act::Put { key, sizes, ttl, reads, absent }),
-        3 => (key.clone(), sizes.clone(), prop::bool::weighted(0.1))
-            .prop_map(|(key, sizes, late)| Act::Append { key, sizes, late }),
-        2 => key.clone().prop_map(|key| Act::Delete { key }),
-        2 => (key.clone(), 0..3_u8, prop::option::of(limit(any::<u8>())), prop::option::of(limit(1..3_u32)))
-            .prop_map(|(key, tags, ttl, reads)| Act::Tag { key, tags, ttl, reads }),
-        4 => (key.clone(), prop::bool::weighted(0.2)).prop_map(|(key, delete)| Act::Open { key, delete }),
-        3 => (any::<usize>(), any::<bool>()).prop_map(|(which, sent)| Act::Close { which, sent }),
-        3 => (key.clone(), key.clone(), any::<bool>())
-            .prop_map(|(from, to, absent)| Act::Rename { from, to, absent }),
-        3 => (key.clone(), key.clone(), any::<(u8, u8)>())
-            .prop_map(|(from, to, range)| Act::Copy { from, to, range }),
-        2 => (key.clone(), prop::collection::vec(sizes.clone(), 1..4), any::<bool>())
-            .prop_map(|(key, parts, complete)| Act::Upload { key, parts, complete }),
-        1 => (key, prop::collection::vec(sizes, 1..4)).prop_map(|(key, parts)| Act::Leave { key, parts }),
-        2 => rules().prop_map(Act::Rules),
-        2 => (0..20_000_u16).prop_map(|ms| Act::Advance { ms }),
-        2 => (0..9_000_u16).prop_map(|ms| Act::Pass { ms }),
-        1 => Just(Act::Sweep),
-    ];
-    prop::collection::vec(act, 1..60)
-}
-
-fn limit<T: std::fmt::Debug + Clone>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Limit<T>> {
-    prop_oneof![1 => Just(Limit::None), 3 => of.prop_map(Limit::Of)]
-}
-
-fn ttl(of: u8) -> Duration {
-    Duration::from_millis(u64::from(of) * 40 + 1)
-}
 
 /// An object as the reference keeps it.
 #[derive(Clone)]
@@ -321,34 +159,6 @@ impl World {
         matching.filter_map(|rule| rule.aborts).any(|seconds| after(left.initiated, seconds) <= self.now)
     }
 
-    /// Content of these chunk sizes, or inline bytes for none.
-    fn content(&mut self, sizes: &[u32]) -> (WriteId, NewContent, Vec<u8>, Vec<u8>, Vec<Option<ChunkId>>) {
-        let write = WriteId { gateway: NodeId(9), number: self.number() };
-        if sizes.is_empty() {
-            let bytes: Vec<u8> = (0..write.number % 7).map(|i| (write.number + i) as u8).collect();
-            let places = vec![None; bytes.len()];
-            return (write, NewContent::Inline, bytes.clone(), bytes, places);
-        }
-        let (mut bytes, mut extents, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for &len in sizes {
-            let chunk = ChunkId { server: NodeId(3), number: self.number() };
-            extents.push(Extent { chunk, len });
-            bytes.extend((0..len).map(|offset| byte_of(chunk, offset)));
-            places.extend((0..len).map(|_| Some(chunk)));
-        }
-        (write, NewContent::Chunks { extents }, Vec::new(), bytes, places)
-    }
-
-    fn set(&mut self, name: &'static str, bytes: Vec<u8>, places: Vec<Option<ChunkId>>, hints: &ObjectHints) {
-        let expires_at = hints.ttl.and_then(Limit::value).map(|ttl| self.now + ttl);
-        let version = self.number();
-        let (left, reserved, exclusive, tags) = (hints.reads.and_then(Limit::value), 0, false, Tags::new());
-        self.objects.insert(
-            name,
-            Plain { created: self.now, tags, bytes, places, expires_at, left, reserved, exclusive, version },
-        );
-    }
-
     fn act(&mut self, act: Act) {
         match act {
             Act::Put { key: k, sizes, ttl: lifetime, reads, absent } => {
@@ -391,107 +201,6 @@ impl World {
             Act::Pass { ms } => self.now = self.now + Duration::from_millis(ms.into()),
             Act::Advance { ms } => self.advance(Duration::from_millis(ms.into())),
             Act::Sweep => self.sweep(),
-        }
-    }
-
-    #[expect(clippy::too_many_arguments)]
-    fn commit(
-        &mut self,
-        name: &str,
-        write: WriteId,
-        bytes: &[u8],
-        content: NewContent,
-        payload: &[u8],
-        hints: ObjectHints,
-        condition: WriteCondition,
-    ) -> Result<Answer, MetadataError> {
-        let meta = NewMeta { etag: ETag::opaque(write), checksum: None, headers: None, hints };
-        let size = bytes.len() as u64;
-        let commit = Commit { key: key(name), write, size, content, meta, condition };
-        self.request(Request::Commit(commit), payload)
-    }
-
-    fn tag(&mut self, name: &'static str, tags: u8, lifetime: Option<Limit<u8>>, reads: Option<Limit<u32>>) {
-        let tags: Tags = (0..tags).map(|i| (i.to_string(), "x".repeat(i.into()))).collect();
-        let lifetime = lifetime.map(|limit| limit.value().map(ttl));
-        let hints = ObjectHints { ttl: lifetime.map(|ttl| ttl.map_or(Limit::None, Limit::Of)), reads };
-        let set = Request::SetTags { key: key(name), tags: tags.clone(), hints };
-        let done = self.request(set, b"");
-        if self.visible(name).is_none() {
-            assert_eq!(done, Err(MetadataError::NoSuchKey));
-            return;
-        }
-        assert_eq!(done, Ok(Reply::Done.into()));
-        let now = self.now;
-        if let Some(object) = self.objects.get_mut(name) {
-            object.tags = tags;
-            object.expires_at = lifetime.map_or(object.expires_at, |ttl| ttl.map(|ttl| now + ttl));
-            object.left = reads.map_or(object.left, Limit::value);
-        }
-    }
-
-    fn append(&mut self, name: &'static str, sizes: &[u32], late: bool) {
-        let Some(seen) = self.visible(name).cloned() else { return };
-        let (write, content, payload, bytes, places) = self.content(sizes);
-        let to = if late { ETag::opaque(WriteId { gateway: NODE, number: 0 }) } else { self.etag(name) };
-        let (offset, size) = (seen.bytes.len() as u64, bytes.len() as u64);
-        let etag = ETag::opaque(write);
-        let append = Append { key: key(name), write, to, offset, size, content, etag, checksum: None };
-        let done = self.request(Request::Append(append), &payload);
-        let is_taken = seen.exclusive || seen.left.is_some_and(|left| left <= seen.reserved);
-        match done {
-            Err(MetadataError::BadRequest(_)) if bytes.is_empty() => return,
-            Err(error) if late => return assert_eq!(error, MetadataError::Changed { size: offset }),
-            Err(error) => return assert!(is_taken && error == MetadataError::Busy, "{error}"),
-            Ok(_) => assert!(!late && !is_taken && !bytes.is_empty()),
-        }
-        self.written.extend(places.iter().flatten());
-        if let Some(object) = self.objects.get_mut(name) {
-            object.bytes.extend(bytes);
-            object.places.extend(places);
-            object.created = self.now;
-        }
-    }
-
-    fn rename(&mut self, from: &'static str, to: &'static str, absent: bool) {
-        let id = WriteId { gateway: NodeId(9), number: self.number() };
-        let rename = Box::new(Rename {
-            rename: id,
-            from: key(from),
-            conditions: ReadConditions::default(),
-            to: key(to),
-            at: NODE,
-            condition: if absent { WriteCondition::Absent } else { WriteCondition::None },
-            token: id.number.is_multiple_of(2).then(|| id.number.to_string().into()),
-        });
-        let done = self.request(Request::Rename(rename.clone()), b"");
-        if from == to {
-            return assert!(matches!(done, Err(MetadataError::BadRequest(_))));
-        }
-        let Some(plain) = self.visible(from).cloned() else {
-            return assert_eq!(done, Err(MetadataError::NoSuchKey));
-        };
-        if absent && self.visible(to).is_some() {
-            return assert_eq!(done, Err(MetadataError::PreconditionFailed));
-        }
-        assert!(done.is_ok(), "{done:?}");
-        if rename.token.is_some() {
-            assert_eq!(self.request(Request::Rename(rename.clone()), b""), done, "answered, not done again");
-            let other = Box::new(Rename { to: key("other"), ..*rename });
-            assert_eq!(self.request(Request::Rename(other), b""), Err(MetadataError::TokenTaken));
-        }
-        self.objects.remove(from);
-        let follows = |reading: &&mut Reading| reading.key == from && reading.version == plain.version;
-        self.readings.iter_mut().filter(follows).for_each(|reading| reading.key = to);
-        self.objects.insert(to, plain);
-    }
-
-    fn etag(&mut self, name: &str) -> ETag {
-        let (conditions, select, want) = (ReadConditions::default(), Select::Whole, Want::Meta);
-        let lookup = Lookup { key: key(name), conditions, select, want, wait: Duration::ZERO };
-        match self.request(Request::Lookup(lookup), b"").unwrap().reply {
-            Reply::Found(found) => found.meta.etag,
-            other => panic!("a lookup was answered with {other:?}"),
         }
     }
 
@@ -561,25 +270,6 @@ impl World {
         }
     }
 
-    fn copy(&mut self, from: &'static str, to: &'static str, range: (u8, u8)) {
-        let reference = WriteId { gateway: NodeId(9), number: self.number() };
-        let select = Select::Range(ByteRange::FromTo(u64::from(range.0) % 30, u64::from(range.1) % 60));
-        let conditions = ReadConditions::default();
-        let add = AddReference { key: key(from), conditions, select, reference, holder: NODE };
-        let Ok(answer) = self.request(Request::AddReference(add), b"") else { return };
-        let Reply::Referenced(referenced) = answer.reply else { panic!("not referenced: {from}") };
-        let source = self.visible(from).cloned().expect("only what is there can be referred to");
-        let start = (u64::from(range.0) % 30) as usize;
-        let bytes = source.bytes[start..start + referenced.len as usize].to_vec();
-        let write = WriteId { gateway: NodeId(9), number: self.number() };
-        let places = source.places[start..start + bytes.len()].to_vec();
-        let content = NewContent::Pieces { pieces: referenced.pieces };
-        let hints = ObjectHints::default();
-        let payload = answer.payload;
-        self.commit(to, write, &bytes, content, &payload, hints.clone(), WriteCondition::None).unwrap();
-        self.set(to, bytes, places, &hints);
-    }
-
     /// What has ended by the old rules has ended for good.
     fn change_rules(&mut self, rules: Vec<PlainRule>) {
         self.epoch = Epoch(self.epoch.0 + 1);
@@ -599,73 +289,6 @@ impl World {
         let mut left = std::mem::take(&mut self.left);
         left.retain(|left| !self.is_aborted(left));
         self.left = left;
-    }
-
-    /// Its id, the parts but for the second with the bytes that they make, and where all bytes are.
-    #[expect(clippy::type_complexity)]
-    fn start_upload(
-        &mut self,
-        name: &'static str,
-        parts: &[Vec<u32>],
-    ) -> (UploadId, Vec<(u16, WriteId)>, (Vec<u8>, Vec<Option<ChunkId>>), Vec<Option<ChunkId>>) {
-        let create =
-            CreateUpload { key: key(name), headers: None, hints: ObjectHints::default(), checksum: None };
-        let Reply::UploadCreated { upload, rule_end } =
-            self.request(Request::CreateUpload(create), b"").unwrap().reply
-        else {
-            panic!("no upload")
-        };
-        let ends = self.rules.iter().filter(|rule| rule.aborts(name)).filter_map(|rule| rule.aborts);
-        assert_eq!(rule_end.map(|end| end.at), ends.min().map(|seconds| after(self.now, seconds)));
-        let (mut named, mut all, mut of_all, mut places_of_all) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (i, sizes) in parts.iter().enumerate() {
-            let number = i as u16 + 1;
-            let (write, content, payload, bytes, places) = self.content(sizes);
-            let etag = ETag::opaque(write);
-            let part = PutPart {
-                key: key(name),
-                upload: upload.clone(),
-                number,
-                write,
-                size: bytes.len() as u64,
-                etag,
-                checksum: None,
-                content,
-            };
-            let done = self.request(Request::PutPart(part), &payload);
-            if self.is_aborted_at_once(name) {
-                assert_eq!(done, Err(MetadataError::NoSuchUpload));
-                continue;
-            }
-            done.unwrap();
-            self.written.extend(places.iter().flatten());
-            places_of_all.extend(places.clone());
-            // The second part is never named.
-            if number != 2 {
-                named.push((number, write));
-                all.extend(bytes);
-                of_all.extend(places);
-            }
-        }
-        (upload, named, (all, of_all), places_of_all)
-    }
-
-    fn is_aborted_at_once(&self, name: &str) -> bool {
-        self.rules.iter().any(|rule| rule.aborts(name) && rule.aborts == Some(0))
-    }
-
-    fn upload(&mut self, name: &'static str, parts: Vec<Vec<u32>>, complete: bool) {
-        let (upload, named, (all, of_all), _) = self.start_upload(name, &parts);
-        if complete && !self.is_aborted_at_once(name) {
-            let etag = ETag::opaque(named[0].1);
-            let condition = WriteCondition::None;
-            let complete = Complete { key: key(name), upload, parts: named, etag, checksum: None, condition };
-            self.request(Request::Complete(complete), b"").unwrap();
-            self.set(name, all, of_all, &ObjectHints::default());
-        } else {
-            self.request(Request::Abort { key: key(name), upload }, b"").unwrap();
-        }
     }
 
     fn advance(&mut self, by: Duration) {
