@@ -3,12 +3,17 @@
 //! A hint that nobody knows, or whose value does not parse, is an error that names it; a hint that is known but not
 //! built yet is an error of its own kind, unless its value is what happens anyway. Nothing is ever ignored.
 
-use crate::limits::WAIT_MAX;
+mod object;
+mod value;
+
+pub use object::{Limit, OBJECT_HINTS, ObjectHints};
+pub use value::{is_no_time, parse_wait};
+
 use crate::tier::Tier;
-use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use thiserror::Error;
+use value::{bad, count, duration, only_if, size, yes_or_no};
 
 /// Why hints were refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -251,164 +256,9 @@ impl JobHints {
     }
 }
 
-/// What a hint says of something that may have a bound: none, whatever else holds, or this one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Limit<T> {
-    None,
-    Of(T),
-}
-
-impl<T> Limit<T> {
-    pub fn value(self) -> Option<T> {
-        match self {
-            Self::None => None,
-            Self::Of(value) => Some(value),
-        }
-    }
-}
-
-/// Names of all hints of an object, in the order of the documentation.
-pub const OBJECT_HINTS: [&str; 2] = ["ttl", "reads"];
-
-/// Hints of one object; they outweigh the job's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectHints {
-    pub ttl: Option<Limit<Duration>>,
-    pub reads: Option<Limit<u32>>,
-}
-
-impl ObjectHints {
-    /// As [`JobHints::parse`]; only [`OBJECT_HINTS`] can be said of an object. `none` stands for no bound, where the
-    /// job has one by default.
-    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, HintError> {
-        let mut hints = Self::default();
-        for (name, value) in pairs {
-            let twice = || HintError::Twice { name: name.into() };
-            let value = value.trim();
-            match name {
-                "ttl" if hints.ttl.is_some() => return Err(twice()),
-                "reads" if hints.reads.is_some() => return Err(twice()),
-                "ttl" => hints.ttl = Some(limit(value, |value| duration("ttl", value))?),
-                "reads" => hints.reads = Some(limit(value, |value| count("reads", value))?),
-                _ => return Err(HintError::Unknown { name: name.into(), known: &OBJECT_HINTS }),
-            }
-        }
-        Ok(hints)
-    }
-
-    /// What these leave open, as a source of lower precedence says it.
-    pub fn or(self, other: Self) -> Self {
-        Self { ttl: self.ttl.or(other.ttl), reads: self.reads.or(other.reads) }
-    }
-}
-
-/// Whether a value is no time at all, such as `0s`: no TTL can be that, but it can say that a job is over.
-pub fn is_no_time(value: &str) -> bool {
-    exact_duration(value.trim()).is_some_and(|time| time.is_zero())
-}
-
-/// The value of the hint or header `wait`: up to [`WAIT_MAX`], `0` for not at all.
-pub fn parse_wait(value: &str) -> Result<Duration, HintError> {
-    let wanted = "a time of at most 5 minutes, such as 10s or 500ms";
-    let wait = any_duration(value).ok_or_else(|| bad("wait", value, wanted))?;
-    if wait > WAIT_MAX { Err(bad("wait", value, wanted)) } else { Ok(wait) }
-}
-
-/// S3's storage classes: the ones that clients may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum StorageClass {
-    Standard,
-    ReducedRedundancy,
-    StandardIa,
-    OnezoneIa,
-    IntelligentTiering,
-    Glacier,
-    DeepArchive,
-    GlacierIr,
-    ExpressOnezone,
-}
-
-impl StorageClass {
-    const NAMES: [(&'static str, Self); 9] = [
-        ("STANDARD", Self::Standard),
-        ("REDUCED_REDUNDANCY", Self::ReducedRedundancy),
-        ("STANDARD_IA", Self::StandardIa),
-        ("ONEZONE_IA", Self::OnezoneIa),
-        ("INTELLIGENT_TIERING", Self::IntelligentTiering),
-        ("GLACIER", Self::Glacier),
-        ("DEEP_ARCHIVE", Self::DeepArchive),
-        ("GLACIER_IR", Self::GlacierIr),
-        ("EXPRESS_ONEZONE", Self::ExpressOnezone),
-    ];
-
-    /// `None` for a class that S3 does not have.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::NAMES.into_iter().find(|(n, _)| *n == name).map(|(_, class)| class)
-    }
-
-    /// Whether its objects can be read only after they were restored, as in S3.
-    pub fn is_archive(self) -> bool {
-        matches!(self, Self::Glacier | Self::DeepArchive)
-    }
-
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.into_iter().find(|(_, class)| *class == self).map_or("STANDARD", |(name, _)| name)
-    }
-}
-
 fn known(name: &str) -> Result<&'static str, HintError> {
     let found = HINTS.into_iter().find(|hint| *hint == name);
     found.ok_or_else(|| HintError::Unknown { name: name.into(), known: &HINTS })
-}
-
-fn bad(name: &'static str, value: &str, wanted: &'static str) -> HintError {
-    HintError::Bad { name, value: value.chars().take(80).collect(), wanted }
-}
-
-fn only_if<T>(name: &'static str, value: &str, built: T, holds: bool) -> Result<T, HintError> {
-    if holds { Ok(built) } else { Err(HintError::NotBuilt { name, value: value.chars().take(80).collect() }) }
-}
-
-/// `unlimited` reads as `none` does.
-fn limit<T>(value: &str, parse: impl Fn(&str) -> Result<T, HintError>) -> Result<Limit<T>, HintError> {
-    if matches!(value, "none" | "unlimited") { Ok(Limit::None) } else { parse(value).map(Limit::Of) }
-}
-
-fn count(name: &'static str, value: &str) -> Result<u32, HintError> {
-    value.parse().ok().filter(|&n| n > 0).ok_or_else(|| bad(name, value, "a whole number from 1"))
-}
-
-fn size(name: &'static str, value: &str) -> Result<u64, HintError> {
-    let size: Result<ByteSize, _> = value.parse();
-    size.ok()
-        .map(|s| s.as_u64())
-        .filter(|&n| n > 0)
-        .ok_or_else(|| bad(name, value, "a size, such as 512MiB or 10GB"))
-}
-
-/// A time with a unit, or whole seconds without one; at least a millisecond.
-fn duration(name: &'static str, value: &str) -> Result<Duration, HintError> {
-    let wanted = "a time of at most 10 years, such as 90s, 15m or 2h";
-    let most = Duration::from_secs(10 * 365 * 86_400);
-    any_duration(value).filter(|d| !d.is_zero() && *d <= most).ok_or_else(|| bad(name, value, wanted))
-}
-
-fn any_duration(value: &str) -> Option<Duration> {
-    // Shards count in milliseconds.
-    Some(Duration::from_millis(u64::try_from(exact_duration(value)?.as_millis()).ok()?))
-}
-
-fn exact_duration(value: &str) -> Option<Duration> {
-    let seconds = value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok()).flatten();
-    seconds.map(Duration::from_secs).or_else(|| humantime::parse_duration(value).ok())
-}
-
-fn yes_or_no(name: &'static str, value: &str) -> Result<bool, HintError> {
-    match value {
-        "yes" | "true" => Ok(true),
-        "no" | "false" => Ok(false),
-        _ => Err(bad(name, value, "yes or no")),
-    }
 }
 
 #[cfg(test)]
@@ -479,16 +329,6 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_told_from_a_little_and_from_none() {
-        for value in ["0s", " 0 ", "000", "0ms", "0h 0m"] {
-            assert!(is_no_time(value), "{value}");
-        }
-        for value in ["1us", "1ms", "1", "none", "", "-0s", "soon"] {
-            assert!(!is_no_time(value), "{value}");
-        }
-    }
-
-    #[test]
     fn what_is_not_built_is_said_so() {
         for (name, value) in [
             ("tier", "nvme"),
@@ -526,26 +366,5 @@ mod tests {
             assert!(before.changed_by([(name, value)]).is_err(), "{name}={value}");
         }
         assert!(before.changed_by([("ttl", "none"), ("ttl", "1s")]).is_err());
-    }
-
-    #[test]
-    fn objects_take_ttl_and_reads_only() {
-        let two_seconds = Some(Limit::Of(Duration::from_secs(2)));
-        let hints = ObjectHints::parse([("ttl", "2s"), ("reads", "1")]).unwrap();
-        assert_eq!(hints, ObjectHints { ttl: two_seconds, reads: Some(Limit::Of(1)) });
-        let refused = ObjectHints::parse([("workers", "1")]).unwrap_err();
-        assert_eq!(refused.to_string(), "unknown hint \"workers\"; the hints are ttl, reads");
-        assert!(ObjectHints::parse([("ttl", "1s"), ("ttl", "none")]).is_err());
-    }
-
-    #[test]
-    fn an_object_may_say_that_it_has_no_bound_and_that_is_not_to_say_nothing() {
-        for value in ["none", " unlimited "] {
-            let hints = ObjectHints::parse([("ttl", value), ("reads", value)]).unwrap();
-            assert_eq!(hints, ObjectHints { ttl: Some(Limit::None), reads: Some(Limit::None) });
-            let weaker = ObjectHints::parse([("ttl", "5s"), ("reads", "5")]).unwrap();
-            assert_eq!(hints.clone().or(weaker.clone()), hints);
-            assert_eq!(ObjectHints::default().or(weaker.clone()), weaker);
-        }
     }
 }

@@ -23,6 +23,7 @@ pub mod names;
 pub mod object;
 pub mod parts;
 pub mod settings;
+pub mod storage_class;
 pub mod tier;
 pub mod usage;
 

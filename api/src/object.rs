@@ -2,9 +2,9 @@
 
 use crate::checksum::Checksum;
 use crate::clock::Timestamp;
-use crate::hints::StorageClass;
 use crate::ids::{ChunkId, NodeId, WriteId};
 use crate::lifecycle::RuleEnd;
+use crate::storage_class::StorageClass;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;

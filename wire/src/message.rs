@@ -120,7 +120,6 @@ mod tests {
     use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
     use pocket_api::clock::Timestamp;
     use pocket_api::conditions::{ETagMatch, WriteCondition};
-    use pocket_api::hints::StorageClass;
     use pocket_api::ids::{Epoch, NodeId};
     use pocket_api::limits::{KEY_MAX_BYTES, LIST_MAX_KEYS, PART_NUMBER_MAX};
     use pocket_api::metadata::{
@@ -128,6 +127,7 @@ mod tests {
     };
     use pocket_api::names::ObjectKey;
     use pocket_api::object::{ETag, Extent, NewContent};
+    use pocket_api::storage_class::StorageClass;
 
     fn longest_key() -> ObjectKey {
         ObjectKey::parse(&"\u{7f}".repeat(KEY_MAX_BYTES)).unwrap()

@@ -2,9 +2,9 @@
 
 use crate::checksum::{ChecksumAlgorithm, ChecksumKind};
 use crate::clock::Timestamp;
-use crate::hints::StorageClass;
 use crate::names::ObjectKey;
 use crate::object::ETag;
+use crate::storage_class::StorageClass;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -306,8 +306,8 @@ fn inherited(given: &ObjectHints, source: &ObjectMeta, now: Timestamp) -> Object
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pocket_api::hints::StorageClass;
     use pocket_api::object::ETag;
+    use pocket_api::storage_class::StorageClass;
 
     fn source() -> ObjectMeta {
         ObjectMeta {

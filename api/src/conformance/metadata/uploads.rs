@@ -3,13 +3,14 @@
 use super::client::{Client, key, tag};
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::conditions::WriteCondition;
-use crate::hints::{JobHints, ObjectHints, StorageClass};
+use crate::hints::{JobHints, ObjectHints};
 use crate::ids::{JobId, WriteId};
 use crate::metadata::{
     Committed, Complete, CreateUpload, ListUploads, Lookup, MetadataError, ObjectPart, PutPart, Reply,
     Request, Select, UploadId, UploadPage, UploadsItem, UploadsPage, UploadsStart, Want,
 };
 use crate::object::{Extent, NewContent, ObjectHeaders, Segment};
+use crate::storage_class::StorageClass;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
