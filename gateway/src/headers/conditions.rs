@@ -1,0 +1,163 @@
+//! What a request asks of the object before anything is done, and which of its bytes it wants. A condition that cannot be
+//! held is refused: one that is ignored loses data.
+
+use super::{shortened, text};
+use crate::errors::{invalid_argument, not_implemented, s3};
+use http::HeaderMap;
+use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
+use pocket_api::limits::PART_NUMBER_MAX;
+use pocket_api::metadata::{ByteRange, Select};
+use s3s::dto::{self, ETagCondition};
+use s3s::{S3ErrorCode, S3Result};
+use std::time::UNIX_EPOCH;
+
+// ---- conditions and ranges ----
+
+fn etag_match(condition: &ETagCondition) -> ETagMatch {
+    match condition {
+        ETagCondition::Any => ETagMatch::Any,
+        // s3s takes a list of tags for one, and has taken the first and the last quote off.
+        ETagCondition::ETag(tag) => ETagMatch::parse(&format!("\"{}\"", tag.value())),
+    }
+}
+
+fn seconds(stamp: dto::Timestamp) -> u64 {
+    u64::try_from(time::OffsetDateTime::from(stamp).unix_timestamp()).unwrap_or(0)
+}
+
+pub(crate) fn read_conditions(
+    if_match: Option<ETagCondition>,
+    if_none_match: Option<ETagCondition>,
+    if_modified_since: Option<dto::Timestamp>,
+    if_unmodified_since: Option<dto::Timestamp>,
+) -> ReadConditions {
+    ReadConditions {
+        if_match: if_match.as_ref().map(etag_match),
+        if_none_match: if_none_match.as_ref().map(etag_match),
+        if_modified_since: if_modified_since.map(seconds),
+        if_unmodified_since: if_unmodified_since.map(seconds),
+    }
+}
+
+/// A date of HTTP, in seconds since 1970. One that cannot be read is refused, because a condition is never ignored.
+pub(crate) fn http_date(headers: &HeaderMap, name: &str) -> S3Result<Option<u64>> {
+    let Some(value) = text(headers, name)? else { return Ok(None) };
+    let since = httpdate::parse_http_date(value).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let bad = || invalid_argument(format!("{name} is not a date of HTTP: {:?}", shortened(value)));
+    since.map(|since| Some(since.as_secs())).ok_or_else(bad)
+}
+
+/// The condition of a write, from its headers alone because S3's types lack it on copies. Forms that nobody
+/// implements are refused: a condition that is ignored loses data.
+pub(crate) fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
+    for name in ["if-modified-since", "if-unmodified-since"] {
+        if headers.contains_key(name) {
+            return Err(not_implemented(format!("the condition {name} is not implemented for writes")));
+        }
+    }
+    match (text(headers, "if-match")?, text(headers, "if-none-match")?) {
+        (None, None) => Ok(WriteCondition::None),
+        (None, Some("*")) => Ok(WriteCondition::Absent),
+        (Some(tags), None) => Ok(WriteCondition::Matches(ETagMatch::parse(tags))),
+        (None, Some(_)) => Err(not_implemented("If-None-Match of a write is implemented for * only")),
+        (Some(_), Some(_)) => Err(not_implemented("If-Match together with If-None-Match is not implemented")),
+    }
+}
+
+pub(crate) fn select(range: Option<dto::Range>, part: Option<i32>) -> S3Result<Select> {
+    match (range, part) {
+        (None, None) => Ok(Select::Whole),
+        (Some(range), None) => Ok(Select::Range(byte_range(range))),
+        (None, Some(number)) => Ok(Select::Part(part_number(number)?)),
+        (Some(_), Some(_)) => {
+            let text = "Cannot specify both Range header and partNumber query parameter";
+            Err(s3(S3ErrorCode::InvalidRequest, text))
+        }
+    }
+}
+
+fn byte_range(range: dto::Range) -> ByteRange {
+    match range {
+        dto::Range::Int { first, last: Some(last) } => ByteRange::FromTo(first, last),
+        dto::Range::Int { first, last: None } => ByteRange::From(first),
+        dto::Range::Suffix { length } => ByteRange::Last(length),
+    }
+}
+
+/// `bytes=a-b` of UploadPartCopy: S3 takes no other form there.
+pub(crate) fn copy_source_range(value: &str) -> S3Result<ByteRange> {
+    match dto::Range::parse(value) {
+        Ok(range @ dto::Range::Int { last: Some(_), .. }) => Ok(byte_range(range)),
+        _ => Err(invalid_argument(format!(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last: {:?}",
+            shortened(value)
+        ))),
+    }
+}
+
+pub(crate) fn part_number(number: i32) -> S3Result<u16> {
+    u16::try_from(number).ok().filter(|n| (1..=PART_NUMBER_MAX).contains(n)).ok_or_else(|| {
+        invalid_argument(format!(
+            "Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive: {number}"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+    use pocket_api::object::ETag;
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_str(v).unwrap())).collect()
+    }
+
+    #[test]
+    fn conditions_of_writes_are_held_or_refused() {
+        assert_eq!(write_condition(&map(&[])).unwrap(), WriteCondition::None);
+        assert_eq!(write_condition(&map(&[("if-none-match", "*")])).unwrap(), WriteCondition::Absent);
+        let tag = ETag::md5([3; 16]);
+        for text in [format!("{tag}"), format!("\"{tag}\"")] {
+            let held = write_condition(&map(&[("if-match", &text)])).unwrap();
+            assert_eq!(held, WriteCondition::Matches(ETagMatch::Tags(vec![tag])));
+        }
+        for refused in [
+            map(&[("if-none-match", "\"abc\"")]),
+            map(&[("if-match", "*"), ("if-none-match", "*")]),
+            map(&[("if-unmodified-since", "Thu, 01 Jan 1970 00:00:02 GMT")]),
+        ] {
+            let error = write_condition(&refused).unwrap_err();
+            assert_eq!(error.code(), &S3ErrorCode::NotImplemented, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_of_reads_may_list_tags() {
+        let (one, two) = (ETag::md5([1; 16]), ETag { parts: 2, ..ETag::md5([2; 16]) });
+        for (text, tags) in [
+            (format!("\"{one}\""), vec![one]),
+            (format!("{one}"), vec![one]),
+            (format!("W/\"{two}\""), vec![two]),
+            (format!("\"not ours\", \"{one}\",W/\"{two}\""), vec![one, two]),
+        ] {
+            let parsed = ETagCondition::parse_http_header(text.as_bytes()).unwrap();
+            assert_eq!(etag_match(&parsed), ETagMatch::Tags(tags), "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_and_parts_exclude_each_other() {
+        let range = dto::Range::parse("bytes=0-4").unwrap();
+        assert_eq!(select(Some(range), None).unwrap(), Select::Range(ByteRange::FromTo(0, 4)));
+        assert_eq!(select(None, Some(3)).unwrap(), Select::Part(3));
+        assert!(select(Some(range), Some(3)).is_err());
+        for bad in [0, -1, 10_001, i32::MAX] {
+            assert!(part_number(bad).is_err(), "{bad}");
+        }
+        assert!(copy_source_range("bytes=5-9").is_ok());
+        for bad in ["bytes=5-", "bytes=-5", "5-9", "bytes=9-5", ""] {
+            assert!(copy_source_range(bad).is_err(), "{bad}");
+        }
+    }
+}
