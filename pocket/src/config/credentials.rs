@@ -177,7 +177,7 @@ pub(crate) fn random_text(len: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TenantTable;
+    use crate::config::tables::TenantTable;
 
     fn with_tenant() -> Config {
         let tenant = TenantTable {

@@ -1,0 +1,158 @@
+//! The tables of the configuration file, with their defaults. Data alone: what must hold of it is checked in `mod.rs`.
+
+use super::address::{Address, AddressOrOff};
+use super::secret::Secret;
+use super::size::Size;
+use pocket_gateway::profiles::{DEFAULT_PROFILE, Profile};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Everything that can be configured, with its defaults. One file may serve all roles: each reads the tables that
+/// concern it, and all of them are checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    pub(crate) region: String,
+    pub(crate) domain: Option<String>,
+    pub(crate) log: LogConfig,
+    pub(crate) admin: AdminConfig,
+    pub(crate) cluster: ClusterConfig,
+    pub(crate) gateway: GatewayTable,
+    pub(crate) metadata: MetadataTable,
+    pub(crate) storage: StorageTable,
+    pub(crate) controller: ControllerTable,
+    pub(crate) tenant: Vec<TenantTable>,
+    /// Hints by the names of profiles.
+    pub(crate) profile: BTreeMap<String, Profile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct LogConfig {
+    pub(crate) filter: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct AdminConfig {
+    pub(crate) listen: AddressOrOff,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ClusterConfig {
+    pub(crate) controller: Address,
+    pub(crate) secret: Option<Secret>,
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct GatewayTable {
+    pub(crate) listen: Address,
+    pub(crate) advertise: Option<Address>,
+    pub(crate) threads: Option<usize>,
+    pub(crate) default_profile: String,
+    pub(crate) auto_register: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct MetadataTable {
+    pub(crate) listen: Address,
+    pub(crate) advertise: Option<Address>,
+    pub(crate) memory: Option<Size>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct StorageTable {
+    pub(crate) listen: Address,
+    pub(crate) advertise: Option<Address>,
+    pub(crate) capacity: Option<Size>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ControllerTable {
+    pub(crate) listen: Address,
+    pub(crate) advertise: Option<Address>,
+    pub(crate) state_file: Option<PathBuf>,
+}
+
+/// One access key of a tenant. A tenant may have several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct TenantTable {
+    pub(crate) name: String,
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: Secret,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            region: "us-east-1".into(),
+            domain: None,
+            log: LogConfig::default(),
+            admin: AdminConfig::default(),
+            cluster: ClusterConfig::default(),
+            gateway: GatewayTable::default(),
+            metadata: MetadataTable::default(),
+            storage: StorageTable::default(),
+            controller: ControllerTable::default(),
+            tenant: Vec::new(),
+            profile: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    /// s3s logs every refused request as an error; the gateway's own lines say it better.
+    fn default() -> Self {
+        Self { filter: "info,s3s=off".into() }
+    }
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: AddressOrOff::At(Address::loopback(9001)) }
+    }
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self { controller: Address::loopback(9010), secret: None, secret_file: None }
+    }
+}
+
+impl Default for GatewayTable {
+    fn default() -> Self {
+        Self {
+            listen: Address::loopback(9000),
+            advertise: None,
+            threads: None,
+            default_profile: DEFAULT_PROFILE.into(),
+            auto_register: None,
+        }
+    }
+}
+
+impl Default for ControllerTable {
+    fn default() -> Self {
+        Self { listen: Address::loopback(9010), advertise: None, state_file: None }
+    }
+}
+
+impl Default for MetadataTable {
+    fn default() -> Self {
+        Self { listen: Address::loopback(9020), advertise: None, memory: None }
+    }
+}
+
+impl Default for StorageTable {
+    fn default() -> Self {
+        Self { listen: Address::loopback(9030), advertise: None, capacity: None }
+    }
+}
