@@ -4,6 +4,8 @@
 //! directory and a clock that only the suite moves. What a controller does by itself, after time has passed, is
 //! awaited and not slept for.
 
+mod ends;
+mod members;
 pub mod stubs;
 
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -41,23 +43,23 @@ where
         let seams = make(directory.clone(), clock.clone()).await;
         Cluster { seams, directory, clock }
     };
-    members_join_and_leave(fresh().await).await;
-    a_process_that_joins_again_is_another_node(fresh().await).await;
-    strangers_are_told_to_join(fresh().await).await;
-    silence_is_suspect_and_then_death(fresh().await).await;
+    members::members_join_and_leave(fresh().await).await;
+    members::a_process_that_joins_again_is_another_node(fresh().await).await;
+    members::strangers_are_told_to_join(fresh().await).await;
+    members::silence_is_suspect_and_then_death(fresh().await).await;
     a_registered_job_is_open_on_its_shards(fresh().await).await;
     a_name_is_one_job(fresh().await).await;
     of_racing_registrations_one_wins(fresh().await).await;
     a_failed_registration_leaves_nothing_behind(fresh().await).await;
-    ending_asks_for_the_right_owner_and_life(fresh().await).await;
-    a_job_with_objects_ends_by_force_only(fresh().await).await;
-    an_unreachable_shard_keeps_the_job(fresh().await).await;
+    ends::ending_asks_for_the_right_owner_and_life(fresh().await).await;
+    ends::a_job_with_objects_ends_by_force_only(fresh().await).await;
+    ends::an_unreachable_shard_keeps_the_job(fresh().await).await;
     jobs_are_listed_in_order_and_by_tenant(fresh().await).await;
-    heartbeats_learn_what_has_ended(fresh().await).await;
+    ends::heartbeats_learn_what_has_ended(fresh().await).await;
     a_dead_server_makes_a_new_epoch(fresh().await).await;
-    a_dead_shard_takes_its_jobs_along(fresh().await).await;
-    a_ttl_ends_the_job(fresh().await).await;
-    an_idle_job_ends_unless_a_shard_votes_no(fresh().await).await;
+    ends::a_dead_shard_takes_its_jobs_along(fresh().await).await;
+    ends::a_ttl_ends_the_job(fresh().await).await;
+    ends::an_idle_job_ends_unless_a_shard_votes_no(fresh().await).await;
 }
 
 /// How long the suite waits for what a controller does by itself; far above any tick, and never reached in success.
@@ -152,62 +154,6 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "never came true: {what}");
 }
 
-async fn members_join_and_leave(c: Cluster) {
-    let spec = NodeSpec { role: Role::Gateway, address: "a:1".into(), host: "h".into(), capacity_bytes: 0 };
-    let first = c.control().join(spec.clone()).await.unwrap();
-    let second = c.control().join(NodeSpec { address: "a:2".into(), ..spec.clone() }).await.unwrap();
-    assert!(second.node > first.node, "ids grow with time");
-    assert!(second.view.version > first.view.version, "a join makes a newer view");
-    assert_eq!(second.view.newest, second.node);
-    assert_eq!(second.view.node(first.node).unwrap().spec, spec);
-
-    let beat = |node, view_version| Heartbeat { node, view_version, jobs: Vec::new() };
-    let old = c.control().heartbeat(beat(first.node, first.view.version)).await.unwrap();
-    assert_eq!(old.view, Some(second.view.clone()), "a heartbeat brings the newer view");
-    let new = c.control().heartbeat(beat(first.node, second.view.version)).await.unwrap();
-    assert_eq!(new.view, None, "a view that is known is not sent again");
-
-    c.control().leave(first.node).await.unwrap();
-    let after = c.heartbeat(second.node, Vec::new()).await.unwrap().view.unwrap();
-    assert!(after.is_dead(first.node) && !after.is_dead(second.node));
-    assert_eq!(c.directory.view().version, after.version, "the controller's own directory follows");
-}
-
-async fn a_process_that_joins_again_is_another_node(c: Cluster) {
-    let old = c.join(Role::Storage, "10.0.0.1:7").await;
-    let other_role = c.join(Role::Metadata, "10.0.0.1:7").await;
-    let new = c.join(Role::Storage, "10.0.0.1:7").await;
-    assert!(new > old);
-    assert_eq!(c.heartbeat(old, Vec::new()).await, Err(ControlError::NotAMember), "the older one is dead");
-    assert!(c.heartbeat(other_role, Vec::new()).await.is_ok(), "another role at the address is not");
-    let (a, b) = (c.join(Role::Storage, "").await, c.join(Role::Storage, "").await);
-    assert!(c.heartbeat(a, Vec::new()).await.is_ok(), "no address: {a} and {b} live in one process");
-}
-
-async fn strangers_are_told_to_join(c: Cluster) {
-    let node = c.join(Role::Gateway, "").await;
-    c.control().leave(node).await.unwrap();
-    for stranger in [node, NodeId(node.0 + 1_000)] {
-        assert_eq!(c.heartbeat(stranger, Vec::new()).await, Err(ControlError::NotAMember));
-        assert_eq!(c.control().leave(stranger).await, Err(ControlError::NotAMember));
-        let report = c.seams.usage.report(stranger, UsageReport::default()).await;
-        assert_eq!(report, Err(ControlError::NotAMember));
-    }
-}
-
-async fn silence_is_suspect_and_then_death(c: Cluster) {
-    let (silent, beating) = (c.join(Role::Gateway, "").await, c.join(Role::Gateway, "").await);
-    c.pass(SUSPECT_AFTER * 4 / 3, &[beating]).await;
-    eventually("a silent node is suspect", async || c.state(silent).await == Some(NodeState::Suspect)).await;
-    assert_eq!(c.state(beating).await, Some(NodeState::Live));
-    c.heartbeat(silent, Vec::new()).await.unwrap();
-    assert_eq!(c.state(silent).await, Some(NodeState::Live), "one heartbeat clears it");
-    c.pass(DEAD_AFTER + SUSPECT_AFTER, &[beating]).await;
-    eventually("a silent node dies", async || c.state(silent).await.is_none()).await;
-    assert_eq!(c.heartbeat(silent, Vec::new()).await, Err(ControlError::NotAMember), "death is for good");
-    assert_eq!(c.state(beating).await, Some(NodeState::Live));
-}
-
 async fn a_registered_job_is_open_on_its_shards(c: Cluster) {
     assert!(matches!(c.register("early").await, Err(ControlError::Unavailable(_))), "no shard, no server");
     let (shard, stub) = c.shard().await;
@@ -283,55 +229,6 @@ async fn a_failed_registration_leaves_nothing_behind(c: Cluster) {
     c.register("data").await.expect("the name was not left behind");
 }
 
-async fn ending_asks_for_the_right_owner_and_life(c: Cluster) {
-    c.shard().await;
-    c.server().await;
-    assert_eq!(c.end("none", EndMode::Force).await, Err(ControlError::NoSuchBucket));
-    let placed = c.register("data").await.unwrap();
-    let end = |who: Option<&str>, job| EndJob {
-        tenant: who.map(tenant),
-        bucket: bucket("data"),
-        job,
-        mode: EndMode::Force,
-    };
-    assert_eq!(c.control().end(end(Some("bob"), None)).await, Err(ControlError::WrongTenant));
-    let other_life = Some(JobId(placed.job.0 + 1));
-    assert_eq!(c.control().end(end(Some("alice"), other_life)).await, Err(ControlError::NoSuchBucket));
-    assert_eq!(c.placement("data").await, Ok(placed.clone()), "nothing of that touched the job");
-    assert_eq!(c.control().end(end(Some("alice"), Some(placed.job))).await, Ok(()));
-    assert_eq!(c.placement("data").await, Err(ControlError::NoSuchBucket));
-}
-
-async fn a_job_with_objects_ends_by_force_only(c: Cluster) {
-    let ((_, one), (_, two)) = (c.shard().await, c.shard().await);
-    let ((_, near), (_, far)) = (c.server().await, c.server().await);
-    let job = c.register("data").await.unwrap().job;
-    two.change(job, |j| j.objects = 1);
-    assert_eq!(c.end("data", EndMode::IfEmpty).await, Err(ControlError::NotEmpty));
-    assert!([&one, &two].iter().all(|s| !s.job(job).unwrap().frozen), "a job that stays is thawed");
-    assert!(c.placement("data").await.is_ok());
-    c.end("data", EndMode::Force).await.unwrap();
-    assert_eq!((one.jobs(), two.jobs()), (vec![], vec![]), "every shard is fenced before the answer");
-    assert_eq!((near.ended(), far.ended()), (vec![job], vec![job]), "servers are told before the answer");
-    let again = c.register("data").await.unwrap();
-    c.end("data", EndMode::IfEmpty).await.expect("a new job has none of the old one's objects");
-    assert!(!one.jobs().contains(&again.job));
-}
-
-async fn an_unreachable_shard_keeps_the_job(c: Cluster) {
-    let ((_, one), (_, two), _) = (c.shard().await, c.shard().await, c.server().await);
-    let placed = c.register("data").await.unwrap();
-    two.cut_off();
-    for mode in [EndMode::IfEmpty, EndMode::Force] {
-        assert!(matches!(c.end("data", mode).await, Err(ControlError::Unavailable(_))));
-        assert_eq!(c.placement("data").await, Ok(placed.clone()), "the job remains");
-        assert!(!one.job(placed.job).unwrap().frozen, "and is thawed");
-    }
-    two.heal();
-    c.end("data", EndMode::IfEmpty).await.unwrap();
-    assert_eq!((one.jobs(), two.jobs()), (vec![], vec![]));
-}
-
 async fn jobs_are_listed_in_order_and_by_tenant(c: Cluster) {
     let ((shard, _), _) = (c.shard().await, c.server().await);
     let mut made = Vec::new();
@@ -360,15 +257,6 @@ async fn jobs_are_listed_in_order_and_by_tenant(c: Cluster) {
     assert_eq!(reported.as_ref(), Some(&report));
 }
 
-async fn heartbeats_learn_what_has_ended(c: Cluster) {
-    let (_, (server, _)) = (c.shard().await, c.server().await);
-    let kept = c.register("kept").await.unwrap().job;
-    let gone = c.register("gone").await.unwrap().job;
-    c.end("gone", EndMode::Force).await.unwrap();
-    let reply = c.heartbeat(server, vec![kept, gone, JobId(1)]).await.unwrap();
-    assert_eq!(reply.ended, [gone, JobId(1)], "known jobs go on; what is not known has ended");
-}
-
 async fn a_dead_server_makes_a_new_epoch(c: Cluster) {
     let ((shard, stub), (stays, _), (dies, _)) = (c.shard().await, c.server().await, c.server().await);
     let before = c.register("data").await.unwrap();
@@ -382,65 +270,4 @@ async fn a_dead_server_makes_a_new_epoch(c: Cluster) {
     assert!(after.epoch > before.epoch, "changed only as a new epoch; {dies} is out");
     assert_eq!((after.job, &after.shards), (before.job, &before.shards));
     assert_eq!(stub.job(after.job).unwrap().epoch, after.epoch, "the shard knows it before any gateway");
-}
-
-async fn a_dead_shard_takes_its_jobs_along(c: Cluster) {
-    let ((stays, one), (dies, two), (server, stub)) = (c.shard().await, c.shard().await, c.server().await);
-    let job = c.register("data").await.unwrap().job;
-    c.pass(SUSPECT_AFTER * 4 / 3, &[stays, server]).await;
-    assert!(c.placement("data").await.is_ok(), "placed until the shard is declared dead");
-    two.cut_off();
-    c.pass(DEAD_AFTER, &[stays, server]).await;
-    eventually("the lost job's name is free", async || c.register("data").await.is_ok()).await;
-    assert!(!one.jobs().contains(&job), "what survived of it was ended");
-    eventually("its chunks are given back", async || stub.ended().contains(&job)).await;
-    assert!(!c.placement("data").await.unwrap().shards.contains(&dies));
-}
-
-async fn a_ttl_ends_the_job(c: Cluster) {
-    let ((shard, stub), (server, _)) = (c.shard().await, c.server().await);
-    let ttl = Duration::from_secs(2);
-    let hints = JobHints { ttl: Some(ttl), ..JobHints::default() };
-    let job = c.register_with("brief", hints).await.unwrap().job;
-    stub.change(job, |j| j.objects = 7);
-    c.pass(ttl - Duration::from_secs(1), &[shard, server]).await;
-    assert!(c.placement("brief").await.is_ok(), "not early");
-    c.pass(Duration::from_secs(1), &[shard, server]).await;
-    assert_eq!(c.placement("brief").await, Err(ControlError::NoSuchBucket), "not late");
-    eventually("the shard is fenced", async || stub.jobs().is_empty()).await;
-    c.register("brief").await.expect("the name is free");
-}
-
-async fn an_idle_job_ends_unless_a_shard_votes_no(c: Cluster) {
-    let ((one, stub_one), (two, stub_two), (server, _)) =
-        (c.shard().await, c.shard().await, c.server().await);
-    let idle_ttl = Duration::from_secs(30);
-    let hints = JobHints { idle_ttl: Some(idle_ttl), ..JobHints::default() };
-    let job = c.register_with("lazy", hints).await.unwrap().job;
-    let idle = |ms| UsageReport {
-        jobs: vec![JobUse { job, objects: 5, bytes: 5, idle_ms: ms }],
-        ..UsageReport::default()
-    };
-    // Only one shard found it idle: nobody is even asked.
-    c.seams.usage.report(one, idle(31_000)).await.unwrap();
-    c.seams.usage.report(two, idle(29_000)).await.unwrap();
-    // All did, but one has seen a request since: it votes no, and the job goes on.
-    stub_two.change(job, |j| j.busy = true);
-    c.seams.usage.report(two, idle(31_000)).await.unwrap();
-    let voted = |stub: &StubShard| {
-        stub.asked()
-            .iter()
-            .any(|asked| matches!(asked, ShardRequest::Freeze { idle_for: Some(d), .. } if *d == idle_ttl))
-    };
-    eventually("the shards are asked to vote", async || voted(&stub_two)).await;
-    eventually("a no thaws the job", async || !stub_one.job(job).unwrap().frozen).await;
-    assert!(c.placement("lazy").await.is_ok());
-    // The transfer is over and time passes: idle on all shards.
-    stub_two.change(job, |j| j.busy = false);
-    c.pass(Duration::from_secs(2), &[one, two, server]).await;
-    c.seams.usage.report(one, idle(33_000)).await.unwrap();
-    c.seams.usage.report(two, idle(33_000)).await.unwrap();
-    eventually("the idle job ends", async || c.placement("lazy").await == Err(ControlError::NoSuchBucket))
-        .await;
-    eventually("on every shard", async || stub_one.jobs().is_empty() && stub_two.jobs().is_empty()).await;
 }

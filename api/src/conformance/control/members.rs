@@ -1,0 +1,64 @@
+//! Roles that join, beat, fall silent and leave.
+
+use super::{Cluster, eventually};
+use crate::cluster::{Directory, NodeSpec, NodeState, Role};
+use crate::control::{ControlError, Heartbeat};
+use crate::ids::NodeId;
+use crate::limits::{DEAD_AFTER, SUSPECT_AFTER};
+use crate::usage::UsageReport;
+
+pub(super) async fn members_join_and_leave(c: Cluster) {
+    let spec = NodeSpec { role: Role::Gateway, address: "a:1".into(), host: "h".into(), capacity_bytes: 0 };
+    let first = c.control().join(spec.clone()).await.unwrap();
+    let second = c.control().join(NodeSpec { address: "a:2".into(), ..spec.clone() }).await.unwrap();
+    assert!(second.node > first.node, "ids grow with time");
+    assert!(second.view.version > first.view.version, "a join makes a newer view");
+    assert_eq!(second.view.newest, second.node);
+    assert_eq!(second.view.node(first.node).unwrap().spec, spec);
+
+    let beat = |node, view_version| Heartbeat { node, view_version, jobs: Vec::new() };
+    let old = c.control().heartbeat(beat(first.node, first.view.version)).await.unwrap();
+    assert_eq!(old.view, Some(second.view.clone()), "a heartbeat brings the newer view");
+    let new = c.control().heartbeat(beat(first.node, second.view.version)).await.unwrap();
+    assert_eq!(new.view, None, "a view that is known is not sent again");
+
+    c.control().leave(first.node).await.unwrap();
+    let after = c.heartbeat(second.node, Vec::new()).await.unwrap().view.unwrap();
+    assert!(after.is_dead(first.node) && !after.is_dead(second.node));
+    assert_eq!(c.directory.view().version, after.version, "the controller's own directory follows");
+}
+
+pub(super) async fn a_process_that_joins_again_is_another_node(c: Cluster) {
+    let old = c.join(Role::Storage, "10.0.0.1:7").await;
+    let other_role = c.join(Role::Metadata, "10.0.0.1:7").await;
+    let new = c.join(Role::Storage, "10.0.0.1:7").await;
+    assert!(new > old);
+    assert_eq!(c.heartbeat(old, Vec::new()).await, Err(ControlError::NotAMember), "the older one is dead");
+    assert!(c.heartbeat(other_role, Vec::new()).await.is_ok(), "another role at the address is not");
+    let (a, b) = (c.join(Role::Storage, "").await, c.join(Role::Storage, "").await);
+    assert!(c.heartbeat(a, Vec::new()).await.is_ok(), "no address: {a} and {b} live in one process");
+}
+
+pub(super) async fn strangers_are_told_to_join(c: Cluster) {
+    let node = c.join(Role::Gateway, "").await;
+    c.control().leave(node).await.unwrap();
+    for stranger in [node, NodeId(node.0 + 1_000)] {
+        assert_eq!(c.heartbeat(stranger, Vec::new()).await, Err(ControlError::NotAMember));
+        assert_eq!(c.control().leave(stranger).await, Err(ControlError::NotAMember));
+        let report = c.seams.usage.report(stranger, UsageReport::default()).await;
+        assert_eq!(report, Err(ControlError::NotAMember));
+    }
+}
+
+pub(super) async fn silence_is_suspect_and_then_death(c: Cluster) {
+    let (silent, beating) = (c.join(Role::Gateway, "").await, c.join(Role::Gateway, "").await);
+    c.pass(SUSPECT_AFTER * 4 / 3, &[beating]).await;
+    eventually("a silent node is suspect", async || c.state(silent).await == Some(NodeState::Suspect)).await;
+    assert_eq!(c.state(beating).await, Some(NodeState::Live));
+    c.heartbeat(silent, Vec::new()).await.unwrap();
+    assert_eq!(c.state(silent).await, Some(NodeState::Live), "one heartbeat clears it");
+    c.pass(DEAD_AFTER + SUSPECT_AFTER, &[beating]).await;
+    eventually("a silent node dies", async || c.state(silent).await.is_none()).await;
+    assert_eq!(c.heartbeat(silent, Vec::new()).await, Err(ControlError::NotAMember), "death is for good");
+    assert_eq!(c.state(beating).await, Some(NodeState::Live));
+}
