@@ -1,10 +1,13 @@
 //! Where buckets live: a bounded cache of what the controller said, and the one way to call a shard. A placement that
 //! has become stale is found out by the shard that refuses it, never by the clock; only then is it fetched again.
 
-use crate::access::action::Action;
+mod bucket;
+
+pub(crate) use bucket::Bucket;
+
+use crate::access::Ask;
 use crate::access::cors::Cors;
 use crate::access::rules::Rules;
-use crate::access::{Ask, Effect, Verdict};
 use crate::errors::CallError;
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -12,7 +15,7 @@ use moka::future::Cache;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::conditions::ReadConditions;
-use pocket_api::control::{Control, ControlError, Placement, shard_of};
+use pocket_api::control::{Control, ControlError, Placement};
 use pocket_api::ids::{JobId, NodeId};
 use pocket_api::metadata::{Answer, JobRef, Lookup, MetadataError, Reply, Request, Select, Want};
 use pocket_api::names::{BucketName, ObjectKey};
@@ -30,78 +33,6 @@ const PLACEMENT_TTL: Duration = Duration::from_secs(60);
 /// How often one request fetches a placement again: once because the cache was stale, once more because the placement
 /// changed while the request was on its way.
 const REFETCHES_MAX: usize = 2;
-
-/// A bucket as one request sees it, which has been admitted to it. Its placement is replaced when a shard finds it stale,
-/// and then the request has to be admitted again: what the bucket's owner changes counts from the change's answer on.
-#[derive(Clone, Debug)]
-pub(crate) struct Bucket<'r> {
-    pub(crate) placement: Arc<Placement>,
-    /// `None`: it is its owner's alone.
-    rules: Option<Arc<Rules>>,
-    asks: SmallVec<[Ask<'r>; 1]>,
-}
-
-impl<'r> Bucket<'r> {
-    pub(crate) fn job(&self) -> JobRef {
-        JobRef { job: self.placement.job, epoch: self.placement.epoch }
-    }
-
-    /// The shard that a key lives at.
-    pub(crate) fn shard(&self, key: &ObjectKey) -> NodeId {
-        self.placement.shards[shard_of(key.as_str(), self.placement.shards.len())]
-    }
-
-    pub(crate) fn rules(&self) -> &Rules {
-        self.rules.as_deref().unwrap_or(&Rules::DEFAULT)
-    }
-
-    /// The same bucket for another wish, which has not been admitted yet.
-    pub(crate) fn asking<'s>(self, ask: Ask<'s>) -> Bucket<'s> {
-        Bucket { placement: self.placement, rules: self.rules, asks: smallvec![ask] }
-    }
-
-    /// From now on asks for what `other` asks for too, because both are the same bucket.
-    pub(crate) fn ask_also(&mut self, other: &Bucket<'r>) {
-        self.asks.extend_from_slice(&other.asks);
-    }
-
-    /// Goes by what is known of `other`, where both are the same bucket.
-    pub(crate) fn catch_up(&mut self, other: &Bucket<'_>) {
-        if self.placement.job == other.placement.job {
-            (self.placement, self.rules) = (other.placement.clone(), other.rules.clone());
-        }
-    }
-
-    /// Whether the tags of an object have a say in what was asked.
-    fn asks_for_tags(&self, ask: &Ask<'_>) -> bool {
-        self.rules.as_ref().is_some_and(|rules| rules.asks_for_tags(ask.actions))
-    }
-
-    fn decide(&self, ask: &Ask<'_>, existing_tags: &Tags, clock: &dyn Clock) -> Result<(), CallError> {
-        match ask.decide(self.rules.as_deref(), &self.placement, existing_tags, clock) {
-            Verdict::Allowed => {
-                ask.check_effect(self.rules(), &self.placement.tenant).map_err(CallError::Refused)
-            }
-            Verdict::Denied => Err(CallError::Denied),
-            Verdict::OwnersAlone => Err(CallError::OwnersAlone),
-        }
-    }
-
-    /// What its caller may know of an error: who may not list a bucket may not find out either that a key is not there.
-    fn shown(&self, error: CallError, clock: &dyn Clock) -> CallError {
-        let is_missing = matches!(error, CallError::Metadata(MetadataError::NoSuchKey | MetadataError::Lost));
-        let is_hidden = is_missing && self.rules.is_some() && !self.may(Action::ListBucket, clock);
-        if is_hidden { CallError::Denied } else { error }
-    }
-
-    /// Whether the request could ask for `action` as well.
-    pub(crate) fn may(&self, action: Action, clock: &dyn Clock) -> bool {
-        self.asks.iter().all(|ask| {
-            let other = Ask { actions: action.into(), effect: Effect::Other, ..*ask };
-            self.decide(&other, &Tags::new(), clock).is_ok()
-        })
-    }
-}
 
 /// A bucket as everybody sees it.
 #[derive(Clone, Debug)]
