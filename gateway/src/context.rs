@@ -51,6 +51,10 @@ impl BodyOutcome {
 #[derive(Clone, Copy, Debug)]
 pub struct BareETag;
 
+/// In the extensions of a response: items of a list, to be written before the end tag of its document.
+#[derive(Clone, Debug)]
+pub struct ListItems(pub String);
+
 /// In the extensions of a request: it is a RenameObject, which s3s would take for a PutObject of nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct RenameRequest;

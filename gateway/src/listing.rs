@@ -3,6 +3,7 @@
 
 use crate::errors::invalid_argument;
 use crate::headers::shortened;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{ListItem, ListStart, UploadsItem};
 use s3s::S3Result;
@@ -154,14 +155,19 @@ impl Encoding {
     pub(crate) fn write(self, name: String) -> String {
         match self {
             Self::Raw => name,
-            Self::Url => percent_encoding::utf8_percent_encode(&name, URL_ENCODED).to_string(),
+            Self::Url => url_encode(&name).to_string(),
         }
     }
 }
 
+/// The pieces make the name as [`Encoding::Url`] writes it: ASCII, and nothing that means anything in XML.
+pub(crate) fn url_encode(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, URL_ENCODED)
+}
+
 /// All but unreserved characters and `/`, as S3 leaves it readable. A space becomes `%20`, which every client decodes.
-const URL_ENCODED: &percent_encoding::AsciiSet =
-    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const URL_ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 #[cfg(test)]
 mod tests {

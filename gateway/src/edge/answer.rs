@@ -1,9 +1,10 @@
 //! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
 
-use crate::context::{BareETag, Refusal};
+use crate::context::{BareETag, ListItems, Refusal};
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
+use memchr::memmem;
 use s3s::Body;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,7 +56,7 @@ pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: &str) -> Respons
 
 /// Adds what every answer has. Errors made behind the edge get the request id into their document too; answers to HEAD
 /// lose theirs, as in S3, and so does 304. What s3s cannot express is put right: HEAD of a part of an object is
-/// partial content, and [`BareETag`].
+/// partial content, [`BareETag`] and [`ListItems`].
 pub(crate) fn finish(
     response: &mut Response<Body>,
     method: &Method,
@@ -76,6 +77,9 @@ pub(crate) fn finish(
         bare_etag(response);
     }
     escape_controls(response);
+    if let Some(ListItems(items)) = response.extensions_mut().remove() {
+        insert_items(response, items.as_bytes());
+    }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amz-request-id", id);
@@ -114,31 +118,44 @@ fn complete_error(response: &mut Response<Body>, request_id: &str) {
 /// Looked through at once for control characters: some vectors' worth.
 const CONTROLS_BLOCK_BYTES: usize = 1 << 10;
 
+/// A control character that XML's parsers take for another one, or for none, where it is not a reference.
+pub(crate) fn needs_reference(byte: u8) -> bool {
+    byte < b' ' && byte != b'\n' && byte != b'\t'
+}
+
 /// Writes control characters of keys as references, as S3 does. s3s leaves them raw: then a parser would read a
 /// carriage return as a line feed, which is another key.
 fn escape_controls(response: &mut Response<Body>) {
     let is_xml = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes() == b"application/xml");
-    let is_raw = |byte: u8| byte < b' ' && byte != b'\n' && byte != b'\t';
     // An object may be XML too, but its bytes are not at hand when they go out under a lease, and are none of ours.
     let is_object = response.headers().contains_key(ACCEPT_RANGES);
     if !is_xml || is_object {
         return;
     }
-    // Without a branch for each byte: a page of a list has 300 KB, and next to none of them has one of these.
-    let has_raw = |block: &[u8]| block.iter().fold(false, |found, &byte| found | is_raw(byte));
+    // Without a branch for each byte: a page of a list of uploads has 300 KB, and next to none of them has one of these.
+    let has_raw = |block: &[u8]| block.iter().fold(false, |found, &byte| found | needs_reference(byte));
     let Some(document) = response.body().bytes().filter(|d| d.chunks(CONTROLS_BLOCK_BYTES).any(has_raw))
     else {
         return;
     };
     let mut escaped = Vec::with_capacity(document.len() + 256);
     for &byte in &document {
-        match is_raw(byte) {
+        match needs_reference(byte) {
             true => escaped.extend_from_slice(format!("&#x{byte:x};").as_bytes()),
             false => escaped.push(byte),
         }
     }
     response.headers_mut().remove(CONTENT_LENGTH);
     *response.body_mut() = Body::from(escaped);
+}
+
+/// Writes the items of a list before the end tag of its document.
+fn insert_items(response: &mut Response<Body>, items: &[u8]) {
+    let Some(document) = response.body().bytes() else { return };
+    let Some(end) = memmem::rfind(&document, b"</") else { return };
+    let whole = [&document[..end], items, &document[end..]].concat();
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = Body::from(Bytes::from(whole));
 }
 
 /// Takes the quotes off the one ETag of a document.

@@ -1,20 +1,15 @@
 //! ListObjectVersions: every object has one version, the null version, and it is the latest. Clients that clean a bucket
 //! up list by this operation and delete what they find.
 
-use super::list_objects::{ListOf, page, show_owner};
-use super::shown::checksum_type;
+use super::list_items::{self, Shown};
+use super::list_objects::{ListOf, page};
 use super::{Operations, ask, context};
 use crate::access::action::Action;
 use crate::errors::{invalid_argument, refused};
-use crate::headers;
 use crate::listing::{self, Encoding, start_after};
 use crate::versions::{NULL_VERSION, check_version};
-use pocket_api::metadata::{ListItem, ListedObject};
-use pocket_api::names::TenantName;
-use s3s::dto::{
-    ChecksumAlgorithm, CommonPrefix, ListObjectVersionsInput, ListObjectVersionsOutput, ObjectVersion,
-    ObjectVersionStorageClass,
-};
+use pocket_api::metadata::ListItem;
+use s3s::dto::{ListObjectVersionsInput, ListObjectVersionsOutput};
 use s3s::{S3Request, S3Response, S3Result};
 
 pub(super) async fn run(
@@ -49,17 +44,9 @@ pub(super) async fn run(
     let last = page.items.last().filter(|_| page.more);
     let next_key_marker = last.map(|item| encoding.write(item.name().to_owned()));
     let next_version = last.filter(|item| matches!(item, ListItem::Object(_))).map(|_| NULL_VERSION.into());
-    let is_truncated = Some(page.more);
-    let (mut versions, mut prefixes) = (Vec::new(), Vec::new());
-    for item in page.items {
-        match item {
-            ListItem::Object(object) => {
-                versions.push(show_version(object, encoding, &bucket.placement.tenant))
-            }
-            ListItem::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(encoding.write(prefix)) }),
-        }
-    }
-    Ok(S3Response::new(ListObjectVersionsOutput {
+    let owner = Some(&bucket.placement.tenant);
+    let items = list_items::write(&page.items, Shown::Versions, encoding, owner);
+    let mut response = S3Response::new(ListObjectVersionsOutput {
         name: Some(input.bucket),
         prefix: Some(encoding.write(prefix)),
         key_marker: Some(encoding.write(key_marker.unwrap_or_default())),
@@ -67,28 +54,11 @@ pub(super) async fn run(
         next_key_marker,
         next_version_id_marker: next_version,
         max_keys: Some(max as i32),
-        is_truncated,
-        versions: Some(versions),
-        common_prefixes: Some(prefixes),
+        is_truncated: Some(page.more),
         delimiter: delimiter.map(|d| encoding.write(d)),
         encoding_type: encoding.shown(),
         ..Default::default()
-    }))
-}
-
-fn show_version(object: ListedObject, encoding: Encoding, owner: &TenantName) -> ObjectVersion {
-    let class = object.storage_class.map_or("STANDARD", |class| class.as_str());
-    ObjectVersion {
-        checksum_algorithm: object.checksum.map(|(a, _)| vec![ChecksumAlgorithm::from_static(a.as_str())]),
-        checksum_type: object.checksum.map(|(_, kind)| checksum_type(kind)),
-        e_tag: Some(headers::etag(&object.etag)),
-        is_latest: Some(true),
-        key: Some(encoding.write(object.key.into())),
-        last_modified: Some(headers::timestamp(object.last_modified)),
-        owner: Some(show_owner(owner)),
-        restore_status: None,
-        size: Some(object.size as i64),
-        storage_class: Some(ObjectVersionStorageClass::from_static(class)),
-        version_id: Some(NULL_VERSION.into()),
-    }
+    });
+    response.extensions.insert(items);
+    Ok(response)
 }

@@ -1,6 +1,7 @@
 //! A whole cluster in one process, without HTTP: the real planes on their in-process seams, and callers that hand
 //! typed requests to the operations as s3s does.
 
+use crate::listed::Listed;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -235,8 +236,7 @@ impl Cluster {
     /// All keys of a bucket, in one page.
     pub(crate) async fn keys(&self, bucket: &str) -> Vec<String> {
         let input = ListObjectsV2Input { bucket: bucket.into(), ..Default::default() };
-        let page = self.ops.list_objects_v2(Call::new().with(input)).await.unwrap().output;
-        page.contents.unwrap().into_iter().filter_map(|object| object.key).collect()
+        Listed::of(&self.ops.list_objects_v2(Call::new().with(input)).await.unwrap()).keys()
     }
 }
 

@@ -2,6 +2,7 @@
 //! with any prefix, delimiter, start and page size. The same cases every time.
 
 use crate::cluster::{Call, Cluster};
+use crate::listed::Listed;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -74,9 +75,8 @@ struct Page {
     next: Option<String>,
 }
 
-fn page(keys: Vec<Option<String>>, prefixes: Option<Vec<CommonPrefix>>) -> Vec<String> {
-    let prefixes = prefixes.unwrap().into_iter().map(|prefix| prefix.prefix);
-    let mut names: Vec<String> = keys.into_iter().chain(prefixes).map(Option::unwrap).collect();
+fn names(listed: Listed) -> Vec<String> {
+    let mut names = [listed.keys(), listed.prefixes].concat();
     names.sort_unstable();
     names
 }
@@ -118,9 +118,8 @@ async fn check(cluster: &Cluster, bucket: &str, case: &Case) {
             max_keys: Some(case.max),
             ..Default::default()
         };
-        let output = cluster.ops.list_objects_v2(Call::new().with(input)).await.unwrap().output;
-        let keys = output.contents.unwrap().into_iter().map(|object| object.key).collect();
-        let names = page(keys, output.common_prefixes);
+        let response = cluster.ops.list_objects_v2(Call::new().with(input)).await.unwrap();
+        let (names, output) = (names(Listed::of(&response)), response.output);
         assert_eq!(output.key_count, Some(names.len() as i32));
         Page { names, truncated: output.is_truncated.unwrap(), next: output.next_continuation_token }
     })
@@ -134,9 +133,8 @@ async fn check(cluster: &Cluster, bucket: &str, case: &Case) {
             max_keys: Some(case.max),
             ..Default::default()
         };
-        let output = cluster.ops.list_objects(Call::new().with(input)).await.unwrap().output;
-        let keys = output.contents.unwrap().into_iter().map(|object| object.key).collect();
-        let names = page(keys, output.common_prefixes);
+        let response = cluster.ops.list_objects(Call::new().with(input)).await.unwrap();
+        let (names, output) = (names(Listed::of(&response)), response.output);
         // Without a delimiter clients go on behind the last key, and are not told.
         let next = output.next_marker.or_else(|| names.last().filter(|_| case.delimiter.is_none()).cloned());
         Page { names, truncated: output.is_truncated.unwrap(), next }
@@ -151,9 +149,8 @@ async fn check(cluster: &Cluster, bucket: &str, case: &Case) {
             max_keys: Some(case.max),
             ..Default::default()
         };
-        let output = cluster.ops.list_object_versions(Call::new().with(input)).await.unwrap().output;
-        let keys = output.versions.unwrap().into_iter().map(|version| version.key).collect();
-        let names = page(keys, output.common_prefixes);
+        let response = cluster.ops.list_object_versions(Call::new().with(input)).await.unwrap();
+        let (names, output) = (names(Listed::of(&response)), response.output);
         Page { names, truncated: output.is_truncated.unwrap(), next: output.next_key_marker }
     })
     .await;

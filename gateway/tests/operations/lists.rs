@@ -1,6 +1,7 @@
 //! What ListObjects, both versions, promises over a bucket on several shards.
 
 use crate::cluster::{Call, Cluster, code};
+use crate::listed::Listed;
 use s3s::S3;
 use s3s::dto::*;
 
@@ -24,11 +25,6 @@ fn v1() -> ListObjectsInput {
     ListObjectsInput { bucket: "lists".into(), ..Default::default() }
 }
 
-fn names(contents: Option<Vec<Object>>, prefixes: Option<Vec<CommonPrefix>>) -> (Vec<String>, Vec<String>) {
-    let keys = contents.unwrap().into_iter().filter_map(|object| object.key).collect();
-    (keys, prefixes.unwrap().into_iter().filter_map(|prefix| prefix.prefix).collect())
-}
-
 const KEYS: [&str; 9] = ["a", "a/b", "a/c/d", "b/", "b/1", "b/2", "c", "d//e", "ü +%"];
 
 #[tokio::test]
@@ -45,12 +41,12 @@ async fn pages_of_every_size_join_to_all_keys_in_byte_order() {
                     continuation_token: token,
                     ..v2()
                 };
-                let page = cluster.ops.list_objects_v2(Call::new().with(input)).await.unwrap().output;
+                let response = cluster.ops.list_objects_v2(Call::new().with(input)).await.unwrap();
+                let (listed, page) = (Listed::of(&response), response.output);
                 assert_eq!(page.is_truncated.unwrap(), page.next_continuation_token.is_some());
-                let (more_keys, more_prefixes) = names(page.contents, page.common_prefixes);
-                assert_eq!(page.key_count, Some((more_keys.len() + more_prefixes.len()) as i32));
-                keys.extend(more_keys);
-                prefixes.extend(more_prefixes);
+                assert_eq!(page.key_count, Some((listed.objects.len() + listed.prefixes.len()) as i32));
+                keys.extend(listed.keys());
+                prefixes.extend(listed.prefixes);
                 pages += 1;
                 token = page.next_continuation_token;
                 if token.is_none() {
@@ -77,9 +73,9 @@ async fn version_one_goes_on_after_its_next_marker_without_repeating_a_prefix() 
     let (mut found, mut marker) = (Vec::new(), None);
     loop {
         let input = ListObjectsInput { max_keys: Some(1), delimiter: Some("/".into()), marker, ..v1() };
-        let page = cluster.ops.list_objects(Call::new().with(input)).await.unwrap().output;
-        let (keys, prefixes) = names(page.contents, page.common_prefixes);
-        found.extend(keys.into_iter().chain(prefixes));
+        let response = cluster.ops.list_objects(Call::new().with(input)).await.unwrap();
+        let (listed, page) = (Listed::of(&response), response.output);
+        found.extend(listed.keys().into_iter().chain(listed.prefixes));
         assert_eq!(page.is_truncated.unwrap(), page.next_marker.is_some());
         marker = page.next_marker;
         if marker.is_none() {
@@ -92,30 +88,30 @@ async fn version_one_goes_on_after_its_next_marker_without_repeating_a_prefix() 
     let page = cluster.ops.list_objects(Call::new().with(input)).await.unwrap().output;
     assert_eq!((page.is_truncated, page.next_marker), (Some(true), None), "the last key is the marker");
     let input = ListObjectsInput { marker: Some("b/1".into()), ..v1() };
-    let page = cluster.ops.list_objects(Call::new().with(input)).await.unwrap().output;
-    assert!(page.contents.as_ref().unwrap().iter().all(|object| object.owner.is_some()));
-    assert_eq!(names(page.contents, page.common_prefixes).0, ["b/2", "c", "d//e", "ü +%"]);
+    let listed = Listed::of(&cluster.ops.list_objects(Call::new().with(input)).await.unwrap());
+    assert!(listed.objects.iter().all(|object| object.owner.is_some()));
+    assert_eq!(listed.keys(), ["b/2", "c", "d//e", "ü +%"]);
 }
 
 #[tokio::test]
 async fn prefixes_starts_owners_and_encodings_are_as_asked() {
     let cluster = filled(&KEYS).await;
     let list = async |input: ListObjectsV2Input| cluster.ops.list_objects_v2(Call::new().with(input)).await;
-    let page = list(ListObjectsV2Input { prefix: Some("b/".into()), ..v2() }).await.unwrap().output;
-    assert!(page.contents.as_ref().unwrap().iter().all(|object| object.owner.is_none()));
-    assert_eq!(names(page.contents, page.common_prefixes).0, ["b/", "b/1", "b/2"]);
+    let listed = Listed::of(&list(ListObjectsV2Input { prefix: Some("b/".into()), ..v2() }).await.unwrap());
+    assert!(listed.objects.iter().all(|object| object.owner.is_none()));
+    assert_eq!(listed.keys(), ["b/", "b/1", "b/2"]);
     let after = ListObjectsV2Input { start_after: Some("b/".into()), fetch_owner: Some(true), ..v2() };
-    let page = list(after).await.unwrap().output;
-    assert_eq!(page.contents.as_ref().unwrap()[0].owner.as_ref().unwrap().id.as_deref(), Some("alice"));
-    assert_eq!(names(page.contents, page.common_prefixes).0, ["b/1", "b/2", "c", "d//e", "ü +%"]);
+    let listed = Listed::of(&list(after).await.unwrap());
+    assert_eq!(listed.objects[0].owner.as_ref().unwrap().id.as_deref(), Some("alice"));
+    assert_eq!(listed.keys(), ["b/1", "b/2", "c", "d//e", "ü +%"]);
     let url = ListObjectsV2Input {
         prefix: Some("ü ".into()),
         encoding_type: Some(EncodingType::from_static("url")),
         ..v2()
     };
-    let page = list(url).await.unwrap().output;
-    assert_eq!(page.prefix.as_deref(), Some("%C3%BC%20"));
-    assert_eq!(names(page.contents, page.common_prefixes).0, ["%C3%BC%20%2B%25"]);
+    let response = list(url).await.unwrap();
+    assert_eq!(response.output.prefix.as_deref(), Some("%C3%BC%20"));
+    assert_eq!(Listed::of(&response).keys(), ["%C3%BC%20%2B%25"]);
     for (input, expected) in [
         (ListObjectsV2Input { max_keys: Some(-1), ..v2() }, "InvalidArgument"),
         (ListObjectsV2Input { continuation_token: Some("nonsense".into()), ..v2() }, "InvalidArgument"),
@@ -142,17 +138,17 @@ async fn versions_are_the_objects_themselves_and_their_pages_join() {
             version_id_marker: version,
             ..Default::default()
         };
-        Ok::<_, s3s::S3Error>(cluster.ops.list_object_versions(Call::new().with(input)).await?.output)
+        cluster.ops.list_object_versions(Call::new().with(input)).await
     };
     for max in 1..=7 {
         let (mut found, mut markers) = (Vec::new(), (None, None));
         loop {
-            let page = list(max, markers.0, markers.1).await.unwrap();
-            for version in page.versions.unwrap() {
+            let response = list(max, markers.0, markers.1).await.unwrap();
+            let (listed, page) = (Listed::of(&response), response.output);
+            for version in &listed.versions {
                 assert_eq!((version.is_latest, version.version_id.as_deref()), (Some(true), Some("null")));
-                found.push(version.key.unwrap());
             }
-            found.extend(page.common_prefixes.unwrap().into_iter().filter_map(|prefix| prefix.prefix));
+            found.extend(listed.keys().into_iter().chain(listed.prefixes));
             assert_eq!(page.is_truncated.unwrap(), page.next_key_marker.is_some());
             markers = (page.next_key_marker, page.next_version_id_marker);
             if markers.0.is_none() {

@@ -6,6 +6,7 @@ mod cluster;
 mod copies;
 mod lifetimes;
 mod list_pages;
+mod listed;
 mod lists;
 mod objects;
 mod uploads;
