@@ -110,7 +110,7 @@ async fn a_body_that_breaks_off_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stands_still_is_given_up_with_an_answer() {
-    let server = Server::start();
+    let server = Server::on_one_clock();
     let request = Raw::new("PUT", "/bucket/k").header("content-length", 10).sign(UNSIGNED);
     let mut client = server.connect().await;
     client.write(&[request.head(), b"1234".to_vec()].concat()).await;
@@ -120,7 +120,7 @@ async fn a_body_that_stands_still_is_given_up_with_an_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_that_never_ends_is_closed() {
-    let server = Server::start();
+    let server = Server::on_one_clock();
     let mut client = server.connect().await;
     client.write(b"GET /bucket/k HTTP/1.1\r\nhost: loc").await;
     assert!(client.is_closed().await);

@@ -41,6 +41,11 @@ impl Server {
         Self::with(GatewayConfig { domain: Some("s3.local".into()), ..GatewayConfig::default() })
     }
 
+    /// All in the caller's runtime, so that its clock is the server's.
+    pub(crate) fn on_one_clock() -> Self {
+        Self::with(GatewayConfig { runtime: RuntimeKind::Shared, ..GatewayConfig::default() })
+    }
+
     pub(crate) fn per_core() -> Self {
         Self::with(GatewayConfig { runtime: RuntimeKind::Threads(2), ..GatewayConfig::default() })
     }
