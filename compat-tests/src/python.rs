@@ -64,8 +64,8 @@ fn environment() -> &'static Path {
     })
 }
 
-/// Makes a virtual environment and installs the pinned packages. uv does that in less than half the time; where there is
-/// none for this machine, pip does it.
+/// Makes a virtual environment and installs the pinned packages and no others: what one of them needs and the list does not
+/// pin is missing. uv does that in less than half the time; where there is none for this machine, pip does it.
 pub(crate) fn make_environment(folder: &Path, requirements: &Path) -> Result<(), Missing> {
     run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     let module = |name: &str| {
@@ -78,10 +78,12 @@ pub(crate) fn make_environment(folder: &Path, requirements: &Path) -> Result<(),
         pip.args(["install", "--quiet", "--disable-pip-version-check"]);
         pip
     };
-    if run(pip().arg(UV)).is_err() {
-        return run(pip().arg("--requirement").arg(requirements));
+    if run(pip().arg(UV)).is_ok() {
+        let mut uv = module("uv");
+        uv.args(["pip", "install", "--quiet", "--no-deps", "--python"]).arg(folder.join("bin/python"));
+        run(uv.arg("--requirement").arg(requirements))?;
+    } else {
+        run(pip().args(["--no-deps", "--requirement"]).arg(requirements))?;
     }
-    let mut uv = module("uv");
-    uv.args(["pip", "install", "--quiet", "--python"]).arg(folder.join("bin/python"));
-    run(uv.arg("--requirement").arg(requirements))
+    run(module("pip").args(["check", "--disable-pip-version-check"]))
 }

@@ -83,7 +83,8 @@ pub fn profile_folder() -> PathBuf {
     profile.expect("tests lie in <target>/<profile>/deps").to_owned()
 }
 
-/// Runs a command of an installer; its last lines are the reason when it fails.
+/// Runs a command of an installer. The reason when it fails begins with a line that says enough for a table: what was run,
+/// and the last that it said.
 pub fn run(command: &mut Command) -> Result<(), Missing> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -95,7 +96,15 @@ pub fn run(command: &mut Command) -> Result<(), Missing> {
     }
     let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Err(Missing(format!("{program} ended with {}:\n{}", output.status, last_lines(&text, SHOWN_LINES))))
+    let said = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
+    let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+    let ran = format!("{program} {}", arguments.join(" "));
+    Err(Missing(format!(
+        "`{ran}` ended with {}: {}\n{}",
+        output.status,
+        said.trim(),
+        last_lines(&text, SHOWN_LINES)
+    )))
 }
 
 /// Whether a program is in the path.
