@@ -1,6 +1,10 @@
 //! Lifecycle rules as shards act on them: which objects and uploads end, and when. Pure; S3's XML for them is the
 //! gateway's business. Only rules that are enabled get here.
 
+mod by_prefix;
+
+pub use by_prefix::RulesByPrefix;
+
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -106,6 +110,11 @@ impl LifecycleFilter {
         *self == Self::default()
     }
 
+    /// Whether it is about a prefix alone, be it that of all keys.
+    fn is_prefix(&self) -> bool {
+        self.tags.is_empty() && self.larger_than.is_none() && self.smaller_than.is_none()
+    }
+
     pub fn matches(&self, key: &str, size: u64, tags: &[(String, String)]) -> bool {
         key.starts_with(&*self.prefix)
             && self.larger_than.is_none_or(|least| size > least)
@@ -117,31 +126,6 @@ impl LifecycleFilter {
 impl Lifecycle {
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.job_ends.is_none()
-    }
-
-    /// When an object ends, and by which rule: the earliest, and of several at that moment the first.
-    pub fn object_end(
-        &self,
-        key: &str,
-        size: u64,
-        tags: &[(String, String)],
-        created: Timestamp,
-    ) -> Option<(Timestamp, &LifecycleRule)> {
-        let matching = self.rules.iter().filter(|rule| rule.filter.matches(key, size, tags));
-        let ends = matching.filter_map(|rule| Some((rule.expires?.resolve(self.unit, created), rule)));
-        ends.min_by_key(|(at, _)| *at)
-    }
-
-    /// When an upload that is not completed is aborted, and by which rule; as [`Self::object_end`]. An upload has
-    /// neither size nor tags, so only rules by prefix are about it.
-    pub fn upload_end(&self, key: &str, initiated: Timestamp) -> Option<(Timestamp, &LifecycleRule)> {
-        let by_prefix = |rule: &&LifecycleRule| {
-            let prefix_only = LifecycleFilter { prefix: rule.filter.prefix.clone(), ..Default::default() };
-            rule.filter == prefix_only && key.starts_with(&*rule.filter.prefix)
-        };
-        let ends = self.rules.iter().filter(by_prefix);
-        let ends = ends.filter_map(|rule| Some((self.unit.end(initiated, rule.aborts_uploads_after?), rule)));
-        ends.min_by_key(|(at, _)| *at)
     }
 
     /// When the job ends.
@@ -194,7 +178,8 @@ mod tests {
             unit: SECONDS,
             job_ends: None,
         };
-        let end = |key| lifecycle.object_end(key, 1, &[], created).map(|(at, rule)| (at.0, &*rule.id));
+        let rules = RulesByPrefix::new(lifecycle);
+        let end = |key| rules.object_end(key, 1, &[], created).map(|(at, rule)| (at.0, &*rule.id));
         assert_eq!(end("a"), Some((65_000, "all")));
         assert_eq!(end("logs/a"), Some((15_000, "logs")));
     }
@@ -225,7 +210,8 @@ mod tests {
         (by_size.id, by_size.aborts_uploads_after) = ("s".into(), Some(1));
         by_size.filter.larger_than = Some(1);
         let lifecycle = Lifecycle { rules: vec![by_size, by_prefix], unit: SECONDS, job_ends: None };
-        let end = |key| lifecycle.upload_end(key, Timestamp(0)).map(|(at, rule)| (at.0, &*rule.id));
+        let rules = RulesByPrefix::new(lifecycle);
+        let end = |key| rules.upload_end(key, Timestamp(0)).map(|(at, rule)| (at.0, &*rule.id));
         assert_eq!((end("up/x"), end("down/x")), (Some((3_000, "p")), None));
     }
 
@@ -294,7 +280,7 @@ mod tests {
             rules in prop::collection::vec((conditions(), prop_oneof![
                 (1..9_u32).prop_map(LifecycleEnd::After),
                 (0..99_000_u64).prop_map(|at| LifecycleEnd::At(Timestamp(at))),
-            ]), 0..5),
+            ]), 0..12),
             exact in any::<bool>(), key in "[ab/]{1,4}", size in 0..7_u64, tags in tags(), created in 0..99_000_u64,
         ) {
             let unit = if exact { SECONDS } else { LifecycleUnit::Days };
@@ -302,11 +288,12 @@ mod tests {
                 id: i.to_string().into(),
                 filter: filter(conditions).0,
                 expires: Some(*end),
-                aborts_uploads_after: None,
+                aborts_uploads_after: Some(i as u32 % 3),
             };
             let lifecycle = Lifecycle { rules: rules.iter().enumerate().map(rule).collect(), unit, job_ends: None };
             let created = Timestamp(created);
-            let end = lifecycle.object_end(&key, size, &tags, created);
+            let by_prefix = RulesByPrefix::new(lifecycle.clone());
+            let end = by_prefix.object_end(&key, size, &tags, created);
             let mut matching = lifecycle.rules.iter().zip(&rules).filter(|(rule, _)| rule.filter.matches(&key, size, &tags));
             let ends = matching.clone().map(|(_, (_, end))| end.resolve(unit, created)).min();
             prop_assert_eq!(end.map(|(at, _)| at), ends);
@@ -314,6 +301,13 @@ mod tests {
                 let first = matching.find(|(_, (_, end))| end.resolve(unit, created) == at);
                 prop_assert_eq!(Some(&rule.id), first.map(|(first, _)| &first.id), "the first of equals");
             }
+            let is_prefix = |conditions: &[Condition]| conditions.iter().all(|c| matches!(c, Condition::Prefix(_)));
+            let aborting = rules.iter().enumerate().filter(|(_, (conditions, _))| {
+                let kept = filter(conditions).1;
+                is_prefix(&kept) && kept.iter().all(|condition| holds(condition, &key, size, &tags))
+            });
+            let aborted = aborting.map(|(i, _)| unit.end(created, i as u32 % 3)).min();
+            prop_assert_eq!(by_prefix.upload_end(&key, created).map(|(at, _)| at), aborted);
             if let Some((at, LifecycleRule { expires: Some(LifecycleEnd::After(units)), .. })) = end {
                 let lived = at.since(created);
                 let day = Duration::from_millis(DAY_MS);

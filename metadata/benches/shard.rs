@@ -7,7 +7,7 @@ use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::conformance::metadata::world::{SERVERS, World};
 use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
-use pocket_api::lifecycle::Lifecycle;
+use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule};
 use pocket_api::metadata::{
     Answer, Commit, Delivery, JobRef, JobSpec, List, ListStart, Lookup, Metadata, NewMeta, Reply, Request,
     Select, ShardRequest, Want,
@@ -38,9 +38,23 @@ fn key(number: u64) -> ObjectKey {
     ObjectKey::parse(&name).expect("a good key")
 }
 
+/// A rule for each directory, that ends nothing while this runs.
+fn lifecycle(rules: u64) -> Lifecycle {
+    let rule = |directory: u64| {
+        let prefix = key(directory * DIRECTORY).as_str().rsplit_once('/').map_or("", |(name, _)| name).into();
+        LifecycleRule {
+            id: directory.to_string().into(),
+            filter: LifecycleFilter { prefix, ..LifecycleFilter::default() },
+            expires: Some(LifecycleEnd::After(3_650)),
+            aborts_uploads_after: Some(3_650),
+        }
+    };
+    Lifecycle { rules: (0..rules).map(rule).collect(), ..Lifecycle::default() }
+}
+
 impl Bench {
-    /// A job with so many objects of 16 bytes.
-    fn new(objects: u64) -> Self {
+    /// A job with so many objects of 16 bytes, and so many lifecycle rules.
+    fn new(objects: u64, rules: u64) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let world = World::new();
         let config = ShardConfig { budget: ByteBudget::new(8 << 30) };
@@ -50,7 +64,7 @@ impl Bench {
             job: JOB.job,
             epoch: JOB.epoch,
             hints: JobHints::default(),
-            lifecycle: Lifecycle::default(),
+            lifecycle: lifecycle(rules),
             shards: vec![world.node()],
             ends_in: None,
         };
@@ -115,7 +129,7 @@ impl Bench {
 fn shard(c: &mut Criterion) {
     let mut group = c.benchmark_group("shard");
     for objects in [10_000, 1_000_000] {
-        let bench = Bench::new(objects);
+        let bench = Bench::new(objects, 0);
         group.bench_function(BenchmarkId::new("list_1000", objects), |b| {
             b.iter(|| black_box(bench.list(None)));
         });
@@ -144,6 +158,12 @@ fn shard(c: &mut Criterion) {
             });
         });
     }
+    // As many rules as a bucket may have.
+    let bench = Bench::new(10_000, 1_000);
+    group.bench_function("list_1000_under_1000_rules", |b| b.iter(|| black_box(bench.list(None))));
+    group.bench_function("lookup_inline_under_1000_rules", |b| {
+        b.iter(|| black_box(bench.lookup(bench.number())));
+    });
     group.finish();
 }
 

@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::state::{JobState, bytes_of};
 use crate::uploads::{OfKey, Upload};
 use pocket_api::clock::Timestamp;
-use pocket_api::lifecycle::{Lifecycle, LifecycleRule, RuleEnd};
+use pocket_api::lifecycle::{Lifecycle, LifecycleRule, RuleEnd, RulesByPrefix};
 use pocket_api::object::ObjectHeaders;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -28,7 +28,7 @@ const REVIEW_AGAIN: Duration = Duration::from_secs(5);
 /// Rules, and what they will end.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    lifecycle: Lifecycle,
+    rules: RulesByPrefix,
     /// Objects that a rule ends before their TTL does, by their versions.
     objects: Ends,
     /// By their numbers.
@@ -111,7 +111,7 @@ impl Rules {
     pub(crate) fn of(lifecycle: &Lifecycle) -> Option<Box<Self>> {
         (!lifecycle.rules.is_empty()).then(|| {
             Box::new(Self {
-                lifecycle: lifecycle.clone(),
+                rules: RulesByPrefix::new(lifecycle.clone()),
                 objects: Ends::default(),
                 uploads: Ends::default(),
                 review: Review::Objects(None),
@@ -121,18 +121,19 @@ impl Rules {
     }
 
     fn are(&self, lifecycle: &Lifecycle) -> bool {
-        self.lifecycle.rules == lifecycle.rules && self.lifecycle.unit == lifecycle.unit
+        let own = self.rules.lifecycle();
+        own.rules == lifecycle.rules && own.unit == lifecycle.unit
     }
 
     /// When a rule ends an object, where it does so before its TTL.
     fn object_end(&self, key: &str, seen: Seen<'_>) -> Option<(Timestamp, &LifecycleRule)> {
         let tags = seen.headers.map_or(&[][..], |headers| &headers.tags);
-        let end = self.lifecycle.object_end(key, seen.size, tags, seen.created)?;
+        let end = self.rules.object_end(key, seen.size, tags, seen.created)?;
         seen.ttl_end.is_none_or(|ttl_end| end.0 < ttl_end).then_some(end)
     }
 
     fn upload_end(&self, key: &str, initiated: Timestamp) -> Option<(Timestamp, &LifecycleRule)> {
-        self.lifecycle.upload_end(key, initiated)
+        self.rules.upload_end(key, initiated)
     }
 
     fn place(&self, key: &Key, entry: &Entry) -> Option<Timestamp> {
