@@ -14,6 +14,7 @@ use pocket_api::settings::{DocumentKind, JobSettings};
 use s3s::dto::{self, BucketLifecycleConfiguration, ExpirationStatus, TransitionDefaultMinimumObjectSize};
 use s3s::xml;
 use s3s::{S3Error, S3ErrorCode, S3Result};
+use std::collections::HashSet;
 use std::fmt::Write;
 
 /// S3's bound on the rules of a bucket.
@@ -121,12 +122,13 @@ impl Document {
         let of_tags = unit_of(tags)?;
         let own = self.unit.as_deref().map(parse_unit).transpose()?;
         let mut lifecycle = Lifecycle { unit: own.or(of_tags).unwrap_or_default(), ..Lifecycle::default() };
-        for (i, rule) in self.configuration.rules.iter().enumerate() {
+        let mut ids = HashSet::new();
+        for rule in &self.configuration.rules {
             let id = rule.id.as_deref().unwrap_or_default();
             if id.chars().count() > RULE_ID_MAX_CHARS {
                 return Err(invalid_argument("ID length should not exceed allowed limit of 255"));
             }
-            if self.configuration.rules[..i].iter().any(|earlier| earlier.id == rule.id) {
+            if !ids.insert(id) {
                 let text = format!(
                     "Rule ID must be unique. Found same ID for more than one rule: {:?}",
                     shortened(id)
@@ -160,13 +162,18 @@ fn parse_unit(text: &str) -> S3Result<LifecycleUnit> {
     LifecycleUnit::parse(text).ok_or_else(bad)
 }
 
-/// Gives an id to rules without one.
+/// Gives an id to rules without one: their places, or the next number that no other rule has.
 fn name_rules(rules: &mut [dto::LifecycleRule]) {
-    for i in 0..rules.len() {
-        if rules[i].id.as_ref().is_none_or(String::is_empty) {
-            let taken = |id: &String| rules.iter().any(|rule| rule.id.as_ref() == Some(id));
-            let mut names = (i + 1..).map(|number| format!("rule-{number}"));
-            rules[i].id = names.find(|id| !taken(id));
+    let taken: HashSet<String> = rules.iter().filter_map(|rule| rule.id.clone()).collect();
+    let mut next = 1;
+    for (i, rule) in rules.iter_mut().enumerate() {
+        if rule.id.as_ref().is_none_or(String::is_empty) {
+            next = next.max(i + 1);
+            while taken.contains(&format!("rule-{next}")) {
+                next += 1;
+            }
+            rule.id = Some(format!("rule-{next}"));
+            next += 1;
         }
     }
 }
@@ -341,11 +348,13 @@ fn check_other_actions(rule: &dto::LifecycleRule, id: &str, is_enabled: bool) ->
 }
 
 fn check_newer_versions(count: Option<i32>) -> S3Result<()> {
-    if count.is_none_or(|count| (1..=NEWER_VERSIONS_MAX).contains(&count)) {
-        return Ok(());
+    match count {
+        Some(count) if !(1..=NEWER_VERSIONS_MAX).contains(&count) => {
+            let text = format!("'NewerNoncurrentVersions' must be from 1 to {NEWER_VERSIONS_MAX}: {count}");
+            Err(invalid_argument(text))
+        }
+        _ => Ok(()),
     }
-    let text = format!("'NewerNoncurrentVersions' must be from 1 to {NEWER_VERSIONS_MAX}");
-    Err(invalid_argument(text))
 }
 
 fn positive(number: i32, what: &str) -> S3Result<u32> {

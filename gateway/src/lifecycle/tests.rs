@@ -227,6 +227,18 @@ fn documents_are_kept_as_they_were_sent_with_an_id_for_each_rule() {
     assert!(rules[1].filter.is_some() && rules[1].noncurrent_version_expiration.is_some());
 }
 
+#[test]
+fn rules_without_an_id_get_one_that_no_other_has() {
+    let rule = |id: String| format!("<Rule>{id}<Status>Enabled</Status><Filter/>{DAY}</Rule>");
+    let unnamed = (0..500).map(|_| rule(String::new()));
+    let named = (1..=500).map(|number| rule(format!("<ID>rule-{number}</ID>")));
+    let sent = document(&unnamed.chain(named).collect::<String>(), None).unwrap();
+    assert!(sent.lifecycle(&[]).is_ok(), "no id is there twice");
+    let ids: Vec<String> = sent.into_rules().into_iter().filter_map(|rule| rule.id).collect();
+    let expected = (501..=1_000).chain(1..=500).map(|number| format!("rule-{number}"));
+    assert_eq!(ids, expected.collect::<Vec<_>>());
+}
+
 proptest! {
     #[test]
     fn no_rule_makes_it_panic(
