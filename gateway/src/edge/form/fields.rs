@@ -4,6 +4,7 @@ use super::multipart::malformed;
 use crate::context::Refusal;
 use crate::edge::operation::Operation;
 use crate::edge::{document, headers};
+use crate::headers::shortened;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -76,15 +77,29 @@ impl Fields {
     }
 
     /// Puts in the file's name, without the path that some browsers send with it. S3 leaves the variable as it is
-    /// where the file has none.
-    pub(crate) fn expand(&mut self, filename: Option<&str>) {
-        let Some(filename) = filename else { return };
+    /// where the file has none. Refuses what would have more than `max_bytes` then: a name may stand in many places.
+    pub(crate) fn expand(&mut self, filename: Option<&str>, max_bytes: usize) -> Result<(), Refusal> {
+        let Some(filename) = filename else { return Ok(()) };
         let filename = filename.rsplit(['/', '\\']).next().unwrap_or(filename);
         let signed = |name: &str| name.eq_ignore_ascii_case("policy");
-        for (_, value) in self.0.iter_mut().filter(|(name, value)| !signed(name) && value.contains(FILENAME))
-        {
+        let mut bytes: usize = self.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+        for (name, value) in self.0.iter_mut().filter(|(name, _)| !signed(name)) {
+            let places = value.matches(FILENAME).count();
+            if places == 0 {
+                continue;
+            }
+            bytes = bytes - places * FILENAME.len() + places * filename.len();
+            if bytes > max_bytes {
+                let message = format!(
+                    "Your POST request fields were too large with the name of the file in the field {:?}: at \
+                     most {max_bytes} bytes.",
+                    shortened(name)
+                );
+                return Err(Refusal::new(S3ErrorCode::MaxPostPreDataLengthExceededError, message));
+            }
             *value = value.replace(FILENAME, filename);
         }
+        Ok(())
     }
 
     /// What the fields say of the object. One that has no meaning for S3 is the application's own and says nothing; one
@@ -106,13 +121,16 @@ impl Fields {
                     return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
                 }
                 name if name.starts_with("if-") => {
-                    let message = format!("the field {name} is not implemented");
+                    let message = format!("the field {name:.80} is not implemented");
                     return Err(Refusal::new(S3ErrorCode::NotImplemented, message));
                 }
                 name if headers::is_ours(name) || HTTP_HEADERS.contains(&name) => name,
                 _ => continue,
             };
-            let bad = |_| Refusal::new(S3ErrorCode::InvalidArgument, format!("bad field name {name:.80?}"));
+            let bad = |_| {
+                let message = format!("bad field name {:?}", shortened(name));
+                Refusal::new(S3ErrorCode::InvalidArgument, message)
+            };
             found.insert(HeaderName::from_bytes(name.as_bytes()).map_err(bad)?, header_value(name, value)?);
         }
         headers::check(&found, Operation::PutObject)?;
@@ -216,6 +234,14 @@ mod tests {
     }
 
     #[test]
+    fn an_error_does_not_repeat_a_long_name_whole() {
+        for name in [format!("x-amz-meta-{}", " ".repeat(1_000)), format!("if-{}", "x".repeat(1_000))] {
+            let refusal = fields(&[(&name, "x")]).object_headers().unwrap_err();
+            assert!(refusal.message.contains(&name[..20]) && refusal.message.len() < 200, "{refusal:?}");
+        }
+    }
+
+    #[test]
     fn fields_of_one_name_are_one() {
         let fields = fields(&[("x-amz-meta-tag", "Ninja"), ("key", "k"), ("X-Amz-Meta-Tag", "Stallman")]);
         assert_eq!(fields.get("x-amz-meta-TAG"), Some("Ninja,Stallman"));
@@ -235,8 +261,21 @@ mod tests {
             (None, "a/${filename}/b"),
         ] {
             let mut fields = fields(&[("key", "a/${filename}/b"), ("policy", "${filename}")]);
-            fields.expand(filename);
+            fields.expand(filename, 100).unwrap();
             assert_eq!((fields.get("key"), fields.get("policy")), (Some(key), Some("${filename}")));
         }
+    }
+
+    #[test]
+    fn the_name_of_the_file_in_many_places_does_not_make_much_of_little() {
+        let (places, filename) = ("${filename}".repeat(100), "x".repeat(1_000));
+        let with = |value: &str| fields(&[("key", "k"), ("x-ignore-much", value)]);
+        let fits = with(&places).expand(Some(&filename), 100_017);
+        assert_eq!(fits, Ok(()));
+        let mut fields = with(&places);
+        let refusal = fields.expand(Some(&filename), 100_016).unwrap_err();
+        assert_eq!(refusal.code, S3ErrorCode::MaxPostPreDataLengthExceededError);
+        assert!(refusal.message.contains("x-ignore-much"), "{}", refusal.message);
+        assert_eq!(fields, with(&places), "nothing was put in");
     }
 }

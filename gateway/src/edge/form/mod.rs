@@ -21,6 +21,7 @@ use super::signing_keys::SigningKeys;
 use super::{Admitted, Edge, Passed};
 use crate::caller::Caller;
 use crate::context::{BodyOutcome, Connection, Refusal, RequestContext};
+use crate::headers::shortened;
 use bytes::Bytes;
 use claim::Sender;
 use fields::Fields;
@@ -178,7 +179,7 @@ where
                         fields.add(field.name, value)?;
                     }
                     if part.name.eq_ignore_ascii_case("file") {
-                        fields.expand(part.filename.as_deref());
+                        fields.expand(part.filename.as_deref(), FIELDS_MAX_BYTES)?;
                         let around = passed_bytes as u64 + decoder.closing_bytes();
                         let left_bytes = length.saturating_sub(around).min(PUT_MAX_BYTES);
                         return Ok(Self { form, decoder, input, fields, left_bytes });
@@ -234,7 +235,8 @@ fn check_names(fields: &Fields, bucket: &str, key: &str) -> Result<(), Refusal> 
     }
     match fields.get("bucket") {
         Some(named) if named != bucket => {
-            let message = format!("the form is for the bucket {named:.80?} and was sent to {bucket}");
+            let named = shortened(named);
+            let message = format!("the form is for the bucket {named:?} and was sent to {bucket}");
             Err(Refusal::new(S3ErrorCode::InvalidArgument, message))
         }
         _ => Ok(()),
