@@ -4,6 +4,7 @@ use super::action::Action;
 use super::rules::Rules;
 use crate::caller::Principal;
 use crate::context::Refusal;
+use crate::headers::shortened;
 use pocket_api::names::TenantName;
 use s3s::S3ErrorCode;
 use serde::{Deserialize, Serialize};
@@ -121,7 +122,7 @@ pub(crate) fn canned(name: &str, owner: &TenantName) -> Result<Acl, Refusal> {
         "aws-exec-read" | "log-delivery-write" => {
             Refusal::new(S3ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
         }
-        _ => Refusal::new(S3ErrorCode::InvalidArgument, format!("unknown canned ACL {name:.40?}")),
+        _ => Refusal::new(S3ErrorCode::InvalidArgument, format!("unknown canned ACL {:?}", shortened(name))),
     })
 }
 
@@ -232,6 +233,12 @@ impl Permission {
 mod tests {
     use super::super::facts::tests::key_of;
     use super::*;
+
+    #[test]
+    fn a_name_that_is_no_canned_list_is_shown_cut() {
+        let refusal = canned(&"x".repeat(1_000), &TenantName::parse("owner").unwrap()).unwrap_err();
+        assert!(refusal.message.contains("xxx") && refusal.message.len() < 200, "{refusal:?}");
+    }
 
     #[test]
     fn canned_lists_grant_what_their_names_say() {

@@ -6,6 +6,7 @@
 use super::operation::Operation;
 use super::percent::{self, Part};
 use crate::context::Refusal;
+use crate::headers::shortened;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -55,8 +56,9 @@ impl Session {
         let mode = match headers.get(MODE_HEADER).map(|value| value.as_bytes()) {
             None | Some(b"ReadWrite") => Mode::ReadWrite,
             Some(b"ReadOnly") => Mode::ReadOnly,
-            Some(_) => {
-                let message = format!("{MODE_HEADER} must be ReadOnly or ReadWrite");
+            Some(other) => {
+                let other = shortened(&String::from_utf8_lossy(other));
+                let message = format!("{MODE_HEADER} must be ReadOnly or ReadWrite: {other:?}");
                 return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
             }
         };

@@ -13,6 +13,7 @@ use super::signature::{CLOCK_SKEW_MAX_SECS, Proof, Signed, declared_form, does_n
 use super::signing_keys::SigningKeys;
 use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
 use crate::context::Refusal;
+use crate::headers::shortened;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -110,7 +111,7 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
     check_expires(expires, now)?;
     if let Some(pair) = query.iter().find(|pair| !is_covered(&pair.name)) {
         let message =
-            format!("the query parameter {:.80?} cannot be signed with SigV2: use SigV4", &*pair.name);
+            format!("the query parameter {:?} cannot be signed with SigV2: use SigV4", shortened(&pair.name));
         return Err(denied(message));
     }
     let ours = |name: &&HeaderName| name.as_str().starts_with("x-pocket-");
