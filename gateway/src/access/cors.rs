@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 const RULES_MAX: usize = 100;
 /// S3's bound on a rule's id.
 const ID_MAX_CHARS: usize = 255;
+/// Most headers that a page may ask to send at once: far more than any library does, and few enough for the rules to be
+/// held against each, since nobody has to sign a preflight.
+const ASKED_HEADERS_MAX: usize = 100;
 /// What an answer to a page depends on, for caches on the way.
 const VARIES_BY: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
@@ -54,10 +57,13 @@ impl Cors {
         self.rules.iter().try_for_each(CorsRule::check)
     }
 
-    /// The headers of an answer to a preflight; `None` where no rule fits.
+    /// The headers of an answer to a preflight; `None` where no rule fits, or too many headers are asked for.
     pub(crate) fn preflight(&self, asked: Preflight<'_>) -> Option<HeaderMap> {
         let wanted: Vec<&str> =
             asked.headers.unwrap_or("").split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        if wanted.len() > ASKED_HEADERS_MAX {
+            return None;
+        }
         let rule = self.rules.iter().find(|rule| {
             rule.takes(asked.origin, asked.method) && wanted.iter().all(|name| rule.takes_header(name))
         })?;
@@ -105,13 +111,12 @@ impl CorsRule {
     }
 
     fn takes(&self, origin: &str, method: &str) -> bool {
-        let is_listed = |pattern: &String| star_matches(pattern, origin);
+        let is_listed = |pattern: &String| star_matches(pattern, origin, |a, b| a == b);
         self.methods.iter().any(|m| m == method) && self.origins.iter().any(is_listed)
     }
 
     fn takes_header(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        self.headers.iter().any(|pattern| star_matches(&pattern.to_ascii_lowercase(), &name))
+        self.headers.iter().any(|pattern| star_matches(pattern, name, str::eq_ignore_ascii_case))
     }
 
     /// `None` where the origin is nothing that a header can carry.
@@ -136,13 +141,11 @@ impl CorsRule {
 }
 
 /// Only `*` is special here: a `?` is one.
-fn star_matches(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((before, after)) => {
-            text.len() >= before.len() + after.len() && text.starts_with(before) && text.ends_with(after)
-        }
-    }
+fn star_matches(pattern: &str, text: &str, same: impl Fn(&str, &str) -> bool) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else { return same(pattern, text) };
+    let end = text.len().checked_sub(after.len()).filter(|&end| before.len() <= end);
+    let ends = end.and_then(|end| Some((text.get(..before.len())?, text.get(end..)?)));
+    ends.is_some_and(|(start, end)| same(before, start) && same(after, end))
 }
 
 #[cfg(test)]
@@ -209,6 +212,19 @@ mod tests {
         assert!(cors.headers("https://a.example.com", &Method::PUT).is_none());
         let overlapping = Cors { rules: vec![rule(&["http://aba*aba"], &["GET"], &[])] };
         assert!(overlapping.headers("http://aba", &Method::GET).is_none());
+    }
+
+    #[test]
+    fn names_of_headers_are_alike_in_any_case_and_bounded_in_number() {
+        let cors = Cors { rules: vec![rule(&["*"], &["GET"], &["X-Amz-*-é", "ETag"])] };
+        let fits = |headers: &str| cors.preflight(ask("http://a", "GET", Some(headers))).is_some();
+        assert!(fits("etag"));
+        assert!(fits("ETAG"));
+        assert!(!fits("x-amz-a"));
+        assert!(!fits("x-amz-aé-"));
+        assert!(!fits("etags"));
+        assert!(fits(&["etag"; ASKED_HEADERS_MAX].join(",")));
+        assert!(!fits(&["etag"; ASKED_HEADERS_MAX + 1].join(",")));
     }
 
     #[test]
