@@ -85,11 +85,14 @@ impl Tokens {
         }
     }
 
-    /// Already paid for. The charges of those that are forgotten for it.
+    /// Already paid for. The charges of those that are forgotten for it. Of several objects that departed under one token
+    /// the last counts, in the place of the first.
     fn remember(&mut self, token: Arc<str>, named: Named, now: Timestamp) -> u64 {
-        self.order.push_back((now + TOKEN_FOR, token.clone()));
-        let old = self.by_token.insert(token, named).map_or(0, |old| old.charge_bytes);
-        old + if self.by_token.len() > TOKENS_MAX { self.forget_first() } else { 0 }
+        if let Some(old) = self.by_token.insert(token.clone(), named) {
+            return old.charge_bytes;
+        }
+        self.order.push_back((now + TOKEN_FOR, token));
+        if self.by_token.len() > TOKENS_MAX { self.forget_first() } else { 0 }
     }
 
     /// The charges of those whose time is over.
@@ -333,4 +336,37 @@ impl JobState {
 
 fn token_charge(token: Option<&Arc<str>>, from: &Key, to: &Key) -> u64 {
     token.map_or(0, |token| TOKEN_BYTES + (token.len() + from.as_str().len() + to.as_str().len()) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::object::ETag;
+
+    const NOW: Timestamp = Timestamp(1_000);
+
+    fn named(charge_bytes: u64) -> Named {
+        let key = |name| Key(ObjectKey::parse(name).unwrap());
+        let etag = ETag::opaque(WriteId { gateway: NodeId(1), number: 1 });
+        let committed =
+            Committed { etag, checksum: None, size: 1, last_modified: NOW, expires_at: None, rule_end: None };
+        Named { from: key("a"), to: key("b"), committed, charge_bytes }
+    }
+
+    #[test]
+    fn tokens_are_bounded_however_often_one_is_given_and_give_back_what_they_cost() {
+        let mut tokens = Tokens::default();
+        let mut given_back = 0;
+        for _ in 0..10 {
+            given_back += tokens.remember("same".into(), named(5), NOW);
+        }
+        assert_eq!((tokens.by_token.len(), tokens.order.len(), given_back), (1, 1, 45));
+        for number in 0..TOKENS_MAX {
+            given_back += tokens.remember(number.to_string().into(), named(1), NOW);
+        }
+        assert_eq!((tokens.by_token.len(), tokens.order.len(), given_back), (TOKENS_MAX, TOKENS_MAX, 50));
+        assert!(!tokens.by_token.contains_key("same"), "the oldest goes first");
+        assert_eq!(tokens.forget_old(NOW + TOKEN_FOR), TOKENS_MAX as u64);
+        assert!(tokens.by_token.is_empty() && tokens.order.is_empty());
+    }
 }
