@@ -178,6 +178,20 @@ where
     }
 }
 
+/// What a body that is verified while it passes hands on. `refuse` settles it: nothing is read of it after a refusal.
+pub(super) fn frame(
+    data: Result<Option<Bytes>, Refusal>,
+    refuse: impl FnOnce(Refusal),
+) -> Option<Result<Frame<Bytes>, BodyRefused>> {
+    match data {
+        Ok(data) => data.map(|data| Ok(Frame::data(data))),
+        Err(refusal) => {
+            refuse(refusal.clone());
+            Some(Err(BodyRefused(refusal)))
+        }
+    }
+}
+
 fn incomplete() -> Refusal {
     let message = "you did not provide the number of bytes specified by the Content-Length HTTP header";
     Refusal::new(S3ErrorCode::IncompleteBody, message)
@@ -199,14 +213,11 @@ where
             // Settled, for good or ill.
             return Poll::Ready(None);
         }
-        Poll::Ready(match ready!(this.poll_data(cx)) {
-            Ok(data) => data.map(|data| Ok(Frame::data(data))),
-            Err(refusal) => {
-                this.digests = None;
-                this.settle(Err(refusal.clone()));
-                Some(Err(BodyRefused(refusal)))
-            }
-        })
+        let data = ready!(this.poll_data(cx));
+        Poll::Ready(frame(data, |refusal| {
+            this.digests = None;
+            this.settle(Err(refusal));
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -4,7 +4,7 @@
 
 use super::multipart::{FormDecoder, Piece, malformed};
 use crate::context::{Refusal, RequestContext};
-use crate::edge::body::{BodyRefused, VerifiedBody};
+use crate::edge::body::{BodyRefused, VerifiedBody, frame};
 use crate::edge::digests::Digests;
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -113,14 +113,11 @@ where
         if this.digests.is_none() {
             return Poll::Ready(None);
         }
-        Poll::Ready(match ready!(this.poll_data(cx)) {
-            Ok(data) => data.map(|data| Ok(Frame::data(data))),
-            Err(refusal) => {
-                this.digests = None;
-                this.context.body.settle(Err(refusal.clone()));
-                Some(Err(BodyRefused(refusal)))
-            }
-        })
+        let data = ready!(this.poll_data(cx));
+        Poll::Ready(frame(data, |refusal| {
+            this.digests = None;
+            this.context.body.settle(Err(refusal));
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
