@@ -5,6 +5,7 @@ import os
 import subprocess
 
 from pocket_job import *
+from programs import read_file, write_file
 
 WORK = SCRATCH
 
@@ -19,28 +20,15 @@ def aws(*words, endpoint=ENDPOINT, fails=False, data=None, raw=False):
     return (done.stdout + (done.stderr if fails else b"")).decode()
 
 
-def write(name, data):
-    path = os.path.join(WORK, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(data)
-    return path
-
-
-def read(name):
-    with open(os.path.join(WORK, name), "rb") as file:
-        return file.read()
-
-
 def main():
     s3, made = witness(), new_name("awscli")
     url = f"s3://{made}"
     aws("s3", "mb", url)
     try:
         for size in [0, 70_000, LARGE]:
-            aws("s3", "cp", write("in", content(size)), f"{url}/f")
+            aws("s3", "cp", write_file(f"{WORK}/in", content(size)), f"{url}/f")
             aws("s3", "cp", f"{url}/f", f"{WORK}/out")
-            same(read("out"), content(size))
+            same(read_file(f"{WORK}/out"), content(size))
             same(s3.get_object(Bucket=made, Key="f")["Body"].read(), content(size))
         check(s3.head_object(Bucket=made, Key="f", PartNumber=1)["PartsCount"] == 3)
         aws("s3", "cp", "-", f"{url}/piped", data=content(9 * MIB))
@@ -65,13 +53,13 @@ def main():
         ok(f"a list of {len(expected)} keys, all of them deleted")
 
         for i, name in enumerate(["a", "b/c", "b/ü d"]):
-            write(f"tree/{name}", content(1000, i))
+            write_file(f"{WORK}/tree/{name}", content(1000, i))
         aws("s3", "sync", f"{WORK}/tree", f"{url}/tree")
         check(aws("s3", "sync", f"{WORK}/tree", f"{url}/tree") == "")
         aws("s3", "sync", f"{url}/tree", f"{url}/again")
         aws("s3", "sync", f"{url}/again", f"{WORK}/back")
         for name in ["a", "b/c", "b/ü d"]:
-            same(read(f"back/{name}"), read(f"tree/{name}"))
+            same(read_file(f"{WORK}/back/{name}"), read_file(f"{WORK}/tree/{name}"))
         os.unlink(f"{WORK}/tree/a")
         aws("s3", "sync", "--delete", f"{WORK}/tree", f"{url}/tree")
         check("tree/a" not in aws("s3", "ls", "--recursive", url))
@@ -79,7 +67,7 @@ def main():
 
         where = ["--bucket", made, "--key", "f"]
         aws("s3api", "get-object", *where, "--range", "bytes=5-9", f"{WORK}/part")
-        same(read("part"), content(LARGE)[5:10])
+        same(read_file(f"{WORK}/part"), content(LARGE)[5:10])
         check("PreconditionFailed" in aws("s3api", "put-object", *where, "--if-none-match", "*", fails=True))
         check("404" in aws("s3", "cp", f"{url}/never", "-", fails=True))
         check("BucketNotEmpty" in aws("s3", "rb", url, fails=True))
@@ -92,7 +80,7 @@ def main():
 
     with bucket(SMALL_ENDPOINT) as name:
         fill(witness(SMALL_ENDPOINT), name)
-        source = write("in", content(FILLER))
+        source = write_file(f"{WORK}/in", content(FILLER))
         check("SlowDown" in aws("s3", "cp", source, f"s3://{name}/k", endpoint=SMALL_ENDPOINT, fails=True))
     ok("a full server says so")
 

@@ -5,16 +5,15 @@ import subprocess
 from urllib.parse import urlsplit
 
 from pocket_job import *
+from programs import read_file, write_file
 
 WORK = SCRATCH
 
 
 def configure(endpoint):
     address = urlsplit(endpoint).netloc
-    path = os.path.join(WORK, f"{urlsplit(endpoint).port}.s3cfg")
-    with open(path, "w") as file:
-        file.write(f"[default]\nhost_base = {address}\nhost_bucket = {address}\nuse_https = False\n")
-    return path
+    settings = f"[default]\nhost_base = {address}\nhost_bucket = {address}\nuse_https = False\n"
+    return write_file(f"{WORK}/{urlsplit(endpoint).port}.s3cfg", settings.encode())
 
 
 def s3cmd(*words, endpoint=ENDPOINT, fails=False, input=None):
@@ -24,43 +23,30 @@ def s3cmd(*words, endpoint=ENDPOINT, fails=False, input=None):
     return (done.stdout + (done.stderr if fails else b"")).decode()
 
 
-def write(name, data):
-    path = os.path.join(WORK, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(data)
-    return path
-
-
-def read(name):
-    with open(os.path.join(WORK, name), "rb") as file:
-        return file.read()
-
-
 def main():
     s3, made = witness(), new_name("s3cmd")
     url = f"s3://{made}"
     s3cmd("mb", url)
     try:
         for size in [0, 1, 70_000]:
-            s3cmd("put", write("in", content(size)), f"{url}/size")
+            s3cmd("put", write_file(f"{WORK}/in", content(size)), f"{url}/size")
             s3cmd("get", "--force", f"{url}/size", f"{WORK}/out")
-            same(read("out"), content(size))
+            same(read_file(f"{WORK}/out"), content(size))
             same(s3.get_object(Bucket=made, Key="size")["Body"].read(), content(size))
         ok("files up and down, their MD5s checked")
 
-        s3cmd("put", "--multipart-chunk-size-mb=5", write("large", content(LARGE)), f"{url}/large")
+        s3cmd("put", "--multipart-chunk-size-mb=5", write_file(f"{WORK}/large", content(LARGE)), f"{url}/large")
         check(s3.head_object(Bucket=made, Key="large", PartNumber=1)["PartsCount"] == 4)
-        write("out", content(LARGE)[:1_000_000])
+        write_file(f"{WORK}/out", content(LARGE)[:1_000_000])
         s3cmd("get", "--continue", f"{url}/large", f"{WORK}/out")
-        same(read("out"), content(LARGE))
+        same(read_file(f"{WORK}/out"), content(LARGE))
         ok("a multipart upload, and a download that goes on where it was broken off, by range")
 
         for i, key in enumerate(ODD_KEYS[:8] + ODD_KEYS[8:9]):
-            s3cmd("put", write("in", content(100, i)), f"{url}/odd/{key}")
+            s3cmd("put", write_file(f"{WORK}/in", content(100, i)), f"{url}/odd/{key}")
             same(s3.get_object(Bucket=made, Key=f"odd/{key}")["Body"].read(), content(100, i))
             s3cmd("get", "--force", f"{url}/odd/{key}", f"{WORK}/out")
-            same(read("out"), content(100, i))
+            same(read_file(f"{WORK}/out"), content(100, i))
         listed = [line.split(f"{url}/odd/")[1] for line in s3cmd("ls", "--recursive", f"{url}/odd/").splitlines()]
         check(sorted(listed) == sorted(ODD_KEYS[:9]), listed)
         ok("odd keys")
@@ -74,14 +60,14 @@ def main():
         ok(f"a list of {len(expected)} keys, all of them deleted")
 
         for i, name in enumerate(["a", "b/c", "b/ü d"]):
-            write(f"tree/{name}", content(1000, i))
+            write_file(f"{WORK}/tree/{name}", content(1000, i))
         s3cmd("sync", f"{WORK}/tree/", f"{url}/tree/")
         check("upload" not in s3cmd("sync", f"{WORK}/tree/", f"{url}/tree/"))
-        write("tree/a", content(1000, 9))
+        write_file(f"{WORK}/tree/a", content(1000, 9))
         s3cmd("sync", f"{WORK}/tree/", f"{url}/tree/")
         s3cmd("sync", f"{url}/tree/", f"{WORK}/back/")
         for name in ["a", "b/c", "b/ü d"]:
-            same(read(f"back/{name}"), read(f"tree/{name}"))
+            same(read_file(f"{WORK}/back/{name}"), read_file(f"{WORK}/tree/{name}"))
         os.unlink(f"{WORK}/tree/a")
         s3cmd("sync", "--delete-removed", f"{WORK}/tree/", f"{url}/tree/")
         check("tree/a" not in s3cmd("ls", "--recursive", url))
@@ -105,7 +91,7 @@ def main():
 
     with bucket(SMALL_ENDPOINT) as name:
         fill(witness(SMALL_ENDPOINT), name)
-        source = write("in", content(FILLER))
+        source = write_file(f"{WORK}/in", content(FILLER))
         check("503" in s3cmd("put", "--max-retries=1", source, f"s3://{name}/k", endpoint=SMALL_ENDPOINT, fails=True))
     ok("a full server says so")
 
