@@ -13,7 +13,7 @@ use crate::tier::Tier;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use thiserror::Error;
-use value::{bad, count, duration, only_if, size, yes_or_no};
+use value::{bad, count, duration, only_if, shown, size, yes_or_no};
 
 /// Why hints were refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -258,7 +258,7 @@ impl JobHints {
 
 fn known(name: &str) -> Result<&'static str, HintError> {
     let found = HINTS.into_iter().find(|hint| *hint == name);
-    found.ok_or_else(|| HintError::Unknown { name: name.into(), known: &HINTS })
+    found.ok_or_else(|| HintError::Unknown { name: shown(name), known: &HINTS })
 }
 
 #[cfg(test)]

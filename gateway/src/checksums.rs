@@ -2,6 +2,7 @@
 //! the edge while their bytes passed; nothing here sees a byte of an object.
 
 use crate::errors::{invalid_argument, s3};
+use crate::headers::shortened;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crc_fast::CrcAlgorithm;
@@ -107,7 +108,9 @@ pub(crate) fn announced(
         None if algorithm == ChecksumAlgorithm::Crc64Nvme => ChecksumKind::FullObject,
         None | Some("COMPOSITE") => ChecksumKind::Composite,
         Some("FULL_OBJECT") => ChecksumKind::FullObject,
-        Some(other) => return Err(invalid_argument(format!("unknown checksum type {other:?}"))),
+        Some(other) => {
+            return Err(invalid_argument(format!("unknown checksum type {:?}", shortened(other))));
+        }
     };
     let combines = crc(algorithm).is_some();
     let possible = match kind {
@@ -124,7 +127,8 @@ pub(crate) fn announced(
 pub(crate) fn parse_algorithm(name: &str) -> S3Result<ChecksumAlgorithm> {
     let found = ChecksumAlgorithm::ALL.into_iter().find(|a| a.as_str().eq_ignore_ascii_case(name));
     found.ok_or_else(|| {
-        s3(S3ErrorCode::InvalidRequest, format!("Checksum algorithm {name:?} is not supported"))
+        let text = format!("Checksum algorithm {:?} is not supported", shortened(name));
+        s3(S3ErrorCode::InvalidRequest, text)
     })
 }
 

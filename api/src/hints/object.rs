@@ -1,7 +1,7 @@
 //! Hints of one object: the bounds of its life.
 
 use super::HintError;
-use super::value::{count, duration, limit};
+use super::value::{count, duration, limit, shown};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl ObjectHints {
                 "reads" if hints.reads.is_some() => return Err(twice()),
                 "ttl" => hints.ttl = Some(limit(value, |value| duration("ttl", value))?),
                 "reads" => hints.reads = Some(limit(value, |value| count("reads", value))?),
-                _ => return Err(HintError::Unknown { name: name.into(), known: &OBJECT_HINTS }),
+                _ => return Err(HintError::Unknown { name: shown(name), known: &OBJECT_HINTS }),
             }
         }
         Ok(hints)

@@ -17,12 +17,17 @@ pub fn parse_wait(value: &str) -> Result<Duration, HintError> {
     if wait > WAIT_MAX { Err(bad("wait", value, wanted)) } else { Ok(wait) }
 }
 
+/// As much of a client's text as an error repeats.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
 pub(super) fn bad(name: &'static str, value: &str, wanted: &'static str) -> HintError {
-    HintError::Bad { name, value: value.chars().take(80).collect(), wanted }
+    HintError::Bad { name, value: shown(value), wanted }
 }
 
 pub(super) fn only_if<T>(name: &'static str, value: &str, built: T, holds: bool) -> Result<T, HintError> {
-    if holds { Ok(built) } else { Err(HintError::NotBuilt { name, value: value.chars().take(80).collect() }) }
+    if holds { Ok(built) } else { Err(HintError::NotBuilt { name, value: shown(value) }) }
 }
 
 /// `unlimited` reads as `none` does.

@@ -4,6 +4,7 @@
 use super::headers;
 use super::query::Query;
 use crate::context::Refusal;
+use crate::headers::shortened;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use s3s::S3ErrorCode;
 
@@ -52,7 +53,10 @@ impl Presigned {
     pub(crate) fn headers(self, query: &Query<'_>) -> Result<HeaderMap, Refusal> {
         let mut moved = HeaderMap::new();
         for pair in query.iter().filter(|pair| self.is_header(&pair.name)) {
-            let bad = || Refusal::new(S3ErrorCode::InvalidArgument, format!("bad value for {:?}", pair.name));
+            let bad = || {
+                let message = format!("bad value for {:?}", shortened(&pair.name));
+                Refusal::new(S3ErrorCode::InvalidArgument, message)
+            };
             let name = HeaderName::from_bytes(pair.name.as_bytes()).map_err(|_| bad())?;
             // These two have been read already, in the spelling of a presigned URL alone.
             if name == "x-amz-date" || name == "x-amz-content-sha256" {

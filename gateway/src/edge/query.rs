@@ -2,6 +2,7 @@
 
 use super::percent::{self, Part};
 use crate::context::Refusal;
+use crate::headers::shortened;
 use s3s::S3ErrorCode;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -37,7 +38,7 @@ impl<'a> Query<'a> {
                 return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
             }
             if query.get(&name).is_some() {
-                let message = format!("the query parameter {name:?} is given twice");
+                let message = format!("the query parameter {:?} is given twice", shortened(&name));
                 return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
             }
             query.0.push(Pair { name, value, raw_name, raw_value });
