@@ -13,6 +13,7 @@ use time::{Date, OffsetDateTime};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Test {
     Equals(Vec<String>),
+    /// In lower case.
     EqualsAnyCase(Vec<String>),
     Like(Vec<String>),
     Arn(Vec<String>),
@@ -95,13 +96,18 @@ impl Test {
     ) -> Result<Option<(Self, bool)>, Malformed> {
         let kind = key.kind();
         let texts = || values.to_vec();
+        let in_lower_case = || values.iter().map(|text| text.to_lowercase()).collect();
         let numbers = || values.iter().map(|text| parse_number(name, text)).collect::<Result<_, _>>();
         let dates = || values.iter().map(|text| parse_date(name, text)).collect::<Result<_, _>>();
         let (takes, test, negated): (&[Kind], _, _) = match operator {
             "StringEquals" => (&[Kind::Text, Kind::Arn], Self::Equals(texts()), false),
             "StringNotEquals" => (&[Kind::Text, Kind::Arn], Self::Equals(texts()), true),
-            "StringEqualsIgnoreCase" => (&[Kind::Text, Kind::Arn], Self::EqualsAnyCase(texts()), false),
-            "StringNotEqualsIgnoreCase" => (&[Kind::Text, Kind::Arn], Self::EqualsAnyCase(texts()), true),
+            "StringEqualsIgnoreCase" => {
+                (&[Kind::Text, Kind::Arn], Self::EqualsAnyCase(in_lower_case()), false)
+            }
+            "StringNotEqualsIgnoreCase" => {
+                (&[Kind::Text, Kind::Arn], Self::EqualsAnyCase(in_lower_case()), true)
+            }
             "StringLike" => (&[Kind::Text, Kind::Arn], Self::Like(texts()), false),
             "StringNotLike" => (&[Kind::Text, Kind::Arn], Self::Like(texts()), true),
             // In S3 the two are the same.
@@ -137,9 +143,7 @@ impl Test {
     pub(super) fn is_alike(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Equals(wanted), Value::Text(text)) => wanted.iter().any(|w| w == text),
-            (Self::EqualsAnyCase(wanted), Value::Text(text)) => {
-                wanted.iter().any(|w| w.to_lowercase() == text.to_lowercase())
-            }
+            (Self::EqualsAnyCase(wanted), Value::Text(text)) => wanted.contains(&text.to_lowercase()),
             (Self::Like(wanted), Value::Text(text)) => wanted.iter().any(|w| matches(w, text)),
             (Self::Arn(wanted), Value::Text(text)) => wanted.iter().any(|w| arn_matches(w, text)),
             (Self::Number(order, wanted), Value::Number(number)) => {
