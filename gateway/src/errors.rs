@@ -226,6 +226,14 @@ pub(crate) fn invalid_part(number: i64) -> S3Error {
     s3(S3ErrorCode::InvalidPart, format!("Part {number} is missing, or is another one than the list names."))
 }
 
+/// S3's text for a document that is not what it has to be.
+pub(crate) const MALFORMED_XML: &str =
+    "The XML you provided was not well-formed or did not validate against our published schema";
+
+pub(crate) fn malformed_xml() -> S3Error {
+    s3(S3ErrorCode::MalformedXML, MALFORMED_XML)
+}
+
 pub(crate) fn access_denied(message: impl Into<Cow<'static, str>>) -> S3Error {
     s3(S3ErrorCode::AccessDenied, message)
 }

@@ -4,7 +4,7 @@
 //! An action that would have to take effect here and has none is refused by name. Actions on noncurrent versions and
 //! delete markers are taken: a bucket without versioning has neither, in S3 as here.
 
-use crate::errors::{invalid_argument, not_implemented, s3};
+use crate::errors::{invalid_argument, malformed_xml, not_implemented, s3};
 use crate::headers::shortened;
 use crate::tags;
 use pocket_api::clock::Timestamp;
@@ -51,9 +51,9 @@ impl Document {
         minimum: Option<TransitionDefaultMinimumObjectSize>,
     ) -> S3Result<Self> {
         use TransitionDefaultMinimumObjectSize as Minimum;
-        let mut configuration = configuration.ok_or_else(malformed)?;
+        let mut configuration = configuration.ok_or_else(malformed_xml)?;
         if !(1..=RULES_MAX).contains(&configuration.rules.len()) {
-            return Err(malformed());
+            return Err(malformed_xml());
         }
         let minimum = minimum.unwrap_or(Minimum::from_static(Minimum::ALL_STORAGE_CLASSES_128K));
         if ![Minimum::ALL_STORAGE_CLASSES_128K, Minimum::VARIES_BY_STORAGE_CLASS].contains(&minimum.as_str())
@@ -183,7 +183,7 @@ fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> S3Resu
     let is_enabled = match rule.status.as_str() {
         ExpirationStatus::ENABLED => true,
         ExpirationStatus::DISABLED => false,
-        _ => return Err(malformed()),
+        _ => return Err(malformed_xml()),
     };
     let filter = filter(rule)?;
     let expires =
@@ -224,7 +224,7 @@ fn filter(rule: &dto::LifecycleRule) -> S3Result<LifecycleFilter> {
                 filter.object_size_less_than.is_some(),
             ];
             if named.into_iter().filter(|is_there| *is_there).count() > 1 {
-                return Err(malformed());
+                return Err(malformed_xml());
             }
             match and {
                 Some(and) => (
@@ -241,7 +241,7 @@ fn filter(rule: &dto::LifecycleRule) -> S3Result<LifecycleFilter> {
                 ),
             }
         }
-        _ => return Err(malformed()),
+        _ => return Err(malformed_xml()),
     };
     let size = |bytes: Option<i64>, name| {
         let bad =
@@ -269,7 +269,7 @@ fn filter(rule: &dto::LifecycleRule) -> S3Result<LifecycleFilter> {
 fn tag_pairs(tags: Vec<dto::Tag>) -> S3Result<Vec<(String, String)>> {
     let pair = |tag: dto::Tag| Some((tag.key?, tag.value?));
     let pairs: Option<Vec<_>> = tags.into_iter().map(pair).collect();
-    let pairs = pairs.ok_or_else(malformed)?;
+    let pairs = pairs.ok_or_else(malformed_xml)?;
     tags::check_all(&pairs)?;
     Ok(pairs)
 }
@@ -289,7 +289,7 @@ fn expiration(
             Err(invalid_request("ExpiredObjectDeleteMarker cannot be specified with Tags."))
         }
         (None, None, Some(_)) => Ok(None),
-        _ => Err(malformed()),
+        _ => Err(malformed_xml()),
     }
 }
 
@@ -312,7 +312,7 @@ fn aborts(abort: &dto::AbortIncompleteMultipartUpload, filter: &LifecycleFilter)
     if filter.larger_than.is_some() || filter.smaller_than.is_some() {
         return Err(cannot("Object Size"));
     }
-    let days = abort.days_after_initiation.ok_or_else(malformed)?;
+    let days = abort.days_after_initiation.ok_or_else(malformed_xml)?;
     positive(days, "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action")
 }
 
@@ -334,14 +334,14 @@ fn check_other_actions(rule: &dto::LifecycleRule, id: &str, is_enabled: bool) ->
         return Err(not_implemented(text));
     }
     if let Some(noncurrent) = noncurrent {
-        let days = noncurrent.noncurrent_days.ok_or_else(malformed)?;
+        let days = noncurrent.noncurrent_days.ok_or_else(malformed_xml)?;
         positive(days, "'NoncurrentDays' for NoncurrentVersionExpiration action")?;
         check_newer_versions(noncurrent.newer_noncurrent_versions)?;
     }
     for transition in noncurrent_transitions {
-        let days = transition.noncurrent_days.ok_or_else(malformed)?;
+        let days = transition.noncurrent_days.ok_or_else(malformed_xml)?;
         positive(days, "'NoncurrentDays' for NoncurrentVersionTransition action")?;
-        transition.storage_class.as_ref().ok_or_else(malformed)?;
+        transition.storage_class.as_ref().ok_or_else(malformed_xml)?;
         check_newer_versions(transition.newer_noncurrent_versions)?;
     }
     Ok(())
@@ -360,11 +360,6 @@ fn check_newer_versions(count: Option<i32>) -> S3Result<()> {
 fn positive(number: i32, what: &str) -> S3Result<u32> {
     let bad = || invalid_argument(format!("{what} must be a positive integer"));
     u32::try_from(number).ok().filter(|&n| n > 0).ok_or_else(bad)
-}
-
-fn malformed() -> S3Error {
-    let text = "The XML you provided was not well-formed or did not validate against our published schema";
-    s3(S3ErrorCode::MalformedXML, text)
 }
 
 fn invalid_request(message: impl Into<std::borrow::Cow<'static, str>>) -> S3Error {

@@ -2,13 +2,13 @@
 //! buckets but for how many there may be.
 
 use crate::edge::percent::{self, Part};
-use crate::errors::{custom, invalid_argument, s3};
+use crate::errors::{custom, invalid_argument, malformed_xml, s3};
 use crate::headers::shortened;
 use crate::lifecycle::UNIT_TAG;
 use http::StatusCode;
 use pocket_api::object::Tags;
 use s3s::dto::{Tag, TagSet};
-use s3s::{S3Error, S3ErrorCode, S3Result};
+use s3s::{S3ErrorCode, S3Result};
 
 /// What has tags, for S3 bounds their number by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,11 +113,6 @@ fn check((key, value): &(String, String)) -> S3Result<()> {
 /// Letters, numbers and spaces of any script, and a few signs.
 fn is_allowed(c: char) -> bool {
     c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
-}
-
-fn malformed_xml() -> S3Error {
-    let text = "The XML you provided was not well-formed or did not validate against our published schema";
-    s3(S3ErrorCode::MalformedXML, text)
 }
 
 /// Names and values of the hints among the tags of a bucket.

@@ -1,6 +1,7 @@
 //! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
 
 use crate::context::{BareETag, ListItems, Refusal};
+use crate::errors::MALFORMED_XML;
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -99,9 +100,7 @@ fn complete_error(response: &mut Response<Body>, request_id: &str) {
     complete.extend_from_slice(&document[..at]);
     if !has(b"<Message>") {
         let message: &[u8] = match has(b"<Code>MalformedXML</Code>") {
-            true => {
-                b"The XML you provided was not well-formed or did not validate against our published schema"
-            }
+            true => MALFORMED_XML.as_bytes(),
             false => b"The request could not be understood",
         };
         complete.extend([&b"<Message>"[..], message, b"</Message>"].concat());

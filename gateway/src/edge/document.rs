@@ -4,6 +4,7 @@
 //! and what s3s would read wrong is written in the form that it reads right. Pure.
 
 use crate::context::Refusal;
+use crate::errors::MALFORMED_XML;
 use bytes::Bytes;
 use quick_xml::Reader;
 use quick_xml::escape::{partial_escape, resolve_xml_entity};
@@ -263,8 +264,7 @@ pub(crate) fn resolved(entity: &BytesRef<'_>) -> Result<Cow<'static, str>, Refus
 
 /// S3's error for every document that it does not take.
 pub(crate) fn malformed() -> Refusal {
-    let text = "The XML you provided was not well-formed or did not validate against our published schema";
-    Refusal::new(S3ErrorCode::MalformedXML, text)
+    Refusal::new(S3ErrorCode::MalformedXML, MALFORMED_XML)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{Operations, ask, context, object_key, of_version};
 use crate::access::acl::{self, Acl, GRANTS_MAX, Grant, Grantee, Ownership, Permission};
 use crate::access::action::Action;
 use crate::access::rules::document;
-use crate::errors::{access_denied, custom, invalid_argument, not_implemented, refused, s3};
+use crate::errors::{MALFORMED_XML, access_denied, custom, invalid_argument, not_implemented, refused, s3};
 use crate::headers;
 use http::StatusCode;
 use pocket_api::conditions::ReadConditions;
@@ -176,8 +176,5 @@ fn show_owner(owner: &TenantName) -> Owner {
 }
 
 fn malformed(why: String) -> S3Error {
-    let message = format!(
-        "The XML you provided was not well-formed or did not validate against our published schema: {why}"
-    );
-    s3(S3ErrorCode::MalformedACLError, message)
+    s3(S3ErrorCode::MalformedACLError, format!("{MALFORMED_XML}: {why}"))
 }

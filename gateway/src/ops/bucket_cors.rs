@@ -5,7 +5,7 @@ use super::{Operations, ask, context, documents};
 use crate::access::action::Action;
 use crate::access::cors::{Cors, CorsRule};
 use crate::access::rules::document;
-use crate::errors::s3;
+use crate::errors::{malformed_xml, s3};
 use http::StatusCode;
 use pocket_api::settings::DocumentKind;
 use s3s::dto::{
@@ -44,9 +44,7 @@ pub(super) async fn put(
     let rules = input.cors_configuration.cors_rules;
     if rules.is_empty() || rules.iter().any(|r| r.allowed_origins.is_empty() || r.allowed_methods.is_empty())
     {
-        let message =
-            "The XML you provided was not well-formed or did not validate against our published schema";
-        return Err(s3(S3ErrorCode::MalformedXML, message));
+        return Err(malformed_xml());
     }
     let rules = rules.into_iter().map(|rule| CorsRule {
         id: rule.id,

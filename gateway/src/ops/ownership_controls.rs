@@ -7,7 +7,7 @@ use super::{Operations, ask, context};
 use crate::access::acl::Ownership;
 use crate::access::action::Action;
 use crate::access::rules::document;
-use crate::errors::{custom, s3};
+use crate::errors::{custom, malformed_xml, s3};
 use http::StatusCode;
 use pocket_api::settings::DocumentKind;
 use s3s::dto::{
@@ -43,11 +43,7 @@ pub(super) async fn put(
         [rule] => Ownership::parse(rule.object_ownership.as_str()),
         _ => None,
     };
-    let ownership = ownership.ok_or_else(|| {
-        let message =
-            "The XML you provided was not well-formed or did not validate against our published schema";
-        s3(S3ErrorCode::MalformedXML, message)
-    })?;
+    let ownership = ownership.ok_or_else(malformed_xml)?;
     let put = |held: Held<'_>| {
         let is_private = held.rules.acl.as_ref().is_none_or(|acl| acl.is_private(held.owner));
         match ownership == Ownership::BucketOwnerEnforced && !is_private {

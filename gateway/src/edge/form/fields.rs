@@ -155,11 +155,7 @@ fn tags_as_header(document: &str) -> Result<String, Refusal> {
         let pair = |tag: s3s::dto::Tag| Some((tag.key?, tag.value?));
         tagging.tag_set.into_iter().map(pair).collect::<Option<Vec<_>>>()
     });
-    let Some(pairs) = pairs else {
-        let message =
-            "The XML you provided was not well-formed or did not validate against our published schema";
-        return Err(Refusal::new(S3ErrorCode::MalformedXML, message));
-    };
+    let pairs = pairs.ok_or_else(document::malformed)?;
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let pairs: Vec<_> = pairs.iter().map(|(key, value)| encode(key) + "=" + &encode(value)).collect();
     Ok(pairs.join("&"))
