@@ -23,11 +23,8 @@ pub(super) async fn run(
     let version = input.version_id.as_ref();
     let asked = Actions::from(of_version(version, Action::GetObject, Action::GetObjectVersion))
         .and_if(delete, of_version(version, Action::DeleteObject, Action::DeleteObjectVersion));
-    let ask = ask!(request, context, asked).on(&key);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-
-    let lookup = Lookup {
-        key: key.clone(),
+    let mut lookup = Lookup {
+        key,
         conditions: headers::read_conditions(
             input.if_match,
             input.if_none_match,
@@ -36,8 +33,12 @@ pub(super) async fn run(
         ),
         select,
         want: if delete { Want::DataAndDelete } else { Want::Data },
-        wait: wait.unwrap_or(bucket.placement.hints.wait),
+        wait: Duration::ZERO,
     };
+    let ask = ask!(request, context, asked).on(&lookup.key);
+    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    lookup.wait = wait.unwrap_or(bucket.placement.hints.wait);
+
     // What was just sent to this client in full may be reserved for it still when the shard looks: a reader of ranges
     // would find that its own last one has taken the object away.
     let settled = ops.transfers.settled();
