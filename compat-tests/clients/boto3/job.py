@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import boto3
 import requests
 from boto3.s3.transfer import TransferConfig
+from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from pocket_job import *
@@ -18,15 +19,18 @@ from tls import tls_endpoint
 ALGORITHMS = ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]
 
 
+def client_of(endpoint):
+    return from_page(endpoint, boto3=boto3)["s3"]
+
+
 class Boto3(Store):
     missing = (ClientError,)
     full = (ClientError,)
     full_text = "SlowDown"
-    # What an HTTP client might take for a path to walk, and what XML cannot say.
-    odd_keys = [*ODD_KEYS, "//x", "dir/", "dir", "./a", "a/../b", "\x01\x1f", "é" * 500]
+    odd_keys = ODD_KEYS + RAW_KEYS
 
     def __init__(self, endpoint, bucket):
-        self.s3 = boto3.client("s3", endpoint_url=endpoint)
+        self.s3 = client_of(endpoint)
         self.bucket = bucket
 
     def put(self, key, data):
@@ -50,7 +54,7 @@ class Boto3(Store):
 
 
 def client():
-    s3 = boto3.client("s3", endpoint_url=ENDPOINT)
+    s3 = client_of(ENDPOINT)
     with bucket() as name:
         expected = put_many(s3, name, "d/")
         for version in ["list_objects", "list_objects_v2"]:
@@ -85,7 +89,7 @@ def client():
         raises(lambda: s3.get_object(Bucket=name, Key="never"), s3.exceptions.NoSuchKey)
         raises(lambda: s3.list_objects_v2(Bucket=new_name("never")), s3.exceptions.NoSuchBucket)
         raises(lambda: s3.create_bucket(Bucket="not a bucket!"), Exception)
-        ok("preconditions, ranges and what is not there are refused by their names")
+        ok("preconditions, ranges and what is not there are refused by their names", "precondition")
 
         made = new_name("waited")
         s3.create_bucket(Bucket=made)
@@ -131,7 +135,7 @@ def resource():
 
 
 def transfers():
-    s3 = boto3.client("s3", endpoint_url=ENDPOINT)
+    s3 = client_of(ENDPOINT)
     config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB, max_concurrency=4)
     source, target = os.path.join(SCRATCH, "in"), os.path.join(SCRATCH, "out")
     seen = []
@@ -145,13 +149,24 @@ def transfers():
         s3.download_file(name, "g", target, Config=config)
         with open(target, "rb") as back:
             same(back.read(), content(LARGE))
+        back = io.BytesIO()
+        s3.download_fileobj(name, "f", back, Config=config)
+        same(back.getvalue(), content(LARGE))
         check(s3.head_object(Bucket=name, Key="f", PartNumber=2)["PartsCount"] == 4)
+        raises(lambda: s3.download_file(name, "never", target, Config=config), ClientError, text="404")
         for algorithm in ALGORITHMS:
             s3.upload_file(source, name, algorithm, Config=config, ExtraArgs={"ChecksumAlgorithm": algorithm})
             head = s3.head_object(Bucket=name, Key=algorithm, ChecksumMode="ENABLED")
             check(f"Checksum{algorithm}" in head, head)
             s3.download_file(name, algorithm, target, Config=config)
     ok("the transfer manager: files up, copied and down in parts, with each checksum algorithm")
+
+    with bucket(SMALL_ENDPOINT) as name:
+        small = witness(SMALL_ENDPOINT)
+        fill(small, name)
+        raises(lambda: small.upload_file(source, name, "f", Config=config), S3UploadFailedError, text="SlowDown")
+        check("Uploads" not in small.list_multipart_uploads(Bucket=name))
+    ok("the transfer manager gives up an upload that finds the server full, and leaves nothing of it")
 
 
 def addressing():
@@ -173,6 +188,9 @@ def addressing():
             link = s3.generate_presigned_url("get_object", {"Bucket": name, "Key": "a b/ü+%"})
             same(requests.get(link, timeout=20).content, style.encode())
             check((f"//{name}.localhost" in seen[-1]) == (style == "virtual"), seen[-1])
+            s3.upload_fileobj(io.BytesIO(content(LARGE)), name, "large")
+            same(s3.get_object(Bucket=name, Key="large")["Body"].read(), content(LARGE))
+            s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": "large"}]})
         virtual = boto3.client("s3", endpoint_url=by_name, config=Config(s3={"addressing_style": "virtual"}))
         made = new_name("virtual")
         virtual.create_bucket(Bucket=made)

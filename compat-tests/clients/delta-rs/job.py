@@ -1,13 +1,13 @@
 """delta-rs: tables whose commits are conditional puts; time travel, merges, vacuum, and writers that race."""
 
+import io
 import threading
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pocket_job import *
-
-OPTIONS = {"AWS_ENDPOINT_URL": ENDPOINT, "AWS_ALLOW_HTTP": "true"}
 
 
 def rows(first, count):
@@ -31,7 +31,7 @@ def tables(url):
     check(ids(table) == list(range(100, 1600)))
     old = DeltaTable(url, version=0, storage_options=OPTIONS)
     check(ids(old) == list(range(1000)) and len(table.history()) == 5)
-    ok("appends, deletes, updates, merges, and earlier versions of a table")
+    ok("appends, deletes, updates, merges, earlier versions of a table, and one that is not there", "missing")
 
     table.optimize.compact()
     table.create_checkpoint()
@@ -73,7 +73,7 @@ def races(url, writers=4, rounds=5):
     after = DeltaTable(url, storage_options=OPTIONS)
     check(after.version() == before + writers * each, after.version(), before)
     check([i for i in ids(after) if i >= 1000] == [1000 * (n + 1) + i for n in range(writers) for i in range(each)])
-    ok(f"{writers} writers at once: each version is written by one of them, and no row is lost")
+    ok(f"{writers} writers at once: each version is written by one of them, and no row is lost", "precondition")
 
 
 def many(name):
@@ -92,7 +92,7 @@ def many(name):
     pages = witness().get_paginator("list_objects_v2").paginate(Bucket=name, Prefix="many/word=")
     left = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
     check(len(left) == 1, len(left))
-    ok(f"a table of {MANY} files under odd names, listed and deleted by a vacuum")
+    ok(f"a table of {MANY} files under odd names, listed and deleted by a vacuum", "list", "odd-keys", "deletion")
 
     large, options = pa.table({"noise": [content(1024, i) for i in range(17 * 1024)]}), WriterProperties(compression="UNCOMPRESSED")
     write_deltalake(f"s3://{name}/large", large, storage_options=OPTIONS, writer_properties=options)
@@ -101,17 +101,23 @@ def many(name):
     parts = witness().head_object(Bucket=name, Key=key, PartNumber=1).get("PartsCount", 1)
     check(parts > 1, parts)
     check(table.to_pyarrow_table().equals(large))
-    ok(f"a multipart upload of {parts} parts")
+    stored = witness().get_object(Bucket=name, Key=key)["Body"].read()
+    check(pq.read_table(io.BytesIO(stored)).equals(large))
+    ok(f"a multipart upload of {parts} parts, read back whole and by ranges", "bytes", "multipart", "ranges")
     return large
 
 
 with bucket() as name:
+    page = from_page(bucket=name, write_deltalake=write_deltalake, data=rows(0, 10))
+    OPTIONS = page["options"]
+    check(ids(DeltaTable(f"s3://{name}/table", storage_options=OPTIONS)) == list(range(10)))
     tables(f"s3://{name}/tables/ü one")
     races(f"s3://{name}/races")
     large = many(name)
 
 with bucket(SMALL_ENDPOINT) as name:
     fill(witness(SMALL_ENDPOINT), name)
+    # By default it goes on asking a server that is full for minutes.
     options = {**OPTIONS, "AWS_ENDPOINT_URL": SMALL_ENDPOINT, "max_retries": "0"}
     raises(lambda: write_deltalake(f"s3://{name}/t", large, storage_options=options), Exception, text="503")
-ok("a full server says so")
+ok("a full server says so", "full")

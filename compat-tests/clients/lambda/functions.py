@@ -58,6 +58,8 @@ def collect(event, context):
     """All digests in one object, once; what came before it is not needed any more."""
     digests = b"".join(s3.get_object(**where(url))["Body"].read() for url in event["inputs"])
     s3.put_object(**where(event["output"]), Body=digests, IfNoneMatch="*")
-    for url in event["done"]:
-        s3.delete_object(**where(url))
+    if event["done"]:
+        done = [where(url) for url in event["done"]]
+        objects = [{"Key": target["Key"]} for target in done]
+        s3.delete_objects(Bucket=done[0]["Bucket"], Delete={"Objects": objects})
     return event["output"]

@@ -20,6 +20,7 @@ class Fetch(Store):
     missing = (FunctionError,)
     full = (FunctionError,)
     full_text = "SlowDown"
+    odd_keys = ODD_KEYS + RAW_KEYS
 
     def __init__(self, functions, bucket):
         self.function, self.bucket = functions, bucket
@@ -81,7 +82,7 @@ def hand_over():
         again = {**event, "inputs": [event["output"]], "done": []}
         raises(lambda: collect(again), FunctionError, text="PreconditionFailed")
         same(s3.get_object(Bucket=name, Key="digests")["Body"].read(), found)
-        ok("called twice, the result is written once (412)")
+        ok("called twice, the result is written once (412)", "precondition")
 
 
 with Function("fetch", ENDPOINT) as main, Function("fetch", SMALL_ENDPOINT) as small:

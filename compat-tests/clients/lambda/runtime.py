@@ -13,6 +13,8 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from pocket_job import page_lines
+
 API = "/2018-06-01/runtime"
 # Of one call; Lambda's own bound is a quarter of an hour.
 LIMIT_SECONDS = 60
@@ -37,8 +39,9 @@ class Function:
             "AWS_LAMBDA_FUNCTION_NAME": handler,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
-            "AWS_ENDPOINT_URL_S3": endpoint,
         }
+        # What docs/clients.md says that a function's configuration needs.
+        environment |= dict(line.split("=", 1) for line in page_lines(endpoint).splitlines())
         command = [sys.executable, "-m", "awslambdaric", f"functions.{handler}"]
         folder = Path(__file__).parent
         self.process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment})

@@ -2,12 +2,12 @@
 
 import os
 
-# Lithops takes no endpoint for S3; boto3, which it is made of, reads it here, in its workers too.
-os.environ["AWS_ENDPOINT_URL"] = os.environ["POCKET_ENDPOINT"]
+from pocket_job import *
 
+# Lithops takes no endpoint for S3; boto3, which it is made of, reads it from the environment, in its workers too.
+from_page(os=os)
 import lithops
 from lithops.storage.utils import StorageNoSuchKeyError
-from pocket_job import *
 
 WORDS = ["ant", "bee", "cat", "dog", "ewe"]
 MAPPERS = 4
@@ -15,13 +15,10 @@ REDUCERS = 3
 LINES = 20_000
 
 
-def config(bucket):
-    keys = {"access_key_id": KEY, "secret_access_key": SECRET}
-    return {
-        "lithops": {"backend": "localhost", "storage": "aws_s3", "log_level": "WARNING", "telemetry": False},
-        "localhost": {"worker_processes": 2},
-        "aws_s3": {"storage_bucket": bucket, "region": REGION, **keys},
-    }
+def config(bucket, endpoint=ENDPOINT):
+    config = from_page(endpoint, bucket, os=os)["config"]
+    config["lithops"] |= {"log_level": "WARNING", "telemetry": False}
+    return config | {"localhost": {"worker_processes": 2}}
 
 
 def text(n):
@@ -35,6 +32,16 @@ def square(x):
 
 def count_lines(obj):
     return len(obj.data_stream.read().split())
+
+
+def count_words(obj):
+    words = obj.data_stream.read().decode().split()
+    return obj.key, {word: words.count(word) for word in WORDS}
+
+
+def one_object(results):
+    """What was counted in the parts of one object; each object has a reducer of its own."""
+    return results[0][0], {word: sum(counts[word] for _, counts in results) for word in WORDS}
 
 
 def add(results):
@@ -74,7 +81,17 @@ def main():
             futures = pool.map_reduce(count_lines, f"s3://{name}/in/", add, obj_chunk_number=3)
             counted = pool.get_result(futures)
             check(counted == MAPPERS * LINES, counted)
-            ok("map_reduce over objects, each read in three ranges")
+            ok("map_reduce over objects, each read in three ranges", "ranges")
+
+            futures = pool.map_reduce(count_words, f"s3://{name}/in/", one_object, obj_chunk_number=2, obj_reduce_by_key=True)
+            counted = {key.rpartition("/")[2]: counts for key, counts in pool.get_result(futures)}
+            expected = {str(n): {word: lines.split().count(word) for word in WORDS} for n, lines in enumerate(inputs)}
+            check(counted.keys() == expected.keys(), counted.keys())
+            for n, words in expected.items():
+                # Lithops leaves off the rest of a line that the end of the first part cuts.
+                lost = [words[word] - counted[n][word] for word in WORDS]
+                check(min(lost) >= 0 and sum(lost) <= 1, n, words, counted[n])
+            ok("map_reduce with a reducer for each object")
 
             pool.get_result(pool.map(split, [(n, name) for n in range(MAPPERS)]))
             parts = pool.get_result(pool.map(gather, [(r, name) for r in range(REDUCERS)]))
@@ -85,9 +102,19 @@ def main():
             pool.clean(clean_cloudobjects=True)
 
         storage = lithops.Storage(config=config(name))
-        storage.put_object(name, "ü b/c+d%", content(70_000))
-        same(storage.get_object(name, "ü b/c+d%"), content(70_000))
-        same(storage.get_object(name, "ü b/c+d%", extra_get_args={"Range": "bytes=5-9"}), content(70_000)[5:10])
+        keys = [f"odd/{key}" for key in ODD_KEYS + RAW_KEYS]
+        for i, key in enumerate(keys):
+            storage.put_object(name, key, content(1000, i))
+        for i, key in enumerate(keys):
+            same(storage.get_object(name, key), content(1000, i))
+            same(s3.get_object(Bucket=name, Key=key)["Body"].read(), content(1000, i))
+        same(storage.get_object(name, keys[0], extra_get_args={"Range": "bytes=5-9"}), content(1000)[5:10])
+        check(sorted(storage.list_keys(name, "odd/")) == sorted(keys))
+        for key in keys:
+            storage.delete_object(name, key)
+        check(storage.list_keys(name, "odd/") == [])
+        ok(f"{len(keys)} odd keys", "bytes", "odd-keys", "deletion")
+
         storage.upload_file(write(content(LARGE)), name, "large")
         check(s3.head_object(Bucket=name, Key="large", PartNumber=1)["PartsCount"] > 1)
         same(storage.get_object(name, "large"), content(LARGE))
@@ -96,7 +123,13 @@ def main():
         storage.delete_objects(name, expected)
         check(storage.list_keys(name, "many/") == [])
         raises(lambda: storage.get_object(name, "never"), StorageNoSuchKeyError)
-        ok(f"objects, ranges, an upload in parts, {len(expected)} keys listed and deleted, a missing key")
+        ok(f"an upload in parts, {len(expected)} keys listed and deleted at once, a missing key", "multipart", "list", "missing")
+
+    with bucket(SMALL_ENDPOINT) as name:
+        fill(witness(SMALL_ENDPOINT), name)
+        storage = lithops.Storage(config=config(name, SMALL_ENDPOINT))
+        raises(lambda: storage.put_object(name, "one-too-many", content(FILLER)), Exception, text="SlowDown")
+    ok("a full server says so", "full")
 
 
 def write(data):

@@ -8,8 +8,8 @@ from pocket_job import *
 from pyarrow import fs
 
 
-def file_system(endpoint=ENDPOINT, **more):
-    return fs.S3FileSystem(endpoint_override=endpoint, **more)
+def file_system(endpoint=ENDPOINT):
+    return from_page(endpoint, pyarrow=pa)["fs"]
 
 
 class PyArrow(Store):
@@ -20,8 +20,7 @@ class PyArrow(Store):
     odd_keys = [key for key in ODD_KEYS if "//" not in key]
 
     def __init__(self, endpoint, bucket):
-        patience = {"retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=1)} if endpoint == SMALL_ENDPOINT else {}
-        self.fs, self.bucket = file_system(endpoint, **patience), bucket
+        self.fs, self.bucket = file_system(endpoint), bucket
 
     def put(self, key, data):
         with self.fs.open_output_stream(f"{self.bucket}/{key}") as stream:
@@ -68,7 +67,10 @@ def datasets():
         s3.delete_dir_contents(f"{name}/set")
         kept = {info.base_name for info in s3.get_file_info(fs.FileSelector(f"{name}", recursive=True)) if info.is_file}
         check(kept == {"one.parquet", "three.parquet"}, kept)
-        ok("copies, moves and directories")
+        put_many(witness(), name, "many/")
+        s3.delete_dir_contents(f"{name}/many")
+        check(not [entry for entry in witness().list_objects_v2(Bucket=name, Prefix="many/").get("Contents", []) if entry["Size"]])
+        ok(f"copies, moves and directories, one of {MANY} files deleted")
 
 
 exercise(PyArrow)

@@ -7,8 +7,12 @@ wrote is read back with another one (boto3) as well, so that no client is its ow
 import contextlib
 import os
 import random
+import shlex
+import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -46,13 +50,40 @@ ODD_KEYS = [
     "back\\slash",
     "~*!()@:,;=$",
     "dots/..hidden/...",
-    "k" * 200 + "/" + "l" * 200,
+    # 924 bytes in names that a file system takes.
+    "/".join([*(letter * 200 for letter in "klmn"), "é" * 60]),
 ]
+# What is a key and no path: an HTTP client might walk it, a file system has no name for it, and XML cannot say the last ones.
+RAW_KEYS = ["//x", "dir/", "dir", "./a", "a/../b", "é" * 500, "tab\tline\nbreak\r", "\x01\x1f\x7f"]
 
 
-def ok(what):
-    """Says that a step held."""
-    print(f"ok {what}", flush=True)
+def ok(what, *steps):
+    """Says that something held, and which of the steps that every client has were shown by it."""
+    print(" ".join(["ok", what, *(f"#{step}" for step in steps)]), flush=True)
+
+
+def page_lines(endpoint=ENDPOINT, bucket="my-bucket", block=0):
+    """The lines that `docs/clients.md` shows for this job's client, with a real endpoint, bucket and credentials in them: it
+    is set up by these and no others.
+    """
+    text = (Path(sys.argv[0]).parent / "config.md").read_text()
+    lines = text.split("```")[2 * block + 1].split("\n", 1)[1]
+    real = {"127.0.0.1:9000": urlsplit(endpoint).netloc, "my-bucket": bucket, "my-key": KEY, "my-secret": SECRET}
+    for shown, meant in real.items():
+        lines = lines.replace(shown, meant)
+    return lines
+
+
+def from_page(endpoint=ENDPOINT, bucket="my-bucket", block=0, **names):
+    """What those lines define, where they are Python that makes use of `names`."""
+    exec(page_lines(endpoint, bucket, block), names)
+    return names
+
+
+def page_command(end, endpoint=ENDPOINT, bucket="my-bucket"):
+    """The words of the one command that it shows, without the `end` that is only an example of what to do."""
+    words = page_lines(endpoint, bucket).removeprefix("$ ").strip().removesuffix(end)
+    return shlex.split(words)
 
 
 def check(held, *shown):
@@ -183,7 +214,7 @@ def exercise(store_of):
             store.put(f"size-{size}", content(size))
             same(store.get(f"size-{size}"), content(size))
             same(s3.get_object(Bucket=name, Key=f"size-{size}")["Body"].read(), content(size))
-        ok("bytes of 0 to 5 MiB come back as they were")
+        ok("bytes of 0 to 5 MiB come back as they were", "bytes")
 
         large = content(store.large)
         store.put("large", large)
@@ -192,12 +223,12 @@ def exercise(store_of):
         same(store.get("large"), large)
         same(s3.get_object(Bucket=name, Key="large")["Body"].read(), large)
         check(s3.list_multipart_uploads(Bucket=name).get("Uploads", []) == [])
-        ok(f"a multipart upload of {parts} parts")
+        ok(f"a multipart upload of {parts} parts", "multipart")
 
         if store.get_range:
             for start, length in [(0, 1), (5 * MIB - 7, 100), (len(large) - 10, 10)]:
                 same(store.get_range("large", start, length), large[start : start + length])
-            ok("ranges, across parts and at the end")
+            ok("ranges, across parts and at the end", "ranges")
 
         for i, key in enumerate(store.odd_keys):
             store.put(f"odd/{key}", content(100 + i, i))
@@ -212,17 +243,17 @@ def exercise(store_of):
         # Some clients leave an empty marker where a directory was.
         left = s3.list_objects_v2(Bucket=name, Prefix="odd/").get("Contents", [])
         check(not {entry["Key"] for entry in left} & set(expected), left)
-        ok(f"{len(store.odd_keys)} odd keys, written, read, listed and deleted")
+        ok(f"{len(store.odd_keys)} odd keys, written, read, listed and deleted", "odd-keys", "deletion")
 
         expected = put_many(s3, name, "many/")
         listed = list(store.keys("many/"))
         check(sorted(listed) == expected, len(listed))
-        ok(f"a list of {len(listed)} keys")
+        ok(f"a list of {len(listed)} keys", "list")
 
         raises(lambda: store.get("never"), *store.missing)
         store.delete("size-1")
         raises(lambda: store.get("size-1"), *store.missing)
-        ok("a key that was never there and one that was deleted are missing")
+        ok("a key that was never there and one that was deleted are missing", "missing")
 
     with bucket(SMALL_ENDPOINT) as name:
         small = witness(SMALL_ENDPOINT)
@@ -233,4 +264,4 @@ def exercise(store_of):
         small.delete_object(Bucket=name, Key=filler[0])
         store.put("fits", content(FILLER))
         same(store.get("fits"), content(FILLER))
-    ok("a full server says so, and takes more when there is room again")
+    ok("a full server says so, and takes more when there is room again", "full")

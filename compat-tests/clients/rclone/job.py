@@ -15,8 +15,7 @@ FEW_RETRIES = ("--retries", 1, "--low-level-retries", 2)
 
 
 def configure():
-    section = "[{}]\ntype = s3\nprovider = Other\nenv_auth = true\nregion = {}\nendpoint = {}\n"
-    text = section.format("pocket", REGION, ENDPOINT) + section.format("small", REGION, SMALL_ENDPOINT)
+    text = page_lines() + page_lines(SMALL_ENDPOINT).replace("[pocket]", "[small]")
     write_file(os.path.expanduser("~/.config/rclone/rclone.conf"), text.encode())
 
 

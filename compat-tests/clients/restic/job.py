@@ -9,16 +9,14 @@ from pocket_job import *
 from programs import *
 
 TREE, BACK = path_of("tree"), path_of("back")
-# More than one pack, each sent in parts, and more files than a page of a list has keys.
+# More than one pack, and more files than a page of a list has keys.
 FILES = {f"many/{i % 11}/{i:04}": content(50 + i, i) for i in range(1_500)}
 FILES |= {"large": content(2 * LARGE), "ü d/a+b %": b"odd", "empty": b"", "dots/..x": b"."}
 
 
 def restic(*words, endpoint=ENDPOINT, password="secret", **more):
-    repository = f"s3:{endpoint}/{restic.bucket}"
     environment = os.environ | {"RESTIC_PASSWORD": password, "RESTIC_PACK_SIZE": "6"}
-    words = ["--repo", repository, "--option", "s3.bucket-lookup=path", *words]
-    return program("restic", *words, env=environment, **more)
+    return program(*page_command("init", endpoint, restic.bucket), *words, env=environment, **more)
 
 
 def snapshots():
@@ -38,13 +36,13 @@ def repository():
     packs = [entry for page in pages(s3) for entry in page["Contents"] if entry["Key"].startswith("data/")]
     check(len(packs) > 4, packs)
     restic("check", "--read-data")
-    ok(f"a backup in {len(packs)} packs, every byte of it checked")
+    ok(f"a backup in {len(packs)} packs, every byte of it checked", "bytes")
 
     restic("restore", f"latest:{TREE}", "--target", BACK, "--verify")
     same_tree(BACK, FILES)
     same(restic("dump", "latest", f"{TREE}/large"), FILES["large"])
     raises(lambda: restic("dump", "latest", f"{TREE}/never"), Refused, text="not found")
-    ok("restored byte by byte, and one file alone by ranges of packs")
+    ok("restored byte by byte, and one file alone by ranges of packs", "ranges")
 
     changed = content(LARGE, 5)
     write_file(f"{TREE}/large", changed)
@@ -64,12 +62,12 @@ def repository():
     restic("check", "--read-data")
     restic("restore", f"latest:{TREE}", "--target", path_of("again"))
     same_tree(path_of("again"), second)
-    ok("forgotten and pruned: the space is back, and what is left is whole")
+    ok("forgotten and pruned: the space is back, and what is left is whole", "deletion")
 
     pack = next(e["Key"] for page in pages(s3) for e in page["Contents"] if e["Key"].startswith("data/"))
     s3.delete_object(Bucket=restic.bucket, Key=pack)
     raises(lambda: restic("check"), Refused, text="does not exist")
-    ok("a pack that is missing is noticed")
+    ok("a pack that is missing is noticed", "missing")
 
 
 def many_keys():
@@ -82,7 +80,7 @@ def many_keys():
     restic("prune")
     check(lines(restic("list", "packs")) == [])
     check(not any(entry["Key"].startswith("data/") for page in pages(s3) for entry in page["Contents"]))
-    ok(f"a list of {MANY} keys, all deleted")
+    ok(f"a list of {MANY} keys, all deleted", "list")
 
 
 def waits_for_room():
@@ -92,7 +90,7 @@ def waits_for_room():
         restic("init", endpoint=SMALL_ENDPOINT)
         filler = fill(small, name)
         write_file(f"{TREE}/large", content(FILLER, 9))
-        words = ["restic", "--repo", f"s3:{SMALL_ENDPOINT}/{name}", "--option", "s3.bucket-lookup=path"]
+        words = page_command("init", SMALL_ENDPOINT, name)
         said = path_of("said")
         with open(said, "wb") as log:
             environment = os.environ | {"RESTIC_PASSWORD": "secret"}
@@ -108,7 +106,7 @@ def waits_for_room():
         for key in filler[2:]:
             small.delete_object(Bucket=name, Key=key)
         restic("check", "--read-data", endpoint=SMALL_ENDPOINT)
-    ok("a backup into a full server is told to slow down, waits, and ends well when there is room")
+    ok("a backup into a full server is told to slow down, waits, and ends well when there is room", "full")
 
 
 def pages(s3):

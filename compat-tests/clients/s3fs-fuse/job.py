@@ -10,9 +10,9 @@ PASSWORDS = os.path.expanduser("~/.passwd-s3fs")
 
 def mount(name, endpoint=ENDPOINT, *more):
     folder = path_of("mounts", new_name("mount"))
+    words = [folder if word == "/mnt" else word for word in page_command("", endpoint, name)]
     # A file of more than 5 MiB goes up in parts, not only one of more than 10.
-    words = ["-o", f"url={endpoint}", "-o", "use_path_request_style", "-o", "multipart_size=5", *more]
-    return mounted(folder, "s3fs", name, folder, "-f", *words)
+    return mounted(folder, *words, "-f", "-o", "multipart_size=5", *more)
 
 
 def files(s3, name):
@@ -29,7 +29,7 @@ def files(s3, name):
                 file.seek(start)
                 same(file.read(10), content(LARGE)[start : start + 10])
         same(read_file(f"{folder}/size-{LARGE}"), content(LARGE))
-    ok("files up and down, a large one in parts, read by ranges and as a whole")
+    ok("files up and down, a large one in parts, read by ranges and as a whole", "bytes", "multipart", "ranges")
 
     with mount(name) as folder:
         with open(f"{folder}/size-{LARGE}", "r+b") as file:
@@ -58,7 +58,7 @@ def keys(s3, name):
             same(s3.get_object(Bucket=name, Key=f"odd/{key}")["Body"].read(), content(100 + i, i))
     with mount(name) as folder:
         same_tree(f"{folder}/odd", {key: content(100 + i, i) for i, key in enumerate(odd_keys)})
-    ok(f"{len(odd_keys)} odd keys")
+    ok(f"{len(odd_keys)} odd keys", "odd-keys")
 
     expected = put_many(s3, name, "many/")
     with mount(name) as folder:
@@ -74,7 +74,7 @@ def keys(s3, name):
     same(s3.get_object(Bucket=name, Key="moved/00001")["Body"].read(), b"many/00001")
     same(s3.get_object(Bucket=name, Key="moved/a b")["Body"].read(), content(100))
     check(s3.list_objects_v2(Bucket=name, Prefix="odd/")["KeyCount"] == 0)
-    ok(f"a directory of {len(expected)} files, renamed and deleted ones, and those that are missing")
+    ok(f"a directory of {len(expected)} files, renamed and deleted ones, and those that are missing", "list", "deletion", "missing")
 
 
 def is_full(name):
@@ -87,7 +87,7 @@ def is_full(name):
             small.delete_object(Bucket=name, Key=key)
         write_file(f"{folder}/fits", content(FILLER))
         same(small.get_object(Bucket=name, Key="fits")["Body"].read(), content(FILLER))
-    ok("a full server is an error of the file, and takes more when there is room again")
+    ok("a full server is an error of the file, and takes more when there is room again", "full")
 
 
 write_file(PASSWORDS, f"{KEY}:{SECRET}\n".encode())

@@ -77,7 +77,7 @@ def conditions(files: FileSystem) -> None:
     stream.unbuffer()
     raises(lambda: files.read(stream, 10), JavaError, text="RemoteFileChangedException")
     stream.close()
-    ok("a reader notices that its file was replaced (412)")
+    ok("a reader notices that its file was replaced (412)", "precondition")
 
 
 def shuffle_blocks(files: FileSystem) -> None:

@@ -1,6 +1,6 @@
 //! The matrix of real clients: each is installed in a pinned version, does its job against a running Pocket, and gets a
 //! line in a table. [`table`] lists them, [`toolchains`] installs them, [`run`] runs them, [`page`] writes
-//! `docs/clients.md`.
+//! `docs/clients.md`, [`steps`] says what each job has to show.
 //!
 //! A client's folder, `compat-tests/clients/<name>`, holds its job in the client's own language and `config.md`, the
 //! few lines of configuration that the job uses. A job is told nothing but endpoint, region and credentials; nothing
@@ -9,6 +9,7 @@
 pub mod outcome;
 pub mod page;
 pub mod run;
+pub mod steps;
 pub mod table;
 pub mod toolchains;
 
@@ -26,6 +27,7 @@ pub struct Client {
     pub version: Version,
     /// What the machine has to have, or to let be installed.
     pub needs: &'static [Need],
+    pub shows: Shows,
     /// A job that takes longer has hung, on two cores that are busy with something else too.
     pub limit_seconds: u64,
     /// Installs what the job needs and says how it is started.
@@ -39,6 +41,15 @@ pub enum Version {
     Pinned { file: &'static str, after: &'static str },
     /// What Debian's package of this name has.
     Debian { package: &'static str },
+}
+
+/// What a job has to report before it counts as passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// Every step of [`steps`] but those that its `config.md` says the client lacks.
+    Steps,
+    /// Somebody else's tests, which are counted instead.
+    Counts,
 }
 
 /// What a job needs besides this workspace's own Rust.
@@ -73,6 +84,13 @@ impl Client {
     /// Its job and configuration.
     pub fn folder(&self) -> PathBuf {
         folder().join(self.name)
+    }
+
+    /// The lines that set it up, as `docs/clients.md` shows them.
+    pub fn config(&self) -> Result<String, String> {
+        let path = self.folder().join("config.md");
+        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(text.trim().to_owned())
     }
 
     /// The version that is written down, or that the machine's package has; `None` where it is not installed.

@@ -5,7 +5,7 @@
 //! server.
 
 use super::outcome::{Outcome, Report};
-use super::{Client, Need, toolchains};
+use super::{Client, Need, Shows, steps, toolchains};
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server, signal_group};
 use crate::workshop::{Missing, Workshop, last_lines};
 use std::fs::{self, File};
@@ -95,17 +95,19 @@ fn run_job(client: &Client, command: Command, log: &Path, servers: &Servers) -> 
     let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
     let explained = |reason: String| format!("{reason}\n{}", last_lines(&text, SHOWN_LINES));
     let status = status.map_err(explained)?;
-    let steps = text.lines().filter(|line| line.starts_with("ok ")).count();
+    let count = text.lines().filter(|line| line.starts_with("ok ")).count();
     if !status.success() {
-        return Err(explained(format!("ended with {status} after {steps} steps")));
+        return Err(explained(format!("ended with {status} after {count} steps")));
     }
-    if steps == 0 {
-        return Err(explained("ended well without a single step".into()));
+    match client.shows {
+        Shows::Steps => steps::expect_all(&text, &steps::lacking(&client.config()?)?).map_err(explained)?,
+        Shows::Counts if count == 0 => return Err(explained("ended well without a single step".into())),
+        Shows::Counts => {}
     }
     expect_emptied(&servers.main, before.0).map_err(explained)?;
     expect_emptied(&servers.small, before.1).map_err(explained)?;
     let note = text.lines().rev().find_map(|line| line.strip_prefix("note ")).map(str::to_owned);
-    Ok(Outcome::Pass { steps, note })
+    Ok(Outcome::Pass { steps: count, note })
 }
 
 /// The command with an environment of its own: only what its tool chain set, and what every job is told.

