@@ -7,6 +7,7 @@
 //!
 //! This crate does no I/O and knows neither S3's XML nor any wire format.
 
+pub mod acl;
 pub mod budget;
 pub mod checksum;
 pub mod chunks;

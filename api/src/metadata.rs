@@ -21,6 +21,7 @@ pub use uploads::{
 };
 pub use writes::{AddReference, Append, Arrive, Commit, Committed, NewMeta, Referenced, Rename};
 
+use crate::acl::Acl;
 use crate::conditions::WriteCondition;
 use crate::hints::ObjectHints;
 use crate::ids::{Epoch, JobId, NodeId, WriteId};
@@ -76,7 +77,7 @@ pub enum MetadataError {
     /// A part that Complete names is missing or another one.
     #[error("invalid part {0}")]
     InvalidPart(u16),
-    /// The object is not the one that the caller saw: there is another, of so many bytes, or none (0).
+    /// The object, or its ACL, is not the one that the caller saw: there is another, of so many bytes, or none (0).
     #[error("object has changed; it has {size} bytes now")]
     Changed { size: u64 },
     /// The object consists of [`crate::limits::APPEND_PIECES_MAX`] pieces.
@@ -130,6 +131,9 @@ pub enum Request {
     /// Is the caller's epoch still the job's? As [`Request::Ping`], but no use of the job: for callers that are about to be
     /// refused. [`Reply::Done`]
     CheckEpoch,
+    /// What is said of an object. As a [`Request::Lookup`] of [`Want::Meta`], but no use of the job: for callers that are
+    /// not admitted yet. [`Reply::Found`]
+    Describe { key: ObjectKey },
     /// [`Reply::Found`]
     Lookup(Lookup),
     /// The next page of an answer's segments, or the segments of a reference's bytes. [`Reply::Segments`]
@@ -156,6 +160,9 @@ pub enum Request {
     /// Replaces an object's tags, and its bounds as far as the hints name them: a TTL counts from now, reads are those
     /// that are left. The object stays the same one, with its ETag and its time. [`Reply::Done`]
     SetTags { key: ObjectKey, tags: Tags, hints: ObjectHints },
+    /// Replaces an object's ACL if it is still the one that the caller has seen, by which it was let in: else
+    /// [`MetadataError::Changed`]. The object stays the same one, with its ETag and its time. [`Reply::Done`]
+    SetAcl { key: ObjectKey, seen: Option<Box<Acl>>, acl: Option<Box<Acl>> },
     /// [`Reply::Listed`]
     List(List),
     /// Pins the bytes of an object, or a range of them, for a copy. [`Reply::Referenced`]

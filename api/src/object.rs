@@ -1,5 +1,6 @@
 //! What planes say to each other about objects.
 
+use crate::acl::Acl;
 use crate::checksum::Checksum;
 use crate::clock::Timestamp;
 use crate::ids::{ChunkId, NodeId, WriteId};
@@ -74,7 +75,7 @@ impl fmt::Debug for ETag {
 /// Keys and values of an object's tags.
 pub type Tags = Vec<(String, String)>;
 
-/// Headers that are stored and given back as they came, and tags.
+/// Headers that are stored and given back as they came, tags and the ACL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectHeaders {
     pub content_type: Option<String>,
@@ -89,6 +90,8 @@ pub struct ObjectHeaders {
     pub tags: Tags,
     /// What the client named; `None` is STANDARD.
     pub storage_class: Option<StorageClass>,
+    /// `None`: the object is its owner's alone. Never copied; in a box because few have one.
+    pub acl: Option<Box<Acl>>,
 }
 
 impl ObjectHeaders {
@@ -103,7 +106,8 @@ impl ObjectHeaders {
             &self.expires,
         ];
         let fixed: usize = fixed.into_iter().flatten().map(String::len).sum();
-        fixed + self.user.iter().chain(&self.tags).map(|(k, v)| k.len() + v.len()).sum::<usize>()
+        let pairs: usize = self.user.iter().chain(&self.tags).map(|(k, v)| k.len() + v.len()).sum();
+        fixed + pairs + self.acl.as_ref().map_or(0, |acl| acl.len_bytes())
     }
 }
 

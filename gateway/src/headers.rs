@@ -12,6 +12,7 @@ pub(crate) use shown::{abort, content_range, etag, expiration, not_modified, put
 use crate::errors::{from_hint, invalid_argument, s3};
 use crate::tags;
 use http::HeaderMap;
+use pocket_api::acl::Acl;
 use pocket_api::hints::{ObjectHints, parse_wait};
 use pocket_api::limits::USER_METADATA_MAX_BYTES;
 use pocket_api::object::ObjectHeaders;
@@ -34,11 +35,12 @@ pub(crate) struct Given {
     /// Value of `x-amz-tagging`.
     pub(crate) tagging: Option<String>,
     pub(crate) storage_class: Option<dto::StorageClass>,
+    pub(crate) acl: Option<Box<Acl>>,
 }
 
-/// Takes the fields of [`Given`] out of the input of a request.
+/// Takes the fields of [`Given`] out of the input of a request; its ACL was read before.
 macro_rules! given {
-    ($request:expr) => {{
+    ($request:expr, $acl:expr) => {{
         let input = &mut $request.input;
         $crate::headers::Given {
             content_type: input.content_type.take(),
@@ -50,6 +52,7 @@ macro_rules! given {
             metadata: input.metadata.take(),
             tagging: input.tagging.take(),
             storage_class: input.storage_class.take(),
+            acl: $acl.of_new_object(),
         }
     }};
 }
@@ -79,6 +82,7 @@ impl Given {
             user,
             tags,
             storage_class,
+            acl: self.acl,
         };
         Ok((headers != ObjectHeaders::default()).then(|| Arc::new(headers)))
     }
@@ -156,6 +160,7 @@ mod tests {
             metadata: Some([("b".into(), "x".repeat(size)), ("a".into(), "y".into())].into()),
             tagging: None,
             storage_class: None,
+            acl: None,
         };
         let kept = given(USER_METADATA_MAX_BYTES - 3).into_headers().unwrap().unwrap();
         assert_eq!(kept.user.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["a", "b"]);

@@ -6,6 +6,7 @@ mod bucket;
 pub(crate) use bucket::Bucket;
 
 use crate::access::Ask;
+use crate::access::action::Action;
 use crate::access::cors::Cors;
 use crate::access::rules::Rules;
 use crate::errors::CallError;
@@ -14,12 +15,11 @@ use futures::future::try_join_all;
 use moka::future::Cache;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
-use pocket_api::conditions::ReadConditions;
 use pocket_api::control::{Control, ControlError, Placement};
 use pocket_api::ids::{JobId, NodeId};
-use pocket_api::metadata::{Answer, JobRef, Lookup, MetadataError, Reply, Request, Select, Want};
+use pocket_api::metadata::{Answer, JobRef, MetadataError, Reply, Request};
 use pocket_api::names::{BucketName, ObjectKey};
-use pocket_api::object::{ObjectMeta, Tags};
+use pocket_api::object::ObjectMeta;
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,41 +144,40 @@ impl Placements {
     }
 
     async fn admit_one(&self, bucket: &Bucket<'_>, ask: &Ask<'_>) -> Result<(), CallError> {
-        let tags = match ask.keys {
-            [key] if bucket.asks_for_tags(ask) => self.tags(bucket, key).await?,
-            _ => Tags::new(),
-        };
-        bucket.decide(ask, &tags, &*self.clock)
+        let [key] = ask.keys else { return bucket.decide(ask, None, &*self.clock) };
+        if !bucket.asks_for_object(ask) {
+            return bucket.decide(ask, None, &*self.clock);
+        }
+        match self.find(bucket, key).await? {
+            Some(found) => bucket.decide(ask, found.headers.as_deref(), &*self.clock),
+            None => match bucket.decide(ask, None, &*self.clock) {
+                // It would have been for the object to say, and who may list learns that there is none.
+                Err(CallError::Denied)
+                    if bucket.asks_for_acl(ask) && bucket.may(Action::ListBucket, &*self.clock) =>
+                {
+                    Err(MetadataError::NoSuchKey.into())
+                }
+                decided => decided,
+            },
+        }
     }
 
-    /// Tags of an object; none where it is not there.
-    async fn tags(&self, bucket: &Bucket<'_>, key: &ObjectKey) -> Result<Tags, CallError> {
-        let lookup = Lookup {
-            key: key.clone(),
-            conditions: ReadConditions::default(),
-            select: Select::Whole,
-            want: Want::Meta,
-            wait: Duration::ZERO,
-        };
-        let found = self.send(bucket.shard(key), bucket.job(), Request::Lookup(lookup), Bytes::new()).await;
+    /// What is said of an object; `None` where it is not there.
+    async fn find(&self, bucket: &Bucket<'_>, key: &ObjectKey) -> Result<Option<ObjectMeta>, CallError> {
+        let describe = Request::Describe { key: key.clone() };
+        let found = self.send(bucket.shard(key), bucket.job(), describe, Bytes::new()).await;
         match found {
-            Ok(Answer { reply: Reply::Found(found), .. }) => {
-                Ok(found.meta.headers.as_deref().map_or(Tags::new(), |headers| headers.tags.clone()))
-            }
-            Ok(_) | Err(CallError::Metadata(MetadataError::NoSuchKey | MetadataError::Lost)) => {
-                Ok(Tags::new())
-            }
+            Ok(Answer { reply: Reply::Found(found), .. }) => Ok(Some(found.meta)),
+            Ok(_) | Err(CallError::Metadata(MetadataError::NoSuchKey | MetadataError::Lost)) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether an object that was found is still one that may be seen: its tags may be others than those that the
-    /// request was admitted by.
+    /// Whether an object that was found is still one that may be seen: its tags and its ACL may be others than those
+    /// that the request was admitted by. For a bucket that was asked for this object alone.
     pub(crate) fn admits_found(&self, bucket: &Bucket<'_>, found: &ObjectMeta) -> Result<(), CallError> {
-        for ask in bucket.asks.iter().filter(|ask| bucket.asks_for_tags(ask)) {
-            let none = Tags::new();
-            let tags = found.headers.as_deref().map_or(&none, |headers| &headers.tags);
-            bucket.decide(ask, tags, &*self.clock)?;
+        for ask in bucket.asks.iter().filter(|ask| bucket.asks_for_object(ask)) {
+            bucket.decide(ask, found.headers.as_deref(), &*self.clock)?;
         }
         Ok(())
     }

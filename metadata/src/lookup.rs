@@ -47,6 +47,16 @@ impl JobState {
         }
     }
 
+    /// See [`Request::Describe`].
+    ///
+    /// [`Request::Describe`]: pocket_api::metadata::Request::Describe
+    pub(crate) fn describe(&self, key: &ObjectKey, now: Timestamp) -> Result<Answer, MetadataError> {
+        let entry = self.find(key, &ReadConditions::default(), now)?;
+        let (selection, page) = ((0, entry.size), SegmentPage::default());
+        let rule_end = self.rule_end(key, entry);
+        Ok(answer(entry, rule_end, None, selection, page, Bytes::new(), None, false, now))
+    }
+
     /// A lookup that changes nothing: of what the object is like, or of inline bytes whose reads nobody counts. `None`
     /// for another one that may be served.
     pub(crate) fn lookup_shared(

@@ -14,7 +14,7 @@ const WAITERS: &str = "pocket_metadata_waiting_reads";
 const OUTBOX: &str = "pocket_metadata_outbox_items";
 
 /// Operations in the order of [`operation`].
-const OPERATIONS: [&str; 22] = [
+const OPERATIONS: [&str; 24] = [
     "ping",
     "lookup",
     "segments",
@@ -37,6 +37,8 @@ const OPERATIONS: [&str; 22] = [
     "rename",
     "arrive",
     "ask_arrival",
+    "set_acl",
+    "describe",
 ];
 
 fn operation(request: &Request) -> usize {
@@ -63,6 +65,8 @@ fn operation(request: &Request) -> usize {
         Request::Rename(_) => 19,
         Request::Arrive(_) => 20,
         Request::AskArrival { .. } => 21,
+        Request::SetAcl { .. } => 22,
+        Request::Describe { .. } => 23,
     }
 }
 

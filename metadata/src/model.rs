@@ -12,6 +12,7 @@ use crate::state::{Command, Home, JobState, apply};
 use crate::upload_id::UploadIds;
 use crate::walk::{Found as Walked, Pause, Start, Walk};
 use bytes::Bytes;
+use pocket_api::acl::Acl;
 use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
@@ -37,6 +38,7 @@ const DAYS: Duration = Duration::from_secs(3 * 86_400);
 struct Plain {
     created: Timestamp,
     tags: Tags,
+    acl: Option<Box<Acl>>,
     bytes: Vec<u8>,
     /// The chunk that each byte is in.
     places: Vec<Option<ChunkId>>,
@@ -183,6 +185,7 @@ impl World {
                 self.objects.remove(KEYS[k]);
             }
             Act::Tag { key: k, tags, ttl: lifetime, reads } => self.tag(KEYS[k], tags, lifetime, reads),
+            Act::Grant { key: k, grants, late } => self.grant(KEYS[k], grants, late),
             Act::Open { key: k, delete } => self.open(KEYS[k], delete),
             Act::Close { which, sent } => {
                 if !self.readings.is_empty() {
@@ -236,6 +239,8 @@ impl World {
         assert_eq!(bytes, plain.bytes, "bytes of {name}");
         let tags = found.meta.headers.as_ref().map(|headers| headers.tags.clone());
         assert_eq!(tags.unwrap_or_default(), plain.tags, "tags of {name}");
+        let acl = found.meta.headers.as_ref().and_then(|headers| headers.acl.clone());
+        assert_eq!(acl, plain.acl, "ACL of {name}");
         let ends = (found.meta.expires_at, found.meta.rule_end.map(|end| end.at));
         assert_eq!(ends, (plain.expires_at, self.rule_end(name, &plain)), "ends of {name}");
         assert_eq!((found.counted, found.meta.reads_left), (delete || plain.left.is_some(), plain.left));

@@ -79,7 +79,11 @@ fn key_of(request: &Request) -> Option<&ObjectKey> {
         Request::AddReference(add) => Some(&add.key),
         Request::Complete(complete) => Some(&complete.key),
         Request::Rename(rename) => Some(&rename.from),
-        Request::Parts { key, .. } | Request::Delete { key, .. } | Request::SetTags { key, .. } => Some(key),
+        Request::Parts { key, .. }
+        | Request::Delete { key, .. }
+        | Request::Describe { key }
+        | Request::SetTags { key, .. }
+        | Request::SetAcl { key, .. } => Some(key),
         _ => None,
     }
 }

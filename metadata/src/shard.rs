@@ -112,6 +112,7 @@ impl Shard {
             request,
             Request::Ping
                 | Request::CheckEpoch
+                | Request::Describe { .. }
                 | Request::Lookup(_)
                 | Request::Segments(_)
                 | Request::Parts { .. }
@@ -179,7 +180,7 @@ impl Metadata for Shard {
     async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
         self.metrics.count(&request);
         let found = self.find(job.job).ok_or(MetadataError::NoSuchJob)?;
-        if request != Request::CheckEpoch {
+        if !matches!(request, Request::CheckEpoch | Request::Describe { .. }) {
             found.touch();
         }
         if found.is_moving() {

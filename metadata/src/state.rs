@@ -238,6 +238,7 @@ impl JobState {
         }
         match request {
             Request::Ping | Request::CheckEpoch => Some(Ok(Reply::Done.into())),
+            Request::Describe { key } => Some(self.describe(key, now)),
             Request::Lookup(lookup) => self.lookup_shared(lookup, now),
             Request::Segments(of) => Some(self.segments(*of, now)),
             Request::Parts { key, after, max } => Some(self.parts(key, *after, *max, now)),
@@ -257,6 +258,7 @@ impl JobState {
             Request::Delete { key, condition } => self.delete(key, &condition, now),
             Request::DeleteMany { keys } => self.delete_many(keys, now),
             Request::SetTags { key, tags, hints } => self.set_tags(key, tags, &hints, now),
+            Request::SetAcl { key, seen, acl } => self.set_acl(key, seen.as_deref(), acl, now),
             Request::AddReference(add) => self.add_reference(add, now),
             Request::ForkReference { manifest, reference, holder } => {
                 self.fork_reference(manifest, reference, holder, now)
@@ -267,6 +269,7 @@ impl JobState {
             Request::Abort { key, upload } => self.abort(key, &upload, now),
             Request::Ping
             | Request::CheckEpoch
+            | Request::Describe { .. }
             | Request::Segments(_)
             | Request::Parts { .. }
             | Request::Upload { .. }

@@ -3,6 +3,7 @@
 //! The suite plays every other plane itself, see [`world`]: a shard is made in a world whose clock only the suite moves.
 //! What a shard does by itself is awaited and not slept for.
 
+mod acls;
 mod appends;
 mod client;
 mod copies;
@@ -71,6 +72,9 @@ where
     tags::tags_are_replaced_and_the_object_stays_the_same(fresh().await).await;
     tags::tags_carry_new_bounds(fresh().await).await;
     tags::tags_need_an_object_and_a_job_that_may_be_written(fresh().await).await;
+    acls::an_acl_is_replaced_and_the_object_stays_the_same(fresh().await).await;
+    acls::an_acl_is_only_changed_where_the_caller_knows_it(fresh().await).await;
+    acls::who_is_not_admitted_yet_keeps_no_job_alive(fresh().await).await;
     lists::lists_are_ordered_and_grouped(fresh().await).await;
     lists::pages_join_without_gap(fresh().await).await;
     lists::what_is_gone_is_not_listed(fresh().await).await;

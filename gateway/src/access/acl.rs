@@ -1,19 +1,33 @@
-//! Access control lists of buckets: who is granted what, by S3's canned names or one by one.
+//! Access control lists of buckets and objects: what a request says of one, by S3's canned names or grant by grant, what
+//! may be put where, and what a list lets its grantees do. Objects belong to their bucket's owner.
 
 use super::action::Action;
 use super::rules::Rules;
 use crate::caller::Principal;
 use crate::context::Refusal;
 use crate::headers::shortened;
+use http::{HeaderMap, HeaderValue};
+use pocket_api::acl::{Acl, Grant, Grantee, Permission};
 use pocket_api::names::TenantName;
 use s3s::S3ErrorCode;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// S3's bound on the grants of one list.
 pub(crate) const GRANTS_MAX: usize = 100;
 const GROUPS: [(&str, Grantee); 2] = [
     ("http://acs.amazonaws.com/groups/global/AllUsers", Grantee::Everybody),
     ("http://acs.amazonaws.com/groups/global/AuthenticatedUsers", Grantee::EveryTenant),
+];
+const CANNED_HEADER: &str = "x-amz-acl";
+const GRANT_PREFIX: &str = "x-amz-grant-";
+/// What each header grants, in the order in which the grants are kept.
+const GRANT_HEADERS: [(&str, Permission); 5] = [
+    ("x-amz-grant-full-control", Permission::FullControl),
+    ("x-amz-grant-read", Permission::Read),
+    ("x-amz-grant-write", Permission::Write),
+    ("x-amz-grant-read-acp", Permission::ReadAcp),
+    ("x-amz-grant-write-acp", Permission::WriteAcp),
 ];
 
 /// Who owns objects, and whether ACLs count.
@@ -43,94 +57,210 @@ impl Ownership {
     }
 }
 
-/// What a bucket's owner grants. The owner's own rights stand in it, but do not depend on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Acl {
-    pub(crate) grants: Vec<Grant>,
+/// What a request's headers say of an ACL.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Said {
+    Nothing,
+    Canned(Canned),
+    Grants(Acl),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Grant {
-    pub(crate) grantee: Grantee,
-    pub(crate) permission: Permission,
+/// S3's names for lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Canned {
+    Private,
+    PublicRead,
+    PublicReadWrite,
+    AuthenticatedRead,
+    BucketOwnerRead,
+    BucketOwnerFullControl,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Grantee {
-    Tenant(TenantName),
-    /// Anonymous callers too.
-    Everybody,
-    /// Whoever signs.
-    EveryTenant,
-}
+impl Canned {
+    const ALL: [(&str, Self); 6] = [
+        ("private", Self::Private),
+        ("public-read", Self::PublicRead),
+        ("public-read-write", Self::PublicReadWrite),
+        ("authenticated-read", Self::AuthenticatedRead),
+        ("bucket-owner-read", Self::BucketOwnerRead),
+        ("bucket-owner-full-control", Self::BucketOwnerFullControl),
+    ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Permission {
-    Read,
-    Write,
-    ReadAcp,
-    WriteAcp,
-    FullControl,
-}
-
-impl Acl {
-    /// The list behind one of S3's names, for a bucket of `owner`; `None` for a name that is not one of these.
-    pub(crate) fn canned(name: &str, owner: &TenantName) -> Option<Self> {
-        let others: &[(Grantee, Permission)] = match name {
-            // The last two speak of objects; of a bucket they say nothing more.
-            "private" | "bucket-owner-read" | "bucket-owner-full-control" => &[],
-            "public-read" => &[(Grantee::Everybody, Permission::Read)],
-            "public-read-write" => {
-                &[(Grantee::Everybody, Permission::Read), (Grantee::Everybody, Permission::Write)]
+    /// An error names what there is not.
+    fn parse(name: &str) -> Result<Self, Refusal> {
+        let found = Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, canned)| *canned);
+        found.ok_or_else(|| match name {
+            // Nobody here fetches machine images, and nothing delivers logs.
+            "aws-exec-read" | "log-delivery-write" => {
+                Refusal::new(S3ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
             }
-            "authenticated-read" => &[(Grantee::EveryTenant, Permission::Read)],
-            _ => return None,
-        };
-        let of_owner = Grant { grantee: Grantee::Tenant(owner.clone()), permission: Permission::FullControl };
-        let others = others
-            .iter()
-            .map(|(grantee, permission)| Grant { grantee: grantee.clone(), permission: *permission });
-        Some(Self { grants: std::iter::once(of_owner).chain(others).collect() })
-    }
-
-    /// By S3's meaning of public.
-    pub(crate) fn is_public(&self) -> bool {
-        self.grants.iter().any(|grant| grant.grantee.is_public())
-    }
-
-    /// Whether it says no more than that the owner may do everything.
-    pub(crate) fn is_private(&self, owner: &TenantName) -> bool {
-        let is_owners = |grant: &Grant| {
-            grant.grantee == Grantee::Tenant(owner.clone()) && grant.permission == Permission::FullControl
-        };
-        !self.grants.is_empty() && self.grants.iter().all(is_owners)
-    }
-
-    /// `ignore_public`: as the bucket's public access block says.
-    pub(crate) fn allows(&self, caller: Option<&Principal>, action: Action, ignore_public: bool) -> bool {
-        self.grants.iter().any(|grant| {
-            grant.permission.covers(action)
-                && grant.grantee.is(caller)
-                && !(ignore_public && grant.grantee.is_public())
+            _ => invalid(format!("unknown canned ACL {:?}", shortened(name))),
         })
     }
+
+    /// The list that it stands for.
+    pub(crate) fn list(self) -> Acl {
+        let others: &[(Grantee, Permission)] = match self {
+            // The bucket's owner is the object's, so that the last two say nothing more.
+            Self::Private | Self::BucketOwnerRead | Self::BucketOwnerFullControl => &[],
+            Self::PublicRead => &[(Grantee::Everybody, Permission::Read)],
+            Self::PublicReadWrite => {
+                &[(Grantee::Everybody, Permission::Read), (Grantee::Everybody, Permission::Write)]
+            }
+            Self::AuthenticatedRead => &[(Grantee::EveryTenant, Permission::Read)],
+        };
+        let mut acl = Acl::private();
+        acl.grants.extend(
+            others
+                .iter()
+                .map(|(grantee, permission)| Grant { grantee: grantee.clone(), permission: *permission }),
+        );
+        acl
+    }
 }
 
-/// The list behind one of S3's names; an error names the one that there is not.
-pub(crate) fn canned(name: &str, owner: &TenantName) -> Result<Acl, Refusal> {
-    Acl::canned(name, owner).ok_or_else(|| match name {
-        "aws-exec-read" | "log-delivery-write" => {
-            Refusal::new(S3ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
+impl Said {
+    /// Reads them; costs one look at each name where there is nothing to read.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let is_ours = |name: &str| name == CANNED_HEADER || name.starts_with(GRANT_PREFIX);
+        if !headers.keys().any(|name| is_ours(name.as_str())) {
+            return Ok(Self::Nothing);
         }
-        _ => Refusal::new(S3ErrorCode::InvalidArgument, format!("unknown canned ACL {:?}", shortened(name))),
-    })
+        let mut grants = Vec::new();
+        for (name, permission) in GRANT_HEADERS {
+            if let Some(value) = headers.get(name) {
+                read_grants(name, text(name, value)?, permission, &mut grants)?;
+            }
+        }
+        match (headers.get(CANNED_HEADER), grants.is_empty()) {
+            (Some(name), true) => Canned::parse(text(CANNED_HEADER, name)?).map(Self::Canned),
+            (Some(_), false) => {
+                let message = "Specifying both Canned ACLs and Header Grants is not allowed";
+                Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+            }
+            (None, _) => Ok(Self::Grants(Acl { grants })),
+        }
+    }
+
+    /// `None` where nothing was said.
+    pub(crate) fn list(&self) -> Option<Cow<'_, Acl>> {
+        match self {
+            Self::Nothing => None,
+            Self::Canned(canned) => Some(Cow::Owned(canned.list())),
+            Self::Grants(acl) => Some(Cow::Borrowed(acl)),
+        }
+    }
+
+    /// As a new object keeps it: nothing where nobody but its owner is in it.
+    pub(crate) fn of_new_object(&self) -> Option<Box<Acl>> {
+        kept(self.list()?.into_owned())
+    }
+
+    /// Whether a caller who may write may make an object with it.
+    pub(crate) fn check_new_object(
+        &self,
+        caller: Option<&Principal>,
+        rules: &Rules,
+        owner: &TenantName,
+    ) -> Result<(), Refusal> {
+        if let Some(acl) = self.list() {
+            check(&acl, rules, owner)?;
+        }
+        if caller.is_some_and(|caller| caller.tenant == *owner) {
+            return Ok(());
+        }
+        match (rules.ownership(), self) {
+            // Said by another tenant, these mean that tenant.
+            (Ownership::BucketOwnerEnforced, Self::Canned(Canned::Private | Canned::BucketOwnerRead)) => {
+                Err(no_acls())
+            }
+            (Ownership::BucketOwnerEnforced, _)
+            | (Ownership::BucketOwnerPreferred, Self::Canned(Canned::BucketOwnerFullControl)) => Ok(()),
+            _ => {
+                let message = "objects that belong to another tenant than their bucket are not implemented: the bucket \
+                               needs BucketOwnerEnforced, or BucketOwnerPreferred and the request x-amz-acl: \
+                               bucket-owner-full-control";
+                Err(Refusal::new(S3ErrorCode::NotImplemented, message))
+            }
+        }
+    }
 }
 
-/// Whether a bucket or object of a bucket with these rules may have a list.
+/// As an object keeps its list: none where it grants no more than no list does.
+pub(crate) fn kept(acl: Acl) -> Option<Box<Acl>> {
+    (acl != Acl::private()).then(|| Box::new(acl))
+}
+
+/// `id="...", uri="..."`
+fn read_grants(
+    header: &'static str,
+    value: &str,
+    permission: Permission,
+    grants: &mut Vec<Grant>,
+) -> Result<(), Refusal> {
+    for one in value.split(',') {
+        let bad = || invalid(format!("Argument format not recognized: {header} has {:?}", shortened(one)));
+        let (kind, named) = one.split_once('=').ok_or_else(bad)?;
+        let named = named.trim();
+        let named = named.strip_prefix('"').and_then(|named| named.strip_suffix('"')).unwrap_or(named);
+        let grantee = match kind.trim() {
+            "id" => grantee_by_id(named)?,
+            "uri" => grantee_by_uri(named)?,
+            "emailAddress" => return Err(by_email_address()),
+            _ => return Err(bad()),
+        };
+        let grant = Grant { grantee, permission };
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+        if grants.len() > GRANTS_MAX {
+            return Err(invalid(format!("a list has at most {GRANTS_MAX} grants")));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn grantee_by_id(id: &str) -> Result<Grantee, Refusal> {
+    TenantName::parse(id)
+        .map(Grantee::Tenant)
+        .map_err(|_| invalid(format!("Invalid id: {:?} is no tenant", shortened(id))))
+}
+
+/// There is no group that logs are delivered by: nothing here delivers any.
+pub(crate) fn grantee_by_uri(uri: &str) -> Result<Grantee, Refusal> {
+    let group = GROUPS.iter().find(|(name, _)| *name == uri).map(|(_, group)| group.clone());
+    group.ok_or_else(|| invalid(format!("Invalid group uri: {:?}", shortened(uri))))
+}
+
+/// S3 knows nobody by an address any more.
+pub(crate) fn by_email_address() -> Refusal {
+    let message = "Email grantees are not supported: name the grantee by id or uri.";
+    Refusal::new(S3ErrorCode::MethodNotAllowed, message)
+}
+
+/// S3's URI of a group; `None` for a single tenant.
+pub(crate) fn uri_of(grantee: &Grantee) -> Option<&'static str> {
+    GROUPS.iter().find(|(_, group)| group == grantee).map(|(uri, _)| *uri)
+}
+
+pub(crate) fn parse_permission(name: &str) -> Option<Permission> {
+    GRANT_HEADERS.iter().map(|(_, permission)| *permission).find(|permission| name_of(*permission) == name)
+}
+
+pub(crate) fn name_of(permission: Permission) -> &'static str {
+    match permission {
+        Permission::Read => "READ",
+        Permission::Write => "WRITE",
+        Permission::ReadAcp => "READ_ACP",
+        Permission::WriteAcp => "WRITE_ACP",
+        Permission::FullControl => "FULL_CONTROL",
+    }
+}
+
+/// Whether a bucket with these rules, or an object in it, may have a list.
 pub(crate) fn check(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
     if rules.ownership() == Ownership::BucketOwnerEnforced && !acl.is_private(owner) {
-        let message = "The bucket does not allow ACLs";
-        return Err(Refusal::new(S3ErrorCode::AccessControlListNotSupported, message));
+        return Err(no_acls());
     }
     if rules.block().block_public_acls && acl.is_public() {
         let message = "Access Denied: public ACLs are prevented by the BlockPublicAcls setting of the bucket's public access \
@@ -140,172 +270,66 @@ pub(crate) fn check(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), 
     Ok(())
 }
 
-/// As [`check`], for an object: none has grants of its own.
-pub(crate) fn check_of_object(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
-    check(acl, rules, owner)?;
-    if acl.is_private(owner) {
-        return Ok(());
-    }
-    let message = "ACLs of single objects other than private are not implemented: use a bucket policy";
-    Err(Refusal::new(S3ErrorCode::NotImplemented, message))
+/// What a list is on: the same permission lets do other things to a bucket than to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    Bucket,
+    Object,
 }
 
-/// Whether a caller who may write may make an object, with the ACL that it names or names not.
-pub(crate) fn check_new_object(
-    named: Option<&str>,
+impl On {
+    /// Whether a list on it could allow an action at all.
+    pub(crate) fn decides(self, action: Action) -> bool {
+        covers(self, Permission::FullControl, action)
+    }
+}
+
+/// Whether a list lets a caller do something. `ignore_public`: as the bucket's public access block says.
+pub(crate) fn allows(
+    acl: &Acl,
+    on: On,
     caller: Option<&Principal>,
-    rules: &Rules,
     owner: &TenantName,
-) -> Result<(), Refusal> {
-    if let Some(name) = named {
-        check_of_object(&canned(name, owner)?, rules, owner)?;
-    }
-    let is_owners = match rules.ownership() {
-        Ownership::BucketOwnerEnforced => true,
-        Ownership::BucketOwnerPreferred => named == Some("bucket-owner-full-control"),
-        Ownership::ObjectWriter => false,
+    action: Action,
+    ignore_public: bool,
+) -> bool {
+    let caller = caller.map(|caller| &caller.tenant);
+    acl.grants.iter().any(|grant| {
+        covers(on, grant.permission, action)
+            && grant.grantee.is(caller, owner)
+            && !(ignore_public && grant.grantee.is_public())
+    })
+}
+
+/// S3's table of what a permission on something lets its grantee do. WRITE means nothing on an object.
+fn covers(on: On, permission: Permission, action: Action) -> bool {
+    use Action as A;
+    let needed = match (on, action) {
+        (On::Bucket, A::ListBucket | A::ListBucketVersions | A::ListBucketMultipartUploads) => {
+            Permission::Read
+        }
+        (On::Bucket, A::PutObject | A::DeleteObject) => Permission::Write,
+        (On::Bucket, A::GetBucketAcl) => Permission::ReadAcp,
+        (On::Bucket, A::PutBucketAcl) => Permission::WriteAcp,
+        (On::Object, A::GetObject | A::GetObjectVersion) => Permission::Read,
+        (On::Object, A::GetObjectAcl | A::GetObjectVersionAcl) => Permission::ReadAcp,
+        (On::Object, A::PutObjectAcl | A::PutObjectVersionAcl) => Permission::WriteAcp,
+        _ => return false,
     };
-    if is_owners || caller.is_some_and(|caller| caller.tenant == *owner) {
-        return Ok(());
-    }
-    let message = "objects that belong to another tenant than their bucket are not implemented: the bucket needs \
-                   BucketOwnerEnforced, or BucketOwnerPreferred and the request x-amz-acl: bucket-owner-full-control";
-    Err(Refusal::new(S3ErrorCode::NotImplemented, message))
+    permission == needed || permission == Permission::FullControl
 }
 
-impl Grantee {
-    /// S3's URI of a group; `None` for a single tenant.
-    pub(crate) fn uri(&self) -> Option<&'static str> {
-        GROUPS.iter().find(|(_, group)| group == self).map(|(uri, _)| *uri)
-    }
-
-    /// `None` for a group that there is not: nothing here delivers logs.
-    pub(crate) fn group(uri: &str) -> Option<Self> {
-        GROUPS.iter().find(|(name, _)| *name == uri).map(|(_, group)| group.clone())
-    }
-
-    fn is_public(&self) -> bool {
-        !matches!(self, Self::Tenant(_))
-    }
-
-    fn is(&self, caller: Option<&Principal>) -> bool {
-        match self {
-            Self::Tenant(tenant) => caller.is_some_and(|caller| caller.tenant == *tenant),
-            Self::Everybody => true,
-            Self::EveryTenant => caller.is_some(),
-        }
-    }
+fn no_acls() -> Refusal {
+    Refusal::new(S3ErrorCode::AccessControlListNotSupported, "The bucket does not allow ACLs")
 }
 
-impl Permission {
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::Read, Self::Write, Self::ReadAcp, Self::WriteAcp, Self::FullControl]
-            .into_iter()
-            .find(|permission| permission.name() == name)
-    }
+fn invalid(message: String) -> Refusal {
+    Refusal::new(S3ErrorCode::InvalidArgument, message)
+}
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Read => "READ",
-            Self::Write => "WRITE",
-            Self::ReadAcp => "READ_ACP",
-            Self::WriteAcp => "WRITE_ACP",
-            Self::FullControl => "FULL_CONTROL",
-        }
-    }
-
-    /// What it lets its grantee do to a bucket and what is in it, by S3's table.
-    fn covers(self, action: Action) -> bool {
-        use Action as A;
-        let reads = matches!(action, A::ListBucket | A::ListBucketVersions | A::ListBucketMultipartUploads);
-        let writes = matches!(action, A::PutObject | A::DeleteObject);
-        match self {
-            Self::Read => reads,
-            Self::Write => writes,
-            Self::ReadAcp => action == A::GetBucketAcl,
-            Self::WriteAcp => action == A::PutBucketAcl,
-            Self::FullControl => reads || writes || matches!(action, A::GetBucketAcl | A::PutBucketAcl),
-        }
-    }
+fn text<'a>(header: &str, value: &'a HeaderValue) -> Result<&'a str, Refusal> {
+    value.to_str().map_err(|_| invalid(format!("header {header} is not plain ASCII text")))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::facts::tests::key_of;
-    use super::*;
-
-    #[test]
-    fn a_name_that_is_no_canned_list_is_shown_cut() {
-        let refusal = canned(&"x".repeat(1_000), &TenantName::parse("owner").unwrap()).unwrap_err();
-        assert!(refusal.message.contains("xxx") && refusal.message.len() < 200, "{refusal:?}");
-    }
-
-    #[test]
-    fn canned_lists_grant_what_their_names_say() {
-        let owner = TenantName::parse("owner").unwrap();
-        let alice = key_of("alice");
-        for (name, listed_by_nobody, listed_by_alice, written_by_nobody, public) in [
-            ("private", false, false, false, false),
-            ("public-read", true, true, false, true),
-            ("public-read-write", true, true, true, true),
-            ("authenticated-read", false, true, false, true),
-            ("bucket-owner-full-control", false, false, false, false),
-        ] {
-            let acl = Acl::canned(name, &owner).unwrap();
-            assert_eq!(acl.allows(None, Action::ListBucket, false), listed_by_nobody, "{name}");
-            assert_eq!(acl.allows(Some(&alice), Action::ListBucket, false), listed_by_alice, "{name}");
-            assert_eq!(acl.allows(None, Action::PutObject, false), written_by_nobody, "{name}");
-            assert!(!acl.allows(Some(&alice), Action::ListBucket, true), "{name}: public grants are ignored");
-            assert!(
-                !acl.allows(None, Action::GetObject, false),
-                "{name}: a bucket's list is not its objects'"
-            );
-            assert_eq!((acl.is_public(), acl.is_private(&owner)), (public, !public), "{name}");
-        }
-        assert_eq!(Acl::canned("log-delivery-write", &owner), None);
-    }
-
-    #[test]
-    fn an_object_is_made_for_its_buckets_owner_or_not_at_all() {
-        use Ownership::*;
-        let (owner, alice) = (key_of("owner"), key_of("alice"));
-        let code = |ownership, named, caller| {
-            let rules = Rules { ownership: Some(ownership), public_access_block: None, ..Rules::DEFAULT };
-            let made = check_new_object(named, caller, &rules, &owner.tenant);
-            made.err().map_or("made".to_owned(), |refusal| refusal.code.as_str().to_owned())
-        };
-        let full_control = Some("bucket-owner-full-control");
-        for (ownership, named, caller, expected) in [
-            (BucketOwnerEnforced, None, Some(&owner), "made"),
-            (BucketOwnerEnforced, None, Some(&alice), "made"),
-            (BucketOwnerEnforced, None, None, "made"),
-            (BucketOwnerEnforced, Some("private"), Some(&owner), "made"),
-            (BucketOwnerEnforced, Some("public-read"), Some(&owner), "AccessControlListNotSupported"),
-            (BucketOwnerEnforced, Some("publik"), Some(&owner), "InvalidArgument"),
-            (BucketOwnerPreferred, None, Some(&owner), "made"),
-            (BucketOwnerPreferred, Some("public-read"), Some(&owner), "NotImplemented"),
-            (BucketOwnerPreferred, None, Some(&alice), "NotImplemented"),
-            (BucketOwnerPreferred, full_control, Some(&alice), "made"),
-            (BucketOwnerPreferred, full_control, None, "made"),
-            (ObjectWriter, None, Some(&owner), "made"),
-            (ObjectWriter, full_control, Some(&alice), "NotImplemented"),
-        ] {
-            assert_eq!(code(ownership, named, caller), expected, "{ownership:?} {named:?} {caller:?}");
-        }
-        let blocked = Rules { ownership: Some(ObjectWriter), ..Rules::DEFAULT };
-        let public = check_new_object(Some("public-read"), Some(&owner), &blocked, &owner.tenant);
-        assert_eq!(public.unwrap_err().code, S3ErrorCode::AccessDenied);
-    }
-
-    #[test]
-    fn single_grants_are_their_tenants() {
-        let (alice, bob) = (key_of("alice"), key_of("bob"));
-        let grant = |permission| Grant { grantee: Grantee::Tenant(alice.tenant.clone()), permission };
-        let acl = Acl { grants: vec![grant(Permission::WriteAcp), grant(Permission::Write)] };
-        for action in [Action::PutBucketAcl, Action::PutObject, Action::DeleteObject] {
-            assert!(acl.allows(Some(&alice), action, true) && !acl.allows(Some(&bob), action, true));
-        }
-        assert!(!acl.allows(Some(&alice), Action::ListBucket, true));
-        assert!(!acl.allows(Some(&alice), Action::PutBucketPolicy, true));
-    }
-}
+mod tests;

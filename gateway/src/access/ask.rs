@@ -1,16 +1,17 @@
 //! What a request asks of a bucket, borrowed from the request: nothing is copied before a rule wants to know.
 
-use super::acl::check_new_object;
+use super::acl::{self, On, Said};
 use super::action::Actions;
 use super::decide::{Question, Verdict, decide, without_rules};
 use super::facts::Facts;
 use super::rules::Rules;
 use crate::context::{Refusal, RequestContext};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, Uri};
+use pocket_api::acl::Acl;
 use pocket_api::clock::Clock;
 use pocket_api::control::Placement;
 use pocket_api::names::{ObjectKey, TenantName};
-use s3s::S3ErrorCode;
+use pocket_api::object::ObjectHeaders;
 
 /// One request's wish to do something to a bucket. Asked again whenever the bucket's rules may have changed.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +24,16 @@ pub(crate) struct Ask<'r> {
     pub(crate) keys: &'r [ObjectKey],
     /// Tags that the request gives to an object.
     pub(crate) tags: &'r [(String, String)],
-    pub(crate) effect: Effect,
+    pub(crate) effect: Effect<'r>,
 }
 
 /// What else has to be looked at than who may do what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// An object, which has an owner and an ACL.
-    NewObject,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Effect<'r> {
+    /// An object, which has an owner, and the ACL that the request names.
+    NewObject(&'r Said),
+    /// Another ACL for an object that is there.
+    ObjectAcl(&'r Acl),
     Other,
 }
 
@@ -43,31 +46,35 @@ impl<'r> Ask<'r> {
         Self { tags, ..self }
     }
 
-    pub(crate) fn making_object(self) -> Self {
-        Self { effect: Effect::NewObject, ..self }
+    pub(crate) fn making_object(self, acl: &'r Said) -> Self {
+        Self { effect: Effect::NewObject(acl), ..self }
+    }
+
+    pub(crate) fn setting_acl(self, acl: &'r Acl) -> Self {
+        Self { effect: Effect::ObjectAcl(acl), ..self }
     }
 
     /// Whether what the request makes may be as it is asked for.
     pub(crate) fn check_effect(&self, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
-        if self.effect == Effect::Other {
-            return Ok(());
+        match self.effect {
+            Effect::NewObject(said) => said.check_new_object(self.context.caller.principal(), rules, owner),
+            Effect::ObjectAcl(acl) => acl::check(acl, rules, owner),
+            Effect::Other => Ok(()),
         }
-        let named = match self.headers.get("x-amz-acl").map(HeaderValue::to_str) {
-            None => None,
-            Some(Ok(name)) => Some(name),
-            Some(Err(_)) => {
-                return Err(Refusal::new(S3ErrorCode::InvalidArgument, "x-amz-acl is not ASCII"));
-            }
-        };
-        check_new_object(named, self.context.caller.principal(), rules, owner)
     }
 
-    /// `existing_tags`: of the one object that is asked for, where a rule asks for them.
+    /// Whether the ACL of an object has a say.
+    pub(crate) fn asks_for_acl(&self, rules: &Rules, owner: &TenantName) -> bool {
+        let is_owner = self.context.caller.tenant() == Some(owner);
+        rules.acls_count() && !is_owner && self.actions.iter().any(|action| On::Object.decides(action))
+    }
+
+    /// `existing`: of the one object that is asked for, where a rule asks for it.
     pub(crate) fn decide(
         &self,
         rules: Option<&Rules>,
         placement: &Placement,
-        existing_tags: &[(String, String)],
+        existing: Option<&ObjectHeaders>,
         clock: &dyn Clock,
     ) -> Verdict {
         let principal = self.context.caller.principal();
@@ -80,7 +87,8 @@ impl<'r> Ask<'r> {
             headers: self.headers,
             query: self.uri.query().unwrap_or(""),
             request_tags: self.tags,
-            existing_tags,
+            existing_tags: existing.map_or(&[], |headers| &headers.tags),
+            existing_acl: existing.and_then(|headers| headers.acl.as_deref()),
             owner: &placement.tenant,
         };
         let question = Question { bucket: &placement.bucket, keys: self.keys, actions: self.actions };

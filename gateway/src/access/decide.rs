@@ -74,14 +74,14 @@ fn one(rules: &Rules, is_owner: bool, action: Action, resource: &str, facts: &Fa
         Opinion::Denies => Verdict::Denied,
         Opinion::Allows if !is_restricted && is_policy_action => Verdict::OwnersAlone,
         Opinion::Allows if !is_restricted => Verdict::Allowed,
-        _ if rules.acl_allows(facts.principal, action) => Verdict::Allowed,
+        _ if rules.acls_allow(facts.existing_acl, facts.principal, facts.owner, action) => Verdict::Allowed,
         _ => Verdict::Denied,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::acl::{Acl, Ownership};
+    use super::super::acl::{Canned, Ownership};
     use super::super::facts::tests::{key_of, nobody};
     use super::super::policy::Policy;
     use super::super::public_access_block::PublicAccessBlock;
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn an_owner_can_be_denied_everything_but_the_policy() {
         let owner = key_of("owner");
-        let rules = with_policy("Deny", r#""*""#, "s3:*");
+        let rules = with_policy("Deny", r#""*""#, "*");
         for &action in Action::ALL {
             let expected = if POLICY_ACTIONS.contains(&action) { Verdict::Allowed } else { Verdict::Denied };
             assert_eq!(verdict(Some(&rules), Some(&owner), action), expected, "{action:?}");
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn policies_are_no_business_of_others_even_where_a_policy_says_so() {
         let alice = key_of("alice");
-        let rules = with_policy("Allow", r#"{"AWS": "alice"}"#, "s3:*");
+        let rules = with_policy("Allow", r#"{"AWS": "alice"}"#, "*");
         for &action in Action::ALL {
             let expected =
                 if POLICY_ACTIONS.contains(&action) { Verdict::OwnersAlone } else { Verdict::Allowed };
@@ -171,10 +171,8 @@ mod tests {
 
     #[test]
     fn an_acl_counts_only_where_ownership_lets_it_and_a_denial_outweighs_it() {
-        let owner = key_of("owner").tenant;
-        let acl = Acl::canned("public-read", &owner);
         let open = Rules {
-            acl,
+            acl: Some(Canned::PublicRead.list()),
             ownership: Some(Ownership::BucketOwnerPreferred),
             public_access_block: None,
             ..Rules::DEFAULT

@@ -4,6 +4,7 @@ use crate::caller::{Principal, SignatureVersion, SignedIn, Signing};
 use crate::edge::percent::{self, Part};
 use crate::edge::query::Query;
 use http::{HeaderMap, HeaderValue};
+use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;
 use pocket_api::names::TenantName;
 use smallvec::{SmallVec, smallvec};
@@ -27,6 +28,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) request_tags: &'a [(String, String)],
     /// Tags of the object that is there; empty where there is none, or where no rule asks.
     pub(crate) existing_tags: &'a [(String, String)],
+    /// ACL of the object that is there; `None` where there is none, or where ACLs have no say.
+    pub(crate) existing_acl: Option<&'a Acl>,
     /// Of the bucket.
     pub(crate) owner: &'a TenantName,
 }
@@ -88,8 +91,8 @@ pub(crate) enum Key {
     RequestTagNames,
 }
 
-/// Keys by their names in lower case. `s3:x-amz-server-side-encryption` and the grants are headers that no request here
-/// gets through with, so conditions find them absent, which is the truth.
+/// Keys by their names in lower case. `s3:x-amz-server-side-encryption` is a header that no request here gets through
+/// with, so conditions find it absent, which is the truth.
 const KEYS: &[(&str, Key)] = &[
     ("aws:currenttime", Key::CurrentTime),
     ("aws:epochtime", Key::EpochTime),
@@ -254,6 +257,7 @@ pub(crate) mod tests {
             query: "",
             request_tags: &[],
             existing_tags: &[],
+            existing_acl: None,
             owner: &OWNER,
         }
     }

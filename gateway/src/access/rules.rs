@@ -1,13 +1,14 @@
 //! All rules of one bucket, read from the documents of its settings. A bucket without such documents has none, and is
 //! its owner's alone.
 
-use super::acl::{Acl, Ownership};
+use super::acl::{self, On, Ownership};
 use super::action::{Action, Actions};
 use super::cors::Cors;
 use super::policy::Policy;
 use super::public_access_block::PublicAccessBlock;
 use crate::caller::Principal;
-use pocket_api::names::BucketName;
+use pocket_api::acl::Acl;
+use pocket_api::names::{BucketName, TenantName};
 use pocket_api::settings::{DocumentKind, JobSettings};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -77,10 +78,24 @@ impl Rules {
         self.policy.as_ref().is_some_and(|policy| policy.policy.asks_for_tags(actions))
     }
 
-    pub(crate) fn acl_allows(&self, caller: Option<&Principal>, action: Action) -> bool {
-        let counts = self.ownership() != Ownership::BucketOwnerEnforced;
-        let acl = self.acl.as_ref().filter(|_| counts);
-        acl.is_some_and(|acl| acl.allows(caller, action, self.block().ignore_public_acls))
+    /// Whether ACLs have a say.
+    pub(crate) fn acls_count(&self) -> bool {
+        self.ownership() != Ownership::BucketOwnerEnforced
+    }
+
+    /// Whether the bucket's list, or that of the object that is asked for, lets a caller do something.
+    pub(crate) fn acls_allow(
+        &self,
+        of_object: Option<&Acl>,
+        caller: Option<&Principal>,
+        owner: &TenantName,
+        action: Action,
+    ) -> bool {
+        let ignore_public = self.block().ignore_public_acls;
+        let allows = |acl: Option<&Acl>, on| {
+            acl.is_some_and(|acl| acl::allows(acl, on, caller, owner, action, ignore_public))
+        };
+        self.acls_count() && (allows(self.acl.as_ref(), On::Bucket) || allows(of_object, On::Object))
     }
 }
 

@@ -134,10 +134,15 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-checksum-mode" => only_with(&[O::GetObject, O::HeadObject]),
 
         "x-amz-storage-class" => only_with(&MAKES),
-        "x-amz-acl" => match operation {
+        "x-amz-acl"
+        | "x-amz-grant-full-control"
+        | "x-amz-grant-read"
+        | "x-amz-grant-read-acp"
+        | "x-amz-grant-write-acp" => match operation {
             O::CreateBucket | O::PutBucketAcl | O::PutObjectAcl => Verdict::Takes,
             _ => only_with(&MAKES),
         },
+        "x-amz-grant-write" => only_with(&[O::CreateBucket, O::PutBucketAcl, O::PutObjectAcl]),
         "x-amz-object-ownership" => only_with(&[O::CreateBucket]),
         // An owner can never remove the right to change the policy, so there is nothing to confirm.
         "x-amz-confirm-remove-self-bucket-access" => only_with(&[O::PutBucketPolicy]),
@@ -256,6 +261,8 @@ mod tests {
         for (operation, name, value) in [
             (PutObject, "x-amz-meta-colour", "blue"),
             (PutObject, "x-amz-acl", "private"),
+            (CopyObject, "x-amz-grant-read-acp", "id=1"),
+            (PutObjectAcl, "x-amz-grant-write", "id=1"),
             (CreateMultipartUpload, "x-amz-api-version", "2006-03-01"),
             (CreateMultipartUpload, "x-amz-tagging", "a=b"),
             (CopyObject, "x-amz-tagging-directive", "REPLACE"),
@@ -300,7 +307,9 @@ mod tests {
             (PutObject, "x-amz-object-lock-mode", "GOVERNANCE", C::NotImplemented),
             (UploadPart, "x-amz-acl", "private", C::InvalidArgument),
             (GetObject, "x-amz-api-version", "2011-01-01", C::NotImplemented),
-            (PutObject, "x-amz-grant-read", "id=1", C::NotImplemented),
+            (PutObject, "x-amz-grant-write", "id=1", C::InvalidArgument),
+            (UploadPart, "x-amz-grant-read", "id=1", C::InvalidArgument),
+            (PutObject, "x-amz-grant-colour", "id=1", C::NotImplemented),
             (PutObject, "content-range", "bytes 0-1/2", C::NotImplemented),
             (PutObject, "if-modified-since", "now", C::NotImplemented),
             (DeleteObject, "if-none-match", "*", C::NotImplemented),

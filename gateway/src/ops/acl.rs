@@ -1,30 +1,35 @@
-//! GetBucketAcl, PutBucketAcl, GetObjectAcl and PutObjectAcl. A bucket's list counts where its ownership controls let it.
-//! Objects belong to their bucket's owner and have no grants of their own: a list that would give some is refused.
+//! GetBucketAcl, PutBucketAcl, GetObjectAcl and PutObjectAcl. A list counts where the bucket's ownership controls let it.
 
 use super::bucket_settings::check_rules;
 use super::documents::{self, Held};
 use super::{Operations, ask, context, object_key, of_version};
-use crate::access::acl::{self, Acl, GRANTS_MAX, Grant, Grantee, Ownership, Permission};
+use crate::access::acl::{self, GRANTS_MAX, Ownership, Said};
 use crate::access::action::Action;
 use crate::access::rules::document;
-use crate::errors::{MALFORMED_XML, access_denied, custom, invalid_argument, not_implemented, refused, s3};
+use crate::errors::{CallError, MALFORMED_XML, access_denied, custom, from_call, refused, s3};
 use crate::headers;
+use crate::placements::Follow;
+use bytes::Bytes;
 use http::StatusCode;
+use pocket_api::acl::{Acl, Grant};
 use pocket_api::conditions::ReadConditions;
-use pocket_api::metadata::{Lookup, Select, Want};
+use pocket_api::metadata::{Lookup, MetadataError, Request, Select, Want};
 use pocket_api::names::TenantName;
+use pocket_api::object::ObjectHeaders;
 use pocket_api::settings::DocumentKind;
 use s3s::dto::{self, *};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use std::time::Duration;
+
+/// How often a PutObjectAcl looks again because another one came between its look and its change.
+const LOOKS_MAX: usize = 4;
 
 pub(super) async fn get_of_bucket(
     ops: &Operations,
     request: S3Request<GetBucketAclInput>,
 ) -> S3Result<S3Response<GetBucketAclOutput>> {
     let (rules, owner) = check_rules(ops, &request, &request.input.bucket, Action::GetBucketAcl).await?;
-    let acl = rules.acl.clone().unwrap_or_else(|| private(&owner));
-    let grants = acl.grants.iter().map(show_grant).collect();
+    let grants = show_grants(rules.acl.as_ref(), &owner);
     Ok(S3Response::new(GetBucketAclOutput { grants: Some(grants), owner: Some(show_owner(&owner)) }))
 }
 
@@ -33,10 +38,10 @@ pub(super) async fn put_of_bucket(
     request: S3Request<PutBucketAclInput>,
 ) -> S3Result<S3Response<PutBucketAclOutput>> {
     let context = context(&request)?;
+    let said = Said::read(&request.headers).map_err(refused)?;
     let input = request.input;
-    let canned = input.acl.as_ref().map(|acl| acl.as_str());
     let put = |held: Held<'_>| {
-        let acl = wanted(canned, input.access_control_policy.as_ref(), held.owner)?;
+        let acl = wanted(&said, input.access_control_policy.as_ref(), held.owner)?;
         acl::check(&acl, held.rules, held.owner).map_err(refused)?;
         Ok(Some(document(&acl)))
     };
@@ -56,10 +61,10 @@ pub(super) async fn get_of_object(
     let asked = of_version(input.version_id.as_ref(), Action::GetObjectAcl, Action::GetObjectVersionAcl);
     let ask = ask!(request, context, asked).on(&lookup.key);
     let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    ops.lookup(&mut bucket, &lookup).await?;
+    let (found, _) = ops.lookup(&mut bucket, &lookup).await?;
+    let acl = acl_of(found.meta.headers.as_deref()).filter(|_| bucket.rules().acls_count());
     let owner = &bucket.placement.tenant;
-    let grants = private(owner).grants.iter().map(show_grant).collect();
-    let (grants, owner) = (Some(grants), Some(show_owner(owner)));
+    let (grants, owner) = (Some(show_grants(acl, owner)), Some(show_owner(owner)));
     Ok(S3Response::new(GetObjectAclOutput { grants, owner, ..Default::default() }))
 }
 
@@ -68,32 +73,46 @@ pub(super) async fn put_of_object(
     request: S3Request<PutObjectAclInput>,
 ) -> S3Result<S3Response<PutObjectAclOutput>> {
     let context = context(&request)?;
+    let said = Said::read(&request.headers).map_err(refused)?;
     let input = request.input;
     let lookup = looking_up(&input.key)?;
     let asked = of_version(input.version_id.as_ref(), Action::PutObjectAcl, Action::PutObjectVersionAcl);
     let ask = ask!(request, context, asked).on(&lookup.key);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    ops.lookup(&mut bucket, &lookup).await?;
-    let owner = &bucket.placement.tenant;
-    let acl =
-        wanted(input.acl.as_ref().map(|acl| acl.as_str()), input.access_control_policy.as_ref(), owner)?;
-    acl::check_of_object(&acl, bucket.rules(), owner).map_err(refused)?;
+    let expected_owner = input.expected_bucket_owner.as_deref();
+    let bucket = ops.bucket(ask, &input.bucket, expected_owner).await?;
+    let acl = wanted(&said, input.access_control_policy.as_ref(), &bucket.placement.tenant)?;
+    let mut bucket = ops.bucket(ask.setting_acl(&acl), &input.bucket, expected_owner).await?;
+    let kept = acl::kept(acl.clone());
+    for looks in 1.. {
+        let (found, _) = ops.lookup(&mut bucket, &lookup).await?;
+        let seen = acl_of(found.meta.headers.as_deref()).cloned().map(Box::new);
+        let make = || Request::SetAcl { key: lookup.key.clone(), seen: seen.clone(), acl: kept.clone() };
+        match ops.placements.call(&mut bucket, &lookup.key, Follow::Key, Bytes::new(), make).await {
+            Ok(_) => break,
+            // Whoever was let in by what it was before is asked again.
+            Err(CallError::Metadata(MetadataError::Changed { .. })) if looks < LOOKS_MAX => {}
+            Err(error) => return Err(from_call(ops.placements.shown(&bucket, error))),
+        }
+    }
     Ok(S3Response::new(PutObjectAclOutput::default()))
 }
 
-/// What a new bucket's headers say about its ACL: nothing that its other settings would not let it have.
-pub(super) fn check_new_bucket(name: &str, ownership: Ownership, owner: &TenantName) -> S3Result<()> {
-    let acl = acl::canned(name, owner).map_err(refused)?;
-    match ownership {
-        _ if acl.is_private(owner) => Ok(()),
-        Ownership::BucketOwnerEnforced => Err(super::ownership_controls::acl_with_enforced_owner()),
-        // Every other canned list is public, and a new bucket has its public access block.
-        _ => Err(custom(
+/// The ACL that a new bucket's headers say, where it is one to keep: nothing that its other settings would not let it
+/// have.
+pub(super) fn of_new_bucket(said: &Said, ownership: Ownership, owner: &TenantName) -> S3Result<Option<Acl>> {
+    let Some(acl) = said.list().filter(|acl| !acl.is_private(owner)) else { return Ok(None) };
+    if ownership == Ownership::BucketOwnerEnforced {
+        return Err(super::ownership_controls::acl_with_enforced_owner());
+    }
+    // A new bucket has its public access block.
+    if acl.is_public() {
+        return Err(custom(
             "InvalidBucketAclWithBlockPublicAccessError",
             StatusCode::BAD_REQUEST,
             "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
-        )),
+        ));
     }
+    Ok(Some(acl.into_owned()))
 }
 
 fn looking_up(key: &str) -> S3Result<Lookup> {
@@ -101,18 +120,23 @@ fn looking_up(key: &str) -> S3Result<Lookup> {
     Ok(Lookup { key: object_key(key)?, conditions, select, want, wait: Duration::ZERO })
 }
 
+fn acl_of(headers: Option<&ObjectHeaders>) -> Option<&Acl> {
+    headers?.acl.as_deref()
+}
+
 /// The list that a request names in one way or the other.
-fn wanted(canned: Option<&str>, sent: Option<&AccessControlPolicy>, owner: &TenantName) -> S3Result<Acl> {
-    match (canned, sent) {
-        (Some(name), None) => acl::canned(name, owner).map_err(refused),
+fn wanted(said: &Said, sent: Option<&AccessControlPolicy>, owner: &TenantName) -> S3Result<Acl> {
+    match (said.list(), sent) {
+        (Some(acl), None) => Ok(acl.into_owned()),
         (None, Some(sent)) => parse(sent, owner),
         (None, None) => Err(custom(
             "MissingSecurityHeader",
             StatusCode::BAD_REQUEST,
-            "Your request was missing a required header: x-amz-acl, or an AccessControlPolicy as body",
+            "Your request was missing a required header: x-amz-acl, x-amz-grant-*, or an AccessControlPolicy as body",
         )),
         (Some(_), Some(_)) => {
-            Err(s3(S3ErrorCode::UnexpectedContent, "This request does not support content beside x-amz-acl"))
+            let text = "This request does not support content beside x-amz-acl or x-amz-grant-*";
+            Err(s3(S3ErrorCode::UnexpectedContent, text))
         }
     }
 }
@@ -131,44 +155,35 @@ fn parse(sent: &AccessControlPolicy, owner: &TenantName) -> S3Result<Acl> {
 
 fn parse_grant(sent: &dto::Grant) -> S3Result<Grant> {
     let permission = sent.permission.as_ref().map_or("", |permission| permission.as_str());
-    let permission = Permission::parse(permission)
+    let permission = acl::parse_permission(permission)
         .ok_or_else(|| malformed(format!("unknown permission {:?}", headers::shortened(permission))))?;
     let named = sent.grantee.as_ref().ok_or_else(|| malformed("a grant has no grantee".into()))?;
     let grantee = match (named.id.as_deref(), named.uri.as_deref(), named.email_address.as_deref()) {
-        (Some(id), None, None) => TenantName::parse(id).map(Grantee::Tenant).map_err(|_| {
-            invalid_argument(format!("Invalid id: {:?} is no tenant", headers::shortened(id)))
-        })?,
-        (None, Some(uri), None) => Grantee::group(uri)
-            .ok_or_else(|| invalid_argument(format!("Invalid group uri: {:?}", headers::shortened(uri))))?,
-        (None, None, Some(_)) => {
-            return Err(not_implemented("grantees by e-mail address are not implemented"));
-        }
+        (Some(id), None, None) => acl::grantee_by_id(id),
+        (None, Some(uri), None) => acl::grantee_by_uri(uri),
+        (None, None, Some(_)) => Err(acl::by_email_address()),
         _ => return Err(malformed("a grantee is one of ID, URI and EmailAddress".into())),
     };
-    Ok(Grant { grantee, permission })
+    Ok(Grant { grantee: grantee.map_err(refused)?, permission })
 }
 
-fn private(owner: &TenantName) -> Acl {
-    let grantee = Grantee::Tenant(owner.clone());
-    Acl { grants: vec![Grant { grantee, permission: Permission::FullControl }] }
+/// Those of a list, or what holds without one.
+fn show_grants(acl: Option<&Acl>, owner: &TenantName) -> Vec<dto::Grant> {
+    let private = Acl::private();
+    acl.unwrap_or(&private).grants.iter().map(|grant| show_grant(grant, owner)).collect()
 }
 
-fn show_grant(grant: &Grant) -> dto::Grant {
-    let (id, type_) = match &grant.grantee {
-        Grantee::Tenant(tenant) => (Some(tenant.to_string()), Type::CANONICAL_USER),
-        _ => (None, Type::GROUP),
-    };
-    let grantee = dto::Grantee {
+fn show_grant(grant: &Grant, owner: &TenantName) -> dto::Grant {
+    let id = grant.grantee.tenant(owner).map(|tenant| tenant.to_string());
+    let grantee = Grantee {
         display_name: id.clone(),
         email_address: None,
+        type_: Type::from_static(if id.is_some() { Type::CANONICAL_USER } else { Type::GROUP }),
         id,
-        type_: Type::from_static(type_),
-        uri: grant.grantee.uri().map(str::to_owned),
+        uri: acl::uri_of(&grant.grantee).map(str::to_owned),
     };
-    dto::Grant {
-        grantee: Some(grantee),
-        permission: Some(dto::Permission::from_static(grant.permission.name())),
-    }
+    let permission = Permission::from_static(acl::name_of(grant.permission));
+    dto::Grant { grantee: Some(grantee), permission: Some(permission) }
 }
 
 fn show_owner(owner: &TenantName) -> Owner {

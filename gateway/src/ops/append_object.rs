@@ -3,6 +3,7 @@
 //! where they are.
 
 use super::{Operations, wrong_reply};
+use crate::access::acl::Said;
 use crate::checksums;
 use crate::errors::{CallError, custom, from_call, invalid_argument, precondition_failed, s3};
 use crate::placements::{Bucket, Follow};
@@ -27,6 +28,8 @@ pub(super) struct Wanted<'a> {
     pub(super) condition: &'a WriteCondition,
     /// It says things of the object that only its creation can say.
     pub(super) describes: bool,
+    /// Likewise, unless the object has it.
+    pub(super) acl: &'a Said,
 }
 
 /// The object to append to, if all that can be known before the body holds; `None` where there is none and the request
@@ -36,7 +39,7 @@ pub(super) async fn look(
     bucket: &mut Bucket<'_>,
     wanted: Wanted<'_>,
 ) -> S3Result<Option<ObjectMeta>> {
-    let Wanted { key, offset, size, condition, describes } = wanted;
+    let Wanted { key, offset, size, condition, describes, acl } = wanted;
     let Ok(offset) = u64::try_from(offset) else {
         return Err(invalid_argument(format!("x-amz-write-offset-bytes must not be negative: {offset}")));
     };
@@ -70,9 +73,11 @@ pub(super) async fn look(
     if found != offset {
         return Err(wrong_offset(found));
     }
-    if there.is_some() && describes {
-        let text = "Cannot specify both a write offset value and user-defined object metadata, tags, hints or a \
-                    storage class for existing objects.";
+    let acl_of = |meta: &ObjectMeta| meta.headers.as_ref().and_then(|headers| headers.acl.clone());
+    let has_acl = |meta: &ObjectMeta| *acl == Said::Nothing || acl_of(meta) == acl.of_new_object();
+    if there.as_ref().is_some_and(|meta| describes || !has_acl(meta)) {
+        let text = "Cannot specify both a write offset value and user-defined object metadata, tags, hints, another ACL \
+                    or a storage class for existing objects.";
         return Err(s3(S3ErrorCode::InvalidRequest, text));
     }
     Ok(there)

@@ -4,6 +4,7 @@
 use super::list_parts::upload_page;
 use super::shown::checksum_type;
 use super::{Operations, ask, committed, context, object_key};
+use crate::access::acl::Said;
 use crate::checksums::{self, NamedChecksum, named_checksum, show_checksum};
 use crate::errors::{invalid_part, s3};
 use crate::headers;
@@ -33,7 +34,7 @@ pub(super) async fn run(
     let listed = input.multipart_upload.and_then(|list| list.parts).unwrap_or_default();
     let mut bucket = ops
         .bucket(
-            ask!(request, context, super::writing(&request.headers)).on(&key),
+            ask!(request, context, super::writing(&request.headers, &Said::Nothing)).on(&key),
             &input.bucket,
             input.expected_bucket_owner.as_deref(),
         )

@@ -3,6 +3,7 @@
 
 use super::shown::check_readable;
 use super::{Operations, ask, committed, context, copied_checksum, object_key};
+use crate::access::acl::Said;
 use crate::access::action::Action;
 use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
@@ -32,7 +33,8 @@ pub(super) async fn run(
 ) -> S3Result<S3Response<CopyObjectOutput>> {
     let context = context(&request)?;
     let condition = headers::write_condition(&request.headers)?;
-    let given = given!(request);
+    let acl = Said::read(&request.headers).map_err(refused)?;
+    let given = given!(request, &acl);
     let directives = directives(&request.input, &given)?;
     let class_is_given = given.storage_class.is_some();
     let new_headers = given.into_headers()?;
@@ -48,9 +50,9 @@ pub(super) async fn run(
     );
     let algorithm = input.checksum_algorithm.as_ref().map(|a| parse_algorithm(a.as_str())).transpose()?;
 
-    let writes = ask!(request, context, super::writing(&request.headers))
+    let writes = ask!(request, context, super::writing(&request.headers, &acl))
         .on(&key)
-        .making_object()
+        .making_object(&acl)
         .tagged(super::tags_of(new_headers.as_ref()));
     let owner = input.expected_bucket_owner.as_deref();
     let mut to = ops.bucket_to_write(writes, &input.bucket, &key, owner).await?;
@@ -143,7 +145,8 @@ async fn by_reference(
     let taken = copies::take(&ops.placements, &ops.directory, bucket, source, reference, holder).await?;
     let source = taken.source.meta.clone();
     from.catch_up(bucket);
-    let meta = match meta_of(&source, taken.source.now, &from) {
+    let admitted = ops.placements.admits_found(&from, &source).map_err(from_call);
+    let meta = match admitted.and_then(|()| meta_of(&source, taken.source.now, &from)) {
         Ok(meta) => meta,
         Err(error) => {
             taken.release(&ops.directory, bucket).await;
@@ -221,6 +224,7 @@ pub(super) async fn open_source(
     let (job, shard) = (bucket.job(), bucket.shard(key));
     let connection = &context.connection;
     let body = ops.reader.open(job, shard, *found, answer.payload, connection, Purpose::Copy).await?;
+    ops.placements.admits_found(bucket, &shown.meta).map_err(from_call)?;
     check_readable(&shown.meta)?;
     Ok((shown, body))
 }
@@ -245,7 +249,7 @@ enum Directive {
 
 #[derive(Clone, Copy, Debug)]
 struct Directives {
-    /// Of all headers but the storage class, which is always the request's.
+    /// Of all headers but the storage class and the ACL, which are always the request's.
     metadata: Directive,
     tags: Directive,
 }
@@ -288,11 +292,14 @@ fn headers_of_copy(
     let (metadata, tags) = (of(directives.metadata), of(directives.tags));
     let tags = tags.map_or(&[][..], |headers| &headers.tags);
     let storage_class = given.and_then(|headers| headers.storage_class);
-    if let Some(same) = metadata.filter(|h| h.tags == tags && h.storage_class == storage_class) {
+    let acl = given.and_then(|headers| headers.acl.as_ref());
+    let is_same =
+        |h: &&Arc<ObjectHeaders>| h.tags == tags && h.storage_class == storage_class && h.acl.as_ref() == acl;
+    if let Some(same) = metadata.filter(is_same) {
         return Some(same.clone());
     }
     let said = metadata.map(|headers| ObjectHeaders::clone(headers)).unwrap_or_default();
-    let headers = ObjectHeaders { tags: tags.to_vec(), storage_class, ..said };
+    let headers = ObjectHeaders { tags: tags.to_vec(), storage_class, acl: acl.cloned(), ..said };
     (headers != ObjectHeaders::default()).then(|| Arc::new(headers))
 }
 

@@ -2,10 +2,10 @@
 
 use super::bucket_tagging::tagged;
 use super::{Operations, acl, context, tenant};
-use crate::access::acl::Ownership;
+use crate::access::acl::{Ownership, Said};
 use crate::access::rules::document;
 use crate::bucket_tags::BucketTags;
-use crate::errors::{from_control, from_hint, from_name, invalid_argument, not_implemented, s3};
+use crate::errors::{from_control, from_hint, from_name, invalid_argument, not_implemented, refused, s3};
 use crate::headers;
 use crate::profiles::{self, Profile, Profiles};
 use crate::tags::{self, HINT_PREFIX};
@@ -32,9 +32,9 @@ pub(super) async fn run(
     let profile = profile(configuration, &ops.region, &ops.profiles)?;
     let mut settings = settings(&request.headers, request.extensions.get::<BucketTags>(), profile)?;
     let ownership = ownership(&request.headers)?;
-    if let Some(acl) = headers::text(&request.headers, "x-amz-acl")? {
-        acl::check_new_bucket(acl, ownership.unwrap_or_default(), tenant)?;
-    }
+    let said = Said::read(&request.headers).map_err(refused)?;
+    let acl = acl::of_new_bucket(&said, ownership.unwrap_or_default(), tenant)?;
+    settings.documents.extend(acl.map(|acl| (DocumentKind::Acl, document(&acl))));
     settings.documents.extend(ownership.map(|said| (DocumentKind::OwnershipControls, document(&Some(said)))));
     let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
     let placement = match ops.control.register(registration).await {

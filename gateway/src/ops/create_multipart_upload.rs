@@ -2,7 +2,9 @@
 
 use super::shown::checksum_type;
 use super::{Operations, ask, context, object_key, wrong_reply};
+use crate::access::acl::Said;
 use crate::checksums;
+use crate::errors::refused;
 use crate::headers::{self, given};
 use pocket_api::metadata::{CreateUpload, Reply, Request};
 use s3s::dto::{ChecksumAlgorithm, CreateMultipartUploadInput, CreateMultipartUploadOutput};
@@ -13,7 +15,8 @@ pub(super) async fn run(
     mut request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
     let context = context(&request)?;
-    let object_headers = given!(request).into_headers()?;
+    let acl = Said::read(&request.headers).map_err(refused)?;
+    let object_headers = given!(request, &acl).into_headers()?;
     let hints = headers::object_hints(&request.headers, object_headers.as_deref())?;
     let input = request.input;
     let key = object_key(&input.key)?;
@@ -22,9 +25,9 @@ pub(super) async fn run(
     let checksum = checksums::announced(algorithm, kind)?;
     let mut bucket = ops
         .bucket_to_write(
-            ask!(request, context, super::writing(&request.headers))
+            ask!(request, context, super::writing(&request.headers, &acl))
                 .on(&key)
-                .making_object()
+                .making_object(&acl)
                 .tagged(super::tags_of(object_headers.as_ref())),
             &input.bucket,
             &key,

@@ -5,7 +5,7 @@ use super::{Operations, ask, context, object_key, of_version, wrong_reply};
 use crate::access::action::{Action, Actions};
 use crate::checksums::show_checksum;
 use crate::context::BareETag;
-use crate::errors::{invalid_argument, s3};
+use crate::errors::{from_call, invalid_argument, s3};
 use crate::headers;
 use crate::listing;
 use crate::placements::Bucket;
@@ -83,7 +83,10 @@ async fn parts_page(
     max: u32,
 ) -> S3Result<PartsPage> {
     match ops.call(bucket, key, || Request::Parts { key: key.clone(), after, max }).await?.reply {
-        Reply::Parts(page) => Ok(*page),
+        Reply::Parts(page) => {
+            ops.placements.admits_found(bucket, &page.meta).map_err(from_call)?;
+            Ok(*page)
+        }
         _ => Err(wrong_reply()),
     }
 }

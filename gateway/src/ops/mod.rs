@@ -42,6 +42,7 @@ mod upload_part;
 mod upload_part_copy;
 
 use crate::access::Ask;
+use crate::access::acl::Said;
 use crate::access::action::{Action, Actions};
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
@@ -263,11 +264,11 @@ fn check_owner(context: &RequestContext, placement: &Placement) -> S3Result<()> 
 }
 
 /// What it takes to make an object: more than to write it, where the request says more of it.
-fn writing(headers: &HeaderMap) -> Actions {
+fn writing(headers: &HeaderMap, acl: &Said) -> Actions {
     let says = |name: &str| headers.contains_key(name);
     Actions::from(Action::PutObject)
         .and_if(says("x-amz-tagging"), Action::PutObjectTagging)
-        .and_if(says("x-amz-acl"), Action::PutObjectAcl)
+        .and_if(*acl != Said::Nothing, Action::PutObjectAcl)
         // The answer tells what is there.
         .and_if(says("if-match"), Action::GetObject)
 }

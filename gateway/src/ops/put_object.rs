@@ -2,6 +2,7 @@
 
 use super::append_object::{self, Wanted};
 use super::{Operations, ask, committed, context, object_key};
+use crate::access::acl::Said;
 use crate::checksums::show_checksum;
 use crate::errors::{self, from_call, s3};
 use crate::headers::{self, given};
@@ -22,7 +23,8 @@ pub(super) async fn run(
 ) -> S3Result<S3Response<PutObjectOutput>> {
     let context = context(&request)?;
     let condition = headers::write_condition(&request.headers)?;
-    let object_headers = given!(request).into_headers()?;
+    let acl = Said::read(&request.headers).map_err(errors::refused)?;
+    let object_headers = given!(request, &acl).into_headers()?;
     let hints = headers::object_hints(&request.headers, object_headers.as_deref())?;
     let input = request.input;
     let key = object_key(&input.key)?;
@@ -33,9 +35,9 @@ pub(super) async fn run(
     let md5 = content_md5(input.content_md5.as_deref())?;
     let mut bucket = ops
         .bucket_to_write(
-            ask!(request, context, super::writing(&request.headers))
+            ask!(request, context, super::writing(&request.headers, &acl))
                 .on(&key)
-                .making_object()
+                .making_object(&acl)
                 .tagged(super::tags_of(object_headers.as_ref())),
             &input.bucket,
             &key,
@@ -49,7 +51,7 @@ pub(super) async fn run(
             let of_creation = |h: &ObjectHeaders| !h.user.is_empty() || h.storage_class.is_some();
             let describes =
                 hints != ObjectHints::default() || object_headers.as_deref().is_some_and(of_creation);
-            let wanted = Wanted { key: &key, offset, size, condition: &condition, describes };
+            let wanted = Wanted { key: &key, offset, size, condition: &condition, describes, acl: &acl };
             append_object::look(ops, &mut bucket, wanted).await?
         }
     };

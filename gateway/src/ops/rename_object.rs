@@ -2,6 +2,7 @@
 //! operation, so it comes by the way that s3s leaves for others; the edge says which requests these are.
 
 use super::{Operations, ask, committed, context, object_key};
+use crate::access::acl::Said;
 use crate::access::action::{Action, Actions};
 use crate::context::RenameRequest;
 use crate::copies::of_source;
@@ -50,7 +51,7 @@ async fn run(ops: &Operations, request: S3Request<Body>) -> S3Result<S3Response<
     let owner = text(headers, "x-amz-expected-bucket-owner")?;
     // The answer to a condition tells what is there.
     let is_told = matches!(condition, WriteCondition::Meets(_));
-    let writes = super::writing(headers).and_if(is_told, Action::GetObject);
+    let writes = super::writing(headers, &Said::Nothing).and_if(is_told, Action::GetObject);
     let mut bucket = ops.bucket(ask!(request, context, writes).on(&to), name, owner).await?;
     // Whoever may rename an object could read it under the key of his choice.
     let takes = Actions::from(Action::GetObject).and(Action::DeleteObject);

@@ -67,7 +67,10 @@ pub(super) async fn run(
         let (reference, write, holder) = (ops.writer.mint(), ops.writer.mint(), to.shard(&key));
         let taken =
             copies::take(&ops.placements, &ops.directory, &mut to, source(), reference, holder).await?;
-        let part = match part_of(&taken.source.meta, taken.source.len, taken.source.now, write) {
+        from.catch_up(&to);
+        let source = &taken.source;
+        let admitted = ops.placements.admits_found(&from, &source.meta).map_err(from_call);
+        let part = match admitted.and_then(|()| part_of(&source.meta, source.len, source.now, write)) {
             Ok(part) => part,
             Err(error) => {
                 taken.release(&ops.directory, &to).await;

@@ -9,7 +9,7 @@ use pocket_api::control::{Placement, shard_of};
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::{JobRef, MetadataError};
 use pocket_api::names::ObjectKey;
-use pocket_api::object::Tags;
+use pocket_api::object::ObjectHeaders;
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
@@ -54,18 +54,23 @@ impl<'r> Bucket<'r> {
         }
     }
 
-    /// Whether the tags of an object have a say in what was asked.
-    pub(super) fn asks_for_tags(&self, ask: &Ask<'_>) -> bool {
-        self.rules.as_ref().is_some_and(|rules| rules.asks_for_tags(ask.actions))
+    /// Whether the tags or the ACL of an object have a say in what was asked.
+    pub(super) fn asks_for_object(&self, ask: &Ask<'_>) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.asks_for_tags(ask.actions)) || self.asks_for_acl(ask)
+    }
+
+    /// Whether the ACL of an object has one.
+    pub(super) fn asks_for_acl(&self, ask: &Ask<'_>) -> bool {
+        self.rules.as_ref().is_some_and(|rules| ask.asks_for_acl(rules, &self.placement.tenant))
     }
 
     pub(super) fn decide(
         &self,
         ask: &Ask<'_>,
-        existing_tags: &Tags,
+        existing: Option<&ObjectHeaders>,
         clock: &dyn Clock,
     ) -> Result<(), CallError> {
-        match ask.decide(self.rules.as_deref(), &self.placement, existing_tags, clock) {
+        match ask.decide(self.rules.as_deref(), &self.placement, existing, clock) {
             Verdict::Allowed => {
                 ask.check_effect(self.rules(), &self.placement.tenant).map_err(CallError::Refused)
             }
@@ -85,7 +90,7 @@ impl<'r> Bucket<'r> {
     pub(crate) fn may(&self, action: Action, clock: &dyn Clock) -> bool {
         self.asks.iter().all(|ask| {
             let other = Ask { actions: action.into(), effect: Effect::Other, ..*ask };
-            self.decide(&other, &Tags::new(), clock).is_ok()
+            self.decide(&other, None, clock).is_ok()
         })
     }
 }

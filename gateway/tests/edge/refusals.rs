@@ -70,7 +70,7 @@ async fn what_must_be_refused_never_arrives() {
             501,
             "NotImplemented",
         ),
-        (put().header("x-amz-grant-read", "id=1").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),
+        (put().header("x-amz-grant-write", "id=1").sign("UNSIGNED-PAYLOAD"), 400, "InvalidArgument"),
         (put().header("x-pocket-tll", "5s").sign("UNSIGNED-PAYLOAD"), 400, "InvalidArgument"),
         (put().header("x-amz-security-token", "t").sign("UNSIGNED-PAYLOAD"), 400, "InvalidToken"),
         (put().header("content-range", "bytes 0-0/1").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),

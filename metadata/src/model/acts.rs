@@ -31,6 +31,12 @@ pub(super) enum Act {
         ttl: Option<Limit<u8>>,
         reads: Option<Limit<u32>>,
     },
+    Grant {
+        key: usize,
+        grants: u8,
+        /// As if it had been changed since it was looked up.
+        late: bool,
+    },
     /// Opens a read and leaves it open.
     Open {
         key: usize,
@@ -148,6 +154,8 @@ pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => key.clone().prop_map(|key| Act::Delete { key }),
         2 => (key.clone(), 0..3_u8, prop::option::of(limit(any::<u8>())), prop::option::of(limit(1..3_u32)))
             .prop_map(|(key, tags, ttl, reads)| Act::Tag { key, tags, ttl, reads }),
+        2 => (key.clone(), 0..3_u8, prop::bool::weighted(0.2))
+            .prop_map(|(key, grants, late)| Act::Grant { key, grants, late }),
         4 => (key.clone(), prop::bool::weighted(0.2)).prop_map(|(key, delete)| Act::Open { key, delete }),
         3 => (any::<usize>(), any::<bool>()).prop_map(|(which, sent)| Act::Close { which, sent }),
         3 => (key.clone(), key.clone(), any::<bool>())

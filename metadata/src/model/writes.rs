@@ -1,8 +1,9 @@
-//! How the model's world writes: new objects, longer ones, other tags, other keys, copies and uploads, each asked of the
+//! How the model's world writes: new objects, longer ones, other tags and ACLs, other keys, copies and uploads, each asked of the
 //! state machine and done in the reference.
 
 use super::acts::{after, ttl};
 use super::{NODE, Plain, Reading, World, byte_of, key};
+use pocket_api::acl::{Acl, Grant, Grantee, Permission};
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::hints::{Limit, ObjectHints};
 use pocket_api::ids::{ChunkId, NodeId, WriteId};
@@ -44,7 +45,18 @@ impl World {
         let (left, reserved, exclusive, tags) = (hints.reads.and_then(Limit::value), 0, false, Tags::new());
         self.objects.insert(
             name,
-            Plain { created: self.now, tags, bytes, places, expires_at, left, reserved, exclusive, version },
+            Plain {
+                created: self.now,
+                tags,
+                acl: None,
+                bytes,
+                places,
+                expires_at,
+                left,
+                reserved,
+                exclusive,
+                version,
+            },
         );
     }
 
@@ -87,6 +99,25 @@ impl World {
             object.tags = tags;
             object.expires_at = lifetime.map_or(object.expires_at, |ttl| ttl.map(|ttl| now + ttl));
             object.left = reads.map_or(object.left, Limit::value);
+        }
+    }
+
+    pub(super) fn grant(&mut self, name: &'static str, grants: u8, late: bool) {
+        let list = |grants: u8| {
+            let grant = Grant { grantee: Grantee::Everybody, permission: Permission::Read };
+            (grants > 0).then(|| Box::new(Acl { grants: vec![grant; grants.into()] }))
+        };
+        let there = self.visible(name).cloned();
+        let seen = if late { list(9) } else { there.as_ref().and_then(|plain| plain.acl.clone()) };
+        let done = self.request(Request::SetAcl { key: key(name), seen, acl: list(grants) }, b"");
+        let Some(plain) = there else { return assert_eq!(done, Err(MetadataError::NoSuchKey)) };
+        if late {
+            let size = plain.bytes.len() as u64;
+            return assert_eq!(done, Err(MetadataError::Changed { size }));
+        }
+        assert_eq!(done, Ok(Reply::Done.into()));
+        if let Some(object) = self.objects.get_mut(name) {
+            object.acl = list(grants);
         }
     }
 

@@ -212,7 +212,7 @@ mod tests {
         for (field, value, code) in [
             ("x-amz-server-side-encryption", "AES256", C::NotImplemented),
             ("x-amz-website-redirect-location", "/", C::NotImplemented),
-            ("x-amz-grant-read", "id=1", C::NotImplemented),
+            ("x-amz-grant-write", "id=1", C::InvalidArgument),
             ("x-amz-security-token", "t", C::InvalidToken),
             ("x-amz-content-sha256", "UNSIGNED-PAYLOAD", C::InvalidArgument),
             ("x-amz-write-offset-bytes", "1", C::InvalidArgument),
