@@ -13,7 +13,7 @@ const SEMANTICS: &[&str] =
     &["test_list_parameters.py", "test_copies.py", "test_errors.py", "test_metadata.py", "test_deletes.py"];
 const TAGS: &[&str] = &["test_tagging.py", "test_bucket_tagging.py"];
 const LIFECYCLE: &[&str] = &["test_lifecycle.py"];
-const ACCESS: &[&str] = &["test_access.py", "test_cors.py"];
+const ACCESS: &[&str] = &["test_access.py", "test_acl.py", "test_permissions.py", "test_cors.py"];
 const OTHER_WRITES: &[&str] = &["test_append.py", "test_part_checksums.py"];
 
 #[test]

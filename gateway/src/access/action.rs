@@ -1,4 +1,4 @@
-//! The actions of S3 that a policy can name: those that requests here ask for, and the names of the others, which a
+//! The actions of S3, and of its Express zones, that a policy can name: those that requests here ask for, and the names of the others, which a
 //! policy may hold without ever meeting them.
 
 use super::pattern::{has_wildcard, matches_any_case};
@@ -13,7 +13,7 @@ pub(crate) enum Target {
 
 macro_rules! actions {
     (bucket: $($bucket:ident)*; object: $($object:ident)*;) => {
-        /// An action that some request here asks for. Its name is S3's, without the `s3:` before it.
+        /// An action that some request here asks for. Its name is S3's, without the service before it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub(crate) enum Action { $($bucket,)* $($object,)* }
@@ -40,7 +40,7 @@ macro_rules! actions {
 
 actions! {
     bucket:
-        DeleteBucket DeleteBucketPolicy GetAccelerateConfiguration GetAnalyticsConfiguration GetBucketAcl GetBucketCORS
+        CreateSession DeleteBucket DeleteBucketPolicy GetAccelerateConfiguration GetAnalyticsConfiguration GetBucketAcl GetBucketCORS
         GetBucketLocation GetBucketLogging GetBucketNotification GetBucketObjectLockConfiguration
         GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus GetBucketPublicAccessBlock
         GetBucketRequestPayment GetBucketTagging GetBucketVersioning GetBucketWebsite GetEncryptionConfiguration
@@ -54,6 +54,20 @@ actions! {
         GetObjectVersionAttributes GetObjectVersionTagging ListMultipartUploadParts PutObject PutObjectAcl
         PutObjectTagging PutObjectVersionAcl PutObjectVersionTagging;
 }
+
+impl Action {
+    /// What stands before its name.
+    pub(crate) fn service(self) -> &'static str {
+        match self {
+            Self::CreateSession => EXPRESS,
+            _ => S3,
+        }
+    }
+}
+
+const S3: &str = "s3";
+/// S3 in Express zones, where a session is opened before anything else is asked for.
+const EXPRESS: &str = "s3express";
 
 /// Actions on buckets that S3 has and nothing here asks for.
 const OTHERS_OF_BUCKETS: [&str; 17] = [
@@ -159,18 +173,23 @@ pub(crate) struct Named {
 
 /// Reads one action of a policy; `None` where S3 has none of that name. Case does not matter, as in S3.
 pub(crate) fn parse(text: &str) -> Option<Named> {
-    let pattern = match text {
-        "*" => "*",
-        _ => text.split_once(':').filter(|(service, _)| service.eq_ignore_ascii_case("s3"))?.1,
+    let (services, pattern) = match text.split_once(':') {
+        None if text == "*" => (&[S3, EXPRESS][..], "*"),
+        None => return None,
+        Some((service, pattern)) if service.eq_ignore_ascii_case(S3) => (&[S3][..], pattern),
+        Some((service, pattern)) if service.eq_ignore_ascii_case(EXPRESS) => (&[EXPRESS][..], pattern),
+        Some(_) => return None,
     };
     let is_named = |name: &str| match has_wildcard(pattern) {
         true => matches_any_case(pattern, name),
         false => pattern.eq_ignore_ascii_case(name),
     };
-    let actions: Actions = Action::ALL.iter().copied().filter(|action| is_named(action.name())).collect();
+    let is_meant = |action: &Action| services.contains(&action.service()) && is_named(action.name());
+    let actions: Actions = Action::ALL.iter().copied().filter(is_meant).collect();
     let of = |target| actions.iter().any(|action| action.target() == target);
-    let of_buckets = of(Target::Bucket) || OTHERS_OF_BUCKETS.iter().any(|name| is_named(name));
-    let of_objects = of(Target::Object) || OTHERS_OF_OBJECTS.iter().any(|name| is_named(name));
+    let is_other = |others: &[&str]| services.contains(&S3) && others.iter().any(|name| is_named(name));
+    let of_buckets = of(Target::Bucket) || is_other(&OTHERS_OF_BUCKETS);
+    let of_objects = of(Target::Object) || is_other(&OTHERS_OF_OBJECTS);
     (of_buckets || of_objects).then_some(Named { actions, of_buckets, of_objects })
 }
 
@@ -191,10 +210,24 @@ mod tests {
                 Action::ListBucketVersions
             ]))
         );
-        assert_eq!(found("*"), found("s3:*"));
-        assert_eq!(found("s3:*").unwrap(), Action::ALL.iter().copied().collect());
+        let all: Actions = Action::ALL.iter().copied().collect();
+        assert_eq!(found("*"), Some(all));
+        assert_eq!(found("s3express:*"), Some(Action::CreateSession.into()));
+        assert_eq!(found("S3Express:createsession"), found("s3express:*"));
+        assert_eq!(found("s3:*"), found("s3express:*").map(Actions::others));
         assert_eq!(found("s3:RestoreObject"), Some(Actions::NONE));
-        for bad in ["", "GetObject", "s3:", "s3:Foo", "s3:Foo*", "ec2:*", "s3:Get Object", "s3express:*"] {
+        for bad in [
+            "",
+            "GetObject",
+            "s3:",
+            "s3:Foo",
+            "s3:Foo*",
+            "ec2:*",
+            "s3:Get Object",
+            "s3:CreateSession",
+            "s3express:GetObject",
+            "s3express",
+        ] {
             assert_eq!(found(bad), None, "{bad}");
         }
     }

@@ -9,6 +9,8 @@ pub(crate) mod cors;
 mod decide;
 pub(crate) mod facts;
 pub(crate) mod json;
+#[cfg(test)]
+pub(crate) mod needs;
 mod pattern;
 pub(crate) mod policy;
 pub(crate) mod public_access_block;

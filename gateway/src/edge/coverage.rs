@@ -6,6 +6,7 @@ use super::allow_list::{NOT_BUILT, RULES, SETTINGS, Setting};
 use super::headers::{Verdict, verdict};
 use super::operation::Operation;
 use super::target::Level;
+use crate::access::needs::{Need, needs};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -37,7 +38,8 @@ const ABSENT: [(&str, &str); 21] = [
 /// Headers of S3 and of Pocket that change what a request does, each with those that are like it.
 const HEADERS: &[(&str, &str)] = &[
     ("x-amz-acl", ""),
-    ("x-amz-grant-read", "x-amz-grant-*"),
+    ("x-amz-grant-read", "x-amz-grant-{full-control,read,read-acp,write-acp}"),
+    ("x-amz-grant-write", ""),
     ("x-amz-object-ownership", ""),
     ("x-amz-confirm-remove-self-bucket-access", ""),
     ("x-amz-expected-bucket-owner", ""),
@@ -86,7 +88,7 @@ const HEADERS: &[(&str, &str)] = &[
 ];
 
 /// Every operation that the edge lets pass, in S3's words.
-fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let mut all = vec![Operation::CopyObject, Operation::UploadPartCopy, Operation::GetBucketSetting];
     all.extend(RULES.iter().map(|rule| rule.operation));
     all.extend(SETTINGS.iter().flat_map(|setting| [setting.put, setting.delete]).flatten());
@@ -136,6 +138,21 @@ fn document() -> String {
         "\n## Sub-resources that are not built\n\n501 NotImplemented wherever no line above names them: {}.\n",
         code(&NOT_BUILT)
     ));
+    page.push_str(
+        "\n## Permissions\n\nWhat anybody but the bucket's owner needs, by S3's documentation: each action, where the request has \
+         what the line says,\non what it names. `docs/access.md` says what gives it. Held against a running server by \
+         `compat-tests/python/test_permissions.py`.\n\n| operation | where there is | action | on |\n|---|---|---|---|\n",
+    );
+    for operation in operations() {
+        let name = operation.name();
+        let needs = needs(operation);
+        if needs.is_empty() {
+            page.push_str(&format!("| {name} | a tenant's own | nobody else's | tenant |\n"));
+        }
+        for [when, service, action, on] in needs.iter().map(Need::shown) {
+            page.push_str(&format!("| {name} | {when} | `{service}:{action}` | {on} |\n"));
+        }
+    }
     page.push_str(
         "\n## Headers\n\nOf `x-amz-*`, `x-pocket-*` and conditions each is signed, known and acted on, or refused: 501 \
          NotImplemented where S3 has it and\nit is not built, 400 InvalidArgument where it belongs to other operations, 400 \

@@ -13,7 +13,7 @@ pub(crate) mod body;
 pub(crate) mod chunked;
 pub(crate) mod cors;
 #[cfg(test)]
-mod coverage;
+pub(crate) mod coverage;
 pub(crate) mod digests;
 pub(crate) mod document;
 pub(crate) mod form;

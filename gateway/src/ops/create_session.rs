@@ -1,4 +1,4 @@
-//! CreateSession: hands out what the edge has made for a caller who may look into the bucket. What a session then does is
+//! CreateSession: hands out what the edge has made for a caller who may open sessions to the bucket. What is done in one is
 //! judged request by request, like everything else.
 
 use super::{Operations, ask, context};
@@ -15,7 +15,7 @@ pub(super) async fn run(
 ) -> S3Result<S3Response<CreateSessionOutput>> {
     let context = context(&request)?;
     let owner = crate::headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
-    let ask = ask!(request, context, Action::ListBucket);
+    let ask = ask!(request, context, Action::CreateSession);
     let mut bucket = ops.bucket(ask, &request.input.bucket, owner).await?;
     ops.ping(&mut bucket).await?;
     // Nobody in particular has no key that a session could follow from.
