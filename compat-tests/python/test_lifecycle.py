@@ -467,6 +467,7 @@ def test_a_rule_can_end_the_bucket(s3, other_gateway):
 def test_a_rule_that_ends_the_bucket_is_about_all_of_it_and_can_be_taken_back(s3, bucket):
     for partial in [
         rule("pocket:end-job", days=1, Filter={"Prefix": "p"}),
+        rule("pocket:endjob", days=1),
         rule("pocket:end-job", Filter={}, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1}),
     ]:
         with pytest.raises(s3.exceptions.ClientError, match="pocket:end-job"):

@@ -25,6 +25,8 @@ const RULE_ID_MAX_CHARS: usize = 255;
 const NEWER_VERSIONS_MAX: i32 = 100;
 /// Milliseconds of a day.
 const DAY_MS: i128 = 86_400_000;
+/// What ids of rules begin with that mean something here.
+const OWN_RULES: &str = "pocket:";
 /// A rule of this id ends the bucket itself.
 const END_JOB_RULE: &str = "pocket:end-job";
 /// The header that says what a document's days are, and with the prefix of hints the tag of a bucket that does.
@@ -191,6 +193,10 @@ fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> S3Resu
     let aborts =
         rule.abort_incomplete_multipart_upload.as_ref().map(|abort| aborts(abort, &filter)).transpose()?;
     check_other_actions(rule, id, is_enabled)?;
+    // A slip in it would end all objects, and not the bucket.
+    if id.starts_with(OWN_RULES) && id != END_JOB_RULE {
+        return Err(invalid_argument(format!("unknown rule {:?}: there is {END_JOB_RULE:?}", shortened(id))));
+    }
     if !is_enabled {
         return Ok(());
     }
