@@ -90,6 +90,7 @@ def test_sums_are_verified_kept_and_given_back(s3, other_gateway, bucket, sums, 
     right = {"MultipartUpload": {"Parts": parts}, "ChecksumType": kind}
     for promise, code in [
         ({field: text(SUMS[algorithm](b"another"))}, "BadDigest"),
+        ({field: f"{shown.split('-')[0]}-2"}, "BadDigest"),
         ({"MpuObjectSize": 7}, "InvalidRequest"),
         ({"ChecksumType": "COMPOSITE" if kind == "FULL_OBJECT" else "FULL_OBJECT"}, "InvalidRequest"),
     ]:

@@ -61,11 +61,17 @@ pub(crate) use named_checksum;
 pub(crate) struct NamedChecksum {
     pub(crate) algorithm: ChecksumAlgorithm,
     pub(crate) value: SmallVec<[u8; 8]>,
+    /// Of how many parts it covers the sums, where it says so.
+    pub(crate) parts: Option<u16>,
 }
 
 impl NamedChecksum {
-    pub(crate) fn is(&self, checksum: &Checksum) -> bool {
-        (self.algorithm, &self.value) == (checksum.algorithm, &checksum.value)
+    /// `parts`: of how many the checksum covers the sums, if it is composite.
+    pub(crate) fn is(&self, checksum: &Checksum, parts: usize) -> bool {
+        let same_parts = self
+            .parts
+            .is_none_or(|named| checksum.kind == ChecksumKind::Composite && usize::from(named) == parts);
+        same_parts && (self.algorithm, &self.value) == (checksum.algorithm, &checksum.value)
     }
 }
 
@@ -76,18 +82,22 @@ pub(crate) fn only_one(fields: [(ChecksumAlgorithm, Option<&str>); 5]) -> S3Resu
         if found.is_some() {
             return Err(s3(S3ErrorCode::InvalidRequest, "Expecting a single x-amz-checksum- value"));
         }
-        found = Some(NamedChecksum { algorithm, value: parse(algorithm, text)? });
+        let (value, parts) = parse(algorithm, text)?;
+        found = Some(NamedChecksum { algorithm, value, parts });
     }
     Ok(found)
 }
 
 /// Reads what [`show`] writes; the number of parts may be left away.
-fn parse(algorithm: ChecksumAlgorithm, text: &str) -> S3Result<SmallVec<[u8; 8]>> {
-    // '-' is no digit of base64.
-    let digits = text.split_once('-').map_or(text, |(digits, _)| digits);
-    let value = BASE64.decode(digits).ok().filter(|value| value.len() == algorithm.len_bytes());
+fn parse(algorithm: ChecksumAlgorithm, text: &str) -> S3Result<(SmallVec<[u8; 8]>, Option<u16>)> {
     let bad = || s3(S3ErrorCode::InvalidRequest, format!("Value for {} is invalid", algorithm.header()));
-    value.map(SmallVec::from_vec).ok_or_else(bad)
+    // '-' is no digit of base64.
+    let (digits, parts) = match text.split_once('-') {
+        Some((digits, parts)) => (digits, Some(parts.parse().map_err(|_| bad())?)),
+        None => (text, None),
+    };
+    let value = BASE64.decode(digits).ok().filter(|value| value.len() == algorithm.len_bytes());
+    Ok((value.map(SmallVec::from_vec).ok_or_else(bad)?, parts))
 }
 
 /// Reads `x-amz-checksum-algorithm` and `x-amz-checksum-type` of a new upload.
@@ -315,10 +325,10 @@ mod tests {
     fn sums_read_back_as_they_are_shown() {
         let sum = part(1, b"x", ChecksumAlgorithm::Crc32).checksum.unwrap();
         let composite = Checksum { kind: ChecksumKind::Composite, ..sum.clone() };
-        for text in [show(&sum, 0), show(&composite, 7)] {
-            assert_eq!(parse(ChecksumAlgorithm::Crc32, &text).unwrap(), sum.value);
+        for (text, parts) in [(show(&sum, 0), None), (show(&composite, 7), Some(7))] {
+            assert_eq!(parse(ChecksumAlgorithm::Crc32, &text).unwrap(), (sum.value.clone(), parts));
         }
-        for bad in ["", "AAAA", "AAAAAAAA", "not base64", "AAAAA"] {
+        for bad in ["", "AAAA", "AAAAAAAA", "not base64", "AAAAA", "AAAAAA==-", "AAAAAA==-x"] {
             assert!(parse(ChecksumAlgorithm::Crc32, bad).is_err(), "{bad}");
         }
     }

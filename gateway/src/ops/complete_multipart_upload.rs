@@ -118,7 +118,7 @@ fn choose<'a>(listed: &[CompletedPart], uploaded: &'a [UploadedPart]) -> S3Resul
         let same_tag = named.e_tag.as_ref().is_some_and(|tag| ETag::parse(tag.value()) == Some(part.etag));
         let same_sum = match named_checksum!(named)? {
             None => true,
-            Some(sum) => part.checksum.as_ref().is_some_and(|found| sum.is(found)),
+            Some(sum) => part.checksum.as_ref().is_some_and(|found| sum.is(found, 1)),
         };
         if !same_tag || !same_sum {
             return Err(invalid_part(number.into()));
@@ -164,7 +164,7 @@ impl Promised {
         let found = info.checksum.and_then(|(algorithm, kind)| checksums::composed(algorithm, kind, parts));
         match (&self.checksum, &found) {
             (None, _) => Ok(found),
-            (Some(named), Some(sum)) if named.is(sum) => Ok(found),
+            (Some(named), Some(sum)) if named.is(sum, parts.len()) => Ok(found),
             (Some(named), Some(sum)) if named.algorithm == sum.algorithm => {
                 let text = format!("The {} you specified did not match what we received.", sum.algorithm);
                 Err(s3(S3ErrorCode::BadDigest, text))
