@@ -6,7 +6,10 @@ import uuid
 
 import boto3
 import pytest
+import requests
 from botocore import UNSIGNED
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
 ENDPOINTS = os.environ["POCKET_ENDPOINTS"].split(",")
@@ -89,6 +92,23 @@ def other_tenant():
 def nobody():
     """A client of the last gateway that signs nothing."""
     return make_client(ENDPOINTS[-1], signature_version=UNSIGNED)
+
+
+@pytest.fixture
+def signed():
+    """Sends a request with exactly these headers, all of them signed unless `unsigned` names them."""
+
+    def send(method, path, body=b"", unsigned=(), **headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
+        of_signature = {name: value for name, value in headers.items() if name not in unsigned}
+        url = ENDPOINTS[0] + path
+        request = AWSRequest(method, url, of_signature, body)
+        auth = S3SigV4Auth(boto3.Session().get_credentials(), "s3", REGION)
+        auth.add_auth(request)
+        return requests.request(method, url, headers={**headers, **dict(request.headers)}, data=body, timeout=30)
+
+    return send
 
 
 @pytest.fixture

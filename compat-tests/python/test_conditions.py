@@ -25,6 +25,9 @@ def object_(s3, bucket):
         ("bytes=-1", SIZE - 1, SIZE - 1),
         ("bytes=-99999999", 0, SIZE - 1),
         ("bytes=2499999-99999999", SIZE - 1, SIZE - 1),
+        (f"bytes=5-{2**63 - 1}", 5, SIZE - 1),
+        (f"bytes=5-{2**64 - 1}", 5, SIZE - 1),
+        (f"bytes=-{2**64}", 0, SIZE - 1),
     ],
 )
 def test_ranges(other_gateway, object_, text, first, last):
@@ -40,7 +43,8 @@ def test_ranges(other_gateway, object_, text, first, last):
 
 def test_a_range_behind_the_end_is_416(s3, object_):
     where, _, _ = object_
-    assert error_of(s3.get_object, **where, Range=f"bytes={SIZE}-") == (416, "InvalidRange")
+    for first in [SIZE, 2**63 - 1, 2**63, 2**64]:
+        assert error_of(s3.get_object, **where, Range=f"bytes={first}-") == (416, "InvalidRange")
 
 
 @pytest.mark.parametrize("text", ["bytes=0-1,4-5", "bytes=5-2", "bytes=0--1", "items=0-1", "nonsense"])
@@ -86,6 +90,26 @@ def test_a_ranged_read_of_a_changed_object_fails(s3, other_gateway, object_):
     where, _, etag = object_
     other_gateway.put_object(**where, Body=b"changed")
     assert error_of(s3.get_object, **where, Range="bytes=0-3", IfMatch=etag) == (412, "PreconditionFailed")
+
+
+def test_a_broken_download_goes_on_where_the_object_is_still_the_same(s3, other_gateway, signed, object_):
+    """As browsers resume one: the rest of what they have, or all of what is there now."""
+    where, body, etag = object_
+    path, rest = "/{Bucket}/{Key}".format(**where), {"range": "bytes=1000000-"}
+    modified = signed("HEAD", path).headers["last-modified"]
+    for same in [etag, modified]:
+        got = signed("GET", path, **rest, if_range=same)
+        assert (got.status_code, got.content) == (206, body[1_000_000:])
+    for other in ['"0123456789abcdef0123456789abcdef"', f"W/{etag}", etag.strip('"'), "soon", "Thu, 01 Jan 1970 00:00:02 GMT"]:
+        got = signed("GET", path, **rest, if_range=other)
+        assert (got.status_code, got.content) == (200, body) and "content-range" not in got.headers
+    assert signed("GET", path, if_range=etag).content == body
+    assert signed("GET", path, **rest, if_range=etag, if_none_match=etag).status_code == 304
+    assert signed("GET", path, **rest, if_range=etag, if_match=etag).status_code == 501
+    changed = content(SIZE, 1)
+    other_gateway.put_object(**where, Body=changed)
+    got = signed("GET", path, **rest, if_range=etag)
+    assert (got.status_code, got.content) == (200, changed)
 
 
 def test_put_if_none_match_makes_only_what_is_missing(s3, other_gateway, bucket):

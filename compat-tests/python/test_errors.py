@@ -1,5 +1,7 @@
 """Errors: S3's code and status for what is not there, for every operation, and nothing changed by a refusal."""
 
+from xml.etree import ElementTree
+
 import pytest
 from conftest import content, error_of
 
@@ -151,7 +153,7 @@ def test_names_that_no_bucket_can_have(bad):
     assert bad not in [entry["Name"] for entry in client.list_buckets()["Buckets"]]
 
 
-def test_errors_are_xml_with_what_they_are_about(s3, bucket):
+def test_errors_are_xml_with_what_they_are_about(s3, signed, bucket):
     try:
         s3.get_object(Bucket=bucket, Key="never/ü")
     except s3.exceptions.NoSuchKey as error:
@@ -159,3 +161,61 @@ def test_errors_are_xml_with_what_they_are_about(s3, bucket):
     assert said["Error"]["Code"] == "NoSuchKey" and said["Error"]["Message"]
     assert said["ResponseMetadata"]["RequestId"] and said["ResponseMetadata"]["HostId"]
     assert said["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "application/xml"
+    for path in [f"/{bucket}/never", f"/{bucket}/never?partNumber=x", "/never-made-0123456789"]:
+        document = ElementTree.fromstring(signed("GET", path).content)
+        assert document.findtext("Resource") == path.split("?")[0]
+        assert document.findtext("Code") and document.findtext("Message") and document.findtext("RequestId")
+
+
+@pytest.mark.parametrize(
+    "name, method, query, others",
+    [
+        ("x-amz-write-offset-bytes", "PUT", "", {}),
+        ("if-match", "PUT", "", {}),
+        ("if-none-match", "PUT", "", {}),
+        ("x-amz-expected-bucket-owner", "PUT", "", {}),
+        ("x-amz-storage-class", "PUT", "", {}),
+        ("x-amz-acl", "PUT", "", {}),
+        ("x-pocket-ttl", "PUT", "", {}),
+        ("x-amz-copy-source", "PUT", "", {}),
+        ("x-amz-copy-source-if-match", "PUT", "", {"x-amz-copy-source": "{bucket}/other"}),
+        ("x-amz-copy-source-if-unmodified-since", "PUT", "", {"x-amz-copy-source": "{bucket}/other"}),
+        ("x-amz-metadata-directive", "PUT", "", {"x-amz-copy-source": "{bucket}/other"}),
+        ("x-amz-copy-source-range", "PUT", "?partNumber=1&uploadId={upload}", {"x-amz-copy-source": "{bucket}/other"}),
+        ("x-amz-rename-source-if-match", "PUT", "?renameObject", {"x-amz-rename-source": "other"}),
+        ("if-match", "DELETE", "", {}),
+        ("if-match", "GET", "", {}),
+        ("if-none-match", "GET", "", {}),
+        ("if-unmodified-since", "GET", "", {}),
+        ("x-amz-checksum-mode", "GET", "", {}),
+        ("x-pocket-delete-after-read", "GET", "", {}),
+        ("x-amz-checksum-algorithm", "POST", "?uploads", {}),
+    ],
+)
+def test_a_header_without_a_value_is_refused_by_name_and_nothing_is_done(signed, s3, bucket, name, method, query, others):
+    """Passed over, it would do what nobody asked for: an append without its offset would overwrite."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
+    s3.put_object(Bucket=bucket, Key="other", Body=b"other")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    others = {header: value.format(bucket=bucket) for header, value in others.items()}
+    body = b"changed" if (method, query, others) == ("PUT", "", {}) else b""
+    answer = signed(method, f"/{bucket}/k{query.format(upload=upload)}", body, **{name: ""}, **others)
+    assert answer.status_code == 400
+    assert "<Code>InvalidArgument</Code>" in answer.text and name in answer.text
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"
+    assert s3.get_object(Bucket=bucket, Key="other")["Body"].read() == b"other"
+    uploads = s3.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert [entry["UploadId"] for entry in uploads] == [upload]
+    assert "Parts" not in s3.list_parts(Bucket=bucket, Key="k", UploadId=upload)
+
+
+def test_an_empty_value_that_means_something_is_taken(signed, s3, bucket):
+    assert signed("PUT", f"/{bucket}/k", b"x", x_amz_meta_note="", x_amz_tagging="").status_code == 200
+    head = s3.head_object(Bucket=bucket, Key="k")
+    assert head["Metadata"] == {"note": ""} and "TagCount" not in head
+
+
+def test_metadata_without_a_name_are_refused(signed, s3, bucket):
+    answer = signed("PUT", f"/{bucket}/k", b"x", **{"x-amz-meta-": "value"})
+    assert answer.status_code == 400 and "x-amz-meta-" in answer.text
+    assert error_of(s3.head_object, Bucket=bucket, Key="k")[0] == 404

@@ -2,29 +2,7 @@
 
 import time
 
-import boto3
-import botocore.auth
-import botocore.awsrequest
-import pytest
-import requests
-from conftest import ENDPOINTS, REGION, content, error_of
-
-
-@pytest.fixture
-def signed():
-    """Sends a request with exactly these headers, all of them signed unless `unsigned` names them."""
-
-    def send(method, path, body=b"", unsigned=(), **headers):
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
-        of_signature = {name: value for name, value in headers.items() if name not in unsigned}
-        url = ENDPOINTS[0] + path
-        request = botocore.awsrequest.AWSRequest(method, url, of_signature, body)
-        auth = botocore.auth.S3SigV4Auth(boto3.Session().get_credentials(), "s3", REGION)
-        auth.add_auth(request)
-        return requests.request(method, url, headers={**headers, **dict(request.headers)}, data=body, timeout=30)
-
-    return send
+from conftest import content, error_of
 
 
 def test_any_header_may_be_signed_whatever_it_says(signed, bucket):

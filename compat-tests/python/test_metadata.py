@@ -84,6 +84,14 @@ def test_expires_is_a_date_that_comes_back(s3, bucket):
     assert s3.head_object(Bucket=bucket, Key="k")["ExpiresString"] == "Tue, 06 May 2031 07:08:09 GMT"
 
 
+@pytest.mark.parametrize("said", ["0", "-1", "never", "Sunday, 06-Nov-94 08:49:37 GMT", "2031-05-06T07:08:09Z"])
+def test_expires_is_any_text_that_comes_back(signed, bucket, said):
+    """Pages are told to keep nothing by a date that is none, and S3 keeps what it is given."""
+    assert signed("PUT", f"/{bucket}/k", b"x", expires=said).status_code == 200
+    for method in ["GET", "HEAD"]:
+        assert signed(method, f"/{bucket}/k").headers["expires"] == said
+
+
 def test_what_is_not_said_has_s3s_defaults(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     head = s3.head_object(Bucket=bucket, Key="k")

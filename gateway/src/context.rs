@@ -2,7 +2,7 @@
 //! an `Arc<RequestContext>`.
 
 use crate::caller::{Caller, Signing};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::Delivery;
@@ -54,6 +54,11 @@ pub struct BareETag;
 /// In the extensions of a response: items of a list, to be written before the end tag of its document.
 #[derive(Clone, Debug)]
 pub struct ListItems(pub String);
+
+/// In the extensions of a request that makes an object: its `Expires`, which S3 keeps whatever it says, and of which s3s
+/// takes dates alone.
+#[derive(Clone, Debug)]
+pub struct StoredExpires(pub HeaderValue);
 
 /// In the extensions of a request: it is a RenameObject, which s3s would take for a PutObject of nothing.
 #[derive(Clone, Copy, Debug)]

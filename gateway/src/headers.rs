@@ -5,13 +5,14 @@ mod conditions;
 mod shown;
 
 pub(crate) use conditions::{
-    copy_source_range, http_date, part_number, read_conditions, select, write_condition,
+    copy_source_range, http_date, if_range, part_number, read_conditions, select, write_condition,
 };
 pub(crate) use shown::{abort, content_range, etag, expiration, not_modified, put, timestamp};
 
+use crate::context::StoredExpires;
 use crate::errors::{from_hint, invalid_argument, s3};
 use crate::tags;
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 use pocket_api::acl::Acl;
 use pocket_api::hints::{ObjectHints, parse_wait};
 use pocket_api::limits::USER_METADATA_MAX_BYTES;
@@ -48,7 +49,7 @@ macro_rules! given {
             content_disposition: input.content_disposition.take(),
             content_language: input.content_language.take(),
             cache_control: input.cache_control.take(),
-            expires: $crate::headers::text(&$request.headers, "expires")?.map(str::to_owned),
+            expires: $crate::headers::expires(&$request.extensions)?,
             metadata: input.metadata.take(),
             tagging: input.tagging.take(),
             storage_class: input.storage_class.take(),
@@ -104,6 +105,13 @@ pub(crate) fn shortened(text: &str) -> String {
 pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> S3Result<Option<&'a str>> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     value.to_str().map(Some).map_err(|_| invalid_argument(format!("header {name} is not plain ASCII text")))
+}
+
+/// `Expires` of a request that makes an object, as it came.
+pub(crate) fn expires(extensions: &Extensions) -> S3Result<Option<String>> {
+    let Some(StoredExpires(value)) = extensions.get() else { return Ok(None) };
+    let text = value.to_str().map_err(|_| invalid_argument("header expires is not plain ASCII text"))?;
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
 /// A header that says true or false.

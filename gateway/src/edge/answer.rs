@@ -45,22 +45,32 @@ pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: &str) -> Respons
     escape(refusal.code.as_str(), &mut xml);
     xml.push_str("</Code><Message>");
     escape(&refusal.message, &mut xml);
-    xml.push_str("</Message><Resource>");
-    escape(path, &mut xml);
-    // Writing to a string cannot fail.
-    let _ = write!(xml, "</Resource><RequestId>{request_id}</RequestId></Error>");
+    xml.push_str("</Message>");
+    xml.push_str(&about(path, request_id));
+    xml.push_str("</Error>");
     let mut response = Response::new(Body::from(xml));
     *response.status_mut() = refusal.status();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     response
 }
 
-/// Adds what every answer has. Errors made behind the edge get the request id into their document too; answers to HEAD
-/// lose theirs, as in S3, and so does 304. What s3s cannot express is put right: HEAD of a part of an object is
-/// partial content, [`BareETag`] and [`ListItems`].
+/// What an error's document says of its request. `path` as it came.
+fn about(path: &str, request_id: &str) -> String {
+    let mut xml = String::with_capacity(path.len() + 64);
+    xml.push_str("<Resource>");
+    escape(path, &mut xml);
+    // Writing to a string cannot fail.
+    let _ = write!(xml, "</Resource><RequestId>{request_id}</RequestId>");
+    xml
+}
+
+/// Adds what every answer has. Errors made behind the edge get what they are about and the request id into their document
+/// too; answers to HEAD lose theirs, as in S3, and so does 304. What s3s cannot express is put right: HEAD of a part of an
+/// object is partial content, [`BareETag`] and [`ListItems`].
 pub(crate) fn finish(
     response: &mut Response<Body>,
     method: &Method,
+    path: &str,
     request_id: &str,
     host_id: &HeaderValue,
 ) {
@@ -71,7 +81,7 @@ pub(crate) fn finish(
         response.headers_mut().remove(CONTENT_TYPE);
         response.headers_mut().remove(CONTENT_LENGTH);
     } else if is_error {
-        complete_error(response, request_id);
+        complete_error(response, path, request_id);
     } else if method == Method::HEAD && response.headers().contains_key(CONTENT_RANGE) {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     } else if response.extensions().get::<BareETag>().is_some() {
@@ -90,7 +100,7 @@ pub(crate) fn finish(
 }
 
 /// Adds to a document from behind the edge what s3s leaves out.
-fn complete_error(response: &mut Response<Body>, request_id: &str) {
+fn complete_error(response: &mut Response<Body>, path: &str, request_id: &str) {
     const END: &[u8] = b"</Error>";
     let Some(document) = response.body().bytes() else { return };
     let has = |tag: &[u8]| document.windows(tag.len()).any(|window| window == tag);
@@ -99,15 +109,16 @@ fn complete_error(response: &mut Response<Body>, request_id: &str) {
     let mut complete = Vec::with_capacity(document.len() + 192);
     complete.extend_from_slice(&document[..at]);
     if !has(b"<Message>") {
-        let message: &[u8] = match has(b"<Code>MalformedXML</Code>") {
-            true => MALFORMED_XML.as_bytes(),
-            false => b"The request could not be understood",
+        let message: &[u8] = if has(b"<Code>MalformedXML</Code>") {
+            MALFORMED_XML.as_bytes()
+        } else if has(b"<Code>MissingRequestBodyError</Code>") {
+            b"Request body is empty"
+        } else {
+            b"The request could not be understood"
         };
         complete.extend([&b"<Message>"[..], message, b"</Message>"].concat());
     }
-    complete.extend_from_slice(b"<RequestId>");
-    complete.extend_from_slice(request_id.as_bytes());
-    complete.extend_from_slice(b"</RequestId>");
+    complete.extend_from_slice(about(path, request_id).as_bytes());
     complete.extend_from_slice(&document[at..]);
     *response.body_mut() = Body::from(Bytes::from(complete));
     // Headers of an error, such as Content-Range, have put it out.
@@ -222,7 +233,7 @@ mod tests {
             if marked {
                 response.extensions_mut().insert(BareETag);
             }
-            finish(&mut response, &Method::GET, "00ff", &host);
+            finish(&mut response, &Method::GET, "/b/k", "00ff", &host);
             assert_eq!(response.body().bytes().unwrap(), expected);
         }
     }
@@ -237,7 +248,7 @@ mod tests {
             if is_object {
                 response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
             }
-            finish(&mut response, &Method::GET, "00ff", &host);
+            finish(&mut response, &Method::GET, "/b/k", "00ff", &host);
             assert_eq!(response.body().bytes().unwrap(), expected);
         }
     }
@@ -248,23 +259,23 @@ mod tests {
         for (range, expected) in [(None, 200), (Some("bytes 0-0/9"), 206)] {
             let mut response = Response::new(Body::empty());
             response.headers_mut().extend(range.map(|r| (CONTENT_RANGE, HeaderValue::from_static(r))));
-            finish(&mut response, &Method::HEAD, "00ff", &host);
+            finish(&mut response, &Method::HEAD, "/b/k", "00ff", &host);
             assert_eq!(response.status(), expected);
         }
     }
 
     #[test]
-    fn errors_from_behind_the_edge_get_the_request_id_once() {
+    fn errors_from_behind_the_edge_say_once_what_they_are_about() {
         let host = HeaderValue::from_static("n1");
         let mut response = Response::new(Body::from(String::from("<Error><Code>NoSuchKey</Code></Error>")));
         *response.status_mut() = StatusCode::NOT_FOUND;
         for _ in 0..2 {
-            finish(&mut response, &Method::GET, "00ff", &host);
+            finish(&mut response, &Method::GET, "/b/k", "00ff", &host);
             let expected = "<Error><Code>NoSuchKey</Code><Message>The request could not be understood</Message>\
-                            <RequestId>00ff</RequestId></Error>";
+                            <Resource>/b/k</Resource><RequestId>00ff</RequestId></Error>";
             assert_eq!(response.body().bytes().unwrap(), expected);
         }
-        finish(&mut response, &Method::HEAD, "00ff", &host);
+        finish(&mut response, &Method::HEAD, "/b/k", "00ff", &host);
         assert!(response.body().bytes().unwrap().is_empty());
         assert_eq!(response.headers()["x-amz-request-id"], "00ff");
     }

@@ -64,8 +64,20 @@ pub(super) enum Verdict {
     NoSuchHint,
 }
 
+/// Whether a header may come without a value. s3s passes over one as if it had not come: without its offset an append
+/// would overwrite, without its range a copied part would be the whole object.
+fn may_be_empty(name: &str) -> bool {
+    let is_judged_elsewhere = sum_of_nothing(name).is_some() || name == "x-amz-content-sha256";
+    is_judged_elsewhere
+        || matches!(name, "x-amz-tagging" | "x-amz-user-agent")
+        || name.starts_with("x-amz-meta-")
+}
+
 fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<(), Refusal> {
     let (code, message) = match verdict(name, operation) {
+        Verdict::Takes if value.is_empty() && !may_be_empty(name) => {
+            (S3ErrorCode::InvalidArgument, format!("the header {name} has no value"))
+        }
         Verdict::Takes => return Ok(()),
         Verdict::Only(values) if values.iter().any(|v| v.as_bytes() == value.as_bytes()) => return Ok(()),
         Verdict::Only(values) => (
@@ -175,6 +187,8 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         "x-amz-object-attributes" | "x-amz-max-parts" | "x-amz-part-number-marker" => {
             only_with(&[O::GetObjectAttributes])
         }
+        // A name that is left out would be left out of the object.
+        "x-amz-meta-" => Verdict::Misplaced,
         _ if name.starts_with("x-amz-meta-") => only_with(&MAKES),
         _ if name.starts_with("x-amz-") => Verdict::NotBuilt,
 
@@ -212,7 +226,11 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
             O::GetObject | O::HeadObject | O::RenameObject => Verdict::Takes,
             _ => Verdict::NotBuilt,
         },
-        // If-Range, partial PUTs, and what else may come.
+        "if-range" => match operation {
+            O::GetObject => Verdict::Takes,
+            _ => Verdict::NotBuilt,
+        },
+        // Partial PUTs, and what else may come.
         _ => Verdict::NotBuilt,
     }
 }
@@ -265,6 +283,8 @@ mod tests {
             (PutObjectAcl, "x-amz-grant-write", "id=1"),
             (CreateMultipartUpload, "x-amz-api-version", "2006-03-01"),
             (CreateMultipartUpload, "x-amz-tagging", "a=b"),
+            (PutObject, "x-amz-tagging", ""),
+            (PutObject, "x-amz-meta-colour", ""),
             (CopyObject, "x-amz-tagging-directive", "REPLACE"),
             (PutObject, "x-amz-checksum-crc32", "AAAAAA=="),
             (PutObject, "if-none-match", "*"),
@@ -314,7 +334,7 @@ mod tests {
             (PutObject, "if-modified-since", "now", C::NotImplemented),
             (DeleteObject, "if-none-match", "*", C::NotImplemented),
             (UploadPart, "if-match", "x", C::NotImplemented),
-            (GetObject, "if-range", "x", C::NotImplemented),
+            (HeadObject, "if-range", "x", C::NotImplemented),
             (GetObject, "x-amz-request-payer", "requester", C::NotImplemented),
             (GetObject, "x-amz-te", "append-sha1", C::NotImplemented),
             (GetObject, "x-amz-checksum-crc32", "AAAAAQ==", C::InvalidArgument),
@@ -326,6 +346,14 @@ mod tests {
             (PutObject, "x-pocket-workers", "5", C::InvalidArgument),
             (DeleteObject, "x-pocket-force-delete", "true", C::InvalidArgument),
             (UploadPart, "x-amz-meta-a", "b", C::InvalidArgument),
+            (PutObject, "x-amz-meta-", "b", C::InvalidArgument),
+            (PutObject, "x-amz-write-offset-bytes", "", C::InvalidArgument),
+            (UploadPartCopy, "x-amz-copy-source-range", "", C::InvalidArgument),
+            (CopyObject, "x-amz-copy-source-if-match", "", C::InvalidArgument),
+            (GetObject, "if-match", "", C::InvalidArgument),
+            (CompleteMultipartUpload, "x-amz-mp-object-size", "", C::InvalidArgument),
+            (DeleteBucket, "x-amz-expected-bucket-owner", "", C::InvalidArgument),
+            (GetObject, "x-pocket-delete-after-read", "", C::InvalidArgument),
         ] {
             assert_eq!(code(operation, name, value), Some(expected), "{operation:?} {name}");
         }

@@ -32,7 +32,7 @@ pub(crate) mod stamp;
 pub(crate) mod target;
 
 use crate::bucket_tags::split_tags;
-use crate::context::{BodyOutcome, Connection, Refusal, RenameRequest, RequestContext};
+use crate::context::{BodyOutcome, Connection, Refusal, RenameRequest, RequestContext, StoredExpires};
 use crate::credentials::Credentials;
 use crate::metrics::count_refusal;
 use answer::RequestIds;
@@ -40,10 +40,10 @@ use body::VerifiedBody;
 use bytes::Bytes;
 use cors::{CorsSource, Page};
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, TRANSFER_ENCODING,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, RANGE, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use operation::Operation;
 use payload::Promise;
@@ -112,7 +112,8 @@ impl Edge {
         let request_id = self.request_ids.issue();
         let (mut parts, body) = request.into_parts();
         let method = parts.method.clone();
-        let path = parts.uri.path_and_query().cloned();
+        let target = parts.uri.path_and_query().cloned();
+        let path = target.as_ref().map_or("/", |target| target.path());
         let cors = self.cors.as_deref();
         let page = cors.and_then(|_| Page::of(&parts, self.domain.as_deref()));
         let outcome = match cors {
@@ -123,12 +124,12 @@ impl Edge {
         };
         let mut response = outcome.unwrap_or_else(|refusal| {
             count_refusal(&refusal.code);
-            answer::refuse(&refusal, path.as_ref().map_or("/", |p| p.path()), &request_id)
+            answer::refuse(&refusal, path, &request_id)
         });
         if let (Some(cors), Some(page)) = (cors, page) {
             page.let_read(cors, &mut response).await;
         }
-        answer::finish(&mut response, &method, &request_id, &self.host_id);
+        answer::finish(&mut response, &method, path, &request_id, &self.host_id);
         response
     }
 
@@ -205,6 +206,7 @@ impl Edge {
             }
         };
         keep_stored_encoding(&mut parts.headers);
+        keep_expires(&mut parts.headers, &mut parts.extensions);
         parts.headers.remove(AUTHORIZATION);
         if operation == Operation::RenameObject {
             parts.extensions.insert(RenameRequest);
@@ -268,7 +270,7 @@ impl Edge {
         if operation != Operation::PostObject {
             refuse_forms(parts)?;
         }
-        ignore_bad_range(&mut parts.headers, operation);
+        settle_range(&mut parts.headers, operation);
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
         Ok(Admitted { operation, proof, promise, uri })
     }
@@ -298,14 +300,28 @@ fn refuse_forms(parts: &Parts) -> Result<(), Refusal> {
 }
 
 /// What is not one range of bytes is no Range: S3 and HTTP answer with the whole object, and with 200 say so.
-fn ignore_bad_range(headers: &mut HeaderMap, operation: Operation) {
+fn settle_range(headers: &mut HeaderMap, operation: Operation) {
     let reads = matches!(operation, Operation::GetObject | Operation::HeadObject);
-    let is_bad = |value: &HeaderValue| {
-        value.to_str().ok().and_then(|text| s3s::dto::Range::parse(text).ok()).is_none()
-    };
-    if reads && headers.get(RANGE).is_some_and(is_bad) {
-        headers.remove(RANGE);
+    let is_bad = |text: &str| s3s::dto::Range::parse(text).is_err();
+    let Some(range) = headers.get(RANGE).filter(|_| reads) else { return };
+    let range = range.to_str().unwrap_or("");
+    if is_bad(range) {
+        let within = within_bounds(range).filter(|range| !is_bad(range));
+        match within.and_then(|range| HeaderValue::try_from(range).ok()) {
+            Some(range) => headers.insert(RANGE, range),
+            None => headers.remove(RANGE),
+        };
     }
+}
+
+/// A range of which s3s cannot count an end, with the largest that it can: what is behind every object is so either way.
+fn within_bounds(range: &str) -> Option<String> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let bounded = |digits: &str| match digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        true => digits.to_owned(),
+        false => digits.parse().unwrap_or(i64::MAX).to_string(),
+    };
+    Some(format!("bytes={}-{}", bounded(first), bounded(last)))
 }
 
 /// Reads a whole document.
@@ -339,6 +355,13 @@ fn unframe(headers: &mut HeaderMap, decoded_bytes: Option<u64>) {
     headers.remove("x-amz-trailer");
     if let Some(bytes) = decoded_bytes {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+    }
+}
+
+/// Takes `Expires` past s3s.
+fn keep_expires(headers: &mut HeaderMap, extensions: &mut Extensions) {
+    if let Some(value) = headers.remove(EXPIRES) {
+        extensions.insert(StoredExpires(value));
     }
 }
 

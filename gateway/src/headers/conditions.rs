@@ -7,6 +7,7 @@ use http::HeaderMap;
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::limits::PART_NUMBER_MAX;
 use pocket_api::metadata::{ByteRange, Select};
+use pocket_api::object::ETag;
 use s3s::dto::{self, ETagCondition};
 use s3s::{S3ErrorCode, S3Result};
 use std::time::UNIX_EPOCH;
@@ -39,12 +40,35 @@ pub(crate) fn read_conditions(
     }
 }
 
+/// `If-Range` as what must hold for a range to be sent, beside the other conditions; where it does not, or is neither a
+/// strong tag nor a date, the whole object is. Conditions that would outweigh it are refused.
+pub(crate) fn if_range(headers: &HeaderMap, others: &ReadConditions) -> S3Result<Option<ReadConditions>> {
+    let Some(value) = text(headers, "if-range")? else { return Ok(None) };
+    if others.if_match.is_some() || others.if_unmodified_since.is_some() {
+        let text = "If-Range together with If-Match or If-Unmodified-Since is not implemented";
+        return Err(not_implemented(text));
+    }
+    Ok(Some(match date(value) {
+        since @ Some(_) => ReadConditions { if_unmodified_since: since, ..others.clone() },
+        None => {
+            let tag = value.starts_with('"').then(|| ETag::parse(value)).flatten();
+            let if_match = Some(ETagMatch::Tags(tag.into_iter().collect()));
+            ReadConditions { if_match, ..others.clone() }
+        }
+    }))
+}
+
+/// Seconds since 1970.
+fn date(text: &str) -> Option<u64> {
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
+}
+
 /// A date of HTTP, in seconds since 1970. One that cannot be read is refused, because a condition is never ignored.
 pub(crate) fn http_date(headers: &HeaderMap, name: &str) -> S3Result<Option<u64>> {
     let Some(value) = text(headers, name)? else { return Ok(None) };
-    let since = httpdate::parse_http_date(value).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     let bad = || invalid_argument(format!("{name} is not a date of HTTP: {:?}", shortened(value)));
-    since.map(|since| Some(since.as_secs())).ok_or_else(bad)
+    date(value).map(Some).ok_or_else(bad)
 }
 
 /// The condition of a write, from its headers alone because S3's types lack it on copies. Forms that nobody
@@ -107,7 +131,6 @@ pub(crate) fn part_number(number: i32) -> S3Result<u16> {
 mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
-    use pocket_api::object::ETag;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_str(v).unwrap())).collect()
@@ -130,6 +153,27 @@ mod tests {
             let error = write_condition(&refused).unwrap_err();
             assert_eq!(error.code(), &S3ErrorCode::NotImplemented, "{refused:?}");
         }
+    }
+
+    #[test]
+    fn a_range_is_meant_for_the_object_that_it_was_begun_with() {
+        let tag = ETag::md5([3; 16]);
+        let read = |value: &str, others: &ReadConditions| if_range(&map(&[("if-range", value)]), others);
+        let none = ReadConditions::default();
+        for (value, tags) in [
+            (format!("\"{tag}\""), vec![tag]),
+            (format!("W/\"{tag}\""), vec![]),
+            (format!("{tag}"), vec![]),
+            ("*".to_owned(), vec![]),
+            ("yesterday".to_owned(), vec![]),
+        ] {
+            let conditions = read(&value, &none).unwrap().unwrap();
+            assert_eq!(conditions, ReadConditions { if_match: Some(ETagMatch::Tags(tags)), ..none.clone() });
+        }
+        let dated = read("Thu, 01 Jan 1970 00:00:02 GMT", &none).unwrap().unwrap();
+        assert_eq!(dated, ReadConditions { if_unmodified_since: Some(2), ..none.clone() });
+        assert!(read("\"x\"", &ReadConditions { if_match: Some(ETagMatch::Any), ..none.clone() }).is_err());
+        assert!(if_range(&HeaderMap::new(), &none).unwrap().is_none());
     }
 
     #[test]

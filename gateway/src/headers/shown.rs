@@ -25,8 +25,9 @@ fn system_time(stamp: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(stamp.0)
 }
 
+/// In whole seconds, as S3 has times in documents too: clients hold those of a list against those of a HEAD.
 pub(crate) fn timestamp(stamp: Timestamp) -> dto::Timestamp {
-    system_time(stamp).into()
+    system_time(Timestamp(stamp.0 / 1_000 * 1_000)).into()
 }
 
 /// Value of `x-amz-expiration`, where the object has an end: by a rule, which is there only if it is the earlier one, or

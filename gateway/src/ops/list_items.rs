@@ -95,10 +95,10 @@ impl Document {
         self.xml.push_str(end);
     }
 
-    /// As `2026-01-31T23:59:59.123Z`.
+    /// As `2026-01-31T23:59:59.000Z`: in whole seconds, see [`headers::timestamp`].
     fn time(&mut self, at: Timestamp) {
         const SECOND: &[BorrowedFormatItem<'_>] =
-            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
         let second = at.0 / 1_000;
         if self.second.1.is_empty() || self.second.0 != second {
             let text = OffsetDateTime::from(headers::timestamp(at)).format(SECOND);
@@ -106,7 +106,6 @@ impl Document {
             self.second = (second, text.unwrap_or_default());
         }
         self.xml.push_str(&self.second.1);
-        let _ = write!(self.xml, ".{:03}Z", at.0 % 1_000);
     }
 }
 
@@ -176,9 +175,9 @@ mod tests {
         let tag = "&quot;abababababababababababababababab-2&quot;";
         let ListItems(xml) = write(&items, Shown::Objects, Encoding::Raw, None);
         let expected = format!(
-            "<Contents><Key>a&amp;b</Key><LastModified>2023-11-14T22:13:20.007Z</LastModified><ETag>{tag}</ETag>\
+            "<Contents><Key>a&amp;b</Key><LastModified>2023-11-14T22:13:20.000Z</LastModified><ETag>{tag}</ETag>\
              <Size>7</Size><StorageClass>STANDARD</StorageClass></Contents>\
-             <Contents><Key>a&amp;b</Key><LastModified>2023-11-14T22:13:20.007Z</LastModified><ETag>{tag}</ETag>\
+             <Contents><Key>a&amp;b</Key><LastModified>2023-11-14T22:13:20.000Z</LastModified><ETag>{tag}</ETag>\
              <ChecksumAlgorithm>CRC32C</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>\
              <Size>7</Size><StorageClass>STANDARD_IA</StorageClass></Contents>\
              <CommonPrefixes><Prefix>p&lt;</Prefix></CommonPrefixes>"
@@ -189,7 +188,7 @@ mod tests {
         let ListItems(xml) = write(&items[..1], Shown::Versions, Encoding::Url, Some(&owner));
         let expected = format!(
             "<Version><Key>a%26b</Key><VersionId>null</VersionId><IsLatest>true</IsLatest>\
-             <LastModified>2023-11-14T22:13:20.007Z</LastModified><ETag>{tag}</ETag><Size>7</Size>\
+             <LastModified>2023-11-14T22:13:20.000Z</LastModified><ETag>{tag}</ETag><Size>7</Size>\
              <Owner><DisplayName>me</DisplayName><ID>me</ID></Owner><StorageClass>STANDARD</StorageClass></Version>"
         );
         assert_eq!(xml, expected);

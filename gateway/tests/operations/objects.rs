@@ -4,9 +4,10 @@ use crate::cluster::{
     CAPACITY_BYTES, Call, Cluster, blob, code, eventually, get_input, pattern, read, status, tag,
 };
 use bytes::Bytes;
+use http::HeaderValue;
 use pocket_api::checksum;
 use pocket_api::limits::{CHUNK_MAX_BYTES, INLINE_MAX_BYTES};
-use pocket_gateway::context::Refusal;
+use pocket_gateway::context::{Refusal, StoredExpires};
 use s3s::dto::*;
 use s3s::{S3, S3ErrorCode};
 
@@ -117,8 +118,9 @@ async fn what_a_writer_says_of_an_object_is_shown_to_its_readers() {
         storage_class: Some(StorageClass::from_static("STANDARD_IA")),
         ..Default::default()
     };
-    let call = Call::new().header("expires", "Thu, 01 Dec 1994 16:00:00 GMT").verdict(Ok(Some(sum)));
-    let put = cluster.ops.put_object(call.with(input)).await.unwrap().output;
+    let mut request = Call::new().verdict(Ok(Some(sum))).with(input);
+    request.extensions.insert(StoredExpires(HeaderValue::from_static("Thu, 01 Dec 1994 16:00:00 GMT")));
+    let put = cluster.ops.put_object(request).await.unwrap().output;
     assert_eq!(put.checksum_crc32.as_deref(), Some("AQIDBA=="));
     let input = GetObjectInput {
         checksum_mode: Some(ChecksumMode::from_static(ChecksumMode::ENABLED)),

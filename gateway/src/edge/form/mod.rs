@@ -18,7 +18,7 @@ use super::digests::Digests;
 use super::payload::Promise;
 use super::percent::{self, Part};
 use super::signing_keys::SigningKeys;
-use super::{Admitted, Edge, Passed};
+use super::{Admitted, Edge, Passed, keep_expires};
 use crate::caller::Caller;
 use crate::context::{BodyOutcome, Connection, Refusal, RequestContext};
 use crate::headers::shortened;
@@ -114,7 +114,9 @@ impl Edge {
                 request.headers_mut().insert(name, value.clone());
             }
         }
-        request.extensions_mut().insert(context.clone());
+        let (headers, extensions) = (&mut wanted.headers, request.extensions_mut());
+        keep_expires(headers, extensions);
+        extensions.insert(context.clone());
         *request.body_mut() = Body::http_body(opened.into_file(&wanted, context));
         Ok(Passed { request, form: Some(Box::new(success)) })
     }
