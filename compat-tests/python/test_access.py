@@ -103,6 +103,15 @@ def test_a_public_policy_lets_everybody_read_and_do_nothing_else(s3, open_bucket
     assert error_of(nobody.get_object, Bucket=open_bucket, Key="k") == DENIED
 
 
+def test_only_who_signs_says_what_headers_an_answer_has(s3, open_bucket, other_tenant, nobody):
+    """Else a link to a public file could make a page of it."""
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, "s3:GetObject")))
+    page = {"Bucket": open_bucket, "Key": "k", "ResponseContentType": "text/html"}
+    assert error_of(nobody.get_object, **page) == (400, "InvalidRequest")
+    assert error_of(nobody.head_object, **page)[0] == 400
+    assert other_tenant.get_object(**page)["ContentType"] == "text/html"
+
+
 def test_who_may_not_list_cannot_tell_which_keys_are_missing(s3, open_bucket, nobody):
     read = statement(open_bucket, "s3:GetObject")
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(read))

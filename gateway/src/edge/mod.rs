@@ -32,6 +32,7 @@ pub(crate) mod stamp;
 pub(crate) mod target;
 
 use crate::bucket_tags::split_tags;
+use crate::caller::Caller;
 use crate::context::{BodyOutcome, Connection, Refusal, RenameRequest, RequestContext, StoredExpires};
 use crate::credentials::Credentials;
 use crate::metrics::count_refusal;
@@ -250,6 +251,9 @@ impl Edge {
             false => Source::Body,
         };
         let operation = classify(&parts.method, target.level, &query, source, is_signing)?;
+        if proof.caller == Caller::Anonymous {
+            refuse_overrides(&query)?;
+        }
         let opens_session = operation == Operation::CreateSession;
         let bucket = match proof.session.is_some() || opens_session {
             true => target.bucket(raw_path)?,
@@ -286,6 +290,20 @@ fn rewritten(
     let mut uri = target.path_style(raw_path).into_owned();
     query.write_kept(|name| !is_signing(name), &mut uri);
     Uri::try_from(uri).map_err(|_| Refusal::new(S3ErrorCode::InvalidURI, "couldn't parse the specified URI"))
+}
+
+/// Only who signs says what headers an answer has, as in S3: else any link could make a page of a public object.
+fn refuse_overrides(query: &Query<'_>) -> Result<(), Refusal> {
+    match query.iter().find(|pair| pair.name.starts_with("response-")) {
+        None => Ok(()),
+        Some(pair) => {
+            let message = format!(
+                "Request specific response headers cannot be used for anonymous GET requests: {}",
+                pair.name
+            );
+            Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+        }
+    }
 }
 
 /// s3s would take a form apart before it looks at the operation.
