@@ -1,77 +1,40 @@
-"""Random sequences of S3 calls, replayed on two stores at once, and what they answered in a form that can be compared.
-
-Calls name ETags and upload ids by what they stand for ("what this key had at first"), because each store has its own.
-"""
+"""Random sequences of S3 calls: what each call does, and which calls come."""
 
 import hashlib
 import random
 
-from botocore.exceptions import ClientError
 from conftest import content
+from replay_settings import a_setting
+from replay_store import answer, shown
 
 KEYS = ["a", "a/b", "a//b", "dir/", "ü b+c%41", "z~", "never"]
 # Around what is kept beside its metadata, and a little more than one part may be small.
 SIZES = [0, 5, 16 * 1024, 20_000]
 MIB = 1 << 20
-NOBODYS = '"0123456789abcdef0123456789abcdef"'
+ALGORITHMS = ["CRC32", "SHA1", "SHA256"]
+SUMS = [f"Checksum{algorithm}" for algorithm in ALGORITHMS]
 
 
-class Store:
-    """A client, with what its store said that later calls refer to."""
-
-    def __init__(self, client):
-        self.client = client
-        self.etags = {}
-        self.uploads = []
-
-    def etag(self, key, which):
-        """Its latest ETag, the one before, or one that it never had."""
-        known = self.etags.get(key, [])
-        return {"latest": known[-1:], "earlier": known[-2:-1], "nobody's": []}[which][:1] or [NOBODYS]
-
-    def note(self, key, etag):
-        self.etags.setdefault(key, []).append(etag)
-
-    def upload(self, n):
-        """(key, id) of the n-th upload; one that was never begun when there are fewer."""
-        return self.uploads[n] if n < len(self.uploads) else ("a", "never-begun")
-
-
-def answer(call, **arguments):
-    """What a call came to: its fields, or the status and code of its error."""
-    try:
-        return call(**arguments)
-    except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        return {"error": (status, error.response["Error"]["Code"])}
-
-
-def shown(response, *fields):
-    """The fields that both stores should agree on, and whether there was an error."""
-    if "error" in response:
-        return {"error": response["error"]}
-    return {"status": response["ResponseMetadata"]["HTTPStatusCode"], **{field: response.get(field) for field in fields}}
-
-
-def put(store, bucket, key, size, seed, metadata, condition):
+def put(store, bucket, key, size, seed, said, condition):
     more = {} if condition is None else {condition[0]: condition[1] if condition[1] == "*" else store.etag(key, condition[1])[0]}
-    said = {"Metadata": {"seed": str(seed)}, "ContentType": "text/x"} if metadata else {}
     got = answer(store.client.put_object, Bucket=bucket, Key=key, Body=content(size, seed), **said, **more)
     if "error" not in got:
         store.note(key, got["ETag"])
-    return shown(got, "ETag")
+    return shown(got, "ETag", *SUMS)
 
 
-def read(store, bucket, key, how, range_, condition):
+def read(store, bucket, key, how, range_, condition, sums):
     call = {"get": store.client.get_object, "head": store.client.head_object}[how]
     more = {"Range": range_} if range_ else {}
+    if sums:
+        more["ChecksumMode"] = "ENABLED"
     if condition:
         more[condition[0]] = store.etag(key, condition[1])[0]
     got = answer(call, Bucket=bucket, Key=key, **more)
     if "error" not in got and how == "get":
         got["digest"] = hashlib.md5(got["Body"].read()).hexdigest()
-    fields = ["ETag", "ContentLength", "ContentRange", "ContentType", "Metadata", "digest", "TagCount"]
-    return shown(got, *fields)
+    fields = ["ETag", "ContentLength", "ContentRange", "ContentType", "CacheControl", "Metadata", "digest", "TagCount"]
+    return shown(got, *fields, *SUMS)
 
 
 def delete(store, bucket, key):
@@ -86,8 +49,10 @@ def delete_many(store, bucket, keys, quiet):
     return shown(got, "Deleted", "Errors")
 
 
-def copy(store, bucket, source, key, directive, condition):
+def copy(store, bucket, source, key, directive, tagging, condition):
     more = {"MetadataDirective": directive, "Metadata": {"copied": "yes"}} if directive else {}
+    if tagging:
+        more |= {"TaggingDirective": tagging} | ({"Tagging": "copied=yes"} if tagging == "REPLACE" else {})
     if condition:
         more[condition[0]] = store.etag(source[1], condition[1])[0]
     got = answer(store.client.copy_object, Bucket=bucket, Key=key, CopySource={"Bucket": source[0], "Key": source[1]}, **more)
@@ -106,9 +71,18 @@ def listed(store, bucket, version, arguments):
     return shown(got, "Keys", "Prefixes", "IsTruncated", "KeyCount", "MaxKeys", "Prefix", "Delimiter", "Marker", "NextMarker")
 
 
+def versions(store, bucket, arguments):
+    got = answer(store.client.list_object_versions, Bucket=bucket, **arguments)
+    if "error" not in got:
+        got["Versions"] = [(entry["Key"], entry["VersionId"], entry["IsLatest"], entry["Size"]) for entry in got.get("Versions", [])]
+        got["Prefixes"] = [entry["Prefix"] for entry in got.get("CommonPrefixes", [])]
+    return shown(got, "Versions", "Prefixes", "DeleteMarkers", "IsTruncated", "MaxKeys", "NextKeyMarker", "NextVersionIdMarker")
+
+
 def attributes(store, bucket, key):
-    got = answer(store.client.get_object_attributes, Bucket=bucket, Key=key, ObjectAttributes=["ObjectSize", "StorageClass"])
-    return shown(got, "ObjectSize", "StorageClass")
+    wanted = ["ETag", "Checksum", "ObjectSize", "StorageClass"]
+    got = answer(store.client.get_object_attributes, Bucket=bucket, Key=key, ObjectAttributes=wanted)
+    return shown(got, "ETag", "ObjectSize", "StorageClass", "Checksum")
 
 
 def begin(store, bucket, key):
@@ -122,15 +96,23 @@ def part(store, bucket, n, number, size, seed):
     key, upload = store.upload(n)
     body = content(size, seed)
     got = answer(store.client.upload_part, Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)
+    return shown(got, *SUMS)
+
+
+def part_copy(store, bucket, n, number, source, range_):
+    key, upload = store.upload(n)
+    more = {"CopySourceRange": range_} if range_ else {}
+    copied = {"Bucket": source[0], "Key": source[1]}
+    got = answer(store.client.upload_part_copy, Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, CopySource=copied, **more)
     return shown(got)
 
 
-def parts(store, bucket, n, most):
+def parts(store, bucket, n, most, behind):
     key, upload = store.upload(n)
-    got = answer(store.client.list_parts, Bucket=bucket, Key=key, UploadId=upload, MaxParts=most)
+    got = answer(store.client.list_parts, Bucket=bucket, Key=key, UploadId=upload, MaxParts=most, PartNumberMarker=behind)
     if "error" not in got:
         got["Parts"] = [(entry["PartNumber"], entry["Size"]) for entry in got.get("Parts", [])]
-    return shown(got, "Parts", "IsTruncated", "MaxParts")
+    return shown(got, "Parts", "IsTruncated", "MaxParts", "PartNumberMarker")
 
 
 def complete(store, bucket, n, wanted):
@@ -150,11 +132,12 @@ def abort(store, bucket, n):
     return shown(answer(store.client.abort_multipart_upload, Bucket=bucket, Key=key, UploadId=upload))
 
 
-def uploads(store, bucket, prefix):
-    got = answer(store.client.list_multipart_uploads, Bucket=bucket, **({"Prefix": prefix} if prefix else {}))
+def uploads(store, bucket, arguments):
+    got = answer(store.client.list_multipart_uploads, Bucket=bucket, **arguments)
     if "error" not in got:
         got["Uploads"] = sorted(entry["Key"] for entry in got.get("Uploads", []))
-    return shown(got, "Uploads", "IsTruncated")
+        got["Prefixes"] = [entry["Prefix"] for entry in got.get("CommonPrefixes", [])]
+    return shown(got, "Uploads", "Prefixes", "IsTruncated")
 
 
 def tag(store, bucket, key, tags):
@@ -183,11 +166,7 @@ BUCKET_CALLS = [
     ("delete_bucket", None),
     ("get_bucket_location", "LocationConstraint"),
     ("get_bucket_versioning", "Status"),
-    ("get_bucket_cors", None),
-    ("get_bucket_policy", None),
     ("get_bucket_website", None),
-    ("get_bucket_tagging", None),
-    ("get_bucket_lifecycle_configuration", None),
     ("get_bucket_replication", None),
     ("get_object_lock_configuration", None),
     ("get_bucket_logging", "LoggingEnabled"),
@@ -195,28 +174,50 @@ BUCKET_CALLS = [
 ]
 
 
+def furniture(buckets):
+    """What is there before the first call, so that most calls find something."""
+    plain, tagged = {"ContentType": "text/x"}, {"Tagging": "k=v"}
+    for bucket in buckets:
+        for key, size, said in [("a", 5, plain), ("a/b", 0, plain), ("dir/", 0, tagged), ("z~", 20_000, tagged)]:
+            yield put, (bucket, key, size, 1, said, None)
+    for bucket in buckets:
+        yield begin, (bucket, "a")
+    yield part, (buckets[0], 0, 1, 5, 1)
+
+
 def sequence(seed, buckets, length):
-    """`length` calls: (function, arguments). The same for the same seed."""
+    """`length` calls: (function, arguments). The same for the same seed; `buckets` may hold other names in between."""
     pick = random.Random(seed)
     key = lambda: pick.choice(KEYS)  # noqa: E731
     bucket = lambda: pick.choice(buckets)  # noqa: E731
     which = lambda: pick.choice(["latest", "latest", "earlier", "nobody's"])  # noqa: E731
     often = lambda chance, value: value if pick.random() < chance else None  # noqa: E731
-    upload = lambda: pick.randrange(4)  # noqa: E731
+    upload = lambda: pick.randrange(5)  # noqa: E731
 
     def a_put():
         condition = pick.choice([None, None, None, ("IfNoneMatch", "*"), ("IfMatch", which())])
-        return put, (bucket(), key(), pick.choice(SIZES), pick.randrange(9), pick.random() < 0.5, condition)
+        seed = pick.randrange(9)
+        said = {}
+        if pick.random() < 0.5:
+            said |= {"Metadata": {"seed": str(seed)}, "ContentType": "text/x"}
+        if pick.random() < 0.2:
+            said["CacheControl"] = "max-age=5"
+        if pick.random() < 0.2:
+            said["Tagging"] = pick.choice(["k=v", "k=v&l=%C3%BC+%3D", "", "k=1&k=2"])
+        if pick.random() < 0.3:
+            said["ChecksumAlgorithm"] = pick.choice(ALGORITHMS)
+        return put, (bucket(), key(), pick.choice(SIZES), seed, said, condition)
 
     def a_read():
         range_ = often(0.4, pick.choice(["bytes=0-0", "bytes=2-", "bytes=-3", "bytes=4-2", "bytes=99999-", "lines=1-2"]))
         condition = often(0.3, (pick.choice(["IfMatch", "IfNoneMatch"]), which()))
-        return read, (bucket(), key(), pick.choice(["get", "head"]), range_, condition)
+        return read, (bucket(), key(), pick.choice(["get", "head"]), range_, condition, pick.random() < 0.3)
 
     def a_copy():
         names = ["CopySourceIfMatch", "CopySourceIfNoneMatch"]
         condition = often(0.3, (pick.choice(names), which()))
-        return copy, (bucket(), (bucket(), key()), key(), pick.choice([None, "COPY", "REPLACE"]), condition)
+        directive, tagging = pick.choice([None, "COPY", "REPLACE"]), pick.choice([None, None, "COPY", "REPLACE"])
+        return copy, (bucket(), (bucket(), key()), key(), directive, tagging, condition)
 
     def a_list():
         version = pick.choice(["v1", "v2"])
@@ -231,6 +232,30 @@ def sequence(seed, buckets, length):
             arguments["StartAfter" if version == "v2" else "Marker"] = pick.choice(["a", "a/", "b", "dir/", "zzz"])
         return listed, (bucket(), version, arguments)
 
+    def some_versions():
+        arguments = {}
+        if pick.random() < 0.5:
+            arguments["Prefix"] = pick.choice(["a", "a/", "x"])
+        if pick.random() < 0.4:
+            arguments["Delimiter"] = "/"
+        if pick.random() < 0.3:
+            arguments["MaxKeys"] = pick.choice([1, 2])
+        return versions, (bucket(), arguments)
+
+    def some_uploads():
+        arguments = {}
+        if pick.random() < 0.5:
+            arguments["Prefix"] = pick.choice(["a", "x"])
+        if pick.random() < 0.3:
+            arguments["Delimiter"] = "/"
+        return uploads, (bucket(), arguments)
+
+    def a_part():
+        number = pick.choice([1, 2, 3, 10_001])
+        if pick.random() < 0.25:
+            return part_copy, (bucket(), upload(), number, (bucket(), key()), pick.choice([None, "bytes=0-4", "bytes=0-99999"]))
+        return part, (bucket(), upload(), number, pick.choice([5, 5, 5 * MIB]), pick.randrange(9))
+
     def a_tag():
         pairs = pick.choice([[("k", "v")], [("k", "v"), ("l", "ü =+")], [], [("k", "1"), ("k", "2")], [("k" * 129, "v")]])
         return tag, (bucket(), key(), pairs)
@@ -244,15 +269,17 @@ def sequence(seed, buckets, length):
         (5, a_list),
         (1, lambda: (attributes, (bucket(), key()))),
         (2, lambda: (begin, (bucket(), key()))),
-        (4, lambda: (part, (bucket(), upload(), pick.choice([1, 2, 3, 10_001]), pick.choice([5, 5 * MIB]), pick.randrange(9)))),
-        (1, lambda: (parts, (bucket(), upload(), pick.choice([1, 1000])))),
+        (4, a_part),
+        (1, lambda: (parts, (bucket(), upload(), pick.choice([1, 1000]), pick.choice([0, 0, 1])))),
         (3, lambda: (complete, (bucket(), upload(), pick.choice(["all", "all", "some", "backwards", "none"])))),
         (1, lambda: (abort, (bucket(), upload()))),
-        (2, lambda: (uploads, (bucket(), pick.choice([None, "a", "x"])))),
+        (2, some_uploads),
+        (1, some_versions),
         (2, a_tag),
         (2, lambda: (tags, (bucket(), key()))),
         (1, lambda: (untag, (bucket(), key()))),
         (2, lambda: (bucket_call, (bucket(), *pick.choice(BUCKET_CALLS)))),
+        (6, lambda: a_setting(pick, bucket())),
     ]
     weights, makers = zip(*calls)
     for _ in range(length):
