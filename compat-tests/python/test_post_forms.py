@@ -196,6 +196,8 @@ def test_the_file_has_an_allowed_length(s3, bucket, form, size, expected):
         assert answer.status_code == 204
     else:
         assert code_of(answer) == (400, expected)
+        bound = "<MinSizeAllowed>5</MinSizeAllowed>" if size < 5 else "<MaxSizeAllowed>10</MaxSizeAllowed>"
+        assert f"<ProposedSize>{size}</ProposedSize>{bound}" in answer.text
     assert exists(s3, bucket, "k") == (expected is None)
 
 

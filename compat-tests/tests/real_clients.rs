@@ -9,8 +9,14 @@ const BUCKETS_AND_OBJECTS: &[&str] =
 const FORMS_AND_SESSIONS: &[&str] = &["test_post_forms.py", "test_sessions.py", "test_habits.py"];
 const LISTS_AND_MULTIPART: &[&str] = &["test_lists.py", "test_versions.py", "test_multipart.py"];
 /// Each promise of the interface once, for all that it is promised of.
-const SEMANTICS: &[&str] =
-    &["test_list_parameters.py", "test_copies.py", "test_errors.py", "test_metadata.py", "test_deletes.py"];
+const SEMANTICS: &[&str] = &[
+    "test_list_parameters.py",
+    "test_copies.py",
+    "test_errors.py",
+    "test_error_details.py",
+    "test_metadata.py",
+    "test_deletes.py",
+];
 const TAGS: &[&str] = &["test_tagging.py", "test_bucket_tagging.py"];
 const LIFECYCLE: &[&str] = &["test_lifecycle.py"];
 const ACCESS: &[&str] = &["test_access.py", "test_acl.py", "test_permissions.py", "test_cors.py"];

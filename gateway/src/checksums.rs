@@ -1,7 +1,7 @@
 //! Checksums of whole objects out of those of their parts, and their text form. The sums of parts were verified by
 //! the edge while their bytes passed; nothing here sees a byte of an object.
 
-use crate::errors::{invalid_argument, s3};
+use crate::errors::{bad_argument, s3};
 use crate::headers::shortened;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -119,7 +119,8 @@ pub(crate) fn announced(
         None | Some("COMPOSITE") => ChecksumKind::Composite,
         Some("FULL_OBJECT") => ChecksumKind::FullObject,
         Some(other) => {
-            return Err(invalid_argument(format!("unknown checksum type {:?}", shortened(other))));
+            let text = format!("unknown checksum type {:?}", shortened(other));
+            return Err(bad_argument("x-amz-checksum-type", other, text));
         }
     };
     let combines = crc(algorithm).is_some();

@@ -2,12 +2,14 @@
 //! an `Arc<RequestContext>`.
 
 use crate::caller::{Caller, Signing};
+use crate::details::Details;
 use http::{HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::Delivery;
 use s3s::{S3Error, S3ErrorCode};
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -70,11 +72,26 @@ pub struct Refusal {
     pub code: S3ErrorCode,
     /// Names what is wrong; shown to the client.
     pub message: Cow<'static, str>,
+    /// What else the error says.
+    pub(crate) details: Details,
 }
 
 impl Refusal {
     pub fn new(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), details: Details::default() }
+    }
+
+    /// S3's InvalidArgument for a header, parameter or field.
+    pub(crate) fn invalid(name: &str, value: &str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(S3ErrorCode::InvalidArgument, message)
+            .with("ArgumentName", name)
+            .with("ArgumentValue", value)
+    }
+
+    /// With one element more in the error's document.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Display) -> Self {
+        self.details.add(name, value);
+        self
     }
 
     /// S3's status for the code. A code that s3s does not list is a client's mistake, but for one.
@@ -92,6 +109,7 @@ impl From<Refusal> for S3Error {
         let status = refusal.status();
         let mut error = S3Error::with_message(refusal.code, refusal.message);
         error.set_status_code(status);
+        refusal.details.give(&mut error);
         error
     }
 }

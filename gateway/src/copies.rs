@@ -2,6 +2,7 @@
 //! are counted at their homes before the commit and confirmed after it; whatever is left half-done, the homes find out
 //! by asking.
 
+use crate::details::{self, SOURCE_CONDITIONS};
 use crate::errors::{self, CallError, from_call};
 use crate::placements::{Bucket, Follow, Placements};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use pocket_api::metadata::{
 };
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{NewContent, NewPiece};
-use s3s::{S3Error, S3Result};
+use s3s::{S3Error, S3ErrorCode, S3Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ pub(crate) async fn take(
         Request::AddReference(AddReference { key, conditions, select, reference, holder })
     };
     let outcome = placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-    let answer = outcome.map_err(|error| of_source(placements.shown(bucket, error)))?;
+    let answer = outcome.map_err(|error| of_source(bucket, key, placements.shown(bucket, error)))?;
     let Reply::Referenced(mut source) = answer.reply else {
         return Err(errors::unavailable("a shard gave another answer than it was asked for"));
     };
@@ -84,11 +85,17 @@ pub(crate) async fn take(
     }
 }
 
-/// A condition on the source that does not hold is 412, also where a GET would answer 304.
-pub(crate) fn of_source(error: CallError) -> S3Error {
-    match error {
+/// A condition on the source that does not hold is 412, also where a GET would answer 304. What is missing is the
+/// source, and not what the request's path names.
+pub(crate) fn of_source(bucket: &Bucket<'_>, key: &ObjectKey, error: CallError) -> S3Error {
+    let error = match error {
         CallError::Metadata(MetadataError::NotModified(_)) => errors::precondition_failed(),
         error => from_call(error),
+    };
+    match error.code() {
+        S3ErrorCode::NoSuchKey => details::with(error, "Key", key),
+        S3ErrorCode::PreconditionFailed => bucket.with_condition(error, &SOURCE_CONDITIONS),
+        _ => error,
     }
 }
 

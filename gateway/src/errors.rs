@@ -2,8 +2,10 @@
 //! else in the gateway decides which S3 error a seam's error becomes.
 
 use crate::context::Refusal;
+use crate::details;
+use crate::edge::target::key_too_long;
 use crate::headers;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use pocket_api::chunks::ChunkError;
 use pocket_api::control::ControlError;
 use pocket_api::hints::HintError;
@@ -13,6 +15,7 @@ use pocket_api::metadata::MetadataError;
 use pocket_api::names::NameError;
 use s3s::{S3Error, S3ErrorCode};
 use std::borrow::Cow;
+use std::fmt::Display;
 
 /// What came of a call to a shard, when it was not an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +62,16 @@ pub(crate) fn invalid_argument(message: impl Into<Cow<'static, str>>) -> S3Error
     s3(S3ErrorCode::InvalidArgument, message)
 }
 
+/// As [`invalid_argument`], with the name and the value of the header, parameter or element.
+pub(crate) fn bad_argument(
+    name: &str,
+    value: impl Display,
+    message: impl Into<Cow<'static, str>>,
+) -> S3Error {
+    let named = details::with(invalid_argument(message), "ArgumentName", name);
+    details::with(named, "ArgumentValue", value)
+}
+
 pub(crate) fn not_implemented(message: impl Into<Cow<'static, str>>) -> S3Error {
     s3(S3ErrorCode::NotImplemented, message)
 }
@@ -84,7 +97,9 @@ pub(crate) fn custom(
 }
 
 fn with_header(mut error: S3Error, name: &'static str, value: HeaderValue) -> S3Error {
-    error.set_headers(HeaderMap::from_iter([(HeaderName::from_static(name), value)]));
+    let mut headers = error.headers().cloned().unwrap_or_default();
+    headers.insert(HeaderName::from_static(name), value);
+    error.set_headers(headers);
     error
 }
 
@@ -127,16 +142,20 @@ pub(crate) fn from_metadata(error: MetadataError) -> S3Error {
         MetadataError::RangeNotSatisfiable { size } => {
             let error =
                 s3(Code::InvalidRange, format!("The range is not satisfiable: the object has {size} bytes."));
+            let error = details::with(error, "ActualObjectSize", size);
             match HeaderValue::try_from(format!("bytes */{size}")) {
                 Ok(value) => with_header(error, "content-range", value),
                 Err(_) => error,
             }
         }
-        MetadataError::NoSuchPart { parts } => custom(
-            "InvalidPartNumber",
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            format!("The part number is not satisfiable: the object has {parts} parts."),
-        ),
+        MetadataError::NoSuchPart { parts } => {
+            let error = custom(
+                "InvalidPartNumber",
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                format!("The part number is not satisfiable: the object has {parts} parts."),
+            );
+            details::with(error, "ActualPartCount", parts)
+        }
         MetadataError::Changed { .. } => s3(
             Code::OperationAborted,
             "A conflicting operation is in progress against this object. Please try again.",
@@ -152,7 +171,7 @@ pub(crate) fn from_metadata(error: MetadataError) -> S3Error {
             format!("The object has {APPEND_PIECES_MAX} parts already: no more can be appended."),
         ),
         MetadataError::NoSuchUpload => no_such_upload(),
-        MetadataError::InvalidPart(number) => invalid_part(number.into()),
+        MetadataError::InvalidPart(number) => invalid_part(number.into(), None),
         MetadataError::WriteBurned | MetadataError::Moving | MetadataError::Busy | MetadataError::Full => {
             slow_down(error.to_string())
         }
@@ -194,20 +213,22 @@ pub(crate) fn from_chunks(error: ChunkError) -> S3Error {
 
 pub(crate) fn from_hint(error: HintError) -> S3Error {
     match error {
-        HintError::Unknown { .. } | HintError::Twice { .. } | HintError::Bad { .. } => {
-            invalid_argument(error.to_string())
+        HintError::Unknown { ref name, .. } | HintError::Twice { ref name } => {
+            details::with(invalid_argument(error.to_string()), "ArgumentName", name)
         }
+        HintError::Bad { name, ref value, .. } => bad_argument(name, value, error.to_string()),
         HintError::NotBuilt { .. } => not_implemented(error.to_string()),
     }
 }
 
 pub(crate) fn from_name(error: NameError) -> S3Error {
-    let code = match error {
-        NameError::Bucket(..) => S3ErrorCode::InvalidBucketName,
-        NameError::KeyTooLong(_) => S3ErrorCode::KeyTooLongError,
-        NameError::KeyEmpty | NameError::Tenant(_) => S3ErrorCode::InvalidArgument,
-    };
-    s3(code, error.to_string())
+    match error {
+        NameError::Bucket(ref name, _) => {
+            details::with(s3(S3ErrorCode::InvalidBucketName, error.to_string()), "BucketName", name)
+        }
+        NameError::KeyTooLong(bytes) => key_too_long(bytes).into(),
+        NameError::KeyEmpty | NameError::Tenant(_) => s3(S3ErrorCode::InvalidArgument, error.to_string()),
+    }
 }
 
 pub(crate) fn precondition_failed() -> S3Error {
@@ -222,8 +243,14 @@ pub(crate) fn no_such_upload() -> S3Error {
     )
 }
 
-pub(crate) fn invalid_part(number: i64) -> S3Error {
-    s3(S3ErrorCode::InvalidPart, format!("Part {number} is missing, or is another one than the list names."))
+/// `etag`: that the list names.
+pub(crate) fn invalid_part(number: i64, etag: Option<&str>) -> S3Error {
+    let message = format!("Part {number} is missing, or is another one than the list names.");
+    let error = details::with(s3(S3ErrorCode::InvalidPart, message), "PartNumber", number);
+    match etag {
+        Some(etag) => details::with(error, "ETag", etag),
+        None => error,
+    }
 }
 
 /// S3's text for a document that is not what it has to be.

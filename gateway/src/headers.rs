@@ -10,7 +10,8 @@ pub(crate) use conditions::{
 pub(crate) use shown::{abort, content_range, etag, expiration, not_modified, put, timestamp};
 
 use crate::context::StoredExpires;
-use crate::errors::{from_hint, invalid_argument, s3};
+use crate::details;
+use crate::errors::{bad_argument, from_hint, invalid_argument, s3};
 use crate::tags;
 use http::{Extensions, HeaderMap};
 use pocket_api::acl::Acl;
@@ -70,7 +71,8 @@ impl Given {
         if user_bytes > USER_METADATA_MAX_BYTES {
             let text =
                 format!("user metadata of {user_bytes} bytes: at most {USER_METADATA_MAX_BYTES} are allowed");
-            return Err(s3(S3ErrorCode::MetadataTooLarge, text));
+            let error = details::with(s3(S3ErrorCode::MetadataTooLarge, text), "Size", user_bytes);
+            return Err(details::with(error, "MaxSizeAllowed", USER_METADATA_MAX_BYTES));
         }
         let tags = self.tagging.map(|header| tags::from_header(&header)).transpose()?.unwrap_or_default();
         let headers = ObjectHeaders {
@@ -120,7 +122,8 @@ pub(crate) fn flag(headers: &HeaderMap, name: &str) -> S3Result<bool> {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(other) => {
-            Err(invalid_argument(format!("{name} has the bad value {:?}: true or false", shortened(other))))
+            let text = format!("{name} has the bad value {:?}: true or false", shortened(other));
+            Err(bad_argument(name, other, text))
         }
     }
 }

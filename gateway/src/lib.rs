@@ -21,6 +21,7 @@ mod bucket_tags;
 mod checksums;
 mod content_tag;
 mod copies;
+mod details;
 mod errors;
 #[cfg(test)]
 mod fuzz;

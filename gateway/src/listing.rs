@@ -1,7 +1,7 @@
 //! Lists over all shards of a bucket: merging their ordered pages into one, and the tokens with which a client goes
 //! on. Pure: the shards' answers come in as values. A token is the last name returned and nothing else.
 
-use crate::errors::invalid_argument;
+use crate::errors::bad_argument;
 use crate::headers::shortened;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use pocket_api::limits::LIST_MAX_KEYS;
@@ -89,10 +89,11 @@ pub(crate) fn merge<T: Item>(mut pages: Vec<Page<T>>, max: usize) -> Page<T> {
 /// How many items a request asks for: S3 answers at most 1,000 whatever was asked.
 pub(crate) fn max_items(asked: Option<i32>, name: &str) -> S3Result<usize> {
     let asked = asked.unwrap_or(LIST_MAX_KEYS as i32);
-    let asked = usize::try_from(asked).map_err(|_| {
-        invalid_argument(format!("Argument {name} must be an integer between 0 and 2147483647"))
+    let count = usize::try_from(asked).map_err(|_| {
+        let text = format!("Argument {name} must be an integer between 0 and 2147483647");
+        bad_argument(name, asked, text)
     })?;
-    Ok(asked.min(LIST_MAX_KEYS as usize))
+    Ok(count.min(LIST_MAX_KEYS as usize))
 }
 
 /// The opaque token that makes a list go on after this item.
@@ -102,8 +103,10 @@ pub(crate) fn token(item: &impl Item) -> String {
 }
 
 pub(crate) fn read_token(token: &str) -> S3Result<ListStart> {
-    let bad =
-        || invalid_argument(format!("The continuation token provided is incorrect: {:?}", shortened(token)));
+    let bad = || {
+        let text = format!("The continuation token provided is incorrect: {:?}", shortened(token));
+        bad_argument("continuation-token", token, text)
+    };
     let name =
         |hex: &str| hex::decode(hex).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad);
     match token.split_at_checked(1) {
@@ -141,10 +144,10 @@ impl Encoding {
         match asked.map(EncodingType::as_str) {
             None | Some("") => Ok(Self::Raw),
             Some("url") => Ok(Self::Url),
-            Some(other) => Err(invalid_argument(format!(
-                "Invalid Encoding Method specified in Request: {:?}",
-                shortened(other)
-            ))),
+            Some(other) => {
+                let text = format!("Invalid Encoding Method specified in Request: {:?}", shortened(other));
+                Err(bad_argument("encoding-type", other, text))
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! buckets but for how many there may be.
 
 use crate::edge::percent::{self, Part};
-use crate::errors::{custom, invalid_argument, malformed_xml, s3};
+use crate::errors::{bad_argument, custom, malformed_xml, s3};
 use crate::headers::shortened;
 use crate::lifecycle::UNIT_TAG;
 use http::StatusCode;
@@ -37,7 +37,9 @@ pub(crate) const HINT_PREFIX: &str = "pocket:";
 /// Tags of an object as `x-amz-tagging` carries them: a query.
 pub(crate) fn from_header(value: &str) -> S3Result<Tags> {
     let malformed = || {
-        invalid_argument(
+        bad_argument(
+            "x-amz-tagging",
+            value,
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag \
              name duplicates.",
         )

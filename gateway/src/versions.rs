@@ -12,7 +12,7 @@ pub(crate) const NULL_VERSION: &str = "null";
 pub(crate) fn check_version(version: &str) -> Result<(), Refusal> {
     match version {
         NULL_VERSION => Ok(()),
-        "" => Err(Refusal::new(S3ErrorCode::InvalidArgument, "version id cannot be the empty string")),
+        "" => Err(Refusal::invalid("versionId", "", "version id cannot be the empty string")),
         _ => Err(Refusal::new(S3ErrorCode::NoSuchVersion, "the specified version does not exist")),
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::content_tag::ContentTag;
 use crate::context::{BodyOutcome, Connection};
+use crate::details;
 use crate::errors::{self, CallError, s3, slow_down};
 use crate::placements::{Bucket, Follow, Placements};
 use crate::space::{self, Room, SpaceError};
@@ -90,10 +91,12 @@ impl WriteError {
             Self::Length(bytes) => {
                 s3(S3ErrorCode::IncompleteBody, format!("the body's length is wrong at byte {bytes}"))
             }
-            Self::Space(SpaceError::NeverFits { capacity_bytes }) => s3(
-                S3ErrorCode::EntityTooLarge,
-                format!("the object can never fit: all storage servers together hold {capacity_bytes} bytes"),
-            ),
+            Self::Space(SpaceError::NeverFits { capacity_bytes }) => {
+                let text = format!(
+                    "the object can never fit: all storage servers together hold {capacity_bytes} bytes"
+                );
+                details::with(s3(S3ErrorCode::EntityTooLarge, text), "MaxSizeAllowed", capacity_bytes)
+            }
             Self::Space(SpaceError::Full) => slow_down("storage is full at the moment"),
             Self::Chunk(error) => errors::from_chunks(error),
             Self::ServerGone(node) => errors::unavailable(format!("storage server {node} is not reachable")),

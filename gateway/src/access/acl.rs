@@ -94,7 +94,7 @@ impl Canned {
             "aws-exec-read" | "log-delivery-write" => {
                 Refusal::new(S3ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
             }
-            _ => invalid(format!("unknown canned ACL {:?}", shortened(name))),
+            _ => Refusal::invalid(CANNED_HEADER, name, format!("unknown canned ACL {:?}", shortened(name))),
         })
     }
 

@@ -46,6 +46,7 @@ pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: &str) -> Respons
     xml.push_str("</Code><Message>");
     escape(&refusal.message, &mut xml);
     xml.push_str("</Message>");
+    xml.push_str(refusal.details.as_str());
     xml.push_str(&about(path, request_id));
     xml.push_str("</Error>");
     let mut response = Response::new(Body::from(xml));
@@ -99,28 +100,43 @@ pub(crate) fn finish(
     headers.insert(http::header::SERVER, HeaderValue::from_static("Pocket"));
 }
 
+/// An answer as it goes over the wire, for one that no request stands behind. Nothing follows it.
+pub(crate) fn last_of_connection(response: &Response<Body>) -> Bytes {
+    let body = response.body().bytes().unwrap_or_default();
+    let mut out = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        out.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    out.extend_from_slice(format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()).as_bytes());
+    out.extend_from_slice(&body);
+    out.into()
+}
+
 /// Adds to a document from behind the edge what s3s leaves out.
 fn complete_error(response: &mut Response<Body>, path: &str, request_id: &str) {
-    const END: &[u8] = b"</Error>";
     let Some(document) = response.body().bytes() else { return };
     let has = |tag: &[u8]| document.windows(tag.len()).any(|window| window == tag);
-    let at = document.windows(END.len()).rposition(|window| window == END);
-    let Some(at) = at.filter(|_| !has(b"<RequestId>")) else { return };
-    let mut complete = Vec::with_capacity(document.len() + 192);
-    complete.extend_from_slice(&document[..at]);
-    if !has(b"<Message>") {
-        let message: &[u8] = if has(b"<Code>MalformedXML</Code>") {
-            MALFORMED_XML.as_bytes()
-        } else if has(b"<Code>MissingRequestBodyError</Code>") {
-            b"Request body is empty"
-        } else {
-            b"The request could not be understood"
-        };
-        complete.extend([&b"<Message>"[..], message, b"</Message>"].concat());
+    if has(b"<RequestId>") {
+        return;
     }
-    complete.extend_from_slice(about(path, request_id).as_bytes());
-    complete.extend_from_slice(&document[at..]);
-    *response.body_mut() = Body::from(Bytes::from(complete));
+    let message = if has(b"<Message>") {
+        String::new()
+    } else if has(b"<Code>MalformedXML</Code>") {
+        format!("<Message>{MALFORMED_XML}</Message>")
+    } else if has(b"<Code>MissingRequestBodyError</Code>") {
+        "<Message>Request body is empty</Message>".to_owned()
+    } else {
+        "<Message>The request could not be understood</Message>".to_owned()
+    };
+    add_to_error(response, [message, about(path, request_id)].concat().as_bytes());
+}
+
+/// Puts elements behind those that an error's document has.
+pub(crate) fn add_to_error(response: &mut Response<Body>, elements: &[u8]) {
+    const END: &[u8] = b"</Error>";
+    let Some(document) = response.body().bytes() else { return };
+    let Some(at) = document.windows(END.len()).rposition(|window| window == END) else { return };
+    *response.body_mut() = Body::from(Bytes::from([&document[..at], elements, &document[at..]].concat()));
     // Headers of an error, such as Content-Range, have put it out.
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
 }

@@ -2,12 +2,15 @@
 
 use super::payload::{self, PayloadForm, Promise, PromisedSum};
 use crate::context::Refusal;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use md5::Md5;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use s3s::S3ErrorCode;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// Running hashes of one body.
 #[derive(Clone)]
@@ -64,12 +67,17 @@ impl Digests {
     /// the checksum that the client named.
     pub(crate) fn finish(self, trailer: Option<&[u8]>) -> Result<Option<Checksum>, Refusal> {
         let sha256: Option<[u8; 32]> = self.sha256.map(|sha256| sha256.finalize().into());
-        if self.promised_sha256.is_some() && self.promised_sha256 != sha256 {
-            return Err(payload::wrong_sha256());
+        if let (Some(promised), Some(computed)) = (self.promised_sha256, sha256)
+            && promised != computed
+        {
+            return Err(payload::wrong_sha256(promised, computed));
         }
         let md5: Option<[u8; 16]> = self.md5.map(|md5| md5.finalize().into());
-        if self.promised_md5 != md5 {
-            return Err(bad_digest("the Content-MD5 you specified did not match what we received"));
+        if let (Some(promised), Some(computed)) = (self.promised_md5, md5)
+            && promised != computed
+        {
+            let message = "the Content-MD5 you specified did not match what we received";
+            return Err(bad_digest(message, &promised, &computed));
         }
         let (algorithm, promised) = match self.promised_sum {
             PromisedSum::None => return Ok(None),
@@ -91,17 +99,18 @@ impl Digests {
             }
         };
         if computed != promised {
-            return Err(bad_digest(format!(
-                "the {algorithm} you specified did not match the calculated checksum"
-            )));
+            let message = format!("the {algorithm} you specified did not match the calculated checksum");
+            return Err(bad_digest(message, &promised, &computed));
         }
         let value = SmallVec::from_slice(&computed);
         Ok(Some(Checksum { algorithm, kind: ChecksumKind::FullObject, value }))
     }
 }
 
-fn bad_digest(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+fn bad_digest(message: impl Into<Cow<'static, str>>, promised: &[u8], computed: &[u8]) -> Refusal {
     Refusal::new(S3ErrorCode::BadDigest, message)
+        .with("ExpectedDigest", BASE64_STANDARD.encode(promised))
+        .with("CalculatedDigest", BASE64_STANDARD.encode(computed))
 }
 
 #[cfg(test)]

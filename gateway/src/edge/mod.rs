@@ -35,6 +35,7 @@ use crate::bucket_tags::split_tags;
 use crate::caller::Caller;
 use crate::context::{BodyOutcome, Connection, Refusal, RenameRequest, RequestContext, StoredExpires};
 use crate::credentials::Credentials;
+use crate::details::{self, Asked};
 use crate::metrics::count_refusal;
 use answer::RequestIds;
 use body::VerifiedBody;
@@ -145,14 +146,25 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
     {
         let Passed { request, form } = self.pass(parts, body, connection, request_id).await?;
+        let asked = Asked { method: request.method().clone(), uri: request.uri().clone() };
         let mut response = self.service.call(request).await.map_err(|error| {
             tracing::error!(?error, request_id, "request failed inside");
             Refusal::new(S3ErrorCode::InternalError, "we encountered an internal error")
         })?;
+        details::explain(&mut response, &asked);
         if let Some(form) = form {
             form.shape(&mut response);
         }
         Ok(response)
+    }
+
+    /// What is answered, as it goes over the wire, to a head that could not be read.
+    pub(crate) fn unread(&self, refusal: &Refusal) -> Bytes {
+        let request_id = self.request_ids.issue();
+        count_refusal(&refusal.code);
+        let mut response = answer::refuse(refusal, "/", &request_id);
+        answer::finish(&mut response, &Method::GET, "/", &request_id, &self.host_id);
+        answer::last_of_connection(&response)
     }
 
     /// Makes of what came what s3s may see, or refuses it.
@@ -223,10 +235,6 @@ impl Edge {
 
     /// All checks that need no body.
     fn admit(&self, parts: &mut Parts) -> Result<Admitted, Refusal> {
-        if ![Method::GET, Method::PUT, Method::HEAD, Method::POST, Method::DELETE].contains(&parts.method) {
-            let message = "the specified method is not allowed against this resource";
-            return Err(Refusal::new(S3ErrorCode::MethodNotAllowed, message));
-        }
         let raw_path = parts.uri.path();
         let query = Query::parse(parts.uri.query().unwrap_or(""))?;
         let host = match parts.headers.get(HOST).map(HeaderValue::to_str) {
@@ -235,6 +243,9 @@ impl Edge {
         };
         let target = Target::parse(raw_path, host, self.domain.as_deref())?;
         let Target { host_bucket, .. } = target;
+        if ![Method::GET, Method::PUT, Method::HEAD, Method::POST, Method::DELETE].contains(&parts.method) {
+            return Err(routing::not_allowed(&parts.method, target.level));
+        }
         let signed =
             Signed { method: &parts.method, host_bucket, raw_path, query: &query, headers: &parts.headers };
         let proof = signature::verify(signed, &self.keys, self.clock.now())?;
@@ -349,7 +360,7 @@ where
 {
     let too_long = || {
         let message = format!("your request was too big: this document may have {max_bytes} bytes");
-        Refusal::new(S3ErrorCode::MaxMessageLengthExceeded, message)
+        Refusal::new(S3ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
     };
     if promise.decoded_bytes.is_some_and(|bytes| bytes > max_bytes) {
         return Err(too_long());

@@ -67,11 +67,11 @@ impl PayloadForm {
         matches!(self, Self::SignedChunks(_) | Self::UnsignedChunks)
     }
 
-    /// Whether a body of no bytes keeps what this promises.
-    fn fits_nothing(self) -> bool {
+    /// A body of no bytes has to keep what this promises.
+    fn hold_nothing(self) -> Result<(), Refusal> {
         match self {
-            Self::Sha256(digest) => digest == EMPTY_SHA256,
-            Self::Unsigned | Self::SignedChunks(_) | Self::UnsignedChunks => true,
+            Self::Sha256(digest) if digest != EMPTY_SHA256 => Err(wrong_sha256(digest, EMPTY_SHA256)),
+            Self::Sha256(_) | Self::Unsigned | Self::SignedChunks(_) | Self::UnsignedChunks => Ok(()),
         }
     }
 }
@@ -110,7 +110,7 @@ impl Promise {
                 let message = format!("{} does not take a request body", operation.name());
                 return Err(Refusal::new(S3ErrorCode::UnexpectedContent, message));
             }
-            return if form.fits_nothing() { Ok(None) } else { Err(wrong_sha256()) };
+            return form.hold_nothing().map(|()| None);
         }
         let decoded_bytes = match (form.is_chunked(), length(headers, "x-amz-decoded-content-length")?) {
             (true, Some(decoded)) => {
@@ -138,9 +138,8 @@ impl Promise {
             BodyUse::Form => FORM_MAX_BYTES,
             _ => PUT_MAX_BYTES,
         };
-        if decoded_bytes.is_some_and(|n| n > max_bytes) {
-            let message = format!("your proposed upload exceeds the maximum of {max_bytes} bytes");
-            return Err(Refusal::new(S3ErrorCode::EntityTooLarge, message));
+        if let Some(bytes) = decoded_bytes.filter(|&bytes| bytes > max_bytes) {
+            return Err(too_large(bytes, max_bytes));
         }
         // Complete says with these what the object's checksum is, not its document's.
         let sum = match operation {
@@ -223,7 +222,8 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, Refusal> {
     let decoded = BASE64_STANDARD.decode_slice(value.as_bytes().trim_ascii(), &mut buffer);
     match decoded.ok().filter(|&len| len == 16).and_then(|len| buffer[..len].try_into().ok()) {
         Some(md5) => Ok(Some(md5)),
-        None => Err(Refusal::new(S3ErrorCode::InvalidDigest, "the Content-MD5 you specified was invalid")),
+        None => Err(Refusal::new(S3ErrorCode::InvalidDigest, "the Content-MD5 you specified was invalid")
+            .with("Content-MD5", String::from_utf8_lossy(value.as_bytes()))),
     }
 }
 
@@ -235,7 +235,7 @@ fn length(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Refusal> {
         Some(length) => Ok(Some(length)),
         None => {
             let message = format!("the header {name} is not a length in bytes");
-            Err(Refusal::new(S3ErrorCode::InvalidArgument, message))
+            Err(Refusal::invalid(name, &String::from_utf8_lossy(value.as_bytes()), message))
         }
     }
 }
@@ -246,9 +246,26 @@ fn missing_length(name: &'static str) -> Refusal {
 }
 
 /// S3's error for a body that has another SHA-256 than was promised.
-pub(crate) fn wrong_sha256() -> Refusal {
+pub(crate) fn wrong_sha256(promised: [u8; 32], computed: [u8; 32]) -> Refusal {
     let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
     Refusal::new(code, "the provided x-amz-content-sha256 header does not match what was computed")
+        .with("ClientComputedContentSHA256", hex::encode(promised))
+        .with("S3ComputedContentSHA256", hex::encode(computed))
+}
+
+/// `proposed_bytes`: as many as are known of.
+pub(crate) fn too_large(proposed_bytes: u64, max_bytes: u64) -> Refusal {
+    let message = "Your proposed upload exceeds the maximum allowed size";
+    Refusal::new(S3ErrorCode::EntityTooLarge, message)
+        .with("ProposedSize", proposed_bytes)
+        .with("MaxSizeAllowed", max_bytes)
+}
+
+pub(crate) fn too_small(proposed_bytes: u64, min_bytes: u64) -> Refusal {
+    let message = "Your proposed upload is smaller than the minimum allowed size";
+    Refusal::new(S3ErrorCode::EntityTooSmall, message)
+        .with("ProposedSize", proposed_bytes)
+        .with("MinSizeAllowed", min_bytes)
 }
 
 /// `Content-Encoding` without `aws-chunked`, which is a framing and not the object's; `None` when nothing is left. A

@@ -55,7 +55,7 @@ impl Presigned {
         for pair in query.iter().filter(|pair| self.is_header(&pair.name)) {
             let bad = || {
                 let message = format!("bad value for {:?}", shortened(&pair.name));
-                Refusal::new(S3ErrorCode::InvalidArgument, message)
+                Refusal::invalid(&pair.name, &pair.value, message)
             };
             let name = HeaderName::from_bytes(pair.name.as_bytes()).map_err(|_| bad())?;
             // These two have been read already, in the spelling of a presigned URL alone.

@@ -39,7 +39,7 @@ impl<'a> Query<'a> {
             }
             if query.get(&name).is_some() {
                 let message = format!("the query parameter {:?} is given twice", shortened(&name));
-                return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+                return Err(Refusal::invalid(&name, &value, message));
             }
             query.0.push(Pair { name, value, raw_name, raw_value });
         }

@@ -40,7 +40,7 @@ pub(crate) fn classify(
     }
     let mut candidates = RULES.iter().filter(|rule| rule.method == *method && rule.level == level);
     let Some(rule) = candidates.find(|rule| rule.selectors.iter().all(|name| query.has(name))) else {
-        return Err(no_operation(method, query));
+        return Err(no_operation(method, level, query));
     };
     check_others(query, rule.selectors, rule.takes, rule.operation, signing)?;
     if rule.operation == Operation::ListObjects {
@@ -74,7 +74,7 @@ fn check_others(
         }
         // Without it the first version of the listing is meant: another number is neither.
         if name == "list-type" && pair.value != "2" {
-            return Err(Refusal::new(S3ErrorCode::InvalidArgument, "list-type must be 2"));
+            return Err(Refusal::invalid(name, &pair.value, "list-type must be 2"));
         }
     }
     Ok(())
@@ -90,7 +90,7 @@ fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
         None => Ok(()),
         Some(name) => {
             let message = format!("{name} is only supported {version}");
-            Err(Refusal::new(S3ErrorCode::InvalidArgument, message))
+            Err(Refusal::invalid(name, query.get(name).unwrap_or(""), message))
         }
     }
 }
@@ -105,7 +105,7 @@ fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
     Refusal::new(S3ErrorCode::InvalidArgument, message)
 }
 
-fn no_operation(method: &Method, query: &Query<'_>) -> Refusal {
+fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
     let named = query.iter().find(|pair| {
         let name = &*pair.name;
         Setting::is_named(name) || NOT_BUILT.contains(&name)
@@ -115,11 +115,15 @@ fn no_operation(method: &Method, query: &Query<'_>) -> Refusal {
             let message = format!("the sub-resource {:?} is not implemented here ({method})", pair.name);
             Refusal::new(S3ErrorCode::NotImplemented, message)
         }
-        None => Refusal::new(
-            S3ErrorCode::MethodNotAllowed,
-            format!("the method {:.20} is not allowed here", method.as_str()),
-        ),
+        None => not_allowed(method, level),
     }
+}
+
+pub(super) fn not_allowed(method: &Method, level: Level) -> Refusal {
+    let message = "The specified method is not allowed against this resource.";
+    Refusal::new(S3ErrorCode::MethodNotAllowed, message)
+        .with("Method", method)
+        .with("ResourceType", level.resource_type())
 }
 
 #[cfg(test)]

@@ -57,9 +57,9 @@ impl Session {
             None | Some(b"ReadWrite") => Mode::ReadWrite,
             Some(b"ReadOnly") => Mode::ReadOnly,
             Some(other) => {
-                let other = shortened(&String::from_utf8_lossy(other));
-                let message = format!("{MODE_HEADER} must be ReadOnly or ReadWrite: {other:?}");
-                return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+                let other = String::from_utf8_lossy(other);
+                let message = format!("{MODE_HEADER} must be ReadOnly or ReadWrite: {:?}", shortened(&other));
+                return Err(Refusal::invalid(MODE_HEADER, &other, message));
             }
         };
         Ok(Self { bucket: bucket.to_owned(), mode, expires_at_secs: now.as_secs() + LIFE_SECS })

@@ -19,8 +19,11 @@ use pocket_api::clock::Timestamp;
 use s3s::S3ErrorCode;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// S3's bound on the difference between the client's clock and ours.
 pub(crate) const CLOCK_SKEW_MAX_SECS: u64 = 15 * 60;
@@ -144,7 +147,7 @@ fn verify_claim(
         signature = matching_signature(&request, claim, payload, &key, Spelling::AsSent)?;
     }
     let Some(signature) = signature else {
-        return Err(does_not_match());
+        return Err(mismatch(&request, claim, payload, &key));
     };
     check_all_signed(request.headers, claim)?;
     if session.is_none() {
@@ -173,20 +176,25 @@ fn matching_signature(
     key: &SigningKey,
     spelling: Spelling,
 ) -> Result<Option<Signature>, Refusal> {
-    let digest = canonical_digest(request, claim, payload, spelling)?;
-    let (stamp, scope) = (claim.stamp.as_bytes(), key.scope.as_bytes());
-    let signature = key.sign(&[b"AWS4-HMAC-SHA256\n", stamp, b"\n", scope, b"\n", &digest]);
+    let digest = with_canonical(request, claim, payload, spelling, hex_sha256)?;
+    let signature = key.sign(&signed_text(claim, key, &digest));
     let right: bool = signature.ct_eq(claim.signature.as_bytes()).into();
     Ok(right.then_some(signature))
 }
 
-/// Hex of the SHA-256 of the canonical request.
-fn canonical_digest(
+/// What is signed, in pieces. `digest`: of the canonical request.
+fn signed_text<'a>(claim: &'a Authorization<'_>, key: &'a SigningKey, digest: &'a [u8; 64]) -> [&'a [u8]; 6] {
+    [b"AWS4-HMAC-SHA256\n", claim.stamp.as_bytes(), b"\n", key.scope.as_bytes(), b"\n", digest]
+}
+
+/// What `read` makes of the canonical request.
+fn with_canonical<T>(
     request: &Signed<'_, '_>,
     claim: &Authorization<'_>,
     payload: &str,
     spelling: Spelling,
-) -> Result<[u8; 64], Refusal> {
+    read: impl FnOnce(&[u8]) -> T,
+) -> Result<T, Refusal> {
     thread_local! {
         static CANONICAL: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
@@ -208,7 +216,7 @@ fn canonical_digest(
         out.extend_from_slice(claim.signed_headers.as_bytes());
         out.push(b'\n');
         out.extend_from_slice(payload.as_bytes());
-        Ok(hex_sha256(out))
+        Ok(read(out))
     })
 }
 
@@ -250,13 +258,31 @@ fn check_time(claim: &Authorization<'_>, now: Timestamp) -> Result<(), Refusal> 
     let denied = |message| Err(Refusal::new(S3ErrorCode::AccessDenied, message));
     match claim.expires_secs {
         Some(_) if signed > now + CLOCK_SKEW_MAX_SECS => denied("Request is not valid yet"),
-        Some(expires) if now > signed + expires => denied("Request has expired"),
+        Some(expires) if now > signed + expires => {
+            Err(expired(now, signed + expires).with("X-Amz-Expires", expires))
+        }
         None if signed.abs_diff(now) > CLOCK_SKEW_MAX_SECS => {
             let message = "the difference between the request time and the current time is too large";
-            Err(Refusal::new(S3ErrorCode::RequestTimeTooSkewed, message))
+            Err(Refusal::new(S3ErrorCode::RequestTimeTooSkewed, message)
+                .with("RequestTime", String::from_utf8_lossy(claim.stamp.as_bytes()))
+                .with("ServerTime", iso_time(now))
+                .with("MaxAllowedSkewMilliseconds", CLOCK_SKEW_MAX_SECS * 1_000))
         }
         _ => Ok(()),
     }
+}
+
+/// Of a presigned request that came after its time.
+pub(crate) fn expired(now_secs: u64, end_secs: u64) -> Refusal {
+    Refusal::new(S3ErrorCode::AccessDenied, "Request has expired")
+        .with("Expires", iso_time(end_secs))
+        .with("ServerTime", iso_time(now_secs))
+}
+
+/// `2013-05-24T00:00:00Z`.
+fn iso_time(secs: u64) -> String {
+    let at = i64::try_from(secs).ok().and_then(|secs| OffsetDateTime::from_unix_timestamp(secs).ok());
+    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 /// What the client says of the body, as it stands in the canonical request.
@@ -295,10 +321,30 @@ pub(crate) fn not_signed(name: &str) -> Refusal {
     Refusal::new(S3ErrorCode::AccessDenied, message)
 }
 
-pub(crate) fn does_not_match() -> Refusal {
+/// Says what would have had to be signed, with which a client finds out where it differs.
+pub(crate) fn does_not_match(access_key_id: &str, signature: &str, text: &[u8]) -> Refusal {
     let message = "the request signature we calculated does not match the signature you provided: \
                    check your secret access key and signing method";
+    let mut bytes = String::with_capacity(3 * text.len());
+    for byte in text {
+        // Writing to a string cannot fail.
+        let _ = write!(bytes, "{byte:02x} ");
+    }
     Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message)
+        .with("AWSAccessKeyId", access_key_id)
+        .with("StringToSign", String::from_utf8_lossy(text))
+        .with("SignatureProvided", signature)
+        .with("StringToSignBytes", bytes.trim_end())
+}
+
+/// The same of a request, with its canonical form as S3 documents it.
+fn mismatch(request: &Signed<'_, '_>, claim: &Authorization<'_>, payload: &str, key: &SigningKey) -> Refusal {
+    let text = |canonical: &[u8]| {
+        let signed = signed_text(claim, key, &hex_sha256(canonical)).concat();
+        does_not_match(claim.access_key_id(), &claim.signature, &signed)
+            .with("CanonicalRequest", String::from_utf8_lossy(canonical))
+    };
+    with_canonical(request, claim, payload, Spelling::Canonical, text).unwrap_or_else(|refusal| refusal)
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use super::authorization::{refuse_token, two_mechanisms};
 use super::payload::PayloadForm;
 use super::presigned::Presigned;
 use super::query::{Pair, Query};
-use super::signature::{CLOCK_SKEW_MAX_SECS, Proof, Signed, declared_form, does_not_match, not_signed};
+use super::signature::{
+    CLOCK_SKEW_MAX_SECS, Proof, Signed, declared_form, does_not_match, expired, not_signed,
+};
 use super::signing_keys::SigningKeys;
 use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
 use crate::context::Refusal;
@@ -67,7 +69,7 @@ const SIGNED: [&str; 33] = [
 ];
 
 /// Those that it does not cover and S3 takes with it: they say which part of a listing is wanted, or nothing.
-const NOT_SIGNED: [&str; 16] = [
+pub(crate) const NOT_SIGNED: [&str; 16] = [
     "continuation-token",
     "delimiter",
     "encoding-type",
@@ -129,7 +131,7 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
     // boto3 signs `/bucket/` also where it sends `/bucket`. Both name the bucket.
     let is_bare_bucket = request.host_bucket.is_none() && request.raw_path.rfind('/') == Some(0);
     if !(is_right("") || is_bare_bucket && is_right("/")) {
-        return Err(does_not_match());
+        return Err(does_not_match(access_key_id, claimed, &string_to_sign(&request, &moved, expires, "")));
     }
     let principal = Principal { tenant: credential.tenant.clone(), access_key_id: access_key_id.into() };
     let caller = Caller::Key(Arc::new(principal));
@@ -143,7 +145,7 @@ fn check_expires(expires: &str, now: Timestamp) -> Result<(), Refusal> {
         return Err(denied(format!("Invalid date (should be seconds since epoch): {expires:.40}")));
     };
     if now.as_secs() > secs {
-        return Err(denied("Request has expired"));
+        return Err(expired(now.as_secs(), secs));
     }
     if secs > now.as_secs() + EXPIRES_AHEAD_MAX_SECS {
         return Err(denied("Expires must be less than a week in the future"));

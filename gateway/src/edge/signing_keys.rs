@@ -100,7 +100,7 @@ impl SigningKeys {
     pub(crate) fn credential(&self, access_key_id: &str) -> Result<&Credential, Refusal> {
         self.credentials.get(access_key_id).ok_or_else(|| {
             let message = "the access key id you provided does not exist in our records";
-            Refusal::new(S3ErrorCode::InvalidAccessKeyId, message)
+            Refusal::new(S3ErrorCode::InvalidAccessKeyId, message).with("AWSAccessKeyId", access_key_id)
         })
     }
 

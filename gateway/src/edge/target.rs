@@ -40,11 +40,11 @@ impl<'a> Target<'a> {
         if path.is_empty() && host_bucket.is_none() {
             return Ok(Self { level: Level::Service, bucket: None, host_bucket: None });
         }
-        let bucket = BucketName::parse(bucket)
-            .map_err(|error| Refusal::new(S3ErrorCode::InvalidBucketName, error.to_string()))?;
+        let bucket = BucketName::parse(bucket).map_err(|error| {
+            Refusal::new(S3ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", bucket)
+        })?;
         if key.len() > KEY_MAX_BYTES {
-            let message = NameError::KeyTooLong(key.len()).to_string();
-            return Err(Refusal::new(S3ErrorCode::KeyTooLongError, message));
+            return Err(key_too_long(key.len()));
         }
         let level = if key.is_empty() { Level::Bucket } else { Level::Object };
         Ok(Self { level, bucket: Some(bucket), host_bucket })
@@ -65,6 +65,23 @@ impl<'a> Target<'a> {
         match self.host_bucket {
             Some(bucket) => Cow::Owned(format!("/{bucket}{raw_path}")),
             None => Cow::Borrowed(raw_path),
+        }
+    }
+}
+
+pub(crate) fn key_too_long(bytes: usize) -> Refusal {
+    Refusal::new(S3ErrorCode::KeyTooLongError, NameError::KeyTooLong(bytes).to_string())
+        .with("Size", bytes)
+        .with("MaxSizeAllowed", KEY_MAX_BYTES)
+}
+
+impl Level {
+    /// As S3's errors call it.
+    pub(crate) fn resource_type(self) -> &'static str {
+        match self {
+            Self::Service => "SERVICE",
+            Self::Bucket => "BUCKET",
+            Self::Object => "OBJECT",
         }
     }
 }

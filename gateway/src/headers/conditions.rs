@@ -2,7 +2,7 @@
 //! held is refused: one that is ignored loses data.
 
 use super::{shortened, text};
-use crate::errors::{invalid_argument, not_implemented, s3};
+use crate::errors::{bad_argument, not_implemented, s3};
 use http::HeaderMap;
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::limits::PART_NUMBER_MAX;
@@ -67,7 +67,7 @@ fn date(text: &str) -> Option<u64> {
 /// A date of HTTP, in seconds since 1970. One that cannot be read is refused, because a condition is never ignored.
 pub(crate) fn http_date(headers: &HeaderMap, name: &str) -> S3Result<Option<u64>> {
     let Some(value) = text(headers, name)? else { return Ok(None) };
-    let bad = || invalid_argument(format!("{name} is not a date of HTTP: {:?}", shortened(value)));
+    let bad = || bad_argument(name, value, format!("{name} is not a date of HTTP: {:?}", shortened(value)));
     date(value).map(Some).ok_or_else(bad)
 }
 
@@ -112,18 +112,21 @@ fn byte_range(range: dto::Range) -> ByteRange {
 pub(crate) fn copy_source_range(value: &str) -> S3Result<ByteRange> {
     match dto::Range::parse(value) {
         Ok(range @ dto::Range::Int { last: Some(_), .. }) => Ok(byte_range(range)),
-        _ => Err(invalid_argument(format!(
-            "The x-amz-copy-source-range value must be of the form bytes=first-last: {:?}",
-            shortened(value)
-        ))),
+        _ => {
+            let text = format!(
+                "The x-amz-copy-source-range value must be of the form bytes=first-last: {:?}",
+                shortened(value)
+            );
+            Err(bad_argument("x-amz-copy-source-range", value, text))
+        }
     }
 }
 
 pub(crate) fn part_number(number: i32) -> S3Result<u16> {
     u16::try_from(number).ok().filter(|n| (1..=PART_NUMBER_MAX).contains(n)).ok_or_else(|| {
-        invalid_argument(format!(
-            "Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive: {number}"
-        ))
+        let text =
+            format!("Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive: {number}");
+        bad_argument("partNumber", number, text)
     })
 }
 

@@ -5,7 +5,8 @@
 use super::{Operations, wrong_reply};
 use crate::access::acl::Said;
 use crate::checksums;
-use crate::errors::{CallError, custom, from_call, invalid_argument, precondition_failed, s3};
+use crate::details;
+use crate::errors::{CallError, bad_argument, custom, from_call, s3};
 use crate::placements::{Bucket, Follow};
 use crate::writer::Written;
 use bytes::Bytes;
@@ -41,7 +42,8 @@ pub(super) async fn look(
 ) -> S3Result<Option<ObjectMeta>> {
     let Wanted { key, offset, size, condition, describes, acl } = wanted;
     let Ok(offset) = u64::try_from(offset) else {
-        return Err(invalid_argument(format!("x-amz-write-offset-bytes must not be negative: {offset}")));
+        let text = format!("x-amz-write-offset-bytes must not be negative: {offset}");
+        return Err(bad_argument("x-amz-write-offset-bytes", offset, text));
     };
     if size == 0 {
         let text = "Request body cannot be empty when 'write offset' is specified.";
@@ -49,7 +51,8 @@ pub(super) async fn look(
     }
     if offset.checked_add(size).is_none_or(|end| end > OBJECT_MAX_BYTES) {
         let text = format!("{size} bytes at {offset} make the object larger than {OBJECT_MAX_BYTES}");
-        return Err(s3(S3ErrorCode::EntityTooLarge, text));
+        let error = details::with(s3(S3ErrorCode::EntityTooLarge, text), "ProposedSize", size);
+        return Err(details::with(error, "MaxSizeAllowed", OBJECT_MAX_BYTES.saturating_sub(offset)));
     }
     let (conditions, select, want) = (ReadConditions::default(), Select::Whole, Want::Meta);
     let lookup = Lookup { key: key.clone(), conditions, select, want, wait: Duration::ZERO };
@@ -64,9 +67,11 @@ pub(super) async fn look(
     match (condition, &there) {
         (WriteCondition::Matches(_), None) => return Err(from_call(MetadataError::NoSuchKey.into())),
         (WriteCondition::Matches(tags), Some(meta)) if !tags.matches(&meta.etag) => {
-            return Err(precondition_failed());
+            return Err(bucket.failure(MetadataError::PreconditionFailed.into()));
         }
-        (WriteCondition::Absent, Some(_)) => return Err(precondition_failed()),
+        (WriteCondition::Absent, Some(_)) => {
+            return Err(bucket.failure(MetadataError::PreconditionFailed.into()));
+        }
         _ => {}
     }
     let found = there.as_ref().map_or(0, |meta| meta.size);
@@ -116,12 +121,12 @@ pub(super) async fn commit(
 }
 
 /// The object was to be made, and somebody else has made it meanwhile.
-pub(super) fn of_creation(error: CallError, condition: &WriteCondition) -> S3Error {
+pub(super) fn of_creation(bucket: &Bucket<'_>, error: CallError, condition: &WriteCondition) -> S3Error {
     match error {
         CallError::Metadata(MetadataError::PreconditionFailed) if *condition == WriteCondition::None => {
             custom("InvalidWriteOffset", StatusCode::BAD_REQUEST, OTHER_OFFSET)
         }
-        error => from_call(error),
+        error => bucket.failure(error),
     }
 }
 

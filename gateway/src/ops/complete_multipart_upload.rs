@@ -6,9 +6,12 @@ use super::shown::checksum_type;
 use super::{Operations, ask, committed, context, object_key};
 use crate::access::acl::Said;
 use crate::checksums::{self, NamedChecksum, named_checksum, show_checksum};
+use crate::details::{self, Details};
 use crate::errors::{invalid_part, s3};
 use crate::headers;
 use crate::placements::Bucket;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use pocket_api::checksum::Checksum;
 use pocket_api::limits::{LIST_MAX_KEYS, OBJECT_MAX_BYTES, PART_MIN_BYTES, PART_NUMBER_MAX};
 use pocket_api::metadata::{Committed, Complete, Request, UploadId, UploadInfo, UploadedPart};
@@ -114,14 +117,15 @@ fn choose<'a>(listed: &[CompletedPart], uploaded: &'a [UploadedPart]) -> S3Resul
             return Err(s3(S3ErrorCode::InvalidPartOrder, text));
         }
         let found = uploaded.binary_search_by_key(&number, |part| part.number.into()).map(|i| &uploaded[i]);
-        let part = found.map_err(|_| invalid_part(number.into()))?;
+        let invalid = || invalid_part(number.into(), named.e_tag.as_ref().map(|tag| tag.value()));
+        let part = found.map_err(|_| invalid())?;
         let same_tag = named.e_tag.as_ref().is_some_and(|tag| ETag::parse(tag.value()) == Some(part.etag));
         let same_sum = match named_checksum!(named)? {
             None => true,
             Some(sum) => part.checksum.as_ref().is_some_and(|found| sum.is(found, 1)),
         };
         if !same_tag || !same_sum {
-            return Err(invalid_part(number.into()));
+            return Err(invalid());
         }
         chosen.push(part);
     }
@@ -131,7 +135,14 @@ fn choose<'a>(listed: &[CompletedPart], uploaded: &'a [UploadedPart]) -> S3Resul
             "Part {} has {} bytes: all parts but the last need {PART_MIN_BYTES}",
             small.number, small.size
         );
-        return Err(s3(S3ErrorCode::EntityTooSmall, text));
+        let mut error = s3(S3ErrorCode::EntityTooSmall, text);
+        let mut said = Details::default();
+        said.add("ProposedSize", small.size);
+        said.add("MinSizeAllowed", PART_MIN_BYTES);
+        said.add("PartNumber", small.number);
+        said.add("ETag", small.etag);
+        said.give(&mut error);
+        return Err(error);
     }
     Ok(chosen)
 }
@@ -149,7 +160,8 @@ impl Promised {
         let size: u64 = parts.iter().map(|part| part.size).sum();
         if size > OBJECT_MAX_BYTES {
             let text = format!("the object of {size} bytes is larger than {OBJECT_MAX_BYTES}");
-            return Err(s3(S3ErrorCode::EntityTooLarge, text));
+            let error = details::with(s3(S3ErrorCode::EntityTooLarge, text), "ProposedSize", size);
+            return Err(details::with(error, "MaxSizeAllowed", OBJECT_MAX_BYTES));
         }
         if self.size.is_some_and(|promised| u64::try_from(promised) != Ok(size)) {
             let text =
@@ -167,7 +179,12 @@ impl Promised {
             (Some(named), Some(sum)) if named.is(sum, parts.len()) => Ok(found),
             (Some(named), Some(sum)) if named.algorithm == sum.algorithm => {
                 let text = format!("The {} you specified did not match what we received.", sum.algorithm);
-                Err(s3(S3ErrorCode::BadDigest, text))
+                let error = details::with(
+                    s3(S3ErrorCode::BadDigest, text),
+                    "ExpectedDigest",
+                    BASE64_STANDARD.encode(&named.value),
+                );
+                Err(details::with(error, "CalculatedDigest", BASE64_STANDARD.encode(&sum.value)))
             }
             (Some(named), _) => {
                 let text =

@@ -8,7 +8,7 @@ use crate::access::action::Action;
 use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
-use crate::errors::{access_denied, from_call, invalid_argument, not_implemented, refused, s3};
+use crate::errors::{access_denied, bad_argument, from_call, invalid_argument, not_implemented, refused, s3};
 use crate::headers::{self, Given, given};
 use crate::placements::{Bucket, Follow};
 use crate::reader::{ObjectBody, Purpose};
@@ -154,7 +154,8 @@ async fn by_reference(
         }
     };
     let make = |content| plan.commit(write, source.size, content, &meta);
-    taken.commit(&ops.placements, &ops.directory, bucket, plan.key, make).await.map_err(from_call)
+    let outcome = taken.commit(&ops.placements, &ops.directory, bucket, plan.key, make).await;
+    outcome.map_err(|error| bucket.failure(error))
 }
 
 async fn by_bytes(
@@ -170,7 +171,8 @@ async fn by_bytes(
     let meta = meta_of(&found.meta, found.now, from)?;
     let (write, size) = (written.write, written.size);
     let make = |content| plan.commit(write, size, content, &meta);
-    written.commit(&ops.placements, to, plan.key, make).await.map_err(from_call)
+    let outcome = written.commit(&ops.placements, to, plan.key, make).await;
+    outcome.map_err(|error| to.failure(error))
 }
 
 /// Streams bytes of one bucket into chunks of another, for `key` there.
@@ -218,7 +220,7 @@ pub(super) async fn open_source(
         Request::Lookup(Lookup { key, conditions, select, want: Want::Data, wait: Duration::ZERO })
     };
     let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-    let answer = outcome.map_err(|error| of_source(ops.placements.shown(bucket, error)))?;
+    let answer = outcome.map_err(|error| of_source(bucket, key, ops.placements.shown(bucket, error)))?;
     let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
     let shown = (*found).clone();
     let (job, shard) = (bucket.job(), bucket.shard(key));
@@ -259,7 +261,8 @@ fn directive(name: &str, value: Option<&str>) -> S3Result<Directive> {
         None | Some("COPY") => Ok(Directive::Copy),
         Some("REPLACE") => Ok(Directive::Replace),
         Some(other) => {
-            Err(invalid_argument(format!("Unknown {name} directive: {:?}", headers::shortened(other))))
+            let text = format!("Unknown {name} directive: {:?}", headers::shortened(other));
+            Err(bad_argument(&format!("x-amz-{name}-directive"), other, text))
         }
     }
 }

@@ -5,7 +5,9 @@ use super::{Operations, acl, context, tenant};
 use crate::access::acl::{Ownership, Said};
 use crate::access::rules::document;
 use crate::bucket_tags::BucketTags;
-use crate::errors::{from_control, from_hint, from_name, invalid_argument, not_implemented, refused, s3};
+use crate::errors::{
+    bad_argument, from_control, from_hint, from_name, invalid_argument, not_implemented, refused, s3,
+};
 use crate::headers;
 use crate::profiles::{self, Profile, Profiles};
 use crate::tags::{self, HINT_PREFIX};
@@ -57,8 +59,10 @@ pub(super) async fn run(
 
 fn ownership(request_headers: &HeaderMap) -> S3Result<Option<Ownership>> {
     let Some(name) = headers::text(request_headers, "x-amz-object-ownership")? else { return Ok(None) };
-    let unknown =
-        || invalid_argument(format!("Invalid x-amz-object-ownership header: {:?}", headers::shortened(name)));
+    let unknown = || {
+        let text = format!("Invalid x-amz-object-ownership header: {:?}", headers::shortened(name));
+        bad_argument("x-amz-object-ownership", name, text)
+    };
     Ownership::parse(name).map(Some).ok_or_else(unknown)
 }
 

@@ -5,7 +5,7 @@ use super::{Operations, ask, context, object_key, of_version, wrong_reply};
 use crate::access::action::{Action, Actions};
 use crate::checksums::show_checksum;
 use crate::context::BareETag;
-use crate::errors::{from_call, invalid_argument, s3};
+use crate::errors::{bad_argument, from_call, s3};
 use crate::headers;
 use crate::listing;
 use crate::placements::Bucket;
@@ -30,10 +30,8 @@ pub(super) async fn run(
     let named: Vec<&str> =
         input.object_attributes.iter().flat_map(|a| a.as_str().split(',')).map(str::trim).collect();
     if let Some(unknown) = named.iter().find(|name| !ATTRIBUTES.contains(name)) {
-        return Err(invalid_argument(format!(
-            "Invalid attribute name specified: {:?}",
-            headers::shortened(unknown)
-        )));
+        let text = format!("Invalid attribute name specified: {:?}", headers::shortened(unknown));
+        return Err(bad_argument("x-amz-object-attributes", unknown, text));
     }
     if named.is_empty() {
         return Err(s3(S3ErrorCode::InvalidRequest, "x-amz-object-attributes names no attribute"));
@@ -41,7 +39,10 @@ pub(super) async fn run(
     let wants = |name| named.contains(&name);
     let max = listing::max_items(input.max_parts, "x-amz-max-parts")?;
     let marker = input.part_number_marker.unwrap_or(0);
-    let bad = |_| invalid_argument(format!("x-amz-part-number-marker must be an integer from 0: {marker}"));
+    let bad = |_| {
+        let text = format!("x-amz-part-number-marker must be an integer from 0: {marker}");
+        bad_argument("x-amz-part-number-marker", marker, text)
+    };
     let after = u32::try_from(marker).map_err(bad)?.min(u16::MAX.into()) as u16;
     let version = input.version_id.as_ref();
     let asked = Actions::from(of_version(version, Action::GetObject, Action::GetObjectVersion))

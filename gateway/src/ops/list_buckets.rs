@@ -2,7 +2,7 @@
 
 use super::list_objects::show_owner;
 use super::{Operations, context, tenant};
-use crate::errors::{from_control, invalid_argument};
+use crate::errors::{bad_argument, from_control};
 use crate::headers;
 use pocket_api::clock::Timestamp;
 use s3s::dto::{Bucket, ListBucketsInput, ListBucketsOutput};
@@ -20,13 +20,15 @@ pub(super) async fn run(
     let input = request.input;
     let max = input.max_buckets.unwrap_or(BUCKETS_MAX);
     if !(1..=BUCKETS_MAX).contains(&max) {
-        return Err(invalid_argument(format!("max-buckets must be between 1 and {BUCKETS_MAX}: {max}")));
+        let text = format!("max-buckets must be between 1 and {BUCKETS_MAX}: {max}");
+        return Err(bad_argument("max-buckets", max, text));
     }
     let after = match input.continuation_token.as_deref() {
         None | Some("") => None,
         Some(token) => {
             let name = hex::decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            Some(name.ok_or_else(|| invalid_argument("The continuation token provided is incorrect"))?)
+            let text = "The continuation token provided is incorrect";
+            Some(name.ok_or_else(|| bad_argument("continuation-token", token, text))?)
         }
     };
     let prefix = input.prefix.unwrap_or_default();

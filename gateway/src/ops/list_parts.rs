@@ -5,7 +5,7 @@ use super::shown::checksum_type;
 use super::{Operations, ask, context, object_key, wrong_reply};
 use crate::access::action::Action;
 use crate::checksums::show_checksum;
-use crate::errors::{invalid_argument, no_such_upload};
+use crate::errors::{bad_argument, no_such_upload};
 use crate::headers;
 use crate::listing;
 use crate::placements::Bucket;
@@ -23,8 +23,10 @@ pub(super) async fn run(
     let key = object_key(&input.key)?;
     let max = listing::max_items(input.max_parts, "max-parts")?;
     let marker = input.part_number_marker.unwrap_or(0);
-    let bad =
-        |_| invalid_argument(format!("Argument part-number-marker must be an integer from 0: {marker}"));
+    let bad = |_| {
+        let text = format!("Argument part-number-marker must be an integer from 0: {marker}");
+        bad_argument("part-number-marker", marker, text)
+    };
     // A marker beyond the highest part number is allowed and leads to nothing.
     let after = u32::try_from(marker).map_err(bad)?.min(u16::MAX.into()) as u16;
     let upload = UploadId(input.upload_id.as_str().into());

@@ -46,6 +46,7 @@ use crate::access::acl::Said;
 use crate::access::action::{Action, Actions};
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
+use crate::details;
 use crate::errors::{self, from_call, from_control, from_name, s3};
 use crate::metrics::Metrics;
 use crate::placements::{Bucket, Follow, Placements};
@@ -126,7 +127,11 @@ impl Operations {
         expected_owner: Option<&str>,
     ) -> S3Result<Bucket<'r>> {
         let name = BucketName::parse(name).map_err(from_name)?;
-        let bucket = self.placements.bucket(&name, ask).await.map_err(from_call)?;
+        let found = self.placements.bucket(&name, ask).await;
+        let bucket = found.map_err(|error| match from_call(error) {
+            error if *error.code() == S3ErrorCode::NoSuchBucket => details::with(error, "BucketName", &name),
+            error => error,
+        })?;
         let owner = bucket.placement.tenant.as_str();
         match expected_owner.is_none_or(|expected| expected == owner) {
             true => Ok(bucket),
@@ -212,7 +217,7 @@ impl Operations {
         make: impl Fn() -> Request + Send + Sync,
     ) -> S3Result<Answer> {
         let outcome = self.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-        outcome.map_err(|error| from_call(self.placements.shown(bucket, error)))
+        outcome.map_err(|error| bucket.failure(self.placements.shown(bucket, error)))
     }
 
     /// Looks a key up; see [`Lookup`].

@@ -4,7 +4,7 @@ use super::append_object::{self, Wanted};
 use super::{Operations, ask, committed, context, object_key};
 use crate::access::acl::Said;
 use crate::checksums::show_checksum;
-use crate::errors::{self, from_call, s3};
+use crate::errors::{self, s3};
 use crate::headers::{self, given};
 use crate::writer::Source;
 use base64::Engine;
@@ -82,8 +82,8 @@ pub(super) async fn run(
             };
             let outcome = written.commit(&ops.placements, &mut bucket, &key, make).await;
             outcome.map_err(|error| match appends {
-                true => append_object::of_creation(error, &condition),
-                false => from_call(error),
+                true => append_object::of_creation(&bucket, error, &condition),
+                false => bucket.failure(error),
             })?
         }
     };

@@ -73,7 +73,7 @@ async fn run(ops: &Operations, request: S3Request<Body>) -> S3Result<S3Response<
         }))
     };
     let answer = ops.placements.call(&mut bucket, &from, Follow::SameShard, Bytes::new(), make).await;
-    committed(answer.map_err(|error| of_source(ops.placements.shown(&bucket, error)))?)?;
+    committed(answer.map_err(|error| of_source(&bucket, &from, ops.placements.shown(&bucket, error)))?)?;
     Ok(S3Response::new(Body::empty()))
 }
 

@@ -7,7 +7,7 @@ use super::{Operations, ask, context, copied_checksum, object_key};
 use crate::access::action::Action;
 use crate::checksums::show_checksum;
 use crate::copies::{self, CopySource};
-use crate::errors::{from_call, invalid_argument};
+use crate::errors::{bad_argument, from_call};
 use crate::headers;
 use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
@@ -101,8 +101,9 @@ pub(super) async fn run(
 /// S3 reads less than a range asks for, and copies it not at all.
 fn check_range(select: Select, size: u64) -> S3Result<()> {
     match select {
-        Select::Range(ByteRange::FromTo(_, last)) if last >= size => {
-            Err(invalid_argument(format!("Range specified is not valid for source object of size: {size}")))
+        Select::Range(ByteRange::FromTo(first, last)) if last >= size => {
+            let text = format!("Range specified is not valid for source object of size: {size}");
+            Err(bad_argument("x-amz-copy-source-range", format!("bytes={first}-{last}"), text))
         }
         _ => Ok(()),
     }

@@ -3,13 +3,16 @@
 use crate::access::action::Action;
 use crate::access::rules::Rules;
 use crate::access::{Ask, Effect, Verdict};
-use crate::errors::CallError;
+use crate::details::{self, CONDITIONS};
+use crate::errors::{CallError, from_call};
+use http::header::RANGE;
 use pocket_api::clock::Clock;
 use pocket_api::control::{Placement, shard_of};
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::{JobRef, MetadataError};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ObjectHeaders;
+use s3s::{S3Error, S3ErrorCode};
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
@@ -84,6 +87,25 @@ impl<'r> Bucket<'r> {
         let is_missing = matches!(error, CallError::Metadata(MetadataError::NoSuchKey | MetadataError::Lost));
         let is_hidden = is_missing && self.rules.is_some() && !self.may(Action::ListBucket, clock);
         if is_hidden { CallError::Denied } else { error }
+    }
+
+    /// What the request for this bucket is answered; a failed condition and a range that is not there are named.
+    pub(crate) fn failure(&self, error: CallError) -> S3Error {
+        let error = from_call(error);
+        let requested = || self.asks.first()?.headers.get(RANGE)?.to_str().ok();
+        match (error.code(), requested()) {
+            (S3ErrorCode::PreconditionFailed, _) => self.with_condition(error, &CONDITIONS),
+            (S3ErrorCode::InvalidRange, Some(range)) => details::with(error, "RangeRequested", range),
+            _ => error,
+        }
+    }
+
+    /// Names the first of `conditions` that the request has.
+    pub(crate) fn with_condition(&self, error: S3Error, conditions: &[&'static str]) -> S3Error {
+        match self.asks.first() {
+            Some(ask) => details::with_condition(error, ask.headers, conditions),
+            None => error,
+        }
     }
 
     /// Whether the request could ask for `action` as well.

@@ -5,7 +5,7 @@ use super::fields::Fields;
 use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
 use crate::context::Refusal;
 use crate::edge::authorization::{ALGORITHM, Authorization, EXPIRES_MAX_SECS, read_scope, two_mechanisms};
-use crate::edge::signature::does_not_match;
+use crate::edge::signature::{does_not_match, expired};
 use crate::edge::signature_v2;
 use crate::edge::signing_keys::SigningKeys;
 use crate::edge::stamp::Stamp;
@@ -58,11 +58,11 @@ fn verify_v4(fields: &Fields, keys: &SigningKeys, now: Timestamp) -> Result<Send
     }
     let key = keys.find(&claim)?;
     if !bool::from(key.sign(&[policy.as_bytes()]).ct_eq(signature.as_bytes())) {
-        return Err(does_not_match());
+        return Err(does_not_match(claim.access_key_id(), signature, policy.as_bytes()));
     }
     // However long the policy says: S3's signing keys do not live longer.
     if now.as_secs() > stamp.secs + EXPIRES_MAX_SECS {
-        return Err(Refusal::new(S3ErrorCode::AccessDenied, "Request has expired"));
+        return Err(expired(now.as_secs(), stamp.secs + EXPIRES_MAX_SECS));
     }
     keys.keep(&claim, &key);
     Ok(signed(key.principal.clone(), SignatureVersion::V4, Some(stamp.secs)))
@@ -74,7 +74,7 @@ fn verify_v2(fields: &Fields, keys: &SigningKeys) -> Result<Sender, Refusal> {
     let credential = keys.credential(access_key_id)?;
     let expected = signature_v2::signature(policy.as_bytes(), &credential.secret);
     if !bool::from(expected.as_bytes().ct_eq(signature.as_bytes())) {
-        return Err(does_not_match());
+        return Err(does_not_match(access_key_id, signature, policy.as_bytes()));
     }
     let tenant = credential.tenant.clone();
     let principal = Arc::new(Principal { tenant, access_key_id: access_key_id.into() });
@@ -99,7 +99,7 @@ pub(crate) fn missing_field(name: &str) -> Refusal {
     let message = format!(
         "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
     );
-    Refusal::new(S3ErrorCode::InvalidArgument, message)
+    Refusal::invalid(name, "", message)
 }
 
 fn bad(why: &'static str) -> Refusal {

@@ -6,6 +6,7 @@ use super::multipart::{FormDecoder, Piece, malformed};
 use crate::context::{Refusal, RequestContext};
 use crate::edge::body::{BodyRefused, VerifiedBody, frame};
 use crate::edge::digests::Digests;
+use crate::edge::payload;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use s3s::S3ErrorCode;
@@ -70,8 +71,7 @@ where
     fn pass(&mut self, data: Bytes) -> Result<Bytes, Refusal> {
         self.passed_bytes += data.len() as u64;
         if self.passed_bytes > *self.sizes.end() {
-            let message = "Your proposed upload exceeds the maximum allowed size";
-            return Err(Refusal::new(S3ErrorCode::EntityTooLarge, message));
+            return Err(payload::too_large(self.passed_bytes, *self.sizes.end()));
         }
         if let Some(digests) = &mut self.digests {
             digests.update(&data);
@@ -84,8 +84,7 @@ where
             return Err(malformed("it ends before its last boundary"));
         }
         if self.passed_bytes < *self.sizes.start() {
-            let message = "Your proposed upload is smaller than the minimum allowed size";
-            return Err(Refusal::new(S3ErrorCode::EntityTooSmall, message));
+            return Err(payload::too_small(self.passed_bytes, *self.sizes.start()));
         }
         let Some(digests) = self.digests.take() else { return Ok(()) };
         let checksum = digests.finish(None)?;

@@ -18,6 +18,7 @@ use super::digests::Digests;
 use super::payload::Promise;
 use super::percent::{self, Part};
 use super::signing_keys::SigningKeys;
+use super::target::key_too_long;
 use super::{Admitted, Edge, Passed, keep_expires};
 use crate::caller::Caller;
 use crate::context::{BodyOutcome, Connection, Refusal, RequestContext};
@@ -34,7 +35,6 @@ use multipart::{FormDecoder, PartHead, Piece, malformed};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pocket_api::clock::Timestamp;
 use pocket_api::limits::{KEY_MAX_BYTES, PUT_MAX_BYTES};
-use pocket_api::names::NameError;
 use policy::Policy;
 use s3s::{Body, S3ErrorCode};
 use std::ops::RangeInclusive;
@@ -168,7 +168,8 @@ where
                     "Your POST request fields preceding the upload file were too large: at most {FIELDS_MAX_BYTES} \
                      bytes may stand before it."
                 );
-                return Err(Refusal::new(S3ErrorCode::MaxPostPreDataLengthExceededError, message));
+                return Err(Refusal::new(S3ErrorCode::MaxPostPreDataLengthExceededError, message)
+                    .with("MaxPostPreDataLengthBytes", FIELDS_MAX_BYTES));
             }
             match piece {
                 Piece::Content(data) => {
@@ -229,17 +230,16 @@ where
 fn check_names(fields: &Fields, bucket: &str, key: &str) -> Result<(), Refusal> {
     if key.is_empty() {
         let message = "User key must have a length greater than 0.";
-        return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+        return Err(Refusal::invalid("key", key, message));
     }
     if key.len() > KEY_MAX_BYTES {
-        let message = NameError::KeyTooLong(key.len()).to_string();
-        return Err(Refusal::new(S3ErrorCode::KeyTooLongError, message));
+        return Err(key_too_long(key.len()));
     }
     match fields.get("bucket") {
         Some(named) if named != bucket => {
-            let named = shortened(named);
-            let message = format!("the form is for the bucket {named:?} and was sent to {bucket}");
-            Err(Refusal::new(S3ErrorCode::InvalidArgument, message))
+            let message =
+                format!("the form is for the bucket {:?} and was sent to {bucket}", shortened(named));
+            Err(Refusal::invalid("bucket", named, message))
         }
         _ => Ok(()),
     }
