@@ -2,6 +2,7 @@
 
 use super::fixture;
 use pocket_compat_tests::http::Connection;
+use pocket_compat_tests::unique_bucket;
 
 #[test]
 fn a_smuggled_request_is_not_answered() {
@@ -64,4 +65,30 @@ fn a_bucket_in_the_host_header_is_none_without_a_domain() {
     let mut connection = Connection::open(&f.client.address).unwrap();
     connection.send(&head).unwrap();
     assert_eq!(connection.receive(false).unwrap().expect(200).text(), "kept");
+}
+
+/// The server puts its own words in place of the bare status of what answers a bad head. It must never take an object's
+/// bytes for one.
+#[test]
+fn an_object_that_reads_like_an_answer_arrives_as_it_is() {
+    let f = fixture();
+    let bucket = unique_bucket("looks");
+    f.client.create_bucket(&bucket, &[]);
+    // As wide as a divisor of every chunk and buffer, so that some write begins with it.
+    let content = format!("{:64}", "HTTP/1.1 400 Bad Request\r\n\r\n").repeat(50_000).into_bytes();
+    let path = format!("/{bucket}/k");
+    f.client.put(&path, &content).expect(200);
+    let (head, _) = f.client.request("GET", &path).into_parts();
+    let mut connection = Connection::open(&f.client.address).unwrap();
+    // One behind the other, then one alone, then nonsense.
+    connection.send(&head.repeat(2)).unwrap();
+    for _ in 0..2 {
+        assert!(connection.receive(false).unwrap().expect(200).body == content);
+    }
+    connection.send(&head).unwrap();
+    assert!(connection.receive(false).unwrap().expect(200).body == content);
+    connection.send(b"\x01\r\n\r\n").unwrap();
+    let refused = connection.receive(false).unwrap();
+    assert_eq!((refused.status, refused.code().as_str()), (400, "BadRequest"));
+    f.expect_untouched();
 }

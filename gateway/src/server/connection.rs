@@ -1,6 +1,7 @@
 //! One connection: HTTP/1.1 until the client leaves, the connection is cut, nothing moves any more, or the server
 //! stops.
 
+use super::answer_body::AnswerBody;
 use super::link::{Link, Traffic};
 use super::request_body::{RequestBody, drain};
 use super::socket::Socket;
@@ -39,7 +40,7 @@ pub(crate) async fn serve(
     let _ = stream.set_nodelay(true);
     let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
     let link = Arc::new(Link::new(traffic, connection));
-    let socket = TokioIo::new(Socket::new(stream, link.clone()));
+    let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone()));
     let service = service_fn(|request| answer(edge.clone(), link.clone(), request));
     let mut http = pin!(http1::Builder::new().serve_connection(socket, service));
     let mut cut = pin!(link.connection.until_cut());
@@ -77,7 +78,7 @@ async fn answer(
     edge: Arc<Edge>,
     link: Arc<Link>,
     request: Request<Incoming>,
-) -> Result<Response<s3s::Body>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
     let has_body = !request.body().is_end_stream();
     link.call_began(has_body);
     // Where the length of a request is open to interpretation, nothing behind it is read as another request: hyper
@@ -97,5 +98,5 @@ async fn answer(
     if let Some(rest) = link.call_ended() {
         tokio::spawn(drain(rest));
     }
-    Ok(response)
+    Ok(response.map(|body| AnswerBody::new(body, link)))
 }

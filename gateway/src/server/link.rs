@@ -33,6 +33,10 @@ pub(crate) struct Link {
     progress: AtomicU64,
     /// A request is with the edge or an operation: silence is not the client's fault.
     in_call: AtomicBool,
+    /// The last answer has been handed out to its end.
+    answered: AtomicBool,
+    /// It is in the kernel as well, and no other request was read: what is written now is no part of an answer.
+    between: AtomicBool,
     /// Part of the request's body has not arrived or was not wanted.
     body_unread: AtomicBool,
     /// What the operation did not want of the body, until its answer is known.
@@ -47,6 +51,8 @@ impl Link {
             traffic,
             progress: AtomicU64::new(0),
             in_call: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            between: AtomicBool::new(true),
             body_unread: AtomicBool::new(false),
             leftover: Mutex::new(None),
             continue_due: AtomicBool::new(false),
@@ -62,9 +68,22 @@ impl Link {
         self.progress.fetch_add(1, Relaxed);
     }
 
-    /// No request was read and nothing was written yet.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.progress.load(Relaxed) == 0
+    /// No request was read since the last answer was sent.
+    pub(crate) fn is_between_calls(&self) -> bool {
+        self.between.load(Relaxed)
+    }
+
+    /// The body of an answer has been handed out to its end, or will not be.
+    pub(crate) fn answer_ended(&self) {
+        self.answered.store(true, Relaxed);
+    }
+
+    /// Everything that was handed out is in the kernel.
+    pub(crate) fn flushed(&self) {
+        if self.answered.swap(false, Relaxed) {
+            self.between.store(true, Relaxed);
+        }
+        self.connection.flushed();
     }
 
     /// A request's head has arrived.
@@ -73,6 +92,8 @@ impl Link {
         self.progress.fetch_add(1, Relaxed);
         self.body_unread.store(has_body, Relaxed);
         self.in_call.store(true, Relaxed);
+        self.answered.store(false, Relaxed);
+        self.between.store(false, Relaxed);
     }
 
     /// The head of its answer is known. Gives what is left of an unwanted body.

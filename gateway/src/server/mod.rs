@@ -1,5 +1,6 @@
 //! HTTP: accepts connections and serves each with the edge behind it, on the threads that the configuration says.
 
+mod answer_body;
 mod connection;
 pub(crate) mod link;
 mod request_body;

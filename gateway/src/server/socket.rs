@@ -3,9 +3,13 @@
 //! by itself.
 
 use super::link::Link;
+use crate::context::Refusal;
+use crate::edge::Edge;
+use bytes::{Buf, Bytes};
+use s3s::S3ErrorCode;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -17,20 +21,21 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(crate) struct Socket {
     stream: TcpStream,
     link: Arc<Link>,
+    edge: Arc<Edge>,
     /// What is left of an answer that has to go first.
-    interim: &'static [u8],
+    interim: Bytes,
     /// It goes in place of what hyper writes.
     replaces: bool,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, link: Arc<Link>) -> Self {
-        Self { stream, link, interim: &[], replaces: false }
+    pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge>) -> Self {
+        Self { stream, link, edge, interim: Bytes::new(), replaces: false }
     }
 
-    /// Answers in S3's words where hyper could not read the first head of a connection and says so with a bare status;
-    /// `first` is the beginning of what it writes, of `len` bytes. Later on a connection such a status cannot be told
-    /// from the bytes of an object, and stays as it is.
+    /// Answers in S3's words where hyper could not read a head and says so with a bare status; `first` is the beginning
+    /// of what it writes, of `len` bytes. Only between calls: nothing else can be told from the bytes of an object. A bad
+    /// head right behind a good one, whose answer is still being sent, keeps the bare status.
     fn poll_unread_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -38,9 +43,9 @@ impl Socket {
         len: usize,
     ) -> Poll<io::Result<Option<usize>>> {
         if !self.replaces {
-            let answer = if self.link.is_fresh() { unread_head(first) } else { None };
-            let Some(answer) = answer else { return Poll::Ready(Ok(None)) };
-            (self.interim, self.replaces) = (answer, true);
+            let refusal = if self.link.is_between_calls() { unread_head(first) } else { None };
+            let Some(refusal) = refusal else { return Poll::Ready(Ok(None)) };
+            (self.interim, self.replaces) = (self.edge.unread(&refusal), true);
         }
         ready!(self.poll_interim(cx))?;
         self.replaces = false;
@@ -50,42 +55,30 @@ impl Socket {
 
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.link.take_continue() {
-            self.interim = CONTINUE;
+            self.interim = Bytes::from_static(CONTINUE);
         }
         while !self.interim.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, self.interim))?;
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.interim))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.interim = &self.interim[written..];
+            self.interim.advance(written);
         }
         Poll::Ready(Ok(()))
     }
 }
 
 /// What S3 says of a head that could not be read, by the status that hyper gives it.
-fn unread_head(answer: &[u8]) -> Option<&'static [u8]> {
-    static ANSWERS: LazyLock<[(&str, Vec<u8>); 3]> = LazyLock::new(|| {
-        let answer = |code: &str, message: &str| {
-            let document = format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-            );
-            let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/xml\r\nconnection: close\r\ncontent-length:";
-            format!("{head} {}\r\n\r\n{document}", document.len()).into_bytes()
-        };
-        [
-            ("HTTP/1.1 400 ", answer("BadRequest", "An error occurred when parsing the HTTP request.")),
-            ("HTTP/1.1 414 ", answer("InvalidURI", "Couldn't parse the specified URI: it is too long.")),
-            (
-                "HTTP/1.1 431 ",
-                answer(
-                    "RequestHeaderSectionTooLarge",
-                    "Your request header section exceeds the maximum allowed size.",
-                ),
-            ),
-        ]
-    });
-    ANSWERS.iter().find(|(begin, _)| answer.starts_with(begin.as_bytes())).map(|(_, answer)| &answer[..])
+fn unread_head(answer: &[u8]) -> Option<Refusal> {
+    let (code, message) = match answer.strip_prefix(b"HTTP/1.1 ")?.get(..4)? {
+        b"400 " => ("BadRequest", "An error occurred when parsing the HTTP request."),
+        b"414 " => ("InvalidURI", "Couldn't parse the specified URI: it is too long."),
+        b"431 " => {
+            ("RequestHeaderSectionTooLarge", "Your request header section exceeds the maximum allowed size.")
+        }
+        _ => return None,
+    };
+    Some(Refusal::new(S3ErrorCode::Custom(code.into()), message))
 }
 
 impl AsyncRead for Socket {
@@ -135,7 +128,7 @@ impl AsyncWrite for Socket {
     /// hyper flushes when its own buffer is empty: then all that was handed out is in the kernel.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.link.connection.flushed();
+        self.link.flushed();
         Poll::Ready(Ok(()))
     }
 

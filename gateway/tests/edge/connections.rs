@@ -154,14 +154,19 @@ async fn malformed_http_is_answered_and_the_server_goes_on() {
         client.write(garbage.as_bytes()).await;
         let reply = client.read_reply("GET").await;
         assert_eq!((reply.status, reply.code()), (400, Some(code)), "{garbage:.60?}: {reply:?}");
+        let id = reply.header("x-amz-request-id").expect("every answer has one");
+        assert!(reply.body.contains(&format!("<RequestId>{id}</RequestId>")), "{reply:?}");
         assert!(client.is_closed().await, "{garbage:.60?}");
     }
-    // Behind another request it is refused with the status alone.
+    // Behind another request likewise.
     let mut client = server.connect().await;
-    client.write(&Raw::new("GET", "/bucket/k").sign(EMPTY).bytes()).await;
-    assert_eq!(client.read_reply("GET").await.status, 200);
+    for _ in 0..2 {
+        client.write(&Raw::new("GET", "/bucket/k").sign(EMPTY).bytes()).await;
+        assert_eq!(client.read_reply("GET").await.status, 200);
+    }
     client.write(b"\x01\r\n\r\n").await;
-    assert_eq!(client.read_reply("GET").await.status, 400);
+    let reply = client.read_reply("GET").await;
+    assert_eq!((reply.status, reply.code()), (400, Some("BadRequest")), "{reply:?}");
     assert!(client.is_closed().await);
     server.recorder.calls();
     let no_host = b"GET / HTTP/1.1\r\n\r\n";
