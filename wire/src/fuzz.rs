@@ -1,6 +1,8 @@
 //! Fuzz targets for what a peer of the framed seam sends: streams of frames, and the messages within them. What is
 //! taken reads back the same after it is written again, however the stream was cut.
 
+mod handshake;
+
 use crate::frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, FrameKind};
 use crate::message::{Call, ChunkReply, ChunkRequest, Response};
 use crate::queue::FrameQueue;

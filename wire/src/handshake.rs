@@ -111,7 +111,7 @@ pub(crate) async fn greet<S>(stream: &mut S, own: &Identity, reach: NodeId) -> R
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    within_timeout(greet_unbounded(stream, own, reach, rand::random())).await
+    within_timeout(greet_with(stream, own, reach, rand::random())).await
 }
 
 /// The server's side. Answers the client's node.
@@ -119,7 +119,7 @@ pub(crate) async fn welcome<S>(stream: &mut S, own: &Identity) -> Result<NodeId,
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    within_timeout(welcome_unbounded(stream, own, rand::random())).await
+    within_timeout(welcome_with(stream, own, rand::random())).await
 }
 
 async fn within_timeout<T>(
@@ -128,7 +128,8 @@ async fn within_timeout<T>(
     tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await.unwrap_or(Err(HandshakeError::Timeout))
 }
 
-async fn greet_unbounded<S>(
+/// Without a bound in time, and with this nonce.
+pub(crate) async fn greet_with<S>(
     stream: &mut S,
     own: &Identity,
     reach: NodeId,
@@ -173,7 +174,8 @@ where
     }
 }
 
-async fn welcome_unbounded<S>(
+/// See [`greet_with`].
+pub(crate) async fn welcome_with<S>(
     stream: &mut S,
     own: &Identity,
     nonce: [u8; NONCE_BYTES],

@@ -2,11 +2,13 @@
 //! Whole requests, bodies and S3's documents go through `tests/requests`. See docs/fuzzing.md.
 
 mod chunked;
+mod claims;
 mod documents;
 mod edge;
 mod forms;
 mod lists;
 mod policies;
+mod settings;
 
 use crate::context::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};

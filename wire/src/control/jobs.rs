@@ -265,14 +265,14 @@ impl TryFrom<proto::JobSummary> for JobSummary {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use pocket_api::clock::Timestamp;
     use pocket_api::lifecycle::*;
     use pocket_api::settings::DocumentKind;
     use std::time::Duration;
 
-    fn full_hints() -> JobHints {
+    pub(in crate::control) fn full_hints() -> JobHints {
         JobHints {
             workers: Some(12),
             capacity: Some(10 << 30),
@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    fn full_settings() -> JobSettings {
+    pub(in crate::control) fn full_settings() -> JobSettings {
         let filter = LifecycleFilter {
             prefix: "logs/".into(),
             tags: vec![("a".into(), "b".into())],

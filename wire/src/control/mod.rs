@@ -3,6 +3,8 @@
 
 mod client;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod jobs;
 mod nodes;
 mod server;

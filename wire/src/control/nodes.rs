@@ -208,7 +208,7 @@ impl TryFrom<proto::UsageReport> for UsageReport {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use pocket_api::tier::Tier;
 
@@ -222,14 +222,14 @@ mod tests {
         Node { id: NodeId(id), spec, state }
     }
 
-    fn view() -> ClusterView {
+    pub(in crate::control) fn view() -> ClusterView {
         let mut nodes: Vec<Node> =
             (1..).zip(Role::ALL).map(|(id, role)| node(id, role, NodeState::Live)).collect();
         nodes.push(node(9, Role::Storage, NodeState::Suspect));
         ClusterView { version: 12, newest: NodeId(11), nodes }
     }
 
-    fn report() -> UsageReport {
+    pub(in crate::control) fn report() -> UsageReport {
         UsageReport {
             machine: Some(MachineSample {
                 cores_busy: vec![0.25, 1.0],

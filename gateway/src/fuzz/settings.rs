@@ -1,0 +1,143 @@
+//! The settings of buckets that come as XML or in a header: lifecycle, CORS, tags. What is taken is kept and read back
+//! the same; what pages may read is what a rule names.
+
+use super::assert_refused;
+use crate::access::cors::{Cors, CorsRule, Preflight};
+use crate::edge::document::checked;
+use crate::lifecycle::Document;
+use crate::tags;
+use bytes::Bytes;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use pocket_api::settings::{DocumentKind, JobSettings};
+use pocket_fuzz::{GUIDED, Mutant, Mutants, check, within_memory};
+use s3s::S3Error;
+use s3s::dto::{BucketLifecycleConfiguration, Tagging};
+use s3s::xml::{Deserialize, Deserializer};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A rule is a struct, and may be an empty element.
+const MEMORY_FACTOR: usize = 160;
+
+#[track_caller]
+fn assert_error(error: &S3Error) {
+    let message = error.message().unwrap_or_default();
+    assert!(!message.is_empty());
+    assert_refused(error.status_code().unwrap(), message);
+}
+
+/// What s3s reads in a document that the edge lets through.
+fn read<T: for<'a> Deserialize<'a>>(document: &[u8]) -> Option<T> {
+    let plain = checked(Bytes::copy_from_slice(document)).ok()?;
+    T::deserialize(&mut Deserializer::new(&plain)).ok()
+}
+
+#[test]
+fn lifecycle_configurations_that_are_taken_are_kept_and_mean_the_same() {
+    let seeds = Mutants::blocks(include_str!("seeds/lifecycle.xml"));
+    let judged = AtomicU64::new(0);
+    check!(10_000, seeds, |mutant: &Mutant| {
+        let read = || read::<BucketLifecycleConfiguration>(mutant);
+        let Some(configuration) = within_memory(mutant.len(), MEMORY_FACTOR, read) else { return };
+        for unit in [None, Some("1s")] {
+            let document = match Document::new(Some(configuration.clone()), unit, None) {
+                Ok(document) => document,
+                Err(error) => {
+                    assert_error(&error);
+                    continue;
+                }
+            };
+            let meant = match within_memory(mutant.len(), MEMORY_FACTOR, || document.lifecycle(&[])) {
+                Ok(meant) => meant,
+                Err(error) => {
+                    assert_error(&error);
+                    continue;
+                }
+            };
+            let kept = [(DocumentKind::Lifecycle, document.stored().unwrap().into())].into();
+            let settings = JobSettings { documents: kept, ..JobSettings::default() };
+            let again = Document::of(&settings).unwrap().expect("it was kept");
+            assert_eq!(again, document);
+            assert_eq!(again.lifecycle(&[]).unwrap(), meant);
+            judged.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    assert!(GUIDED || judged.into_inner() > 1_000);
+}
+
+#[test]
+fn a_page_reads_only_what_a_rule_lets_it() {
+    let patterns = Mutants::of(["https://*.example", "https://page.example", "*", "http://a*b", "null"]);
+    let origins = Mutants::of(["https://page.example", "https://a.example", "http://ab", "null"]);
+    let names = Mutants::of(["x-amz-*", "content-type", "*", "x-amz-date, content-type", "ETag"]);
+    let judged = AtomicU64::new(0);
+    let input = (patterns, origins, names);
+    check!(20_000, input, |(pattern, origin, names): &(Mutant, Mutant, Mutant)| {
+        let (pattern, origin, names) = (pattern.text(), origin.text(), names.text());
+        let rule = CorsRule {
+            origins: vec![pattern.clone()],
+            methods: vec!["GET".into()],
+            headers: vec![names.clone()],
+            expose: vec![names.clone()],
+            ..CorsRule::default()
+        };
+        let cors = Cors { rules: vec![rule] };
+        if let Err(message) = cors.check() {
+            return assert!(!message.is_empty());
+        }
+        let asked = Preflight { origin: &origin, method: "GET", headers: Some(&names) };
+        let bytes = pattern.len() + origin.len() + names.len();
+        let answer = within_memory(bytes, MEMORY_FACTOR, || cors.preflight(asked));
+        let matches = match pattern.split_once('*') {
+            None => pattern == origin,
+            Some((start, end)) => {
+                origin.len() >= pattern.len() - 1 && origin.starts_with(start) && origin.ends_with(end)
+            }
+        };
+        if let Some(answer) = answer {
+            assert!(matches, "{pattern} lets {origin} in");
+            let allowed = answer["access-control-allow-origin"].as_bytes();
+            assert!(allowed == origin.as_bytes() || (allowed == b"*" && pattern == "*"), "{answer:?}");
+            judged.fetch_add(1, Ordering::Relaxed);
+        }
+        let other = Preflight { method: "PUT", ..asked };
+        assert!(cors.preflight(other).is_none());
+    });
+    assert!(GUIDED || judged.into_inner() > 100);
+}
+
+#[test]
+fn tags_in_a_header_read_back_as_they_are_written() {
+    let seeds = Mutants::of(["k=v", "k=v&l=%C3%BC+%3D", "a=&b", "pocket%3attl=90s&k=1", "k=1&k=2"]);
+    check!(20_000, seeds, |mutant: &Mutant| {
+        let text = mutant.text();
+        match within_memory(text.len(), MEMORY_FACTOR, || tags::from_header(&text)) {
+            Err(error) => assert_error(&error),
+            Ok(tags) => {
+                let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+                let pairs = tags.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value)));
+                let written = pairs.collect::<Vec<_>>().join("&");
+                assert_eq!(tags::from_header(&written).unwrap(), tags);
+            }
+        }
+    });
+}
+
+#[test]
+fn tags_in_a_document_are_the_same_as_in_a_header() {
+    let seeds = Mutants::of([
+        "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
+        "<Tagging><TagSet><Tag><Key>k</Key><Value>a&amp;b</Value></Tag><Tag><Key>l</Key><Value/></Tag></TagSet></Tagging>",
+        "<Tagging><TagSet/></Tagging>",
+    ]);
+    check!(10_000, seeds, |mutant: &Mutant| {
+        let Some(tagging) = within_memory(mutant.len(), MEMORY_FACTOR, || read::<Tagging>(mutant)) else {
+            return;
+        };
+        match tags::from_set(tagging.tag_set, tags::Tagged::Object) {
+            Err(error) => assert_error(&error),
+            Ok(read) => {
+                assert_eq!(tags::from_set(tags::to_set(&read), tags::Tagged::Object).unwrap(), read);
+            }
+        }
+    });
+}

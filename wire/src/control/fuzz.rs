@@ -1,0 +1,110 @@
+//! Fuzz target for the messages of control and usage, both ways: what is taken reads back the same after it is written
+//! again, and what is refused says what is wrong with it.
+
+use super::jobs::tests::{full_hints, full_settings};
+use super::nodes::tests::{report, view};
+use super::proto;
+use pocket_api::cluster::NodeSpec;
+use pocket_api::control::{
+    Configuration, EndJob, EndMode, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement, Registration,
+    Weight,
+};
+use pocket_api::ids::{Epoch, JobId, NodeId};
+use pocket_api::names::{BucketName, TenantName};
+use pocket_api::usage::UsageReport;
+use pocket_fuzz::{GUIDED, Mutant, Mutants, check, within_memory};
+use prost::Message;
+use std::fmt::{Debug, Display};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A byte may be an item of a list, which is a struct here.
+const MEMORY_FACTOR: usize = 256;
+
+fn seeds() -> Mutants {
+    let bucket = || BucketName::parse("stage-1").unwrap();
+    let tenant = || TenantName::parse("etl").unwrap();
+    let (job, epoch, settings) = (JobId(1 << 40), Epoch(3), full_settings());
+    let registration = Registration { tenant: tenant(), bucket: bucket(), settings: settings.clone() };
+    let configuration = Configuration { bucket: bucket(), job, epoch, settings: settings.clone() };
+    let end = EndJob { tenant: Some(tenant()), bucket: bucket(), job: Some(job), mode: EndMode::Force };
+    let placement = Placement {
+        job,
+        epoch,
+        bucket: bucket(),
+        tenant: tenant(),
+        created_at_ms: 1_800_000_000_000,
+        hints: full_hints(),
+        settings: settings.into(),
+        shards: vec![NodeId(4), NodeId(2)],
+        weights: vec![Weight { server: NodeId(9), weight: 0.5 }],
+    };
+    let summary = JobSummary {
+        job,
+        bucket: bucket(),
+        tenant: tenant(),
+        created_at_ms: 5,
+        hints: full_hints(),
+        shards: 2,
+        servers: 3,
+        objects: 1,
+        bytes: 2,
+        ends_in: None,
+    };
+    let node = view().nodes.remove(0).spec;
+    Mutants::of([
+        proto::Registration::from(registration).encode_to_vec(),
+        proto::Configuration::from(configuration).encode_to_vec(),
+        proto::EndJobRequest::from(end).encode_to_vec(),
+        proto::Placement::from(placement).encode_to_vec(),
+        proto::JobSummary::from(summary).encode_to_vec(),
+        proto::NodeSpec::from(node).encode_to_vec(),
+        proto::Joined::from(Joined { node: NodeId(1), view: view() }).encode_to_vec(),
+        proto::HeartbeatReply::from(HeartbeatReply { view: Some(view()), ended: vec![job] }).encode_to_vec(),
+        proto::Heartbeat::from(Heartbeat { node: NodeId(3), view_version: 4, jobs: vec![job] })
+            .encode_to_vec(),
+        proto::UsageReport::from(report()).encode_to_vec(),
+    ])
+}
+
+/// Whether the bytes are a message `P` that means a `T`.
+fn read<P, T>(bytes: &[u8]) -> bool
+where
+    P: Message + Default + From<T>,
+    T: TryFrom<P, Error: Display> + Clone + Debug,
+{
+    let read = |bytes: &[u8]| P::decode(bytes).ok().map(T::try_from);
+    match within_memory(bytes.len(), MEMORY_FACTOR, || read(bytes)) {
+        None => false,
+        Some(Err(refused)) => {
+            assert!(!refused.to_string().is_empty());
+            false
+        }
+        Some(Ok(value)) => {
+            let again = read(&P::from(value.clone()).encode_to_vec()).and_then(Result::ok);
+            // As text, because a share that is no number does not equal itself.
+            assert_eq!(format!("{again:?}"), format!("{:?}", Some(value)));
+            true
+        }
+    }
+}
+
+#[test]
+fn messages_that_are_taken_read_back_the_same() {
+    let taken = AtomicU64::new(0);
+    check!(10_000, seeds(), |bytes: &Mutant| {
+        let read = [
+            read::<proto::Registration, Registration>(bytes),
+            read::<proto::Configuration, Configuration>(bytes),
+            read::<proto::EndJobRequest, EndJob>(bytes),
+            read::<proto::Placement, Placement>(bytes),
+            read::<proto::JobSummary, JobSummary>(bytes),
+            read::<proto::NodeSpec, NodeSpec>(bytes),
+            read::<proto::Joined, Joined>(bytes),
+            read::<proto::HeartbeatReply, HeartbeatReply>(bytes),
+            read::<proto::Heartbeat, Heartbeat>(bytes),
+            read::<proto::UsageReport, UsageReport>(bytes),
+        ];
+        taken.fetch_add(read.iter().filter(|taken| **taken).count() as u64, Ordering::Relaxed);
+    });
+    assert!(GUIDED || taken.into_inner() > 1_000);
+}
