@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from filesystem import FileSystem, JavaError, MissingFile
+from filesystem import FileSystem, JavaError, MissingFile, use_small_server
 from pocket_job import ENDPOINT, MIB, ODD_KEYS, Store, bucket, check, content, exercise, ok, put_many, raises, same, witness
 
 RENAMED = 1_000
@@ -20,11 +20,7 @@ class S3A(Store):
     def __init__(self, spark, scratch, endpoint, name):
         self.scratch = scratch / "file"
         if endpoint != ENDPOINT:
-            # A full store is asked again for minutes; here its refusal is to be seen.
-            conf = spark.sparkContext._jsc.hadoopConfiguration()
-            own = {"endpoint": endpoint, "attempts.maximum": "1", "retry.limit": "1", "retry.throttle.limit": "1"}
-            for setting, value in own.items():
-                conf.set(f"fs.s3a.bucket.{name}.{setting}", value)
+            use_small_server(spark, name)
         self.files = FileSystem(spark, name)
 
     def put(self, key, data):
@@ -80,38 +76,6 @@ def conditions(files: FileSystem) -> None:
     ok("a reader notices that its file was replaced (412)", "precondition")
 
 
-def shuffle_blocks(files: FileSystem) -> None:
-    """What the plugin spark-s3-shuffle does with S3A: each map task leaves a data and an index file, each reduce task
-    reads its range of every data file from a stream that it unbuffers, and a shuffle is removed by its folder.
-    """
-    maps, reduces, part = 4, 8, 100_000
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda number: write_blocks(files, number, reduces, part), range(maps)))
-    check(sorted(files.names("shuffle")) == sorted(f"shuffle/{block_name(m)}.{kind}" for m in range(maps) for kind in ("data", "index")))
-    streams = [files.open(f"shuffle/{block_name(number)}.data") for number in range(maps)]
-    for reduce in range(reduces):
-        for number, stream in enumerate(streams):
-            stream.seek(reduce * part)
-            same(files.read(stream, part), content(part, number * reduces + reduce))
-            stream.unbuffer()
-    for stream in streams:
-        stream.close()
-    check(files.delete("shuffle", recursive=True))
-    check(files.names("") == [], files.names(""))
-    ok(f"blocks of {maps} map tasks, read by {reduces} reduce tasks, removed with their folder")
-
-
-def block_name(number: int) -> str:
-    return f"app-1/shuffle_0_{number}_0"
-
-
-def write_blocks(files: FileSystem, number: int, reduces: int, part: int) -> None:
-    parts = [content(part, number * reduces + reduce) for reduce in range(reduces)]
-    files.create(f"shuffle/{block_name(number)}.data", b"".join(parts))
-    offsets = b"".join((part * reduce).to_bytes(8, "big") for reduce in range(reduces + 1))
-    files.create(f"shuffle/{block_name(number)}.index", offsets)
-
-
 def conditional_create(files: FileSystem) -> None:
     """S3A of Hadoop 3.4 can leave it to the store whether a file is there."""
     for body, first in [(b"1", True), (b"2", False)]:
@@ -138,7 +102,6 @@ def run(sessions) -> None:
     with bucket() as name:
         files = FileSystem(spark, name)
         rename(files)
-        shuffle_blocks(files)
         conditions(files)
         if files.fs.hasPathCapability(files.path(""), "fs.option.create.conditional.overwrite"):
             conditional_create(files)

@@ -2,7 +2,11 @@
 
 import contextlib
 
+from pocket_job import SMALL_ENDPOINT
 from py4j.protocol import Py4JJavaError
+
+# A full store is asked again for minutes; the jobs want to see its refusal.
+IMPATIENT = {"attempts.maximum": "1", "retry.limit": "1", "retry.throttle.limit": "1"}
 
 
 class JavaError(Exception):
@@ -25,6 +29,13 @@ def java_errors():
             cause = cause.getCause()
         kind = MissingFile if lines[0].startswith("FileNotFoundException") else JavaError
         raise kind("\n".join(lines)) from None
+
+
+def use_small_server(spark, bucket: str) -> None:
+    """This bucket is on the server that is soon full."""
+    settings = spark.sparkContext._jsc.hadoopConfiguration()
+    for name, value in {"endpoint": SMALL_ENDPOINT, **IMPATIENT}.items():
+        settings.set(f"fs.s3a.bucket.{bucket}.{name}", value)
 
 
 class FileSystem:

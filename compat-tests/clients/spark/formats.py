@@ -1,7 +1,8 @@
-"""Every file format that Spark brings, written and read back row by row."""
+"""Every file format that Spark brings, and Avro where its jar is published, written and read back row by row."""
 
+from pocket_job import bucket, check, ok, raises, witness
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
-from pocket_job import bucket, check, ok, witness
 
 ROWS = 20_000
 # format -> (how it is compressed, options of its writer and reader)
@@ -11,6 +12,7 @@ FORMATS = {
     "csv": ("gzip", {"header": "true", "escape": '"', "multiLine": "true"}),
     "json": ("gzip", {}),
 }
+AVRO = {"avro": ("deflate", {})}
 
 
 def rows(spark) -> DataFrame:
@@ -33,8 +35,9 @@ def run(sessions) -> None:
     spark = sessions.get()
     expected = rows(spark)
     few = "id between 7000 and 7009"
+    formats = FORMATS | AVRO if spark.version >= "4" else FORMATS
     with bucket() as name:
-        for form, (codec, options) in FORMATS.items():
+        for form, (codec, options) in formats.items():
             path = f"s3a://{name}/{form}"
             expected.write.format(form).options(compression=codec, **options).save(path)
             back = spark.read.format(form).options(**options).schema(expected.schema).load(path)
@@ -46,4 +49,6 @@ def run(sessions) -> None:
         lines.write.text(f"s3a://{name}/text")
         check(same_rows(spark.read.text(f"s3a://{name}/text"), lines), "text")
         ok(f"text: {ROWS} lines")
+        raises(lambda: spark.read.parquet(f"s3a://{name}/never"), AnalysisException, text="PATH_NOT_FOUND")
+        ok("a path that is not there is missing")
         check("Uploads" not in witness().list_multipart_uploads(Bucket=name))

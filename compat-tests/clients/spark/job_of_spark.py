@@ -9,13 +9,14 @@ import fallback
 import files
 import formats
 import partitions
+import shuffle
 import sort
 import streaming
 from pocket_job import SCRATCH
 from session import Sessions
 
 # Each has `run(spark)`, and a session that it may not reconfigure for the others.
-PARTS = {part.__name__: part for part in (files, formats, committers, partitions, delta, streaming, sort, fallback)}
+PARTS = {part.__name__: part for part in (files, formats, committers, partitions, delta, streaming, sort, shuffle, fallback)}
 
 
 def run(folder: Path) -> None:

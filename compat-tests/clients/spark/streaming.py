@@ -3,6 +3,7 @@
 import json
 
 from pocket_job import bucket, check, ok, witness
+from session import configured
 
 # How Spark writes its checkpoints: by renaming, as on any file system, and by an upload that is only completed at the end.
 MANAGERS = {
@@ -47,8 +48,7 @@ def run(sessions) -> None:
     for manager, implementation in MANAGERS.items():
         if manager == "renamed" and spark.version >= "4.1":
             implementation = RENAMING_SINCE_4_1
-        spark.conf.set("spark.sql.streaming.checkpointFileManagerClass", implementation)
-        with bucket() as name:
+        with configured(spark, {"spark.sql.streaming.checkpointFileManagerClass": implementation}), bucket() as name:
             base = f"s3a://{name}/{manager}"
             for number in range(ROUNDS):
                 feed(name, manager, number)
@@ -60,4 +60,3 @@ def run(sessions) -> None:
                 check(counted(spark, base) == expected, number)
             check("Uploads" not in witness().list_multipart_uploads(Bucket=name))
         ok(f"streams stopped and resumed {ROUNDS - 1} times, checkpoints {manager}")
-    spark.conf.unset("spark.sql.streaming.checkpointFileManagerClass")
