@@ -1,4 +1,4 @@
-//! An upload of 5 GiB in parts with a checksum over the whole: what the server holds in memory beside the data.
+//! An upload of 5 GiB in parts with a checksum over the whole: what the server holds in memory beyond the data.
 
 use crate::Line;
 use crate::servers::{ACCESS_KEY, SECRET_KEY, Server};
@@ -16,8 +16,9 @@ use std::time::{Duration, SystemTime};
 
 const PART_BYTES: usize = 64 << 20;
 const PARTS: usize = 80;
-/// Room for the data and for what the server faults in ahead of it.
-const CAPACITY: &str = "6GiB";
+/// Room for the data and two blocks more. The server faults free memory of its capacity in ahead of its use, 256 MiB where
+/// it has as many: that is capacity and not a cost of the upload, and could not be told from one by the resident size.
+const CAPACITY: &str = "5128MiB";
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 const CRC64NVME: &str = "x-amz-checksum-crc64nvme";
 
@@ -26,9 +27,6 @@ pub(crate) fn run() -> anyhow::Result<Vec<Line>> {
     let pid = server.pids[0] as i32;
     let client = Client { host: server.endpoint.trim_start_matches("http://").to_owned() };
     client.call("PUT", "/bars", &[], &[])?;
-    // The first data makes the server fault its memory in, and that is no part of the upload.
-    client.call("PUT", "/bars/first", &[], &vec![0; PART_BYTES])?;
-    let before = settled(pid)?;
 
     let full = [("x-amz-checksum-algorithm", "CRC64NVME"), ("x-amz-checksum-type", "FULL_OBJECT")];
     let created = client.call("POST", "/bars/large?uploads=", &full, &[])?;
@@ -57,27 +55,18 @@ pub(crate) fn run() -> anyhow::Result<Vec<Line>> {
     }
     let data = (PARTS * PART_BYTES) as u64;
     let peak = ProcessUse::of(pid)?.peak_rss_bytes;
-    let beyond = peak.saturating_sub(before + data) as f64 / f64::from(1 << 20);
+    if peak < data {
+        bail!("the server never held the data: {peak} bytes at the peak, {data} of data");
+    }
     Ok(vec![Line {
-        what: "5 GiB in parts, CRC64NVME of the whole: memory beyond the data, MiB".into(),
+        what:
+            "5 GiB in parts, CRC64NVME of the whole: memory beyond the data, MiB, the program itself included"
+                .into(),
         measured: format!("{} MiB", peak >> 20),
-        against: format!("{} + {} MiB", before >> 20, data >> 20),
-        value: beyond,
+        against: format!("{} MiB", data >> 20),
+        value: (peak - data) as f64 / f64::from(1 << 20),
         bar: Some(64.0),
     }])
-}
-
-/// Resident bytes once the server faults nothing in any more.
-fn settled(pid: i32) -> anyhow::Result<u64> {
-    let mut last = ProcessUse::of(pid)?.rss_bytes;
-    loop {
-        std::thread::sleep(Duration::from_millis(500));
-        let now = ProcessUse::of(pid)?.rss_bytes;
-        if now == last {
-            return Ok(now);
-        }
-        last = now;
-    }
 }
 
 struct Client {
