@@ -199,7 +199,10 @@ fn read_grants(
     grants: &mut Vec<Grant>,
 ) -> Result<(), Refusal> {
     for one in value.split(',') {
-        let bad = || invalid(format!("Argument format not recognized: {header} has {:?}", shortened(one)));
+        let bad = || {
+            let message = format!("Argument format not recognized: {header} has {:?}", shortened(one));
+            Refusal::invalid(header, one, message)
+        };
         let (kind, named) = one.split_once('=').ok_or_else(bad)?;
         let named = named.trim();
         let named = named.strip_prefix('"').and_then(|named| named.strip_suffix('"')).unwrap_or(named);
@@ -223,13 +226,13 @@ fn read_grants(
 pub(crate) fn grantee_by_id(id: &str) -> Result<Grantee, Refusal> {
     TenantName::parse(id)
         .map(Grantee::Tenant)
-        .map_err(|_| invalid(format!("Invalid id: {:?} is no tenant", shortened(id))))
+        .map_err(|_| Refusal::invalid("id", id, format!("Invalid id: {:?} is no tenant", shortened(id))))
 }
 
 /// There is no group that logs are delivered by: nothing here delivers any.
 pub(crate) fn grantee_by_uri(uri: &str) -> Result<Grantee, Refusal> {
     let group = GROUPS.iter().find(|(name, _)| *name == uri).map(|(_, group)| group.clone());
-    group.ok_or_else(|| invalid(format!("Invalid group uri: {:?}", shortened(uri))))
+    group.ok_or_else(|| Refusal::invalid("uri", uri, format!("Invalid group uri: {:?}", shortened(uri))))
 }
 
 /// S3 knows nobody by an address any more.
