@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from pocket_job import *
-from programs import read_file, write_file
+from programs import make_old, read_file, write_file
 
 WORK = SCRATCH
 
@@ -75,6 +75,7 @@ def main():
 
         for i, name in enumerate(["a", "b/c", "b/ü d"]):
             write_file(f"{WORK}/tree/{name}", content(1000, i))
+        make_old(f"{WORK}/tree")
         aws("s3", "sync", f"{WORK}/tree", f"{url}/tree")
         check(aws("s3", "sync", f"{WORK}/tree", f"{url}/tree") == "")
         aws("s3", "sync", f"{url}/tree", f"{url}/again")

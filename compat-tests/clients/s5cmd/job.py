@@ -54,6 +54,7 @@ def trees():
     files = {f"d{i % 7}/{i:04}": content(1 + i, i) for i in range(200)}
     files |= {"large": content(LARGE), "ü d/a+b %": b"odd", "empty": b""}
     write_tree(tree, files)
+    make_old(tree)
     with bucket() as name:
         url = f"s3://{name}/t/"
         s5cmd("sync", *PARTS, f"{tree}/", url)
