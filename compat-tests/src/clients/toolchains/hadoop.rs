@@ -8,8 +8,8 @@ use std::process::Command;
 
 /// `job.py`, which runs the compiled tests with Maven.
 pub fn job(client: &Client, workshop: &Workshop) -> Result<Command, Missing> {
-    let (pom, conf) = (client.folder().join("pom.xml"), client.folder().join("conf/auth-keys.xml"));
-    let built = workshop.installed(client.name, &[&pom, &conf], |into| {
+    let pom = client.folder().join("pom.xml");
+    let built = workshop.installed(client.name, &[&pom], |into| {
         let mut maven = java::maven(workshop, &pom)?;
         // The tests' own phase is only there to download what it takes to run them.
         run(maven.args(["test", "-DskipTests"]).arg(format!("-Dwork.dir={}", into.display())))
