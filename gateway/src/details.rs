@@ -78,10 +78,10 @@ pub(crate) struct Asked {
 
 /// Puts the elements of an operation's error into its document, with those that follow from what was asked.
 pub(crate) fn explain(response: &mut Response<Body>, asked: &Asked) {
-    let carried = response.headers_mut().remove(CARRIER);
     if !(response.status().is_client_error() || response.status().is_server_error()) {
         return;
     }
+    let carried = response.headers_mut().remove(CARRIER);
     let Some(document) = response.body().bytes() else { return };
     let Some(code) = std::str::from_utf8(&document).ok().and_then(code_of) else { return };
     let mut elements = carried.as_ref().map_or(&b""[..], HeaderValue::as_bytes).to_vec();

@@ -13,6 +13,7 @@ use crate::context::StoredExpires;
 use crate::details;
 use crate::errors::{bad_argument, from_hint, invalid_argument, s3};
 use crate::tags;
+use http::header::AsHeaderName;
 use http::{Extensions, HeaderMap};
 use pocket_api::acl::Acl;
 use pocket_api::hints::{ObjectHints, parse_wait};
@@ -21,6 +22,7 @@ use pocket_api::object::ObjectHeaders;
 use pocket_api::storage_class::StorageClass;
 use s3s::dto;
 use s3s::{S3ErrorCode, S3Result};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,7 +106,7 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 /// A header's value where there is one and it is text.
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> S3Result<Option<&'a str>> {
+pub(crate) fn text(headers: &HeaderMap, name: impl AsHeaderName + Display + Copy) -> S3Result<Option<&str>> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     value.to_str().map(Some).map_err(|_| invalid_argument(format!("header {name} is not plain ASCII text")))
 }

@@ -213,7 +213,9 @@ impl Edge {
                     unframe(&mut parts.headers, Some(document.len() as u64));
                     Body::from(document)
                 } else {
-                    unframe(&mut parts.headers, promise.decoded_bytes);
+                    if promise.form.is_chunked() {
+                        unframe(&mut parts.headers, promise.decoded_bytes);
+                    }
                     Body::http_body(verified)
                 }
             }
@@ -380,8 +382,8 @@ where
 /// Removes from the headers what describes the framing instead of the content.
 fn unframe(headers: &mut HeaderMap, decoded_bytes: Option<u64>) {
     headers.remove(TRANSFER_ENCODING);
-    headers.remove("x-amz-decoded-content-length");
-    headers.remove("x-amz-trailer");
+    headers.remove(&payload::DECODED_CONTENT_LENGTH);
+    headers.remove(&payload::TRAILER);
     if let Some(bytes) = decoded_bytes {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
     }

@@ -7,11 +7,17 @@ use crate::context::Refusal;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::limits::PUT_MAX_BYTES;
 use s3s::S3ErrorCode;
 use smallvec::SmallVec;
+
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+/// Length of a body without its framing.
+pub(crate) const DECODED_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+/// Names the checksum behind a body.
+pub(crate) const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
 pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 /// SHA-256 of nothing: what clients send for a request without a body.
@@ -103,7 +109,7 @@ impl Promise {
         operation: Operation,
         form: PayloadForm,
     ) -> Result<Option<Self>, Refusal> {
-        let encoded_bytes = length(headers, CONTENT_LENGTH.as_str())?;
+        let encoded_bytes = length(headers, &CONTENT_LENGTH)?;
         let is_open = headers.contains_key(TRANSFER_ENCODING);
         if operation.body_use() == BodyUse::Refused {
             if is_open || encoded_bytes.is_some_and(|n| n > 0) {
@@ -112,7 +118,7 @@ impl Promise {
             }
             return form.hold_nothing().map(|()| None);
         }
-        let decoded_bytes = match (form.is_chunked(), length(headers, "x-amz-decoded-content-length")?) {
+        let decoded_bytes = match (form.is_chunked(), length(headers, &DECODED_CONTENT_LENGTH)?) {
             (true, Some(decoded)) => {
                 // Framing only ever adds.
                 if encoded_bytes.is_some_and(|encoded| encoded < decoded) {
@@ -162,9 +168,10 @@ impl Promise {
 }
 
 fn promised_sum(headers: &HeaderMap, form: PayloadForm) -> Result<PromisedSum, Refusal> {
-    let mut sums = ChecksumAlgorithm::ALL.into_iter().filter_map(|a| Some((a, headers.get(a.header())?)));
+    // One look at each header that came costs less than one for each name that might have.
+    let mut sums = headers.iter().filter_map(|(name, value)| Some((of_header(name.as_str())?, value)));
     let known = sums.next();
-    let trailer = headers.get("x-amz-trailer").map(|value| announced(value, form)).transpose()?;
+    let trailer = headers.get(&TRAILER).map(|value| announced(value, form)).transpose()?;
     let many = "expecting a single x-amz-checksum- header: multiple checksum types are not allowed";
     let invalid = |message| Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
     let sum = match (known, trailer) {
@@ -178,20 +185,27 @@ fn promised_sum(headers: &HeaderMap, form: PayloadForm) -> Result<PromisedSum, R
         (None, None) => PromisedSum::None,
     };
     let named = match &sum {
-        PromisedSum::Known(algorithm, _) | PromisedSum::InTrailer(algorithm) => Some(*algorithm),
+        PromisedSum::Known(algorithm, _) | PromisedSum::InTrailer(algorithm) => *algorithm,
         // Clients name an algorithm without a sum where they could not compute one (presigned URLs).
-        PromisedSum::None => None,
+        PromisedSum::None => return Ok(sum),
     };
     for header in ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"] {
-        let said = headers.get(header).map(HeaderValue::as_bytes);
-        if let (Some(said), Some(named)) = (said, named)
-            && !said.eq_ignore_ascii_case(named.as_str().as_bytes())
+        if let Some(said) = headers.get(header)
+            && !said.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes())
         {
             let message = format!("{header} names another algorithm than the checksum that came: {named}");
             return invalid(message);
         }
     }
     Ok(sum)
+}
+
+/// The algorithm whose sum a header of this name carries.
+fn of_header(name: &str) -> Option<ChecksumAlgorithm> {
+    if !name.starts_with("x-amz-checksum-") {
+        return None;
+    }
+    ChecksumAlgorithm::ALL.into_iter().find(|algorithm| algorithm.header() == name)
 }
 
 /// The checksum that `x-amz-trailer` announces.
@@ -217,7 +231,7 @@ pub(crate) fn decode_sum(algorithm: ChecksumAlgorithm, text: &[u8]) -> Option<Sm
 }
 
 fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, Refusal> {
-    let Some(value) = headers.get("content-md5") else { return Ok(None) };
+    let Some(value) = headers.get(&CONTENT_MD5) else { return Ok(None) };
     let mut buffer = [0; 18];
     let decoded = BASE64_STANDARD.decode_slice(value.as_bytes().trim_ascii(), &mut buffer);
     match decoded.ok().filter(|&len| len == 16).and_then(|len| buffer[..len].try_into().ok()) {
@@ -227,7 +241,7 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, Refusal> {
     }
 }
 
-fn length(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Refusal> {
+fn length(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refusal> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let digits =
         value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
@@ -235,7 +249,7 @@ fn length(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Refusal> {
         Some(length) => Ok(Some(length)),
         None => {
             let message = format!("the header {name} is not a length in bytes");
-            Err(Refusal::invalid(name, &String::from_utf8_lossy(value.as_bytes()), message))
+            Err(Refusal::invalid(name.as_str(), &String::from_utf8_lossy(value.as_bytes()), message))
         }
     }
 }
@@ -283,7 +297,6 @@ pub(crate) fn stored_encoding(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
 
     fn read(
         operation: Operation,

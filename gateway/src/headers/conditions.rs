@@ -4,6 +4,7 @@
 use super::{shortened, text};
 use crate::errors::{bad_argument, not_implemented, s3};
 use http::HeaderMap;
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::limits::PART_NUMBER_MAX;
 use pocket_api::metadata::{ByteRange, Select};
@@ -74,12 +75,12 @@ pub(crate) fn http_date(headers: &HeaderMap, name: &str) -> S3Result<Option<u64>
 /// The condition of a write, from its headers alone because S3's types lack it on copies. Forms that nobody
 /// implements are refused: a condition that is ignored loses data.
 pub(crate) fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
-    for name in ["if-modified-since", "if-unmodified-since"] {
-        if headers.contains_key(name) {
+    for name in [IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+        if headers.contains_key(&name) {
             return Err(not_implemented(format!("the condition {name} is not implemented for writes")));
         }
     }
-    match (text(headers, "if-match")?, text(headers, "if-none-match")?) {
+    match (text(headers, &IF_MATCH)?, text(headers, &IF_NONE_MATCH)?) {
         (None, None) => Ok(WriteCondition::None),
         (None, Some("*")) => Ok(WriteCondition::Absent),
         (Some(tags), None) => Ok(WriteCondition::Matches(ETagMatch::parse(tags))),

@@ -57,6 +57,7 @@ use crate::transfers::Transfers;
 use crate::writer::Writer;
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::IF_MATCH;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
@@ -270,12 +271,11 @@ fn check_owner(context: &RequestContext, placement: &Placement) -> S3Result<()> 
 
 /// What it takes to make an object: more than to write it, where the request says more of it.
 fn writing(headers: &HeaderMap, acl: &Said) -> Actions {
-    let says = |name: &str| headers.contains_key(name);
     Actions::from(Action::PutObject)
-        .and_if(says("x-amz-tagging"), Action::PutObjectTagging)
+        .and_if(headers.contains_key("x-amz-tagging"), Action::PutObjectTagging)
         .and_if(*acl != Said::Nothing, Action::PutObjectAcl)
         // The answer tells what is there.
-        .and_if(says("if-match"), Action::GetObject)
+        .and_if(headers.contains_key(IF_MATCH), Action::GetObject)
 }
 
 /// `versioned` where the request names a version, as in S3, though there is but one.
