@@ -4,11 +4,14 @@ use crate::context::{BareETag, ListItems, Refusal};
 use crate::errors::MALFORMED_XML;
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use memchr::memmem;
 use s3s::Body;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
 /// Issues request ids: a counter whose bits are mixed with a random seed, so that ids of different gateways and runs
 /// differ and none tells how many there were.
@@ -94,9 +97,9 @@ pub(crate) fn finish(
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert("x-amz-request-id", id);
+        headers.insert(REQUEST_ID, id);
     }
-    headers.insert("x-amz-id-2", host_id.clone());
+    headers.insert(HOST_ID, host_id.clone());
     headers.insert(http::header::SERVER, HeaderValue::from_static("Pocket"));
 }
 

@@ -45,7 +45,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, RANGE, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use operation::Operation;
 use payload::Promise;
@@ -60,6 +60,8 @@ use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
 use std::sync::Arc;
 use target::Target;
+
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 
 /// The front of one gateway.
 pub(crate) struct Edge {
@@ -258,7 +260,7 @@ impl Edge {
             false => None,
         };
         let moved = proof.presigned.map(|presigned| presigned.headers(&query)).transpose()?;
-        let has_source = |headers: &HeaderMap| headers.contains_key("x-amz-copy-source");
+        let has_source = |headers: &HeaderMap| headers.contains_key(COPY_SOURCE);
         let source = match has_source(&parts.headers) || moved.as_ref().is_some_and(has_source) {
             true => Source::Copy,
             false => Source::Body,
