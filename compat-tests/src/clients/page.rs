@@ -19,9 +19,9 @@ $ cargo run -p pocket-compat-tests --bin clients
 ```
 
 installs them in these versions under the target directory, runs all jobs and prints a table; `clients NAME...` runs some,
-`--strict` counts what could not be run as a failure, and with `--short` Spark sorts 64 MB instead of 1 GB and of the S3A
-contract tests run those that are marked so. Those that need only Rust and Python are part of `cargo test`. This page
-is written by `clients --write-docs`.
+`--strict` counts what could not be run as a failure. `--short NAME` makes the longest jobs shorter: `spark-3.5` and `spark-4.1`
+then sort 64 MB instead of 1 GB, and of the tests of `s3a-contract` run those that are marked so. Clients that need only Rust and
+Python are part of `cargo test`. This page is written by `clients --write-docs`.
 ";
 
 const TAIL: &str = "
