@@ -169,7 +169,8 @@ impl Promise {
 
 fn promised_sum(headers: &HeaderMap, form: PayloadForm) -> Result<PromisedSum, Refusal> {
     // One look at each header that came costs less than one for each name that might have.
-    let mut sums = headers.iter().filter_map(|(name, value)| Some((of_header(name.as_str())?, value)));
+    let mut sums =
+        headers.iter().filter_map(|(name, value)| Some((sum_named(name.as_str().as_bytes())?, value)));
     let known = sums.next();
     let trailer = headers.get(&TRAILER).map(|value| announced(value, form)).transpose()?;
     let many = "expecting a single x-amz-checksum- header: multiple checksum types are not allowed";
@@ -200,12 +201,9 @@ fn promised_sum(headers: &HeaderMap, form: PayloadForm) -> Result<PromisedSum, R
     Ok(sum)
 }
 
-/// The algorithm whose sum a header of this name carries.
-fn of_header(name: &str) -> Option<ChecksumAlgorithm> {
-    if !name.starts_with("x-amz-checksum-") {
-        return None;
-    }
-    ChecksumAlgorithm::ALL.into_iter().find(|algorithm| algorithm.header() == name)
+/// The algorithm whose sum a header or trailer of this name carries.
+fn sum_named(name: &[u8]) -> Option<ChecksumAlgorithm> {
+    ChecksumAlgorithm::ALL.into_iter().find(|a| a.header().as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// The checksum that `x-amz-trailer` announces.
@@ -214,11 +212,7 @@ fn announced(value: &HeaderValue, form: PayloadForm) -> Result<ChecksumAlgorithm
     if !matches!(form, PayloadForm::UnsignedChunks | PayloadForm::SignedChunks(Trailers::Signed)) {
         return Err(invalid("x-amz-trailer without a payload form that has trailers"));
     }
-    let name = value.as_bytes().trim_ascii();
-    let named = |a: &ChecksumAlgorithm| a.header().as_bytes().eq_ignore_ascii_case(name);
-    ChecksumAlgorithm::ALL
-        .into_iter()
-        .find(named)
+    sum_named(value.as_bytes().trim_ascii())
         .ok_or_else(|| invalid("the value specified in the x-amz-trailer header is not supported"))
 }
 
