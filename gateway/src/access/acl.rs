@@ -335,4 +335,4 @@ fn text<'a>(header: &str, value: &'a HeaderValue) -> Result<&'a str, Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

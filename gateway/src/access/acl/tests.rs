@@ -26,6 +26,19 @@ fn team(name: &str) -> Grantee {
     Grantee::Tenant(TenantName::parse(name).unwrap())
 }
 
+/// The headers that say a list, whose owner has to have a name.
+pub(crate) fn as_headers(list: &Acl) -> Vec<(&'static str, String)> {
+    let said = |grantee: &Grantee| match (grantee, uri_of(grantee)) {
+        (Grantee::Tenant(tenant), _) => format!("id={tenant}"),
+        (_, uri) => format!("uri=\"{}\"", uri.unwrap()),
+    };
+    let header = |(name, permission)| {
+        let grants = list.grants.iter().filter(|grant| grant.permission == permission);
+        (name, grants.map(|grant| said(&grant.grantee)).collect::<Vec<_>>().join(", "))
+    };
+    GRANT_HEADERS.map(header).into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
 #[test]
 fn headers_name_a_canned_list_or_grants() {
     assert_eq!(said(&[("x-amz-meta-acl", "public-read"), ("x-amz-date", "now")]), Ok(Said::Nothing));
@@ -304,31 +317,22 @@ proptest! {
     }
 
     #[test]
-    fn grants_read_back_as_they_were_said(acl in any_acl()) {
+    fn grants_read_back_as_they_were_said(mut acl in any_acl()) {
+        for grant in acl.grants.iter_mut().filter(|grant| grant.grantee == Grantee::Owner) {
+            grant.grantee = team("owner");
+        }
+        let lines = as_headers(&acl);
+        let headers: Vec<_> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut grants: Vec<Grant> = Vec::new();
-        let mut headers = HeaderMap::new();
-        for (name, permission) in GRANT_HEADERS {
-            let mut values = Vec::new();
+        for (_, permission) in GRANT_HEADERS {
             for grant in acl.grants.iter().filter(|grant| grant.permission == permission) {
-                let grantee = match &grant.grantee {
-                    Grantee::Owner => team("owner"),
-                    other => other.clone(),
-                };
-                values.push(match (&grantee, uri_of(&grantee)) {
-                    (Grantee::Tenant(tenant), _) => format!("id={tenant}"),
-                    (_, uri) => format!("uri=\"{}\"", uri.unwrap()),
-                });
-                let said = Grant { grantee, permission };
-                if !grants.contains(&said) {
-                    grants.push(said);
+                if !grants.contains(grant) {
+                    grants.push(grant.clone());
                 }
-            }
-            if !values.is_empty() {
-                headers.insert(name, HeaderValue::from_str(&values.join(", ")).unwrap());
             }
         }
         let expected = if grants.is_empty() { Said::Nothing } else { Said::Grants(Acl { grants }) };
-        prop_assert_eq!(Said::read(&headers), Ok(expected));
+        prop_assert_eq!(said(&headers), Ok(expected));
     }
 
     #[test]
