@@ -33,7 +33,7 @@ struct Options {
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
-    let chosen = chosen(&options)?;
+    let (chosen, shorter) = (chosen(&options)?, named(&options.short)?);
     if options.write_docs {
         std::fs::write(page::path(), page::document().map_err(anyhow::Error::msg)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -45,7 +45,6 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let (workshop, servers) = (Workshop::open()?, Servers::start());
-    let shorter = named(&options.short)?;
     let mut reports = Vec::new();
     for client in chosen {
         println!("{} ...", client.name);
