@@ -1,8 +1,8 @@
 //! The tags of a CreateBucket request. s3s's type for its body has no field for them and refuses what it does not know,
 //! so the edge takes them out of the (small, complete, verified) body before s3s sees it.
 
-use crate::context::Refusal;
 use crate::edge::document::{malformed, resolved};
+use crate::refusal::Refusal;
 use crate::tags::Tagged;
 use bytes::Bytes;
 use quick_xml::Reader;

@@ -3,6 +3,7 @@
 
 use crate::errors::{bad_argument, s3};
 use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crc_fast::CrcAlgorithm;
@@ -10,7 +11,6 @@ use md5::{Digest, Md5};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::metadata::UploadedPart;
 use pocket_api::object::{ETag, ObjectMeta};
-use s3s::{S3ErrorCode, S3Result};
 use sha1::Sha1;
 use sha2::Sha256;
 use smallvec::SmallVec;
@@ -75,12 +75,14 @@ impl NamedChecksum {
     }
 }
 
-pub(crate) fn only_one(fields: [(ChecksumAlgorithm, Option<&str>); 5]) -> S3Result<Option<NamedChecksum>> {
+pub(crate) fn only_one(
+    fields: [(ChecksumAlgorithm, Option<&str>); 5],
+) -> Result<Option<NamedChecksum>, Refusal> {
     let mut found = None;
     for (algorithm, text) in fields {
         let Some(text) = text else { continue };
         if found.is_some() {
-            return Err(s3(S3ErrorCode::InvalidRequest, "Expecting a single x-amz-checksum- value"));
+            return Err(s3(ErrorCode::InvalidRequest, "Expecting a single x-amz-checksum- value"));
         }
         let (value, parts) = parse(algorithm, text)?;
         found = Some(NamedChecksum { algorithm, value, parts });
@@ -89,8 +91,8 @@ pub(crate) fn only_one(fields: [(ChecksumAlgorithm, Option<&str>); 5]) -> S3Resu
 }
 
 /// Reads what [`show`] writes; the number of parts may be left away.
-fn parse(algorithm: ChecksumAlgorithm, text: &str) -> S3Result<(SmallVec<[u8; 8]>, Option<u16>)> {
-    let bad = || s3(S3ErrorCode::InvalidRequest, format!("Value for {} is invalid", algorithm.header()));
+fn parse(algorithm: ChecksumAlgorithm, text: &str) -> Result<(SmallVec<[u8; 8]>, Option<u16>), Refusal> {
+    let bad = || s3(ErrorCode::InvalidRequest, format!("Value for {} is invalid", algorithm.header()));
     // '-' is no digit of base64.
     let (digits, parts) = match text.split_once('-') {
         Some((digits, parts)) => (digits, Some(parts.parse().map_err(|_| bad())?)),
@@ -104,12 +106,12 @@ fn parse(algorithm: ChecksumAlgorithm, text: &str) -> S3Result<(SmallVec<[u8; 8]
 pub(crate) fn announced(
     algorithm: Option<&str>,
     kind: Option<&str>,
-) -> S3Result<Option<(ChecksumAlgorithm, ChecksumKind)>> {
+) -> Result<Option<(ChecksumAlgorithm, ChecksumKind)>, Refusal> {
     let Some(name) = algorithm else {
         return match kind {
             None => Ok(None),
             Some(_) => {
-                Err(s3(S3ErrorCode::InvalidRequest, "x-amz-checksum-type needs x-amz-checksum-algorithm"))
+                Err(s3(ErrorCode::InvalidRequest, "x-amz-checksum-type needs x-amz-checksum-algorithm"))
             }
         };
     };
@@ -130,16 +132,16 @@ pub(crate) fn announced(
     };
     if !possible {
         let text = format!("The {} checksum type cannot be used with {algorithm}.", show_kind(kind));
-        return Err(s3(S3ErrorCode::InvalidRequest, text));
+        return Err(s3(ErrorCode::InvalidRequest, text));
     }
     Ok(Some((algorithm, kind)))
 }
 
-pub(crate) fn parse_algorithm(name: &str) -> S3Result<ChecksumAlgorithm> {
+pub(crate) fn parse_algorithm(name: &str) -> Result<ChecksumAlgorithm, Refusal> {
     let found = ChecksumAlgorithm::ALL.into_iter().find(|a| a.as_str().eq_ignore_ascii_case(name));
     found.ok_or_else(|| {
         let text = format!("Checksum algorithm {:?} is not supported", shortened(name));
-        s3(S3ErrorCode::InvalidRequest, text)
+        s3(ErrorCode::InvalidRequest, text)
     })
 }
 
@@ -215,7 +217,11 @@ pub(crate) fn composed(
 
 /// The checksum of an object to which `len` bytes with the checksum `added` are appended: combined where that can be, none
 /// where it cannot. Another algorithm than the object has is refused, as in S3.
-pub(crate) fn appended(seen: &ObjectMeta, added: Option<&Checksum>, len: u64) -> S3Result<Option<Checksum>> {
+pub(crate) fn appended(
+    seen: &ObjectMeta,
+    added: Option<&Checksum>,
+    len: u64,
+) -> Result<Option<Checksum>, Refusal> {
     let (old, added) = match (&seen.checksum, added) {
         (_, Some(added)) if seen.size == 0 => return Ok(Some(added.clone())),
         (Some(old), Some(added)) => (old, added),
@@ -226,7 +232,7 @@ pub(crate) fn appended(seen: &ObjectMeta, added: Option<&Checksum>, len: u64) ->
             "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
             old.algorithm, added.algorithm
         );
-        return Err(s3(S3ErrorCode::InvalidRequest, text));
+        return Err(s3(ErrorCode::InvalidRequest, text));
     }
     if old.kind != ChecksumKind::FullObject {
         return Ok(None);

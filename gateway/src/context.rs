@@ -2,14 +2,11 @@
 //! an `Arc<RequestContext>`.
 
 use crate::caller::{Caller, Signing};
-use crate::details::Details;
-use http::{HeaderValue, StatusCode};
+use crate::refusal::{ErrorCode, Refusal};
+use http::HeaderValue;
 use parking_lot::Mutex;
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::Delivery;
-use s3s::{S3Error, S3ErrorCode};
-use std::borrow::Cow;
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +24,8 @@ pub struct RequestContext {
     /// Most bytes that the body can have, where its length is not known: the file of a form.
     pub body_max_bytes: Option<u64>,
     pub body: BodyOutcome,
+    /// Why its operation refused it.
+    pub refusal: OnceLock<Refusal>,
 }
 
 /// What became of the body. Meaningful only when its stream has ended: an object may be committed only if
@@ -44,7 +43,7 @@ impl BodyOutcome {
     /// The checksum, if the client sent one, of a body that is whole and right. A body that has not ended yet is
     /// refused as incomplete.
     pub fn verified(&self) -> Result<Option<Checksum>, Refusal> {
-        let incomplete = || Refusal::new(S3ErrorCode::IncompleteBody, "the request body ended early");
+        let incomplete = || Refusal::new(ErrorCode::IncompleteBody, "the request body ended early");
         self.0.get().cloned().unwrap_or_else(|| Err(incomplete()))
     }
 }
@@ -65,54 +64,6 @@ pub struct StoredExpires(pub HeaderValue);
 /// In the extensions of a request: it is a RenameObject, which s3s would take for a PutObject of nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct RenameRequest;
-
-/// A request refused with S3's own error.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
-    pub code: S3ErrorCode,
-    /// Names what is wrong; shown to the client.
-    pub message: Cow<'static, str>,
-    /// What else the error says.
-    pub(crate) details: Details,
-}
-
-impl Refusal {
-    pub fn new(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: Details::default() }
-    }
-
-    /// S3's InvalidArgument for a header, parameter or field.
-    pub(crate) fn invalid(name: &str, value: &str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(S3ErrorCode::InvalidArgument, message)
-            .with("ArgumentName", name)
-            .with("ArgumentValue", value)
-    }
-
-    /// With one element more in the error's document.
-    pub(crate) fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        self.details.add(name, value);
-        self
-    }
-
-    /// S3's status for the code. A code that s3s does not list is a client's mistake, but for one.
-    pub fn status(&self) -> StatusCode {
-        match self.code.status_code() {
-            Some(status) => status,
-            None if self.code.as_str() == "AccessForbidden" => StatusCode::FORBIDDEN,
-            None => StatusCode::BAD_REQUEST,
-        }
-    }
-}
-
-impl From<Refusal> for S3Error {
-    fn from(refusal: Refusal) -> Self {
-        let status = refusal.status();
-        let mut error = S3Error::with_message(refusal.code, refusal.message);
-        error.set_status_code(status);
-        refusal.details.give(&mut error);
-        error
-    }
-}
 
 /// The connection that a request came on, as far as operations may act on it.
 #[derive(Default)]

@@ -2,9 +2,10 @@
 //! are counted at their homes before the commit and confirmed after it; whatever is left half-done, the homes find out
 //! by asking.
 
-use crate::details::{self, SOURCE_CONDITIONS};
+use crate::details::SOURCE_CONDITIONS;
 use crate::errors::{self, CallError, from_call};
 use crate::placements::{Bucket, Follow, Placements};
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use pocket_api::cluster::Directory;
@@ -15,7 +16,6 @@ use pocket_api::metadata::{
 };
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{NewContent, NewPiece};
-use s3s::{S3Error, S3ErrorCode, S3Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub(crate) async fn take(
     source: CopySource<'_>,
     reference: WriteId,
     holder: NodeId,
-) -> S3Result<Taken> {
+) -> Result<Taken, Refusal> {
     let CopySource { key, conditions, select } = source;
     let make = || {
         let (key, conditions) = (key.clone(), conditions.clone());
@@ -87,14 +87,14 @@ pub(crate) async fn take(
 
 /// A condition on the source that does not hold is 412, also where a GET would answer 304. What is missing is the
 /// source, and not what the request's path names.
-pub(crate) fn of_source(bucket: &Bucket<'_>, key: &ObjectKey, error: CallError) -> S3Error {
+pub(crate) fn of_source(bucket: &Bucket<'_>, key: &ObjectKey, error: CallError) -> Refusal {
     let error = match error {
         CallError::Metadata(MetadataError::NotModified(_)) => errors::precondition_failed(),
         error => from_call(error),
     };
-    match error.code() {
-        S3ErrorCode::NoSuchKey => details::with(error, "Key", key),
-        S3ErrorCode::PreconditionFailed => bucket.with_condition(error, &SOURCE_CONDITIONS),
+    match error.code {
+        ErrorCode::NoSuchKey => error.with("Key", key),
+        ErrorCode::PreconditionFailed => bucket.with_condition(error, &SOURCE_CONDITIONS),
         _ => error,
     }
 }

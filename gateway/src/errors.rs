@@ -1,11 +1,8 @@
 //! One table from the errors of the seams to S3's codes, and the few constructors that operations share. Nothing
 //! else in the gateway decides which S3 error a seam's error becomes.
 
-use crate::context::Refusal;
-use crate::details;
 use crate::edge::target::key_too_long;
-use crate::headers;
-use http::{HeaderName, HeaderValue, StatusCode};
+use crate::refusal::{ErrorCode, Refusal, Said};
 use pocket_api::chunks::ChunkError;
 use pocket_api::control::ControlError;
 use pocket_api::hints::HintError;
@@ -13,7 +10,6 @@ use pocket_api::ids::NodeId;
 use pocket_api::limits::APPEND_PIECES_MAX;
 use pocket_api::metadata::MetadataError;
 use pocket_api::names::NameError;
-use s3s::{S3Error, S3ErrorCode};
 use std::borrow::Cow;
 use std::fmt::Display;
 
@@ -54,12 +50,12 @@ impl From<ControlError> for CallError {
     }
 }
 
-pub(crate) fn s3(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -> S3Error {
-    S3Error::with_message(code, message)
+pub(crate) fn s3(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(code, message)
 }
 
-pub(crate) fn invalid_argument(message: impl Into<Cow<'static, str>>) -> S3Error {
-    s3(S3ErrorCode::InvalidArgument, message)
+pub(crate) fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Refusal {
+    s3(ErrorCode::InvalidArgument, message)
 }
 
 /// As [`invalid_argument`], with the name and the value of the header, parameter or element.
@@ -67,62 +63,40 @@ pub(crate) fn bad_argument(
     name: &str,
     value: impl Display,
     message: impl Into<Cow<'static, str>>,
-) -> S3Error {
-    let named = details::with(invalid_argument(message), "ArgumentName", name);
-    details::with(named, "ArgumentValue", value)
+) -> Refusal {
+    let named = invalid_argument(message).with("ArgumentName", name);
+    named.with("ArgumentValue", value)
 }
 
-pub(crate) fn not_implemented(message: impl Into<Cow<'static, str>>) -> S3Error {
-    s3(S3ErrorCode::NotImplemented, message)
+pub(crate) fn not_implemented(message: impl Into<Cow<'static, str>>) -> Refusal {
+    s3(ErrorCode::NotImplemented, message)
 }
 
 /// Clients back off and come again.
-pub(crate) fn unavailable(message: impl Into<Cow<'static, str>>) -> S3Error {
-    s3(S3ErrorCode::ServiceUnavailable, message)
+pub(crate) fn unavailable(message: impl Into<Cow<'static, str>>) -> Refusal {
+    s3(ErrorCode::ServiceUnavailable, message)
 }
 
-pub(crate) fn slow_down(message: impl Into<Cow<'static, str>>) -> S3Error {
-    s3(S3ErrorCode::SlowDown, message)
+pub(crate) fn slow_down(message: impl Into<Cow<'static, str>>) -> Refusal {
+    s3(ErrorCode::SlowDown, message)
 }
 
-/// A code that s3s does not know.
-pub(crate) fn custom(
-    code: &'static str,
-    status: StatusCode,
-    message: impl Into<Cow<'static, str>>,
-) -> S3Error {
-    let mut error = s3(S3ErrorCode::Custom(code.into()), message);
-    error.set_status_code(status);
-    error
-}
-
-fn with_header(mut error: S3Error, name: &'static str, value: HeaderValue) -> S3Error {
-    let mut headers = error.headers().cloned().unwrap_or_default();
-    headers.insert(HeaderName::from_static(name), value);
-    error.set_headers(headers);
-    error
-}
-
-pub(crate) fn refused(refusal: Refusal) -> S3Error {
-    refusal.into()
-}
-
-pub(crate) fn from_call(error: CallError) -> S3Error {
+pub(crate) fn from_call(error: CallError) -> Refusal {
     match error {
         CallError::Metadata(error) => from_metadata(error),
         CallError::Control(error) => from_control(error),
         CallError::Unreachable(node) => unavailable(format!("metadata shard {node} is not reachable")),
         CallError::Moved => unavailable("the bucket's placement changed during the write"),
         CallError::Denied => access_denied("Access Denied"),
-        CallError::Refused(refusal) => refusal.into(),
+        CallError::Refused(refusal) => refusal,
         CallError::OwnersAlone => {
-            s3(S3ErrorCode::MethodNotAllowed, "The specified method is not allowed against this resource.")
+            s3(ErrorCode::MethodNotAllowed, "The specified method is not allowed against this resource.")
         }
     }
 }
 
-pub(crate) fn from_metadata(error: MetadataError) -> S3Error {
-    use S3ErrorCode as Code;
+pub(crate) fn from_metadata(error: MetadataError) -> Refusal {
+    use ErrorCode as Code;
     match error {
         // Reached only when the controller still vouches for the job: it will say otherwise soon, or the shard will.
         MetadataError::NoSuchJob | MetadataError::StaleEpoch(_) => {
@@ -130,44 +104,34 @@ pub(crate) fn from_metadata(error: MetadataError) -> S3Error {
         }
         MetadataError::NoSuchKey => s3(Code::NoSuchKey, "The specified key does not exist."),
         MetadataError::Lost => {
-            let error = s3(Code::NoSuchKey, "The object was lost with the storage server that held it.");
-            with_header(error, "x-pocket-lost", HeaderValue::from_static("true"))
+            s3(Code::NoSuchKey, "The object was lost with the storage server that held it.")
+                .saying(Said::Lost)
         }
         MetadataError::NotModified(meta) => {
-            let mut error = S3Error::new(Code::NotModified);
-            error.set_headers(headers::not_modified(&meta));
-            error
+            s3(Code::NotModified, "Not Modified").saying(Said::NotModified(meta))
         }
         MetadataError::PreconditionFailed => precondition_failed(),
         MetadataError::RangeNotSatisfiable { size } => {
             let error =
                 s3(Code::InvalidRange, format!("The range is not satisfiable: the object has {size} bytes."));
-            let error = details::with(error, "ActualObjectSize", size);
-            match HeaderValue::try_from(format!("bytes */{size}")) {
-                Ok(value) => with_header(error, "content-range", value),
-                Err(_) => error,
-            }
+            error.with("ActualObjectSize", size).saying(Said::Size(size))
         }
         MetadataError::NoSuchPart { parts } => {
-            let error = custom(
-                "InvalidPartNumber",
-                StatusCode::RANGE_NOT_SATISFIABLE,
+            let error = s3(
+                ErrorCode::InvalidPartNumber,
                 format!("The part number is not satisfiable: the object has {parts} parts."),
             );
-            details::with(error, "ActualPartCount", parts)
+            error.with("ActualPartCount", parts)
         }
         MetadataError::Changed { .. } => s3(
             Code::OperationAborted,
             "A conflicting operation is in progress against this object. Please try again.",
         ),
-        MetadataError::TokenTaken => custom(
-            "IdempotencyParameterMismatch",
-            StatusCode::BAD_REQUEST,
-            "The client token was used for another rename.",
-        ),
-        MetadataError::TooManyPieces => custom(
-            "TooManyParts",
-            StatusCode::BAD_REQUEST,
+        MetadataError::TokenTaken => {
+            s3(ErrorCode::IdempotencyParameterMismatch, "The client token was used for another rename.")
+        }
+        MetadataError::TooManyPieces => s3(
+            ErrorCode::TooManyParts,
             format!("The object has {APPEND_PIECES_MAX} parts already: no more can be appended."),
         ),
         MetadataError::NoSuchUpload => no_such_upload(),
@@ -183,8 +147,8 @@ pub(crate) fn from_metadata(error: MetadataError) -> S3Error {
     }
 }
 
-pub(crate) fn from_control(error: ControlError) -> S3Error {
-    use S3ErrorCode as Code;
+pub(crate) fn from_control(error: ControlError) -> Refusal {
+    use ErrorCode as Code;
     match error {
         ControlError::NoSuchBucket => s3(Code::NoSuchBucket, "The specified bucket does not exist."),
         ControlError::BucketExists { .. } => s3(Code::BucketAlreadyExists, "The bucket name is taken."),
@@ -199,56 +163,56 @@ pub(crate) fn from_control(error: ControlError) -> S3Error {
 }
 
 /// Of a read or a write of chunks.
-pub(crate) fn from_chunks(error: ChunkError) -> S3Error {
+pub(crate) fn from_chunks(error: ChunkError) -> Refusal {
     match error {
         ChunkError::Full => slow_down(error.to_string()),
         // The bytes went away under a lease or a reservation: the server restarted, or the job has just ended.
         ChunkError::NoSuchChunk | ChunkError::Unavailable(_) => unavailable(error.to_string()),
         ChunkError::BadRequest(_) => {
             tracing::error!(%error, "a storage server refused a request of this gateway as malformed");
-            s3(S3ErrorCode::InternalError, error.to_string())
+            s3(ErrorCode::InternalError, error.to_string())
         }
     }
 }
 
-pub(crate) fn from_hint(error: HintError) -> S3Error {
+pub(crate) fn from_hint(error: HintError) -> Refusal {
     match error {
         HintError::Unknown { ref name, .. } | HintError::Twice { ref name } => {
-            details::with(invalid_argument(error.to_string()), "ArgumentName", name)
+            invalid_argument(error.to_string()).with("ArgumentName", name)
         }
         HintError::Bad { name, ref value, .. } => bad_argument(name, value, error.to_string()),
         HintError::NotBuilt { .. } => not_implemented(error.to_string()),
     }
 }
 
-pub(crate) fn from_name(error: NameError) -> S3Error {
+pub(crate) fn from_name(error: NameError) -> Refusal {
     match error {
         NameError::Bucket(ref name, _) => {
-            details::with(s3(S3ErrorCode::InvalidBucketName, error.to_string()), "BucketName", name)
+            s3(ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", name)
         }
-        NameError::KeyTooLong(bytes) => key_too_long(bytes).into(),
-        NameError::KeyEmpty | NameError::Tenant(_) => s3(S3ErrorCode::InvalidArgument, error.to_string()),
+        NameError::KeyTooLong(bytes) => key_too_long(bytes),
+        NameError::KeyEmpty | NameError::Tenant(_) => s3(ErrorCode::InvalidArgument, error.to_string()),
     }
 }
 
-pub(crate) fn precondition_failed() -> S3Error {
+pub(crate) fn precondition_failed() -> Refusal {
     let text = "At least one of the pre-conditions you specified did not hold";
-    s3(S3ErrorCode::PreconditionFailed, text)
+    s3(ErrorCode::PreconditionFailed, text)
 }
 
-pub(crate) fn no_such_upload() -> S3Error {
+pub(crate) fn no_such_upload() -> Refusal {
     s3(
-        S3ErrorCode::NoSuchUpload,
+        ErrorCode::NoSuchUpload,
         "The specified multipart upload does not exist, was completed or was aborted.",
     )
 }
 
 /// `etag`: that the list names.
-pub(crate) fn invalid_part(number: i64, etag: Option<&str>) -> S3Error {
+pub(crate) fn invalid_part(number: i64, etag: Option<&str>) -> Refusal {
     let message = format!("Part {number} is missing, or is another one than the list names.");
-    let error = details::with(s3(S3ErrorCode::InvalidPart, message), "PartNumber", number);
+    let error = s3(ErrorCode::InvalidPart, message).with("PartNumber", number);
     match etag {
-        Some(etag) => details::with(error, "ETag", etag),
+        Some(etag) => error.with("ETag", etag),
         None => error,
     }
 }
@@ -257,12 +221,12 @@ pub(crate) fn invalid_part(number: i64, etag: Option<&str>) -> S3Error {
 pub(crate) const MALFORMED_XML: &str =
     "The XML you provided was not well-formed or did not validate against our published schema";
 
-pub(crate) fn malformed_xml() -> S3Error {
-    s3(S3ErrorCode::MalformedXML, MALFORMED_XML)
+pub(crate) fn malformed_xml() -> Refusal {
+    s3(ErrorCode::MalformedXML, MALFORMED_XML)
 }
 
-pub(crate) fn access_denied(message: impl Into<Cow<'static, str>>) -> S3Error {
-    s3(S3ErrorCode::AccessDenied, message)
+pub(crate) fn access_denied(message: impl Into<Cow<'static, str>>) -> Refusal {
+    s3(ErrorCode::AccessDenied, message)
 }
 
 #[cfg(test)]
@@ -308,16 +272,14 @@ mod tests {
             (MetadataError::Unavailable("x".into()), 503, "ServiceUnavailable"),
         ] {
             let found = from_metadata(error.clone());
-            assert_eq!(found.code().as_str(), code, "{error}");
-            assert_eq!(found.status_code().map(|s| s.as_u16()), Some(status), "{error}");
+            assert_eq!((found.code.as_str(), found.code.status()), (code, status), "{error}");
         }
     }
 
     #[test]
-    fn a_lost_object_and_a_bad_range_say_more_in_their_headers() {
-        let lost = from_metadata(MetadataError::Lost);
-        assert_eq!(lost.headers().unwrap()["x-pocket-lost"], "true");
+    fn a_lost_object_and_a_bad_range_say_more_in_their_heads() {
+        assert_eq!(from_metadata(MetadataError::Lost).said(), Some(&Said::Lost));
         let range = from_metadata(MetadataError::RangeNotSatisfiable { size: 9 });
-        assert_eq!(range.headers().unwrap()["content-range"], "bytes */9");
+        assert_eq!(range.said(), Some(&Said::Size(9)));
     }
 }

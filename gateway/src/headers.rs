@@ -10,8 +10,8 @@ pub(crate) use conditions::{
 pub(crate) use shown::{abort, content_range, etag, expiration, not_modified, put, timestamp};
 
 use crate::context::StoredExpires;
-use crate::details;
 use crate::errors::{bad_argument, from_hint, invalid_argument, s3};
+use crate::refusal::{ErrorCode, Refusal};
 use crate::tags;
 use http::header::AsHeaderName;
 use http::{Extensions, HeaderMap};
@@ -21,7 +21,6 @@ use pocket_api::limits::USER_METADATA_MAX_BYTES;
 use pocket_api::object::ObjectHeaders;
 use pocket_api::storage_class::StorageClass;
 use s3s::dto;
-use s3s::{S3ErrorCode, S3Result};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +63,7 @@ pub(crate) use given;
 
 impl Given {
     /// `None` when the client said nothing.
-    pub(crate) fn into_headers(self) -> S3Result<Option<Arc<ObjectHeaders>>> {
+    pub(crate) fn into_headers(self) -> Result<Option<Arc<ObjectHeaders>>, Refusal> {
         let storage_class =
             self.storage_class.map(|class| parse_storage_class(class.as_str())).transpose()?;
         let mut user: Vec<(String, String)> = self.metadata.unwrap_or_default().into_iter().collect();
@@ -73,8 +72,8 @@ impl Given {
         if user_bytes > USER_METADATA_MAX_BYTES {
             let text =
                 format!("user metadata of {user_bytes} bytes: at most {USER_METADATA_MAX_BYTES} are allowed");
-            let error = details::with(s3(S3ErrorCode::MetadataTooLarge, text), "Size", user_bytes);
-            return Err(details::with(error, "MaxSizeAllowed", USER_METADATA_MAX_BYTES));
+            let error = s3(ErrorCode::MetadataTooLarge, text).with("Size", user_bytes);
+            return Err(error.with("MaxSizeAllowed", USER_METADATA_MAX_BYTES));
         }
         let tags = self.tagging.map(|header| tags::from_header(&header)).transpose()?.unwrap_or_default();
         let headers = ObjectHeaders {
@@ -93,10 +92,10 @@ impl Given {
     }
 }
 
-fn parse_storage_class(name: &str) -> S3Result<StorageClass> {
+fn parse_storage_class(name: &str) -> Result<StorageClass, Refusal> {
     StorageClass::parse(name).ok_or_else(|| {
         let text = format!("The storage class you specified is not valid: {:?}", shortened(name));
-        s3(S3ErrorCode::InvalidStorageClass, text)
+        s3(ErrorCode::InvalidStorageClass, text)
     })
 }
 
@@ -106,20 +105,23 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 /// A header's value where there is one and it is text.
-pub(crate) fn text(headers: &HeaderMap, name: impl AsHeaderName + Display + Copy) -> S3Result<Option<&str>> {
+pub(crate) fn text(
+    headers: &HeaderMap,
+    name: impl AsHeaderName + Display + Copy,
+) -> Result<Option<&str>, Refusal> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     value.to_str().map(Some).map_err(|_| invalid_argument(format!("header {name} is not plain ASCII text")))
 }
 
 /// `Expires` of a request that makes an object, as it came.
-pub(crate) fn expires(extensions: &Extensions) -> S3Result<Option<String>> {
+pub(crate) fn expires(extensions: &Extensions) -> Result<Option<String>, Refusal> {
     let Some(StoredExpires(value)) = extensions.get() else { return Ok(None) };
     let text = value.to_str().map_err(|_| invalid_argument("header expires is not plain ASCII text"))?;
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
 /// A header that says true or false.
-pub(crate) fn flag(headers: &HeaderMap, name: &str) -> S3Result<bool> {
+pub(crate) fn flag(headers: &HeaderMap, name: &str) -> Result<bool, Refusal> {
     match text(headers, name)? {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
@@ -132,7 +134,10 @@ pub(crate) fn flag(headers: &HeaderMap, name: &str) -> S3Result<bool> {
 
 /// Hints of an object in the order of their precedence: from headers of their own, from user metadata, from tags. Each
 /// source is checked, also where another one outweighs it.
-pub(crate) fn object_hints(headers: &HeaderMap, said: Option<&ObjectHeaders>) -> S3Result<ObjectHints> {
+pub(crate) fn object_hints(
+    headers: &HeaderMap,
+    said: Option<&ObjectHeaders>,
+) -> Result<ObjectHints, Refusal> {
     let ttl = text(headers, "x-pocket-ttl")?.map(|value| ("ttl", value));
     let reads = text(headers, "x-pocket-reads")?.map(|value| ("reads", value));
     let hints = ObjectHints::parse(ttl.into_iter().chain(reads)).map_err(from_hint)?;
@@ -151,7 +156,7 @@ fn metadata_hints(headers: &ObjectHeaders) -> impl Iterator<Item = (&str, &str)>
     named.filter_map(|(name, value)| Some((name.strip_prefix(METADATA_HINT_PREFIX)?, value.as_str())))
 }
 
-pub(crate) fn wait(headers: &HeaderMap) -> S3Result<Option<Duration>> {
+pub(crate) fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
     text(headers, "x-pocket-wait")?.map(|value| parse_wait(value).map_err(from_hint)).transpose()
 }
 
@@ -178,7 +183,7 @@ mod tests {
         let kept = given(USER_METADATA_MAX_BYTES - 3).into_headers().unwrap().unwrap();
         assert_eq!(kept.user.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         let error = given(USER_METADATA_MAX_BYTES - 2).into_headers().unwrap_err();
-        assert_eq!(error.code(), &S3ErrorCode::MetadataTooLarge);
+        assert_eq!(error.code, ErrorCode::MetadataTooLarge);
     }
 
     #[test]
@@ -212,8 +217,8 @@ mod tests {
         ];
         for (header, metadata, tags, named) in bad {
             let error = hints(header, metadata, tags).unwrap_err();
-            assert_eq!(error.code(), &S3ErrorCode::InvalidArgument);
-            assert!(error.message().unwrap().contains(named), "{error:?}");
+            assert_eq!(error.code, ErrorCode::InvalidArgument);
+            assert!(error.message.contains(named), "{error:?}");
         }
     }
 }

@@ -31,6 +31,7 @@ mod listing;
 mod metrics;
 mod placements;
 mod reader;
+pub mod refusal;
 mod settings;
 mod space;
 mod tags;

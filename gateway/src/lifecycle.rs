@@ -6,6 +6,7 @@
 
 use crate::errors::{invalid_argument, malformed_xml, not_implemented, s3};
 use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal};
 use crate::tags;
 use pocket_api::clock::Timestamp;
 use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
@@ -13,7 +14,6 @@ use pocket_api::limits::KEY_MAX_BYTES;
 use pocket_api::settings::{DocumentKind, JobSettings};
 use s3s::dto::{self, BucketLifecycleConfiguration, ExpirationStatus, TransitionDefaultMinimumObjectSize};
 use s3s::xml;
-use s3s::{S3Error, S3ErrorCode, S3Result};
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -51,7 +51,7 @@ impl Document {
         configuration: Option<BucketLifecycleConfiguration>,
         unit: Option<&str>,
         minimum: Option<TransitionDefaultMinimumObjectSize>,
-    ) -> S3Result<Self> {
+    ) -> Result<Self, Refusal> {
         use TransitionDefaultMinimumObjectSize as Minimum;
         let mut configuration = configuration.ok_or_else(malformed_xml)?;
         if !(1..=RULES_MAX).contains(&configuration.rules.len()) {
@@ -70,13 +70,13 @@ impl Document {
     }
 
     /// As it is kept: what came beside the document in lines, then the document.
-    pub(crate) fn stored(&self) -> S3Result<String> {
+    pub(crate) fn stored(&self) -> Result<String, Refusal> {
         let mut document = Vec::new();
         let written =
             xml::Serialize::serialize(&self.configuration, &mut xml::Serializer::new(&mut document));
-        written.map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, Box::new(error)))?;
+        written.map_err(|error| Refusal::new(ErrorCode::InternalError, error.to_string()))?;
         let document = String::from_utf8(document)
-            .map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, Box::new(error)))?;
+            .map_err(|error| Refusal::new(ErrorCode::InternalError, error.to_string()))?;
         let mut text = format!("{MINIMUM_HEADER}: {}\n", self.minimum.as_str());
         if let Some(unit) = &self.unit {
             let _ = writeln!(text, "{UNIT_HEADER}: {unit}");
@@ -87,10 +87,10 @@ impl Document {
     }
 
     /// The document of a bucket, where it has one.
-    pub(crate) fn of(settings: &JobSettings) -> S3Result<Option<Self>> {
+    pub(crate) fn of(settings: &JobSettings) -> Result<Option<Self>, Refusal> {
         let Some(text) = settings.documents.get(&DocumentKind::Lifecycle) else { return Ok(None) };
         let unreadable =
-            || s3(S3ErrorCode::InternalError, "the lifecycle configuration that is kept is unreadable");
+            || s3(ErrorCode::InternalError, "the lifecycle configuration that is kept is unreadable");
         let (beside, document) = text.split_once("\n\n").ok_or_else(unreadable)?;
         let (mut unit, mut minimum) = (None, None);
         for line in beside.lines() {
@@ -120,7 +120,7 @@ impl Document {
     }
 
     /// Checks the document, and says what shards are to do. Its own unit is before that of the bucket's `tags`.
-    pub(crate) fn lifecycle(&self, tags: &[(String, String)]) -> S3Result<Lifecycle> {
+    pub(crate) fn lifecycle(&self, tags: &[(String, String)]) -> Result<Lifecycle, Refusal> {
         let of_tags = unit_of(tags)?;
         let own = self.unit.as_deref().map(parse_unit).transpose()?;
         let mut lifecycle = Lifecycle { unit: own.or(of_tags).unwrap_or_default(), ..Lifecycle::default() };
@@ -144,19 +144,19 @@ impl Document {
 }
 
 /// What shards are to do by a bucket's document and tags.
-pub(crate) fn of(settings: &JobSettings) -> S3Result<Lifecycle> {
+pub(crate) fn of(settings: &JobSettings) -> Result<Lifecycle, Refusal> {
     match Document::of(settings)? {
         Some(document) => document.lifecycle(&settings.tags),
         None => unit_of(&settings.tags).map(|_| Lifecycle::default()),
     }
 }
 
-fn unit_of(tags: &[(String, String)]) -> S3Result<Option<LifecycleUnit>> {
+fn unit_of(tags: &[(String, String)]) -> Result<Option<LifecycleUnit>, Refusal> {
     let tag = tags.iter().find(|(key, _)| key == UNIT_TAG);
     tag.map(|(_, value)| parse_unit(value)).transpose()
 }
 
-fn parse_unit(text: &str) -> S3Result<LifecycleUnit> {
+fn parse_unit(text: &str) -> Result<LifecycleUnit, Refusal> {
     let bad = || {
         let text = shortened(text);
         invalid_argument(format!("lifecycle-unit has the bad value {text:?}: days, or a duration such as 1s"))
@@ -181,7 +181,7 @@ fn name_rules(rules: &mut [dto::LifecycleRule]) {
 }
 
 /// Adds a rule as far as it is enabled. All of it is checked in any case.
-fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> S3Result<()> {
+fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> Result<(), Refusal> {
     let is_enabled = match rule.status.as_str() {
         ExpirationStatus::ENABLED => true,
         ExpirationStatus::DISABLED => false,
@@ -217,7 +217,7 @@ fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> S3Resu
 }
 
 /// In a Filter, or as older clients write it in a Prefix beside the actions.
-fn filter(rule: &dto::LifecycleRule) -> S3Result<LifecycleFilter> {
+fn filter(rule: &dto::LifecycleRule) -> Result<LifecycleFilter, Refusal> {
     let (prefix, tags, larger, smaller) = match (&rule.prefix, &rule.filter) {
         (Some(prefix), None) => (Some(prefix), Vec::new(), None, None),
         (None, Some(filter)) => {
@@ -272,7 +272,7 @@ fn filter(rule: &dto::LifecycleRule) -> S3Result<LifecycleFilter> {
     Ok(filter)
 }
 
-fn tag_pairs(tags: Vec<dto::Tag>) -> S3Result<Vec<(String, String)>> {
+fn tag_pairs(tags: Vec<dto::Tag>) -> Result<Vec<(String, String)>, Refusal> {
     let pair = |tag: dto::Tag| Some((tag.key?, tag.value?));
     let pairs: Option<Vec<_>> = tags.into_iter().map(pair).collect();
     let pairs = pairs.ok_or_else(malformed_xml)?;
@@ -285,7 +285,7 @@ fn expiration(
     expiration: &dto::LifecycleExpiration,
     filter: &LifecycleFilter,
     unit: LifecycleUnit,
-) -> S3Result<Option<LifecycleEnd>> {
+) -> Result<Option<LifecycleEnd>, Refusal> {
     match (&expiration.days, &expiration.date, expiration.expired_object_delete_marker) {
         (Some(days), None, None) => {
             Ok(Some(LifecycleEnd::After(positive(*days, "'Days' for Expiration action")?)))
@@ -300,7 +300,7 @@ fn expiration(
 }
 
 /// A whole day, unless the document counts in another unit.
-fn moment(date: &dto::Timestamp, unit: LifecycleUnit) -> S3Result<Timestamp> {
+fn moment(date: &dto::Timestamp, unit: LifecycleUnit) -> Result<Timestamp, Refusal> {
     let ms = time::OffsetDateTime::from(date.clone()).unix_timestamp_nanos() / 1_000_000;
     if unit == LifecycleUnit::Days && ms % DAY_MS != 0 {
         return Err(invalid_argument("'Date' must be at midnight GMT"));
@@ -309,7 +309,7 @@ fn moment(date: &dto::Timestamp, unit: LifecycleUnit) -> S3Result<Timestamp> {
     u64::try_from(ms).map(Timestamp).map_err(bad)
 }
 
-fn aborts(abort: &dto::AbortIncompleteMultipartUpload, filter: &LifecycleFilter) -> S3Result<u32> {
+fn aborts(abort: &dto::AbortIncompleteMultipartUpload, filter: &LifecycleFilter) -> Result<u32, Refusal> {
     let cannot =
         |with| invalid_request(format!("AbortIncompleteMultipartUpload cannot be specified with {with}."));
     if !filter.tags.is_empty() {
@@ -323,7 +323,7 @@ fn aborts(abort: &dto::AbortIncompleteMultipartUpload, filter: &LifecycleFilter)
 }
 
 /// Those that shards never hear of.
-fn check_other_actions(rule: &dto::LifecycleRule, id: &str, is_enabled: bool) -> S3Result<()> {
+fn check_other_actions(rule: &dto::LifecycleRule, id: &str, is_enabled: bool) -> Result<(), Refusal> {
     let transitions = rule.transitions.as_deref().unwrap_or_default();
     let noncurrent_transitions = rule.noncurrent_version_transitions.as_deref().unwrap_or_default();
     let noncurrent = rule.noncurrent_version_expiration.as_ref();
@@ -353,7 +353,7 @@ fn check_other_actions(rule: &dto::LifecycleRule, id: &str, is_enabled: bool) ->
     Ok(())
 }
 
-fn check_newer_versions(count: Option<i32>) -> S3Result<()> {
+fn check_newer_versions(count: Option<i32>) -> Result<(), Refusal> {
     match count {
         Some(count) if !(1..=NEWER_VERSIONS_MAX).contains(&count) => {
             let text = format!("'NewerNoncurrentVersions' must be from 1 to {NEWER_VERSIONS_MAX}: {count}");
@@ -363,13 +363,13 @@ fn check_newer_versions(count: Option<i32>) -> S3Result<()> {
     }
 }
 
-fn positive(number: i32, what: &str) -> S3Result<u32> {
+fn positive(number: i32, what: &str) -> Result<u32, Refusal> {
     let bad = || invalid_argument(format!("{what} must be a positive integer"));
     u32::try_from(number).ok().filter(|&n| n > 0).ok_or_else(bad)
 }
 
-fn invalid_request(message: impl Into<std::borrow::Cow<'static, str>>) -> S3Error {
-    s3(S3ErrorCode::InvalidRequest, message)
+fn invalid_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    s3(ErrorCode::InvalidRequest, message)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 
 use crate::errors::bad_argument;
 use crate::headers::shortened;
+use crate::refusal::Refusal;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{ListItem, ListStart, UploadsItem};
-use s3s::S3Result;
 use s3s::dto::EncodingType;
 
 /// What lists are made of: in the order of names as bytes.
@@ -87,7 +87,7 @@ pub(crate) fn merge<T: Item>(mut pages: Vec<Page<T>>, max: usize) -> Page<T> {
 }
 
 /// How many items a request asks for: S3 answers at most 1,000 whatever was asked.
-pub(crate) fn max_items(asked: Option<i32>, name: &str) -> S3Result<usize> {
+pub(crate) fn max_items(asked: Option<i32>, name: &str) -> Result<usize, Refusal> {
     let asked = asked.unwrap_or(LIST_MAX_KEYS as i32);
     let count = usize::try_from(asked).map_err(|_| {
         let text = format!("Argument {name} must be an integer between 0 and 2147483647");
@@ -102,7 +102,7 @@ pub(crate) fn token(item: &impl Item) -> String {
     format!("{kind}{}", hex::encode(item.name()))
 }
 
-pub(crate) fn read_token(token: &str) -> S3Result<ListStart> {
+pub(crate) fn read_token(token: &str) -> Result<ListStart, Refusal> {
     let bad = || {
         let text = format!("The continuation token provided is incorrect: {:?}", shortened(token));
         bad_argument("continuation-token", token, text)
@@ -140,7 +140,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    pub(crate) fn parse(asked: Option<&EncodingType>) -> S3Result<Self> {
+    pub(crate) fn parse(asked: Option<&EncodingType>) -> Result<Self, Refusal> {
         match asked.map(EncodingType::as_str) {
             None | Some("") => Ok(Self::Raw),
             Some("url") => Ok(Self::Url),

@@ -1,8 +1,8 @@
 //! The gateway's metrics: names, help texts, and the handles by which operations count. Labels come from closed sets.
 
-use http::StatusCode;
+use crate::refusal::{ErrorCode, Refusal};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
-use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
+use s3s::S3Response;
 use std::future::Future;
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -85,8 +85,8 @@ pub fn describe_metrics() {
 }
 
 /// The edge has refused a request. Its codes are few; what it costs to look the handle up, a refusal may cost.
-pub(crate) fn count_refusal(code: &S3ErrorCode) {
-    counter!(REFUSALS, "code" => code.as_str().to_owned()).increment(1);
+pub(crate) fn count_refusal(code: ErrorCode) {
+    counter!(REFUSALS, "code" => code.as_str()).increment(1);
 }
 
 /// Handles, made once: looking one up by name costs as much as a small request's lookup. Those of an operation are made
@@ -119,8 +119,8 @@ impl Metrics {
     pub(crate) async fn count<T>(
         &self,
         operation: Operation,
-        run: impl Future<Output = S3Result<S3Response<T>>>,
-    ) -> S3Result<S3Response<T>> {
+        run: impl Future<Output = Result<S3Response<T>, Refusal>>,
+    ) -> Result<S3Response<T>, Refusal> {
         let started = Instant::now();
         let answer = run.await;
         let metrics = self.by_operation[operation as usize].get_or_init(|| OperationMetrics::new(operation));
@@ -130,10 +130,9 @@ impl Metrics {
     }
 }
 
-fn class(error: Option<&S3Error>) -> usize {
-    let status =
-        error.map_or(StatusCode::OK, |e| e.status_code().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-    usize::from(status.as_u16() / 100).clamp(2, 5) - 2
+fn class(error: Option<&Refusal>) -> usize {
+    let status = error.map_or(200, |error| error.code.status());
+    usize::from(status / 100).clamp(2, 5) - 2
 }
 
 #[cfg(test)]
@@ -142,11 +141,10 @@ mod tests {
 
     #[test]
     fn outcomes_fall_into_the_class_of_their_status() {
-        let of = |code| CLASSES[class(Some(&S3Error::new(code)))];
+        let of = |code| CLASSES[class(Some(&Refusal::new(code, "")))];
         assert_eq!(CLASSES[class(None)], "2xx");
-        assert_eq!(of(S3ErrorCode::NotModified), "3xx");
-        assert_eq!(of(S3ErrorCode::NoSuchKey), "4xx");
-        assert_eq!(of(S3ErrorCode::SlowDown), "5xx");
-        assert_eq!(of(S3ErrorCode::Custom("Unknown".into())), "5xx");
+        assert_eq!(of(ErrorCode::NotModified), "3xx");
+        assert_eq!(of(ErrorCode::NoSuchKey), "4xx");
+        assert_eq!(of(ErrorCode::SlowDown), "5xx");
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::context::Connection;
 use crate::errors::{self, unavailable};
+use crate::refusal::Refusal;
 use crate::transfers::{Lease, OpenRead, Transfers};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -15,8 +16,8 @@ use pocket_api::cluster::Directory;
 use pocket_api::ids::{ChunkId, NodeId};
 use pocket_api::metadata::{Found, JobRef, MetadataError, Reply, Request, SegmentPage, SegmentsOf};
 use pocket_api::object::{Reference, Segment};
+use s3s::StdError;
 use s3s::dto::StreamingBlob;
-use s3s::{S3Error, StdError};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ pub(crate) enum ReadError {
     Inconsistent(&'static str),
 }
 
-impl From<ReadError> for S3Error {
+impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Metadata(error) => errors::from_metadata(error),

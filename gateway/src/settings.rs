@@ -3,9 +3,9 @@
 
 use crate::errors::{from_call, from_control};
 use crate::placements::{Bucket, Placements};
+use crate::refusal::Refusal;
 use pocket_api::control::{Configuration, Control, ControlError, Placement};
 use pocket_api::settings::JobSettings;
-use s3s::S3Result;
 
 /// How often a change is decided anew because another one came first. Of those that race one wins each time, so so many
 /// writers of one bucket at a time all succeed; S3 tells the rest to come again.
@@ -18,8 +18,8 @@ pub(crate) async fn change(
     control: &dyn Control,
     placements: &Placements,
     bucket: &mut Bucket<'_>,
-    decide: impl Fn(&Placement) -> S3Result<JobSettings>,
-) -> S3Result<()> {
+    decide: impl Fn(&Placement) -> Result<JobSettings, Refusal>,
+) -> Result<(), Refusal> {
     for tries in 1.. {
         // Not the remembered ones: a change to what seems to hold already would be none.
         placements.renew(bucket).await.map_err(from_call)?;

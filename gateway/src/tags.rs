@@ -2,13 +2,12 @@
 //! buckets but for how many there may be.
 
 use crate::edge::percent::{self, Part};
-use crate::errors::{bad_argument, custom, malformed_xml, s3};
+use crate::errors::{bad_argument, malformed_xml, s3};
 use crate::headers::shortened;
 use crate::lifecycle::UNIT_TAG;
-use http::StatusCode;
+use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::object::Tags;
 use s3s::dto::{Tag, TagSet};
-use s3s::{S3ErrorCode, S3Result};
 
 /// What has tags, for S3 bounds their number by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ const TAG_VALUE_MAX_CHARS: usize = 256;
 pub(crate) const HINT_PREFIX: &str = "pocket:";
 
 /// Tags of an object as `x-amz-tagging` carries them: a query.
-pub(crate) fn from_header(value: &str) -> S3Result<Tags> {
+pub(crate) fn from_header(value: &str) -> Result<Tags, Refusal> {
     let malformed = || {
         bad_argument(
             "x-amz-tagging",
@@ -61,7 +60,7 @@ pub(crate) fn from_header(value: &str) -> S3Result<Tags> {
 }
 
 /// Tags as a document lists them.
-pub(crate) fn from_set(set: TagSet, of: Tagged) -> S3Result<Tags> {
+pub(crate) fn from_set(set: TagSet, of: Tagged) -> Result<Tags, Refusal> {
     let mut tags = Tags::new();
     for tag in set {
         let (Some(key), Some(value)) = (tag.key, tag.value) else { return Err(malformed_xml()) };
@@ -78,28 +77,28 @@ pub(crate) fn to_set(tags: &[(String, String)]) -> TagSet {
 }
 
 /// Each tag by itself, and that no key is there twice.
-pub(crate) fn check_all(tags: &[(String, String)]) -> S3Result<()> {
+pub(crate) fn check_all(tags: &[(String, String)]) -> Result<(), Refusal> {
     for (i, tag) in tags.iter().enumerate() {
         check(tag)?;
         if tags[..i].iter().any(|(key, _)| *key == tag.0) {
             let text = format!("Cannot provide multiple Tags with the same key: {:?}", shortened(&tag.0));
-            return Err(s3(S3ErrorCode::InvalidTag, text));
+            return Err(s3(ErrorCode::InvalidTag, text));
         }
     }
     Ok(())
 }
 
-fn check_count(tags: &[(String, String)], of: Tagged) -> S3Result<()> {
+fn check_count(tags: &[(String, String)], of: Tagged) -> Result<(), Refusal> {
     if tags.len() <= of.tags_max() {
         return Ok(());
     }
     let text = format!("{of:?} tags cannot be greater than {}", of.tags_max());
-    Err(custom("BadRequest", StatusCode::BAD_REQUEST, text))
+    Err(s3(ErrorCode::BadRequest, text))
 }
 
-fn check((key, value): &(String, String)) -> S3Result<()> {
+fn check((key, value): &(String, String)) -> Result<(), Refusal> {
     let refused =
-        |text: &str, what: &str| Err(s3(S3ErrorCode::InvalidTag, format!("{text}: {:?}", shortened(what))));
+        |text: &str, what: &str| Err(s3(ErrorCode::InvalidTag, format!("{text}: {:?}", shortened(what))));
     if key.is_empty() || key.chars().count() > TAG_KEY_MAX_CHARS || !key.chars().all(is_allowed) {
         return refused("The TagKey you have provided is invalid", key);
     }
@@ -136,8 +135,8 @@ mod tests {
         tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
     }
 
-    fn code<T>(outcome: S3Result<T>) -> Option<String> {
-        outcome.err().map(|error| error.code().as_str().to_owned())
+    fn code<T>(outcome: Result<T, Refusal>) -> Option<String> {
+        outcome.err().map(|error| error.code.as_str().to_owned())
     }
 
     #[test]

@@ -2,8 +2,7 @@
 //! shared by the edge, which sees version ids in queries, and by the operations, which see them in documents and copy
 //! sources.
 
-use crate::context::Refusal;
-use s3s::S3ErrorCode;
+use crate::refusal::{ErrorCode, Refusal};
 
 /// S3's name for the version of an object that was written without versioning.
 pub(crate) const NULL_VERSION: &str = "null";
@@ -13,6 +12,6 @@ pub(crate) fn check_version(version: &str) -> Result<(), Refusal> {
     match version {
         NULL_VERSION => Ok(()),
         "" => Err(Refusal::invalid("versionId", "", "version id cannot be the empty string")),
-        _ => Err(Refusal::new(S3ErrorCode::NoSuchVersion, "the specified version does not exist")),
+        _ => Err(Refusal::new(ErrorCode::NoSuchVersion, "the specified version does not exist")),
     }
 }

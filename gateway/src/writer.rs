@@ -5,9 +5,9 @@
 
 use crate::content_tag::ContentTag;
 use crate::context::{BodyOutcome, Connection};
-use crate::details;
 use crate::errors::{self, CallError, s3, slow_down};
 use crate::placements::{Bucket, Follow, Placements};
+use crate::refusal::{ErrorCode, Refusal};
 use crate::space::{self, Room, SpaceError};
 use crate::transfers::{Ticket, Transfers};
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use pocket_api::limits::CHUNK_GAPS_MAX;
 use pocket_api::metadata::{Answer, Request};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
-use s3s::{S3Error, S3ErrorCode, StdError};
+use s3s::StdError;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -78,24 +78,24 @@ pub(crate) enum WriteError {
 
 impl WriteError {
     /// For a request's own body: its outcome says what was wrong with it.
-    pub(crate) fn of_body(self, outcome: &BodyOutcome) -> S3Error {
+    pub(crate) fn of_body(self, outcome: &BodyOutcome) -> Refusal {
         match (&self, outcome.verified()) {
-            (Self::Body(_) | Self::Length(_), Err(refusal)) => errors::refused(refusal),
+            (Self::Body(_) | Self::Length(_), Err(refusal)) => refusal,
             _ => self.into_s3(),
         }
     }
 
-    pub(crate) fn into_s3(self) -> S3Error {
+    pub(crate) fn into_s3(self) -> Refusal {
         match self {
-            Self::Body(error) => s3(S3ErrorCode::IncompleteBody, format!("the body broke off: {error}")),
+            Self::Body(error) => s3(ErrorCode::IncompleteBody, format!("the body broke off: {error}")),
             Self::Length(bytes) => {
-                s3(S3ErrorCode::IncompleteBody, format!("the body's length is wrong at byte {bytes}"))
+                s3(ErrorCode::IncompleteBody, format!("the body's length is wrong at byte {bytes}"))
             }
             Self::Space(SpaceError::NeverFits { capacity_bytes }) => {
                 let text = format!(
                     "the object can never fit: all storage servers together hold {capacity_bytes} bytes"
                 );
-                details::with(s3(S3ErrorCode::EntityTooLarge, text), "MaxSizeAllowed", capacity_bytes)
+                s3(ErrorCode::EntityTooLarge, text).with("MaxSizeAllowed", capacity_bytes)
             }
             Self::Space(SpaceError::Full) => slow_down("storage is full at the moment"),
             Self::Chunk(error) => errors::from_chunks(error),

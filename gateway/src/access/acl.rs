@@ -4,12 +4,11 @@
 use super::action::Action;
 use super::rules::Rules;
 use crate::caller::Principal;
-use crate::context::Refusal;
 use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderValue};
 use pocket_api::acl::{Acl, Grant, Grantee, Permission};
 use pocket_api::names::TenantName;
-use s3s::S3ErrorCode;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -92,7 +91,7 @@ impl Canned {
         found.ok_or_else(|| match name {
             // Nobody here fetches machine images, and nothing delivers logs.
             "aws-exec-read" | "log-delivery-write" => {
-                Refusal::new(S3ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
+                Refusal::new(ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
             }
             _ => Refusal::invalid(CANNED_HEADER, name, format!("unknown canned ACL {:?}", shortened(name))),
         })
@@ -136,7 +135,7 @@ impl Said {
             (Some(name), true) => Canned::parse(text(CANNED_HEADER, name)?).map(Self::Canned),
             (Some(_), false) => {
                 let message = "Specifying both Canned ACLs and Header Grants is not allowed";
-                Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+                Err(Refusal::new(ErrorCode::InvalidRequest, message))
             }
             (None, _) => Ok(Self::Grants(Acl { grants })),
         }
@@ -180,7 +179,7 @@ impl Said {
                 let message = "objects that belong to another tenant than their bucket are not implemented: the bucket \
                                needs BucketOwnerEnforced, or BucketOwnerPreferred and the request x-amz-acl: \
                                bucket-owner-full-control";
-                Err(Refusal::new(S3ErrorCode::NotImplemented, message))
+                Err(Refusal::new(ErrorCode::NotImplemented, message))
             }
         }
     }
@@ -238,7 +237,7 @@ pub(crate) fn grantee_by_uri(uri: &str) -> Result<Grantee, Refusal> {
 /// S3 knows nobody by an address any more.
 pub(crate) fn by_email_address() -> Refusal {
     let message = "Email grantees are not supported: name the grantee by id or uri.";
-    Refusal::new(S3ErrorCode::MethodNotAllowed, message)
+    Refusal::new(ErrorCode::MethodNotAllowed, message)
 }
 
 /// S3's URI of a group; `None` for a single tenant.
@@ -268,7 +267,7 @@ pub(crate) fn check(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), 
     if rules.block().block_public_acls && acl.is_public() {
         let message = "Access Denied: public ACLs are prevented by the BlockPublicAcls setting of the bucket's public access \
                        block.";
-        return Err(Refusal::new(S3ErrorCode::AccessDenied, message));
+        return Err(Refusal::new(ErrorCode::AccessDenied, message));
     }
     Ok(())
 }
@@ -323,11 +322,11 @@ fn covers(on: On, permission: Permission, action: Action) -> bool {
 }
 
 fn no_acls() -> Refusal {
-    Refusal::new(S3ErrorCode::AccessControlListNotSupported, "The bucket does not allow ACLs")
+    Refusal::new(ErrorCode::AccessControlListNotSupported, "The bucket does not allow ACLs")
 }
 
 fn invalid(message: String) -> Refusal {
-    Refusal::new(S3ErrorCode::InvalidArgument, message)
+    Refusal::new(ErrorCode::InvalidArgument, message)
 }
 
 fn text<'a>(header: &str, value: &'a HeaderValue) -> Result<&'a str, Refusal> {

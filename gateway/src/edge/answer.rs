@@ -1,16 +1,19 @@
 //! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
 
-use crate::context::{BareETag, ListItems, Refusal};
+use crate::context::{BareETag, ListItems};
 use crate::errors::MALFORMED_XML;
+use crate::headers::not_modified;
+use crate::refusal::{Refusal, Said};
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use memchr::memmem;
 use s3s::Body;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+const LOST: HeaderName = HeaderName::from_static("x-pocket-lost");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
 /// Issues request ids: a counter whose bits are mixed with a random seed, so that ids of different gateways and runs
@@ -49,13 +52,47 @@ pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: &str) -> Respons
     xml.push_str("</Code><Message>");
     escape(&refusal.message, &mut xml);
     xml.push_str("</Message>");
-    xml.push_str(refusal.details.as_str());
+    for (name, value) in refusal.elements() {
+        // Writing to a string cannot fail.
+        let _ = write!(xml, "<{name}>");
+        escape_value(value, &mut xml);
+        let _ = write!(xml, "</{name}>");
+    }
     xml.push_str(&about(path, request_id));
     xml.push_str("</Error>");
     let mut response = Response::new(Body::from(xml));
-    *response.status_mut() = refusal.status();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    *response.status_mut() =
+        StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if let Some(said) = refusal.said() {
+        *headers = said_headers(said);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     response
+}
+
+/// What the head of an error says.
+pub(crate) fn said_headers(said: &Said) -> HeaderMap {
+    match said {
+        Said::Lost => HeaderMap::from_iter([(LOST, HeaderValue::from_static("true"))]),
+        Said::Size(size) => HeaderValue::try_from(format!("bytes */{size}"))
+            .map(|value| (CONTENT_RANGE, value))
+            .into_iter()
+            .collect(),
+        Said::NotModified(meta) => not_modified(meta),
+    }
+}
+
+/// As [`escape`], for a value that may have blanks in it of which readers of XML would make others.
+fn escape_value(value: &str, out: &mut String) {
+    for c in value.chars() {
+        match c {
+            '\t' | '\n' | '\r' | '\u{7f}' => {
+                let _ = write!(out, "&#x{:x};", u32::from(c));
+            }
+            c => escape(c.encode_utf8(&mut [0; 4]), out),
+        }
+    }
 }
 
 /// What an error's document says of its request. `path` as it came.
@@ -219,7 +256,7 @@ pub(crate) fn escape(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use s3s::S3ErrorCode;
+    use crate::refusal::ErrorCode;
     use std::collections::HashSet;
 
     #[test]
@@ -232,7 +269,7 @@ mod tests {
 
     #[test]
     fn refusals_are_xml_with_everything_escaped() {
-        let refusal = Refusal::new(S3ErrorCode::InvalidArgument, "no <b> & \u{1}");
+        let refusal = Refusal::new(ErrorCode::InvalidArgument, "no <b> & \u{1}");
         let response = refuse(&refusal, "/a&b", "00ff");
         let body = response.body().bytes().unwrap();
         let text = std::str::from_utf8(&body).unwrap();
@@ -241,6 +278,16 @@ mod tests {
             "{text}"
         );
         assert_eq!(response.status(), 400);
+    }
+
+    #[test]
+    fn every_text_arrives_in_an_element() {
+        let refusal =
+            Refusal::new(ErrorCode::SignatureDoesNotMatch, "no").with("StringToSign", "a\r\n\tü<&>\u{7f}");
+        let body = refuse(&refusal, "/", "00ff").body().bytes().unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        let element = "<StringToSign>a&#xd;&#xa;&#x9;ü&lt;&amp;&gt;&#x7f;</StringToSign>";
+        assert!(text.contains(element), "{text}");
     }
 
     #[test]

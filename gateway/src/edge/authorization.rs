@@ -4,10 +4,9 @@
 use super::presigned::Presigned;
 use super::query::Query;
 use super::stamp::Stamp;
-use crate::context::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, DATE};
-use s3s::S3ErrorCode;
 use std::borrow::Cow;
 
 /// Most names in SignedHeaders. S3A and the SDKs sign below 20; user metadata adds some.
@@ -89,21 +88,21 @@ pub(crate) fn read<'a>(
 pub(crate) fn refuse_token(query: &Query<'_>) -> Result<(), Refusal> {
     if query.has("X-Amz-Security-Token") || query.has("x-amz-security-token") {
         let message = "there are no session tokens here: sign without one";
-        return Err(Refusal::new(S3ErrorCode::InvalidToken, message));
+        return Err(Refusal::new(ErrorCode::InvalidToken, message));
     }
     Ok(())
 }
 
 pub(crate) fn two_mechanisms() -> Refusal {
     let message = "only one auth mechanism allowed: the header Authorization or one signature in the query";
-    Refusal::new(S3ErrorCode::InvalidArgument, message)
+    Refusal::new(ErrorCode::InvalidArgument, message)
 }
 
 fn from_header<'a>(value: &'a str, headers: &HeaderMap) -> Result<Authorization<'a>, Refusal> {
     let (mechanism, fields) = value.split_once(' ').unwrap_or((value, ""));
     if mechanism != ALGORITHM {
         let is_aws = mechanism.starts_with("AWS");
-        let unsupported = || Refusal::new(S3ErrorCode::InvalidArgument, "unsupported Authorization type");
+        let unsupported = || Refusal::new(ErrorCode::InvalidArgument, "unsupported Authorization type");
         return Err(if is_aws { old_mechanism() } else { unsupported() });
     }
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
@@ -132,7 +131,7 @@ fn from_header<'a>(value: &'a str, headers: &HeaderMap) -> Result<Authorization<
         (None, None) => None,
     };
     let no_date = "AWS authentication requires a valid Date or x-amz-date header";
-    let stamp = stamp.ok_or_else(|| Refusal::new(S3ErrorCode::AccessDenied, no_date))?;
+    let stamp = stamp.ok_or_else(|| Refusal::new(ErrorCode::AccessDenied, no_date))?;
     let authorization = Authorization {
         credential: Cow::Borrowed(credential),
         scope: read_scope(credential).map_err(malformed)?,
@@ -225,18 +224,18 @@ fn check(authorization: &Authorization<'_>) -> Result<(), &'static str> {
 
 fn malformed(why: &'static str) -> Refusal {
     let message = format!("the authorization header is malformed: {why}");
-    Refusal::new(S3ErrorCode::AuthorizationHeaderMalformed, message)
+    Refusal::new(ErrorCode::AuthorizationHeaderMalformed, message)
 }
 
 fn bad_parameters(why: &'static str) -> Refusal {
-    Refusal::new(S3ErrorCode::AuthorizationQueryParametersError, why)
+    Refusal::new(ErrorCode::AuthorizationQueryParametersError, why)
 }
 
 fn old_mechanism() -> Refusal {
     // S3's own words.
     let message =
         "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
-    Refusal::new(S3ErrorCode::InvalidRequest, message)
+    Refusal::new(ErrorCode::InvalidRequest, message)
 }
 
 #[cfg(test)]
@@ -252,11 +251,11 @@ mod tests {
         headers
     }
 
-    fn header_code(authorization: &str) -> S3ErrorCode {
+    fn header_code(authorization: &str) -> ErrorCode {
         read(&headers(authorization), &Query::default()).unwrap_err().code
     }
 
-    fn query_code(query: &str) -> S3ErrorCode {
+    fn query_code(query: &str) -> ErrorCode {
         read(&HeaderMap::new(), &Query::parse(query).unwrap()).unwrap_err().code
     }
 
@@ -294,14 +293,14 @@ mod tests {
             format!("AWS4-HMAC-SHA256 Credential=A/20130524/r/ec2/aws4_request,{fields}"),
             format!("AWS4-HMAC-SHA256 Credential=20130524/r/s3/aws4_request,{fields}"),
         ] {
-            assert_eq!(header_code(&bad), S3ErrorCode::AuthorizationHeaderMalformed, "{bad}");
+            assert_eq!(header_code(&bad), ErrorCode::AuthorizationHeaderMalformed, "{bad}");
         }
-        assert_eq!(header_code("AWS key:signature"), S3ErrorCode::InvalidRequest);
-        assert_eq!(header_code("Bearer token"), S3ErrorCode::InvalidArgument);
+        assert_eq!(header_code("AWS key:signature"), ErrorCode::InvalidRequest);
+        assert_eq!(header_code("Bearer token"), ErrorCode::InvalidArgument);
         let mut no_date = headers(&format!("AWS4-HMAC-SHA256 {CREDENTIAL},{fields}"));
         no_date.remove("x-amz-date");
         let query = Query::default();
-        assert_eq!(read(&no_date, &query).unwrap_err().code, S3ErrorCode::AccessDenied);
+        assert_eq!(read(&no_date, &query).unwrap_err().code, ErrorCode::AccessDenied);
     }
 
     #[test]
@@ -310,7 +309,7 @@ mod tests {
         headers.insert("x-amz-date", HeaderValue::from_static("20130524T000000Z"));
         assert_eq!(read(&headers, &Query::parse("prefix=Signature&x-id=X-Amz-Date").unwrap()), Ok(None));
         headers.insert(AUTHORIZATION, HeaderValue::from_static(""));
-        assert_eq!(read(&headers, &Query::default()).unwrap_err().code, S3ErrorCode::InvalidArgument);
+        assert_eq!(read(&headers, &Query::default()).unwrap_err().code, ErrorCode::InvalidArgument);
     }
 
     #[test]
@@ -333,14 +332,14 @@ mod tests {
             ("Headers=host", "Headers=range"),
         ] {
             let query = good.replace(part, bad);
-            assert_eq!(query_code(&query), S3ErrorCode::AuthorizationQueryParametersError, "{query}");
+            assert_eq!(query_code(&query), ErrorCode::AuthorizationQueryParametersError, "{query}");
         }
         for alone in ["X-Amz-Date=20130524T000000Z", "X-Amz-Expires=5", "X-Amz-SignedHeaders=host"] {
-            assert_eq!(query_code(alone), S3ErrorCode::AuthorizationQueryParametersError, "{alone}");
+            assert_eq!(query_code(alone), ErrorCode::AuthorizationQueryParametersError, "{alone}");
         }
-        assert_eq!(query_code("X-Amz-Security-Token=x"), S3ErrorCode::InvalidToken);
+        assert_eq!(query_code("X-Amz-Security-Token=x"), ErrorCode::InvalidToken);
         let both = headers("AWS4-HMAC-SHA256 x=y");
-        assert_eq!(read(&both, &query).unwrap_err().code, S3ErrorCode::InvalidArgument);
+        assert_eq!(read(&both, &query).unwrap_err().code, ErrorCode::InvalidArgument);
     }
 
     proptest! {

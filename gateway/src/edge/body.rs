@@ -6,12 +6,12 @@ use super::chunked::{ChunkDecoder, ChunkSigner, Piece};
 use super::digests::Digests;
 use super::payload::{PayloadForm, Promise, PromisedSum};
 use super::signature::ChunkSeed;
-use crate::context::{Refusal, RequestContext};
+use crate::context::RequestContext;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pocket_api::checksum::Checksum;
 use pocket_api::limits::TRANSFER_STALL;
-use s3s::S3ErrorCode;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -96,7 +96,7 @@ where
             Piece::End if self.input.is_empty() => Ok(None),
             Piece::End => {
                 let message = "there are bytes behind the end of the aws-chunked body";
-                Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+                Err(Refusal::new(ErrorCode::InvalidRequest, message))
             }
         }
     }
@@ -110,7 +110,7 @@ where
                     Some(Err(_)) => Err(incomplete()),
                     Some(Ok(frame)) => frame.into_data().map(Some).map_err(|_| {
                         let message = "trailers of HTTP's own chunked encoding are not supported";
-                        Refusal::new(S3ErrorCode::InvalidRequest, message)
+                        Refusal::new(ErrorCode::InvalidRequest, message)
                     }),
                 })
             }
@@ -133,7 +133,7 @@ where
         ready!(stall.as_mut().poll(cx));
         let message =
             "your socket connection to the server was not read from or written to within the timeout period";
-        Poll::Ready(Refusal::new(S3ErrorCode::RequestTimeout, message))
+        Poll::Ready(Refusal::new(ErrorCode::RequestTimeout, message))
     }
 
     /// Counts and hashes what goes out. The last bytes of a body without framing go out only if all is right.
@@ -141,7 +141,7 @@ where
         if let Some(left) = &mut self.left {
             *left = left.checked_sub(data.len() as u64).ok_or_else(|| {
                 let message = "the body is longer than its length was said to be";
-                Refusal::new(S3ErrorCode::InvalidRequest, message)
+                Refusal::new(ErrorCode::InvalidRequest, message)
             })?;
         }
         if let Some(digests) = &mut self.digests {
@@ -194,7 +194,7 @@ pub(super) fn frame(
 
 fn incomplete() -> Refusal {
     let message = "you did not provide the number of bytes specified by the Content-Length HTTP header";
-    Refusal::new(S3ErrorCode::IncompleteBody, message)
+    Refusal::new(ErrorCode::IncompleteBody, message)
 }
 
 impl<B> Body for VerifiedBody<B>

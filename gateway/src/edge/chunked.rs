@@ -7,9 +7,8 @@
 use super::payload::Trailers;
 use super::signature::{ChunkSeed, hex_sha256};
 use super::signing_keys::Signature;
-use crate::context::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::{Buf, Bytes};
-use s3s::S3ErrorCode;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
@@ -91,7 +90,7 @@ impl ChunkSigner {
         drop(pieces);
         if !bool::from(signature.ct_eq(claimed)) {
             let message = "the signature of a chunk or trailer does not match what was computed";
-            return Err(Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message));
+            return Err(Refusal::new(ErrorCode::SignatureDoesNotMatch, message));
         }
         self.seed.signature = signature;
         Ok(())
@@ -207,7 +206,7 @@ impl ChunkDecoder {
             (None, Some(_)) => None,
         };
         let claimed: Signature = claimed.ok_or_else(|| {
-            Refusal::new(S3ErrorCode::SignatureDoesNotMatch, "a chunk comes without a signature")
+            Refusal::new(ErrorCode::SignatureDoesNotMatch, "a chunk comes without a signature")
         })?;
         if size > 0 {
             let digest = self.signer.is_some().then(Sha256::new);
@@ -269,7 +268,7 @@ impl ChunkDecoder {
             return Err(bad_trailer("the announced trailer did not come"));
         }
         if wants_signature && !self.trailer_signed {
-            return Err(Refusal::new(S3ErrorCode::SignatureDoesNotMatch, "the trailers are not signed"));
+            return Err(Refusal::new(ErrorCode::SignatureDoesNotMatch, "the trailers are not signed"));
         }
         self.state = State::End;
         Ok(())
@@ -285,11 +284,11 @@ fn parse_size(digits: &[u8]) -> Option<u64> {
 }
 
 fn bad_framing(why: &'static str) -> Refusal {
-    Refusal::new(S3ErrorCode::InvalidRequest, format!("the aws-chunked body is malformed: {why}"))
+    Refusal::new(ErrorCode::InvalidRequest, format!("the aws-chunked body is malformed: {why}"))
 }
 
 fn bad_trailer(why: &'static str) -> Refusal {
-    let code = S3ErrorCode::Custom("MalformedTrailerError".into());
+    let code = ErrorCode::MalformedTrailerError;
     Refusal::new(code, format!("the trailer of the aws-chunked body is malformed: {why}"))
 }
 

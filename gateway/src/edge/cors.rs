@@ -3,13 +3,13 @@
 
 use super::target::Target;
 use crate::access::cors::{Cors, Preflight};
-use crate::context::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use async_trait::async_trait;
 use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use pocket_api::names::BucketName;
-use s3s::{Body, S3ErrorCode};
+use s3s::Body;
 use std::sync::Arc;
 
 /// Knows the CORS configurations of buckets.
@@ -54,7 +54,7 @@ pub(crate) async fn preflight(
 ) -> Result<Response<Body>, Refusal> {
     let Some(bucket) = target(parts, domain)?.bucket else {
         let message = "the specified method is not allowed against this resource";
-        return Err(Refusal::new(S3ErrorCode::MethodNotAllowed, message));
+        return Err(Refusal::new(ErrorCode::MethodNotAllowed, message));
     };
     let origin = text(&parts.headers, ORIGIN)
         .ok_or_else(|| insufficient("Insufficient information. Origin request header needed.".into()))?;
@@ -66,7 +66,7 @@ pub(crate) async fn preflight(
     let cors = match source.current(&bucket).await {
         Ok(Some(cors)) => cors,
         Ok(None) => return Err(forbidden("CORSResponse: CORS is not enabled for this bucket.")),
-        Err(refusal) if refusal.code == S3ErrorCode::NoSuchBucket => {
+        Err(refusal) if refusal.code == ErrorCode::NoSuchBucket => {
             return Err(forbidden("CORSResponse: Bucket not found"));
         }
         Err(refusal) => return Err(refusal),
@@ -92,9 +92,9 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 fn insufficient(message: String) -> Refusal {
-    Refusal::new(S3ErrorCode::Custom("BadRequest".into()), message)
+    Refusal::new(ErrorCode::BadRequest, message)
 }
 
 fn forbidden(message: &'static str) -> Refusal {
-    Refusal::new(S3ErrorCode::Custom("AccessForbidden".into()), message)
+    Refusal::new(ErrorCode::AccessForbidden, message)
 }

@@ -1,12 +1,11 @@
 //! The hashes that a body was promised to have, computed while its bytes pass. Only those that somebody asked for.
 
 use super::payload::{self, PayloadForm, Promise, PromisedSum};
-use crate::context::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use md5::Md5;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
-use s3s::S3ErrorCode;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
@@ -88,7 +87,7 @@ impl Digests {
         };
         let Some(promised) = promised else {
             let message = format!("value for {} trailing header is invalid", algorithm.header());
-            return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
         };
         let computed: SmallVec<[u8; 32]> = match algorithm {
             ChecksumAlgorithm::Sha256 => sha256.iter().flatten().copied().collect(),
@@ -108,7 +107,7 @@ impl Digests {
 }
 
 fn bad_digest(message: impl Into<Cow<'static, str>>, promised: &[u8], computed: &[u8]) -> Refusal {
-    Refusal::new(S3ErrorCode::BadDigest, message)
+    Refusal::new(ErrorCode::BadDigest, message)
         .with("ExpectedDigest", BASE64_STANDARD.encode(promised))
         .with("CalculatedDigest", BASE64_STANDARD.encode(computed))
 }
@@ -143,7 +142,7 @@ mod tests {
                 wrong.update(b"123456788");
                 let checksum = right.finish(trailer).unwrap().unwrap();
                 assert_eq!((checksum.algorithm, checksum.value.len()), (algorithm, algorithm.len_bytes()));
-                assert_eq!(wrong.finish(trailer).unwrap_err().code, S3ErrorCode::BadDigest, "{algorithm}");
+                assert_eq!(wrong.finish(trailer).unwrap_err().code, ErrorCode::BadDigest, "{algorithm}");
             }
         }
     }
@@ -155,7 +154,7 @@ mod tests {
                 PayloadForm::Unsigned,
                 PromisedSum::InTrailer(ChecksumAlgorithm::Crc32),
             ));
-            assert_eq!(digests.finish(trailer).unwrap_err().code, S3ErrorCode::InvalidRequest);
+            assert_eq!(digests.finish(trailer).unwrap_err().code, ErrorCode::InvalidRequest);
         }
     }
 
@@ -171,6 +170,6 @@ mod tests {
         md5.form = PayloadForm::Unsigned;
         let mut digests = Digests::new(&md5);
         digests.update(b"abd");
-        assert_eq!(digests.finish(None).unwrap_err().code, S3ErrorCode::BadDigest);
+        assert_eq!(digests.finish(None).unwrap_err().code, ErrorCode::BadDigest);
     }
 }

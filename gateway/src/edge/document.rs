@@ -3,13 +3,12 @@
 //! character reference beyond U+FFFF. So what nobody would act on is refused here, against a table of S3's documents,
 //! and what s3s would read wrong is written in the form that it reads right. Pure.
 
-use crate::context::Refusal;
 use crate::errors::MALFORMED_XML;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use quick_xml::Reader;
 use quick_xml::escape::{partial_escape, resolve_xml_entity};
 use quick_xml::events::{BytesDecl, BytesRef, Event};
-use s3s::S3ErrorCode;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -264,14 +263,14 @@ pub(crate) fn resolved(entity: &BytesRef<'_>) -> Result<Cow<'static, str>, Refus
 
 /// S3's error for every document that it does not take.
 pub(crate) fn malformed() -> Refusal {
-    Refusal::new(S3ErrorCode::MalformedXML, MALFORMED_XML)
+    Refusal::new(ErrorCode::MalformedXML, MALFORMED_XML)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(text: &str) -> Result<String, S3ErrorCode> {
+    fn check(text: &str) -> Result<String, ErrorCode> {
         let checked = checked(Bytes::copy_from_slice(text.as_bytes()));
         checked.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()).map_err(|refusal| refusal.code)
     }
@@ -334,7 +333,7 @@ mod tests {
             "<Delete>",
             "<?xml version=\"1.0\" encoding=\"iso-8859-1\"?><Delete><Object><Key>\u{fc}</Key></Object></Delete>",
         ] {
-            assert_eq!(check(text), Err(S3ErrorCode::MalformedXML), "{text}");
+            assert_eq!(check(text), Err(ErrorCode::MalformedXML), "{text}");
         }
         assert!(checked(Bytes::from_static(b"\xff")).is_err());
     }
@@ -343,6 +342,6 @@ mod tests {
     fn the_number_of_elements_is_bounded() {
         let parts = |n| format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", "<Part/>".repeat(n));
         assert!(check(&parts(ELEMENTS_MAX - 1)).is_ok());
-        assert_eq!(check(&parts(ELEMENTS_MAX)), Err(S3ErrorCode::MalformedXML));
+        assert_eq!(check(&parts(ELEMENTS_MAX)), Err(ErrorCode::MalformedXML));
     }
 }

@@ -3,11 +3,10 @@
 
 use super::operation::{BodyUse, Operation};
 use super::session;
-use crate::context::Refusal;
 use crate::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
+use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::hints::HINTS;
-use s3s::S3ErrorCode;
 
 /// Headers whose value is a list, which may also come as one header an element: the SDK for Go sends them so. All are read.
 const LISTS: [&str; 2] = ["x-amz-object-attributes", "x-amz-optional-object-attributes"];
@@ -76,12 +75,12 @@ fn may_be_empty(name: &str) -> bool {
 fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<(), Refusal> {
     let (code, message) = match verdict(name, operation) {
         Verdict::Takes if value.is_empty() && !may_be_empty(name) => {
-            (S3ErrorCode::InvalidArgument, format!("the header {name} has no value"))
+            (ErrorCode::InvalidArgument, format!("the header {name} has no value"))
         }
         Verdict::Takes => return Ok(()),
         Verdict::Only(values) if values.iter().any(|v| v.as_bytes() == value.as_bytes()) => return Ok(()),
         Verdict::Only(values) => (
-            S3ErrorCode::NotImplemented,
+            ErrorCode::NotImplemented,
             format!("the header {name} is implemented for the value {} only", values.join(" or ")),
         ),
         // The SDK for Java vouches for the empty body of its GETs, and it is empty.
@@ -92,15 +91,15 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
             return Ok(());
         }
         Verdict::Misplaced => {
-            (S3ErrorCode::InvalidArgument, format!("{} does not take the header {name}", operation.name()))
+            (ErrorCode::InvalidArgument, format!("{} does not take the header {name}", operation.name()))
         }
-        Verdict::NotBuilt => (S3ErrorCode::NotImplemented, format!("the header {name} is not implemented")),
+        Verdict::NotBuilt => (ErrorCode::NotImplemented, format!("the header {name} is not implemented")),
         Verdict::NoSessions => {
-            (S3ErrorCode::InvalidToken, "there are no session tokens here: sign without one".to_owned())
+            (ErrorCode::InvalidToken, "there are no session tokens here: sign without one".to_owned())
         }
         Verdict::NoSuchHint => {
             let hints = HINTS.join(", x-pocket-");
-            (S3ErrorCode::InvalidArgument, format!("unknown hint {name}; a bucket takes x-pocket-{hints}"))
+            (ErrorCode::InvalidArgument, format!("unknown hint {name}; a bucket takes x-pocket-{hints}"))
         }
     };
     Err(Refusal::new(code, message))
@@ -254,7 +253,7 @@ fn check_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
     match repeated {
         Some(name) => {
             let message = format!("the header {name} is given twice");
-            Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+            Err(Refusal::new(ErrorCode::InvalidRequest, message))
         }
         None => Ok(()),
     }
@@ -264,7 +263,7 @@ fn check_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    fn code(operation: Operation, name: &'static str, value: &'static str) -> Option<S3ErrorCode> {
+    fn code(operation: Operation, name: &'static str, value: &'static str) -> Option<ErrorCode> {
         let headers =
             HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
         let refusal = check(&headers, operation).err()?;
@@ -312,8 +311,8 @@ mod tests {
 
     #[test]
     fn headers_that_would_be_ignored_are_refused_by_name() {
+        use ErrorCode as C;
         use Operation::*;
-        use S3ErrorCode as C;
         for (operation, name, value, expected) in [
             (UploadPart, "x-amz-write-offset-bytes", "5", C::InvalidArgument),
             (CopyObject, "x-amz-write-offset-bytes", "5", C::InvalidArgument),
@@ -371,6 +370,6 @@ mod tests {
         headers.remove("x-amz-object-attributes");
         headers.append("if-none-match", HeaderValue::from_static("*"));
         headers.append("if-none-match", HeaderValue::from_static("\"x\""));
-        assert_eq!(check(&headers, Operation::PutObject).unwrap_err().code, S3ErrorCode::InvalidRequest);
+        assert_eq!(check(&headers, Operation::PutObject).unwrap_err().code, ErrorCode::InvalidRequest);
     }
 }

@@ -33,10 +33,11 @@ pub(crate) mod target;
 
 use crate::bucket_tags::split_tags;
 use crate::caller::Caller;
-use crate::context::{BodyOutcome, Connection, Refusal, RenameRequest, RequestContext, StoredExpires};
+use crate::context::{BodyOutcome, Connection, RenameRequest, RequestContext, StoredExpires};
 use crate::credentials::Credentials;
-use crate::details::{self, Asked};
+use crate::details::Asked;
 use crate::metrics::count_refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use answer::RequestIds;
 use body::VerifiedBody;
 use bytes::Bytes;
@@ -53,12 +54,12 @@ use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
 use query::Query;
 use routing::{Source, classify};
+use s3s::Body;
 use s3s::service::S3Service;
-use s3s::{Body, S3ErrorCode};
 use session::Session;
 use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use target::Target;
 
 const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
@@ -78,6 +79,7 @@ pub(crate) struct Edge {
 /// A request for s3s.
 struct Passed {
     request: Request<Body>,
+    context: Arc<RequestContext>,
     /// How to answer, where it came as a form.
     form: Option<Box<form::Success>>,
 }
@@ -127,7 +129,7 @@ impl Edge {
             _ => self.serve(&mut parts, body, connection, &request_id).await,
         };
         let mut response = outcome.unwrap_or_else(|refusal| {
-            count_refusal(&refusal.code);
+            count_refusal(refusal.code);
             answer::refuse(&refusal, path, &request_id)
         });
         if let (Some(cors), Some(page)) = (cors, page) {
@@ -147,13 +149,15 @@ impl Edge {
     where
         B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
     {
-        let Passed { request, form } = self.pass(parts, body, connection, request_id).await?;
+        let Passed { request, context, form } = self.pass(parts, body, connection, request_id).await?;
         let asked = Asked { method: request.method().clone(), uri: request.uri().clone() };
         let mut response = self.service.call(request).await.map_err(|error| {
             tracing::error!(?error, request_id, "request failed inside");
-            Refusal::new(S3ErrorCode::InternalError, "we encountered an internal error")
+            Refusal::new(ErrorCode::InternalError, "we encountered an internal error")
         })?;
-        details::explain(&mut response, &asked);
+        if let Some(refusal) = context.refusal.get() {
+            return Err(asked.explain(refusal.clone()));
+        }
         if let Some(form) = form {
             form.shape(&mut response);
         }
@@ -163,7 +167,7 @@ impl Edge {
     /// What is answered, as it goes over the wire, to a head that could not be read.
     pub(crate) fn unread(&self, refusal: &Refusal) -> Bytes {
         let request_id = self.request_ids.issue();
-        count_refusal(&refusal.code);
+        count_refusal(refusal.code);
         let mut response = answer::refuse(refusal, "/", &request_id);
         answer::finish(&mut response, &Method::GET, "/", &request_id, &self.host_id);
         answer::last_of_connection(&response)
@@ -192,6 +196,7 @@ impl Edge {
             signing: proof.signing,
             body_max_bytes: None,
             body: BodyOutcome::default(),
+            refusal: OnceLock::new(),
         });
         let body = match promise {
             None => {
@@ -228,13 +233,13 @@ impl Edge {
         if operation == Operation::RenameObject {
             parts.extensions.insert(RenameRequest);
         }
-        parts.extensions.insert(context);
+        parts.extensions.insert(context.clone());
         let mut passed = Request::new(body);
         *passed.method_mut() = parts.method.clone();
         *passed.uri_mut() = uri.unwrap_or_else(|| std::mem::take(&mut parts.uri));
         *passed.headers_mut() = std::mem::take(&mut parts.headers);
         *passed.extensions_mut() = std::mem::take(&mut parts.extensions);
-        Ok(Passed { request: passed, form: None })
+        Ok(Passed { request: passed, context, form: None })
     }
 
     /// All checks that need no body.
@@ -243,7 +248,7 @@ impl Edge {
         let query = Query::parse(parts.uri.query().unwrap_or(""))?;
         let host = match parts.headers.get(HOST).map(HeaderValue::to_str) {
             Some(Ok(host)) => host,
-            _ => return Err(Refusal::new(S3ErrorCode::InvalidRequest, "the request needs a header Host")),
+            _ => return Err(Refusal::new(ErrorCode::InvalidRequest, "the request needs a header Host")),
         };
         let target = Target::parse(raw_path, host, self.domain.as_deref())?;
         let Target { host_bucket, .. } = target;
@@ -304,7 +309,7 @@ fn rewritten(
 ) -> Result<Uri, Refusal> {
     let mut uri = target.path_style(raw_path).into_owned();
     query.write_kept(|name| !is_signing(name), &mut uri);
-    Uri::try_from(uri).map_err(|_| Refusal::new(S3ErrorCode::InvalidURI, "couldn't parse the specified URI"))
+    Uri::try_from(uri).map_err(|_| Refusal::new(ErrorCode::InvalidURI, "couldn't parse the specified URI"))
 }
 
 /// Only who signs says what headers an answer has, as in S3: else any link could make a page of a public object.
@@ -316,7 +321,7 @@ fn refuse_overrides(query: &Query<'_>) -> Result<(), Refusal> {
                 "Request specific response headers cannot be used for anonymous GET requests: {}",
                 pair.name
             );
-            Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+            Err(Refusal::new(ErrorCode::InvalidRequest, message))
         }
     }
 }
@@ -327,7 +332,7 @@ fn refuse_forms(parts: &Parts) -> Result<(), Refusal> {
         parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes).trim_ascii_start();
     let is_form = content_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"));
     if parts.method == Method::POST && is_form {
-        return Err(Refusal::new(S3ErrorCode::NotImplemented, "multipart forms are not implemented"));
+        return Err(Refusal::new(ErrorCode::NotImplemented, "multipart forms are not implemented"));
     }
     Ok(())
 }
@@ -364,7 +369,7 @@ where
 {
     let too_long = || {
         let message = format!("your request was too big: this document may have {max_bytes} bytes");
-        Refusal::new(S3ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
+        Refusal::new(ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
     };
     if promise.decoded_bytes.is_some_and(|bytes| bytes > max_bytes) {
         return Err(too_long());

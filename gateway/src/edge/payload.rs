@@ -3,14 +3,13 @@
 
 use super::form::FORM_MAX_BYTES;
 use super::operation::{BodyUse, Operation};
-use crate::context::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::limits::PUT_MAX_BYTES;
-use s3s::S3ErrorCode;
 use smallvec::SmallVec;
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
@@ -54,14 +53,14 @@ impl PayloadForm {
             "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(Self::UnsignedChunks),
             _ if text.starts_with("STREAMING-") => {
                 let message = format!("the payload form {text:.60} is not implemented");
-                Err(Refusal::new(S3ErrorCode::NotImplemented, message))
+                Err(Refusal::new(ErrorCode::NotImplemented, message))
             }
             _ => {
                 let mut digest = [0; 32];
                 match hex::decode_to_slice(text, &mut digest) {
                     Ok(()) => Ok(Self::Sha256(digest)),
                     Err(_) => Err(Refusal::new(
-                        S3ErrorCode::InvalidArgument,
+                        ErrorCode::InvalidArgument,
                         "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- form or a valid SHA-256",
                     )),
                 }
@@ -114,7 +113,7 @@ impl Promise {
         if operation.body_use() == BodyUse::Refused {
             if is_open || encoded_bytes.is_some_and(|n| n > 0) {
                 let message = format!("{} does not take a request body", operation.name());
-                return Err(Refusal::new(S3ErrorCode::UnexpectedContent, message));
+                return Err(Refusal::new(ErrorCode::UnexpectedContent, message));
             }
             return form.hold_nothing().map(|()| None);
         }
@@ -123,7 +122,7 @@ impl Promise {
                 // Framing only ever adds.
                 if encoded_bytes.is_some_and(|encoded| encoded < decoded) {
                     let message = "content-length is less than x-amz-decoded-content-length";
-                    return Err(Refusal::new(S3ErrorCode::IncompleteBody, message));
+                    return Err(Refusal::new(ErrorCode::IncompleteBody, message));
                 }
                 Some(decoded)
             }
@@ -131,7 +130,7 @@ impl Promise {
             (false, Some(decoded)) if encoded_bytes != Some(decoded) => {
                 let message =
                     "x-amz-decoded-content-length differs from the length of a body without framing";
-                return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+                return Err(Refusal::new(ErrorCode::InvalidArgument, message));
             }
             (false, _) => encoded_bytes,
         };
@@ -161,7 +160,7 @@ impl Promise {
         let sum = promised_sum(headers, form)?;
         if sum == PromisedSum::None && headers.contains_key("x-amz-checksum-algorithm") {
             let message = "the field x-amz-checksum-algorithm comes without the checksum that it names";
-            return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
         }
         Ok(Self { form, decoded_bytes: None, sum, md5: content_md5(headers)? })
     }
@@ -174,7 +173,7 @@ fn promised_sum(headers: &HeaderMap, form: PayloadForm) -> Result<PromisedSum, R
     let known = sums.next();
     let trailer = headers.get(&TRAILER).map(|value| announced(value, form)).transpose()?;
     let many = "expecting a single x-amz-checksum- header: multiple checksum types are not allowed";
-    let invalid = |message| Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+    let invalid = |message| Err(Refusal::new(ErrorCode::InvalidRequest, message));
     let sum = match (known, trailer) {
         (Some(_), _) if sums.next().is_some() => return invalid(many.to_owned()),
         (Some(_), Some(_)) => return invalid(many.to_owned()),
@@ -208,7 +207,7 @@ fn sum_named(name: &[u8]) -> Option<ChecksumAlgorithm> {
 
 /// The checksum that `x-amz-trailer` announces.
 fn announced(value: &HeaderValue, form: PayloadForm) -> Result<ChecksumAlgorithm, Refusal> {
-    let invalid = |message: &'static str| Refusal::new(S3ErrorCode::InvalidRequest, message);
+    let invalid = |message: &'static str| Refusal::new(ErrorCode::InvalidRequest, message);
     if !matches!(form, PayloadForm::UnsignedChunks | PayloadForm::SignedChunks(Trailers::Signed)) {
         return Err(invalid("x-amz-trailer without a payload form that has trailers"));
     }
@@ -230,7 +229,7 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, Refusal> {
     let decoded = BASE64_STANDARD.decode_slice(value.as_bytes().trim_ascii(), &mut buffer);
     match decoded.ok().filter(|&len| len == 16).and_then(|len| buffer[..len].try_into().ok()) {
         Some(md5) => Ok(Some(md5)),
-        None => Err(Refusal::new(S3ErrorCode::InvalidDigest, "the Content-MD5 you specified was invalid")
+        None => Err(Refusal::new(ErrorCode::InvalidDigest, "the Content-MD5 you specified was invalid")
             .with("Content-MD5", String::from_utf8_lossy(value.as_bytes()))),
     }
 }
@@ -250,12 +249,12 @@ fn length(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refusal
 
 fn missing_length(name: &'static str) -> Refusal {
     let message = format!("you must provide the {name} HTTP header");
-    Refusal::new(S3ErrorCode::MissingContentLength, message)
+    Refusal::new(ErrorCode::MissingContentLength, message)
 }
 
 /// S3's error for a body that has another SHA-256 than was promised.
 pub(crate) fn wrong_sha256(promised: [u8; 32], computed: [u8; 32]) -> Refusal {
-    let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
+    let code = ErrorCode::XAmzContentSHA256Mismatch;
     Refusal::new(code, "the provided x-amz-content-sha256 header does not match what was computed")
         .with("ClientComputedContentSHA256", hex::encode(promised))
         .with("S3ComputedContentSHA256", hex::encode(computed))
@@ -264,14 +263,14 @@ pub(crate) fn wrong_sha256(promised: [u8; 32], computed: [u8; 32]) -> Refusal {
 /// `proposed_bytes`: as many as are known of.
 pub(crate) fn too_large(proposed_bytes: u64, max_bytes: u64) -> Refusal {
     let message = "Your proposed upload exceeds the maximum allowed size";
-    Refusal::new(S3ErrorCode::EntityTooLarge, message)
+    Refusal::new(ErrorCode::EntityTooLarge, message)
         .with("ProposedSize", proposed_bytes)
         .with("MaxSizeAllowed", max_bytes)
 }
 
 pub(crate) fn too_small(proposed_bytes: u64, min_bytes: u64) -> Refusal {
     let message = "Your proposed upload is smaller than the minimum allowed size";
-    Refusal::new(S3ErrorCode::EntityTooSmall, message)
+    Refusal::new(ErrorCode::EntityTooSmall, message)
         .with("ProposedSize", proposed_bytes)
         .with("MinSizeAllowed", min_bytes)
 }
@@ -296,7 +295,7 @@ mod tests {
         operation: Operation,
         form: PayloadForm,
         headers: &[(&'static str, &str)],
-    ) -> Result<Option<Promise>, S3ErrorCode> {
+    ) -> Result<Option<Promise>, ErrorCode> {
         let pair = |&(name, value): &(&'static str, &str)| {
             (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         };
@@ -308,11 +307,11 @@ mod tests {
 
     #[test]
     fn promises_that_cannot_hold_are_refused_before_the_body() {
+        use ErrorCode as C;
         use Operation::{CreateBucket, DeleteObject, PutObject};
         use PayloadForm::{Sha256, SignedChunks, Unsigned, UnsignedChunks};
-        use S3ErrorCode as C;
         let decoded = "x-amz-decoded-content-length";
-        let mismatch = C::Custom("XAmzContentSHA256Mismatch".into());
+        let mismatch = C::XAmzContentSHA256Mismatch;
         for (operation, form, headers, code) in [
             (PutObject, Unsigned, &[][..], C::MissingContentLength),
             (PutObject, Unsigned, &[("transfer-encoding", "chunked")], C::MissingContentLength),

@@ -1,7 +1,6 @@
 //! Percent-encoding as SigV4 and S3 use it: every byte but the unreserved ones is `%XX` in upper case, once.
 
-use crate::context::Refusal;
-use s3s::S3ErrorCode;
+use crate::refusal::{ErrorCode, Refusal};
 use std::borrow::Cow;
 
 /// Which part of a URI is being read.
@@ -76,7 +75,7 @@ fn hex_digit(digit: u8) -> Option<u8> {
 }
 
 fn bad_uri() -> Refusal {
-    Refusal::new(S3ErrorCode::InvalidURI, "the URI is not percent-encoded UTF-8")
+    Refusal::new(ErrorCode::InvalidURI, "the URI is not percent-encoded UTF-8")
 }
 
 #[cfg(test)]
@@ -110,7 +109,7 @@ mod tests {
     #[test]
     fn what_is_not_percent_encoded_utf8_is_refused() {
         for bad in ["/%", "/%4", "/%zz", "/%+1", "/%ff", "/%C3"] {
-            assert_eq!(decode(bad, Part::Path).unwrap_err().code, S3ErrorCode::InvalidURI, "{bad}");
+            assert_eq!(decode(bad, Part::Path).unwrap_err().code, ErrorCode::InvalidURI, "{bad}");
         }
         assert_eq!(decode("/a+%2B%E2%82%AC", Part::Path).unwrap(), "/a++€");
     }

@@ -3,10 +3,9 @@
 
 use super::headers;
 use super::query::Query;
-use crate::context::Refusal;
 use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use s3s::S3ErrorCode;
 
 /// Which signature a URL carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +78,7 @@ pub(crate) fn put_back(moved: &HeaderMap, headers: &mut HeaderMap) -> Result<(),
     for (name, value) in moved {
         if headers.insert(name, value.clone()).is_some_and(|other| other != value) {
             let message = format!("{name} is in the headers and in the query with different values");
-            return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+            return Err(Refusal::new(ErrorCode::InvalidArgument, message));
         }
     }
     Ok(())

@@ -1,9 +1,8 @@
 //! The query of a request, read once: names and values for the allow-list, their canonical form for the signature.
 
 use super::percent::{self, Part};
-use crate::context::Refusal;
 use crate::headers::shortened;
-use s3s::S3ErrorCode;
+use crate::refusal::{ErrorCode, Refusal};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -35,7 +34,7 @@ impl<'a> Query<'a> {
             let value = percent::decode(raw_value, Part::Query)?;
             if query.0.len() == QUERY_PAIRS_MAX {
                 let message = format!("the query has more than {QUERY_PAIRS_MAX} parameters");
-                return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+                return Err(Refusal::new(ErrorCode::InvalidArgument, message));
             }
             if query.get(&name).is_some() {
                 let message = format!("the query parameter {:?} is given twice", shortened(&name));
@@ -119,7 +118,7 @@ mod tests {
     #[test]
     fn names_that_come_twice_or_too_many_are_refused() {
         for bad in ["a=1&a=2", "a&%61", &(0..101).map(|i| format!("k{i}&")).collect::<String>()] {
-            assert_eq!(Query::parse(bad).unwrap_err().code, S3ErrorCode::InvalidArgument, "{bad}");
+            assert_eq!(Query::parse(bad).unwrap_err().code, ErrorCode::InvalidArgument, "{bad}");
         }
     }
 

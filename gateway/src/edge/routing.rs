@@ -9,10 +9,9 @@ use super::allow_list::{NOT_BUILT, RULES, SETTINGS, Setting};
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;
-use crate::context::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use crate::versions::check_version;
 use http::Method;
-use s3s::S3ErrorCode;
 
 /// Whether a copy source came with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +98,10 @@ fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
     let name: String = name.chars().take(80).collect();
     if Setting::is_named(&name) || NOT_BUILT.contains(&&*name) {
         let message = format!("the sub-resource {name:?} is not implemented here ({})", operation.name());
-        return Refusal::new(S3ErrorCode::NotImplemented, message);
+        return Refusal::new(ErrorCode::NotImplemented, message);
     }
     let message = format!("{} does not take the query parameter {name:?}", operation.name());
-    Refusal::new(S3ErrorCode::InvalidArgument, message)
+    Refusal::new(ErrorCode::InvalidArgument, message)
 }
 
 fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
@@ -113,7 +112,7 @@ fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
     match named {
         Some(pair) => {
             let message = format!("the sub-resource {:?} is not implemented here ({method})", pair.name);
-            Refusal::new(S3ErrorCode::NotImplemented, message)
+            Refusal::new(ErrorCode::NotImplemented, message)
         }
         None => not_allowed(method, level),
     }
@@ -121,7 +120,7 @@ fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
 
 pub(super) fn not_allowed(method: &Method, level: Level) -> Refusal {
     let message = "The specified method is not allowed against this resource.";
-    Refusal::new(S3ErrorCode::MethodNotAllowed, message)
+    Refusal::new(ErrorCode::MethodNotAllowed, message)
         .with("Method", method)
         .with("ResourceType", level.resource_type())
 }
@@ -130,7 +129,7 @@ pub(super) fn not_allowed(method: &Method, level: Level) -> Refusal {
 mod tests {
     use super::*;
 
-    fn classified(method: &str, level: Level, query: &str) -> Result<Operation, S3ErrorCode> {
+    fn classified(method: &str, level: Level, query: &str) -> Result<Operation, ErrorCode> {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let query = Query::parse(query).unwrap();
         classify(&method, level, &query, Source::Body, |_| false).map_err(|refusal| refusal.code)
@@ -213,7 +212,7 @@ mod tests {
                 ["encryption", "legal-hold", "policyStatus", "restore", "retention", "website", "versions"]
             {
                 let code = classified(method, level, name);
-                assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} {level:?} ?{name}");
+                assert_eq!(code, Err(ErrorCode::NotImplemented), "{method} {level:?} ?{name}");
             }
         }
         for (method, query) in [
@@ -225,14 +224,14 @@ mod tests {
             ("GET", "tagging&acl"),
         ] {
             let code = classified(method, Level::Bucket, query);
-            assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} ?{query}");
+            assert_eq!(code, Err(ErrorCode::NotImplemented), "{method} ?{query}");
         }
         for (method, name) in [("PUT", "policy"), ("DELETE", "cors"), ("DELETE", "acl"), ("POST", "acl")] {
             let code = classified(method, Level::Object, name);
-            assert_eq!(code, Err(S3ErrorCode::NotImplemented), "{method} ?{name}");
+            assert_eq!(code, Err(ErrorCode::NotImplemented), "{method} ?{name}");
         }
         for name in ["legal-hold", "policy", "torrent"] {
-            assert_eq!(classified("GET", Level::Object, name), Err(S3ErrorCode::NotImplemented), "{name}");
+            assert_eq!(classified("GET", Level::Object, name), Err(ErrorCode::NotImplemented), "{name}");
         }
     }
 
@@ -258,18 +257,18 @@ mod tests {
             ("HEAD", Level::Bucket, "="),
         ] {
             let code = classified(method, level, query);
-            assert_eq!(code, Err(S3ErrorCode::InvalidArgument), "{method} ?{query}");
+            assert_eq!(code, Err(ErrorCode::InvalidArgument), "{method} ?{query}");
         }
-        assert_eq!(classified("PATCH", Level::Object, ""), Err(S3ErrorCode::MethodNotAllowed));
-        assert_eq!(classified("POST", Level::Object, ""), Err(S3ErrorCode::MethodNotAllowed));
-        assert_eq!(classified("PUT", Level::Service, ""), Err(S3ErrorCode::MethodNotAllowed));
+        assert_eq!(classified("PATCH", Level::Object, ""), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(classified("POST", Level::Object, ""), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(classified("PUT", Level::Service, ""), Err(ErrorCode::MethodNotAllowed));
     }
 
     #[test]
     fn only_the_null_version_exists() {
         let delete = |query| classified("DELETE", Level::Object, query);
         assert_eq!(delete("versionId=null"), Ok(Operation::DeleteObject));
-        assert_eq!(delete("versionId=abc"), Err(S3ErrorCode::NoSuchVersion));
-        assert_eq!(delete("versionId="), Err(S3ErrorCode::InvalidArgument));
+        assert_eq!(delete("versionId=abc"), Err(ErrorCode::NoSuchVersion));
+        assert_eq!(delete("versionId="), Err(ErrorCode::InvalidArgument));
     }
 }

@@ -5,14 +5,13 @@
 
 use super::operation::Operation;
 use super::percent::{self, Part};
-use crate::context::Refusal;
 use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use pocket_api::clock::Timestamp;
-use s3s::S3ErrorCode;
 use sha2::Sha256;
 
 /// Where requests carry their token, also in the query of a presigned URL.
@@ -81,7 +80,7 @@ impl Session {
     pub(crate) fn open(token: &str, secret: &str, now: Timestamp) -> Result<Self, Refusal> {
         let invalid = || {
             let message = "The provided token is malformed or otherwise not valid";
-            Refusal::new(S3ErrorCode::InvalidToken, message)
+            Refusal::new(ErrorCode::InvalidToken, message)
         };
         let bytes = BASE64_STANDARD.decode(token).map_err(|_| invalid())?;
         let split = bytes.len().checked_sub(MAC_BYTES).filter(|&at| at > FIXED_BYTES).ok_or_else(invalid)?;
@@ -97,7 +96,7 @@ impl Session {
         let expires_at_secs = fixed[2..].iter().fold(0_u64, |n, &byte| n << 8 | u64::from(byte));
         let bucket = String::from_utf8(bucket.to_vec()).map_err(|_| invalid())?;
         if now.as_secs() >= expires_at_secs {
-            return Err(Refusal::new(S3ErrorCode::ExpiredToken, "The provided token has expired."));
+            return Err(Refusal::new(ErrorCode::ExpiredToken, "The provided token has expired."));
         }
         Ok(Self { bucket, mode, expires_at_secs })
     }
@@ -131,7 +130,7 @@ impl Session {
             self.bucket,
             operation.name()
         );
-        Err(Refusal::new(S3ErrorCode::AccessDenied, message))
+        Err(Refusal::new(ErrorCode::AccessDenied, message))
     }
 
     fn payload(&self) -> Vec<u8> {
@@ -202,7 +201,7 @@ mod tests {
             assert_eq!(issued.expires_at, Timestamp(NOW.0 + 300_000));
             assert_ne!(issued.secret, session.issue("AKID", "other").secret);
             let other = Session::open(&issued.token, "other", NOW).unwrap_err();
-            assert_eq!(other.code, S3ErrorCode::InvalidToken);
+            assert_eq!(other.code, ErrorCode::InvalidToken);
         }
         assert_ne!(session("ReadOnly").secret("s"), session("ReadWrite").secret("s"));
         assert_eq!(Session::begin("b", &HeaderMap::new(), NOW).unwrap().mode, Mode::ReadWrite);
@@ -213,7 +212,7 @@ mod tests {
         let token = session("ReadOnly").issue("AKID", "secret").token;
         assert!(Session::open(&token, "secret", Timestamp(NOW.0 + 299_999)).is_ok());
         let ended = Session::open(&token, "secret", Timestamp(NOW.0 + 300_000)).unwrap_err();
-        assert_eq!(ended.code, S3ErrorCode::ExpiredToken);
+        assert_eq!(ended.code, ErrorCode::ExpiredToken);
     }
 
     #[test]
@@ -235,7 +234,7 @@ mod tests {
         ] {
             assert_eq!(denied(mode, operation, "bucket", None), None, "{mode} {operation:?}");
             let elsewhere = denied(mode, operation, "bucket2", None);
-            assert_eq!(elsewhere, Some(S3ErrorCode::AccessDenied), "{mode} {operation:?}");
+            assert_eq!(elsewhere, Some(ErrorCode::AccessDenied), "{mode} {operation:?}");
         }
         for (mode, operation) in [
             ("ReadOnly", PutObject),
@@ -247,7 +246,7 @@ mod tests {
             ("ReadWrite", GetBucketSetting),
         ] {
             let refused = denied(mode, operation, "bucket", None);
-            assert_eq!(refused, Some(S3ErrorCode::AccessDenied), "{mode} {operation:?}");
+            assert_eq!(refused, Some(ErrorCode::AccessDenied), "{mode} {operation:?}");
         }
         for (source, allowed) in [
             ("/bucket/k", true),
@@ -270,7 +269,7 @@ mod tests {
         for bad in ["readonly", "", "Write"] {
             let header = (HeaderName::from_static(MODE_HEADER), HeaderValue::from_static(bad));
             let refusal = Session::begin("b", &HeaderMap::from_iter([header]), NOW).unwrap_err();
-            assert_eq!(refusal.code, S3ErrorCode::InvalidArgument, "{bad}");
+            assert_eq!(refusal.code, ErrorCode::InvalidArgument, "{bad}");
         }
     }
 

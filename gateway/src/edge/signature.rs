@@ -13,10 +13,9 @@ use super::signature_v2;
 use super::signing_keys::{Signature, SigningKey, SigningKeys};
 use super::stamp::Stamp;
 use crate::caller::{Caller, SignatureVersion, SignedIn, Signing};
-use crate::context::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderValue, Method};
 use pocket_api::clock::Timestamp;
-use s3s::S3ErrorCode;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -74,7 +73,7 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
         Some(claim) => verify_claim(request, &claim, token, keys, now),
         None if token.is_some() => {
             let message = format!("the header {TOKEN_HEADER} belongs to a signature of SigV4");
-            Err(Refusal::new(S3ErrorCode::InvalidToken, message))
+            Err(Refusal::new(ErrorCode::InvalidToken, message))
         }
         None if by_v2 => signature_v2::verify(request, keys, now),
         None => anonymous(request.headers),
@@ -89,7 +88,7 @@ fn session_token<'a>(request: &Signed<'a, '_>) -> Result<Option<&'a str>, Refusa
     match request.headers.get(TOKEN_HEADER) {
         None => Ok(in_query()),
         Some(value) => value.to_str().map(Some).map_err(|_| {
-            Refusal::new(S3ErrorCode::InvalidToken, format!("the header {TOKEN_HEADER} is not ASCII"))
+            Refusal::new(ErrorCode::InvalidToken, format!("the header {TOKEN_HEADER} is not ASCII"))
         }),
     }
 }
@@ -112,7 +111,7 @@ impl Proof {
         if matches!(payload, PayloadForm::SignedChunks(_)) {
             let message =
                 "x-amz-content-sha256 says that the chunks are signed, but the request is not, by SigV4";
-            return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
         }
         Ok(Self { caller, signing, payload, presigned, session: None, seed: None })
     }
@@ -227,7 +226,7 @@ fn write_header(name: &str, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<()
     let mut values = headers.get_all(name).iter().peekable();
     if values.peek().is_none() {
         let message = format!("the header {name} is signed, but it did not arrive");
-        return Err(Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message));
+        return Err(Refusal::new(ErrorCode::SignatureDoesNotMatch, message));
     }
     for (i, value) in values.enumerate() {
         if i > 0 {
@@ -255,7 +254,7 @@ pub(crate) fn hex_sha256(bytes: &[u8]) -> [u8; 64] {
 
 fn check_time(claim: &Authorization<'_>, now: Timestamp) -> Result<(), Refusal> {
     let (now, signed) = (now.as_secs(), claim.stamp.secs);
-    let denied = |message| Err(Refusal::new(S3ErrorCode::AccessDenied, message));
+    let denied = |message| Err(Refusal::new(ErrorCode::AccessDenied, message));
     match claim.expires_secs {
         Some(_) if signed > now + CLOCK_SKEW_MAX_SECS => denied("Request is not valid yet"),
         Some(expires) if now > signed + expires => {
@@ -263,7 +262,7 @@ fn check_time(claim: &Authorization<'_>, now: Timestamp) -> Result<(), Refusal> 
         }
         None if signed.abs_diff(now) > CLOCK_SKEW_MAX_SECS => {
             let message = "the difference between the request time and the current time is too large";
-            Err(Refusal::new(S3ErrorCode::RequestTimeTooSkewed, message)
+            Err(Refusal::new(ErrorCode::RequestTimeTooSkewed, message)
                 .with("RequestTime", String::from_utf8_lossy(claim.stamp.as_bytes()))
                 .with("ServerTime", iso_time(now))
                 .with("MaxAllowedSkewMilliseconds", CLOCK_SKEW_MAX_SECS * 1_000))
@@ -274,7 +273,7 @@ fn check_time(claim: &Authorization<'_>, now: Timestamp) -> Result<(), Refusal> 
 
 /// Of a presigned request that came after its time.
 pub(crate) fn expired(now_secs: u64, end_secs: u64) -> Refusal {
-    Refusal::new(S3ErrorCode::AccessDenied, "Request has expired")
+    Refusal::new(ErrorCode::AccessDenied, "Request has expired")
         .with("Expires", iso_time(end_secs))
         .with("ServerTime", iso_time(now_secs))
 }
@@ -295,13 +294,13 @@ fn declared_payload<'a>(request: &Signed<'a, '_>, claim: &Authorization<'_>) -> 
         }
         None => {
             let message = "missing required header for this request: x-amz-content-sha256";
-            Err(Refusal::new(S3ErrorCode::InvalidRequest, message))
+            Err(Refusal::new(ErrorCode::InvalidRequest, message))
         }
     }
 }
 
 fn payload_is_not_ascii() -> Refusal {
-    Refusal::new(S3ErrorCode::InvalidArgument, "x-amz-content-sha256 is not ASCII")
+    Refusal::new(ErrorCode::InvalidArgument, "x-amz-content-sha256 is not ASCII")
 }
 
 /// All signed headers are known to be there and to be different, so equal numbers mean equal sets.
@@ -318,7 +317,7 @@ fn check_all_signed(headers: &HeaderMap, claim: &Authorization<'_>) -> Result<()
 
 pub(crate) fn not_signed(name: &str) -> Refusal {
     let message = format!("there were headers present in the request which were not signed: {name}");
-    Refusal::new(S3ErrorCode::AccessDenied, message)
+    Refusal::new(ErrorCode::AccessDenied, message)
 }
 
 /// Says what would have had to be signed, with which a client finds out where it differs.
@@ -330,7 +329,7 @@ pub(crate) fn does_not_match(access_key_id: &str, signature: &str, text: &[u8]) 
         // Writing to a string cannot fail.
         let _ = write!(bytes, "{byte:02x} ");
     }
-    Refusal::new(S3ErrorCode::SignatureDoesNotMatch, message)
+    Refusal::new(ErrorCode::SignatureDoesNotMatch, message)
         .with("AWSAccessKeyId", access_key_id)
         .with("StringToSign", String::from_utf8_lossy(text))
         .with("SignatureProvided", signature)

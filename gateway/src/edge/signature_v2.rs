@@ -14,15 +14,14 @@ use super::signature::{
 };
 use super::signing_keys::SigningKeys;
 use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
-use crate::context::Refusal;
 use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName};
 use pocket_api::clock::Timestamp;
-use s3s::S3ErrorCode;
 use sha1::Sha1;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -216,7 +215,7 @@ pub(crate) fn signature(text: &[u8], secret: &str) -> String {
 }
 
 fn denied(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-    Refusal::new(S3ErrorCode::AccessDenied, message)
+    Refusal::new(ErrorCode::AccessDenied, message)
 }
 
 #[cfg(test)]

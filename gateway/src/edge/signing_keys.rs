@@ -3,13 +3,12 @@
 use super::authorization::Authorization;
 use super::session::Session;
 use crate::caller::Principal;
-use crate::context::Refusal;
 use crate::credentials::{Credential, Credentials};
+use crate::refusal::{ErrorCode, Refusal};
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::RwLock;
 use pocket_api::clock::Timestamp;
 use pocket_api::names::TenantName;
-use s3s::S3ErrorCode;
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::fmt;
@@ -100,7 +99,7 @@ impl SigningKeys {
     pub(crate) fn credential(&self, access_key_id: &str) -> Result<&Credential, Refusal> {
         self.credentials.get(access_key_id).ok_or_else(|| {
             let message = "the access key id you provided does not exist in our records";
-            Refusal::new(S3ErrorCode::InvalidAccessKeyId, message).with("AWSAccessKeyId", access_key_id)
+            Refusal::new(ErrorCode::InvalidAccessKeyId, message).with("AWSAccessKeyId", access_key_id)
         })
     }
 

@@ -1,10 +1,9 @@
 //! What a request is aimed at: the service, a bucket or an object, from the path and, with a domain, the host name.
 
 use super::percent::{self, Part};
-use crate::context::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::limits::KEY_MAX_BYTES;
 use pocket_api::names::{BucketName, NameError};
-use s3s::S3ErrorCode;
 use std::borrow::Cow;
 
 /// S3's three levels.
@@ -30,7 +29,7 @@ impl<'a> Target<'a> {
     pub(crate) fn parse(raw_path: &str, host: &'a str, domain: Option<&str>) -> Result<Self, Refusal> {
         let path = percent::decode(raw_path, Part::Path)?;
         let Some(path) = path.strip_prefix('/') else {
-            return Err(Refusal::new(S3ErrorCode::InvalidURI, "the path must begin with /"));
+            return Err(Refusal::new(ErrorCode::InvalidURI, "the path must begin with /"));
         };
         let host_bucket = domain.and_then(|domain| host_bucket(host, domain));
         let (bucket, key) = match host_bucket {
@@ -41,7 +40,7 @@ impl<'a> Target<'a> {
             return Ok(Self { level: Level::Service, bucket: None, host_bucket: None });
         }
         let bucket = BucketName::parse(bucket).map_err(|error| {
-            Refusal::new(S3ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", bucket)
+            Refusal::new(ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", bucket)
         })?;
         if key.len() > KEY_MAX_BYTES {
             return Err(key_too_long(key.len()));
@@ -70,7 +69,7 @@ impl<'a> Target<'a> {
 }
 
 pub(crate) fn key_too_long(bytes: usize) -> Refusal {
-    Refusal::new(S3ErrorCode::KeyTooLongError, NameError::KeyTooLong(bytes).to_string())
+    Refusal::new(ErrorCode::KeyTooLongError, NameError::KeyTooLong(bytes).to_string())
         .with("Size", bytes)
         .with("MaxSizeAllowed", KEY_MAX_BYTES)
 }
@@ -101,7 +100,7 @@ fn host_bucket<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn level(path: &str) -> Result<Level, S3ErrorCode> {
+    fn level(path: &str) -> Result<Level, ErrorCode> {
         Target::parse(path, "localhost:9000", None).map(|t| t.level).map_err(|r| r.code)
     }
 
@@ -120,18 +119,18 @@ mod tests {
     #[test]
     fn bad_paths_are_refused_with_their_code() {
         for (path, code) in [
-            ("", S3ErrorCode::InvalidURI),
-            ("*", S3ErrorCode::InvalidURI),
-            ("/abc/%zz", S3ErrorCode::InvalidURI),
-            ("/abc/%ff", S3ErrorCode::InvalidURI),
-            ("//x", S3ErrorCode::InvalidBucketName),
-            ("/ABC/x", S3ErrorCode::InvalidBucketName),
-            ("/a/x", S3ErrorCode::InvalidBucketName),
-            ("/10.0.0.1/", S3ErrorCode::InvalidBucketName),
+            ("", ErrorCode::InvalidURI),
+            ("*", ErrorCode::InvalidURI),
+            ("/abc/%zz", ErrorCode::InvalidURI),
+            ("/abc/%ff", ErrorCode::InvalidURI),
+            ("//x", ErrorCode::InvalidBucketName),
+            ("/ABC/x", ErrorCode::InvalidBucketName),
+            ("/a/x", ErrorCode::InvalidBucketName),
+            ("/10.0.0.1/", ErrorCode::InvalidBucketName),
         ] {
             assert_eq!(level(path), Err(code), "{path}");
         }
-        assert_eq!(level(&format!("/abc/{}", "k".repeat(1_025))), Err(S3ErrorCode::KeyTooLongError));
+        assert_eq!(level(&format!("/abc/{}", "k".repeat(1_025))), Err(ErrorCode::KeyTooLongError));
     }
 
     #[test]
@@ -153,6 +152,6 @@ mod tests {
         ] {
             assert_eq!(parse(path, host).unwrap(), (level, style.to_owned()), "{host}{path}");
         }
-        assert_eq!(parse("/x", "ABC.s3.local").unwrap_err().code, S3ErrorCode::InvalidBucketName);
+        assert_eq!(parse("/x", "ABC.s3.local").unwrap_err().code, ErrorCode::InvalidBucketName);
     }
 }

@@ -1,10 +1,10 @@
 //! The aws-chunked framing, whole and in pieces.
 
 use super::assert_refusal;
-use crate::context::Refusal;
 use crate::edge::chunked::tests::{SECRET, SEED, signer};
 use crate::edge::chunked::{ChunkDecoder, Piece};
 use crate::edge::payload::Trailers;
+use crate::refusal::Refusal;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use bytes::Bytes;
 use pocket_fuzz::{Mutant, Mutants, check, produce, within_memory};

@@ -10,11 +10,11 @@ use crate::edge::query::Query;
 use crate::edge::routing::{Source, classify};
 use crate::edge::stamp::Stamp;
 use crate::edge::target::{Level, Target};
+use crate::refusal::ErrorCode;
 use http::{HeaderName, HeaderValue};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::limits::{KEY_MAX_BYTES, PUT_MAX_BYTES};
 use pocket_fuzz::{Mutant, Mutants, check, within_memory};
-use s3s::S3ErrorCode;
 
 /// What reading a head may hold for each byte of it: names and values decoded, and a few pointers to each.
 const MEMORY_FACTOR: usize = 24;
@@ -157,7 +157,7 @@ fn nothing_that_is_unknown_passes_the_allow_lists() {
             let more = format!("{raw}&unknown=1");
             let more = Query::parse(&more).unwrap();
             let refused = classify(&head.method, target.level, &more, source, |_| false).unwrap_err();
-            assert_eq!(refused.code, S3ErrorCode::InvalidArgument, "{operation:?}");
+            assert_eq!(refused.code, ErrorCode::InvalidArgument, "{operation:?}");
         }
         match within_memory(mutant.len(), MEMORY_FACTOR, || headers::check(&head.headers, operation)) {
             Err(refusal) => assert_refusal(&refusal),

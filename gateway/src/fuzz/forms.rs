@@ -1,10 +1,10 @@
 //! Forms: multipart/form-data against a slow reader that has all of it at once, and the policies within them.
 
 use super::assert_refusal;
-use crate::context::Refusal;
 use crate::edge::form::fields::Fields;
 use crate::edge::form::multipart::{FormDecoder, Piece, boundary};
 use crate::edge::form::policy::Policy;
+use crate::refusal::Refusal;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;

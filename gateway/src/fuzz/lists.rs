@@ -1,21 +1,15 @@
 //! Texts with which a client goes on with a list, and those in which names are shown.
 
-use super::assert_refused;
+use super::assert_refusal;
 use crate::checksums::only_one;
 use crate::headers::copy_source_range;
 use crate::listing::{Encoding, is_common_prefix, read_token, start_after, token};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::metadata::{ListItem, ListStart};
 use pocket_fuzz::{Mutant, Mutants, check, within_memory};
-use s3s::S3Error;
 
 /// A token is hex: the name, and the copies that are made of it.
 const MEMORY_FACTOR: usize = 8;
-
-#[track_caller]
-fn assert_error(error: &S3Error) {
-    assert_refused(error.status_code().unwrap(), error.message().unwrap_or_default());
-}
 
 #[test]
 fn tokens_that_are_taken_are_those_that_are_given() {
@@ -23,7 +17,7 @@ fn tokens_that_are_taken_are_those_that_are_given() {
     check!(20_000, seeds, |mutant: &Mutant| {
         let text = mutant.text();
         match within_memory(text.len(), MEMORY_FACTOR, || read_token(&text)) {
-            Err(error) => assert_error(&error),
+            Err(error) => assert_refusal(&error),
             Ok(ListStart::AfterPrefix(name)) => {
                 assert!(token(&ListItem::Prefix(name)).eq_ignore_ascii_case(&text));
             }
@@ -74,14 +68,14 @@ fn ranges_and_checksums_of_parts_are_read_or_refused() {
     check!(20_000, seeds, |mutant: &Mutant| {
         let text = mutant.text();
         if let Err(error) = copy_source_range(&text) {
-            assert_error(&error);
+            assert_refusal(&error);
         }
         let fields = ChecksumAlgorithm::ALL.map(|algorithm| (algorithm, None));
         for at in 0..fields.len() {
             let mut fields = fields;
             fields[at].1 = Some(&*text);
             match within_memory(text.len(), MEMORY_FACTOR, || only_one(fields)) {
-                Err(error) => assert_error(&error),
+                Err(error) => assert_refusal(&error),
                 Ok(named) => assert_eq!(named.unwrap().value.len(), fields[at].0.len_bytes()),
             }
         }

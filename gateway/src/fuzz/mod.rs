@@ -10,19 +10,15 @@ mod lists;
 mod policies;
 mod settings;
 
-use crate::context::Refusal;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use crate::refusal::Refusal;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 /// What strangers send is their mistake, or something that is not built: never ours.
 #[track_caller]
-fn assert_refused(status: StatusCode, why: &str) {
-    let theirs = status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED;
-    assert!(theirs, "refused with {status}: {why}");
-}
-
-#[track_caller]
 fn assert_refusal(refusal: &Refusal) {
-    assert_refused(refusal.status(), &refusal.message);
+    let status = refusal.code.status();
+    assert!((400..500).contains(&status) || status == 501, "refused with {status}: {refusal}");
+    assert!(!refusal.message.is_empty(), "{refusal:?}");
 }
 
 /// The head of a request as HTTP lets it through.

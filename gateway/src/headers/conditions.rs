@@ -3,6 +3,7 @@
 
 use super::{shortened, text};
 use crate::errors::{bad_argument, not_implemented, s3};
+use crate::refusal::{ErrorCode, Refusal};
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
@@ -10,7 +11,6 @@ use pocket_api::limits::PART_NUMBER_MAX;
 use pocket_api::metadata::{ByteRange, Select};
 use pocket_api::object::ETag;
 use s3s::dto::{self, ETagCondition};
-use s3s::{S3ErrorCode, S3Result};
 use std::time::UNIX_EPOCH;
 
 // ---- conditions and ranges ----
@@ -43,7 +43,10 @@ pub(crate) fn read_conditions(
 
 /// `If-Range` as what must hold for a range to be sent, beside the other conditions; where it does not, or is neither a
 /// strong tag nor a date, the whole object is. Conditions that would outweigh it are refused.
-pub(crate) fn if_range(headers: &HeaderMap, others: &ReadConditions) -> S3Result<Option<ReadConditions>> {
+pub(crate) fn if_range(
+    headers: &HeaderMap,
+    others: &ReadConditions,
+) -> Result<Option<ReadConditions>, Refusal> {
     let Some(value) = text(headers, "if-range")? else { return Ok(None) };
     if others.if_match.is_some() || others.if_unmodified_since.is_some() {
         let text = "If-Range together with If-Match or If-Unmodified-Since is not implemented";
@@ -66,7 +69,7 @@ fn date(text: &str) -> Option<u64> {
 }
 
 /// A date of HTTP, in seconds since 1970. One that cannot be read is refused, because a condition is never ignored.
-pub(crate) fn http_date(headers: &HeaderMap, name: &str) -> S3Result<Option<u64>> {
+pub(crate) fn http_date(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Refusal> {
     let Some(value) = text(headers, name)? else { return Ok(None) };
     let bad = || bad_argument(name, value, format!("{name} is not a date of HTTP: {:?}", shortened(value)));
     date(value).map(Some).ok_or_else(bad)
@@ -74,7 +77,7 @@ pub(crate) fn http_date(headers: &HeaderMap, name: &str) -> S3Result<Option<u64>
 
 /// The condition of a write, from its headers alone because S3's types lack it on copies. Forms that nobody
 /// implements are refused: a condition that is ignored loses data.
-pub(crate) fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
+pub(crate) fn write_condition(headers: &HeaderMap) -> Result<WriteCondition, Refusal> {
     for name in [IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
         if headers.contains_key(&name) {
             return Err(not_implemented(format!("the condition {name} is not implemented for writes")));
@@ -89,14 +92,14 @@ pub(crate) fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
     }
 }
 
-pub(crate) fn select(range: Option<dto::Range>, part: Option<i32>) -> S3Result<Select> {
+pub(crate) fn select(range: Option<dto::Range>, part: Option<i32>) -> Result<Select, Refusal> {
     match (range, part) {
         (None, None) => Ok(Select::Whole),
         (Some(range), None) => Ok(Select::Range(byte_range(range))),
         (None, Some(number)) => Ok(Select::Part(part_number(number)?)),
         (Some(_), Some(_)) => {
             let text = "Cannot specify both Range header and partNumber query parameter";
-            Err(s3(S3ErrorCode::InvalidRequest, text))
+            Err(s3(ErrorCode::InvalidRequest, text))
         }
     }
 }
@@ -110,7 +113,7 @@ fn byte_range(range: dto::Range) -> ByteRange {
 }
 
 /// `bytes=a-b` of UploadPartCopy: S3 takes no other form there.
-pub(crate) fn copy_source_range(value: &str) -> S3Result<ByteRange> {
+pub(crate) fn copy_source_range(value: &str) -> Result<ByteRange, Refusal> {
     match dto::Range::parse(value) {
         Ok(range @ dto::Range::Int { last: Some(_), .. }) => Ok(byte_range(range)),
         _ => {
@@ -123,7 +126,7 @@ pub(crate) fn copy_source_range(value: &str) -> S3Result<ByteRange> {
     }
 }
 
-pub(crate) fn part_number(number: i32) -> S3Result<u16> {
+pub(crate) fn part_number(number: i32) -> Result<u16, Refusal> {
     u16::try_from(number).ok().filter(|n| (1..=PART_NUMBER_MAX).contains(n)).ok_or_else(|| {
         let text =
             format!("Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive: {number}");
@@ -155,7 +158,7 @@ mod tests {
             map(&[("if-unmodified-since", "Thu, 01 Jan 1970 00:00:02 GMT")]),
         ] {
             let error = write_condition(&refused).unwrap_err();
-            assert_eq!(error.code(), &S3ErrorCode::NotImplemented, "{refused:?}");
+            assert_eq!(error.code, ErrorCode::NotImplemented, "{refused:?}");
         }
     }
 

@@ -1,11 +1,12 @@
 use super::*;
+use crate::refusal::Refusal;
 use proptest::prelude::*;
 use std::time::Duration;
 
 const SECONDS: LifecycleUnit = LifecycleUnit::Of(Duration::from_secs(1));
 
 /// As it comes from the client, through s3s.
-fn document(rules: &str, unit: Option<&str>) -> S3Result<Document> {
+fn document(rules: &str, unit: Option<&str>) -> Result<Document, Refusal> {
     let text = format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
     let read = xml::Deserialize::deserialize(&mut xml::Deserializer::new(text.as_bytes()));
     Document::new(read.ok(), unit, None)
@@ -13,7 +14,7 @@ fn document(rules: &str, unit: Option<&str>) -> S3Result<Document> {
 
 fn lifecycle(rules: &str, unit: Option<&str>, tags: &[(String, String)]) -> Result<Lifecycle, String> {
     let lifecycle = document(rules, unit).and_then(|document| document.lifecycle(tags));
-    lifecycle.map_err(|error| format!("{}: {}", error.code().as_str(), error.message().unwrap_or_default()))
+    lifecycle.map_err(|error| error.to_string())
 }
 
 fn rule(inside: &str) -> String {

@@ -3,15 +3,16 @@
 use super::{Operations, ask, context, object_key};
 use crate::access::action::Action;
 use crate::errors::not_implemented;
+use crate::refusal::Refusal;
 use http::StatusCode;
 use pocket_api::metadata::{Request, UploadId};
 use s3s::dto::{AbortMultipartUploadInput, AbortMultipartUploadOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<AbortMultipartUploadInput>,
-) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+) -> Result<S3Response<AbortMultipartUploadOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     if input.if_match_initiated_time.is_some() {

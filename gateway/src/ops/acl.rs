@@ -6,11 +6,11 @@ use super::{Operations, ask, context, object_key, of_version};
 use crate::access::acl::{self, GRANTS_MAX, Ownership, Said};
 use crate::access::action::Action;
 use crate::access::rules::document;
-use crate::errors::{CallError, MALFORMED_XML, access_denied, custom, from_call, refused, s3};
+use crate::errors::{CallError, MALFORMED_XML, access_denied, from_call, s3};
 use crate::headers;
 use crate::placements::Follow;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
-use http::StatusCode;
 use pocket_api::acl::{Acl, Grant};
 use pocket_api::conditions::ReadConditions;
 use pocket_api::metadata::{Lookup, MetadataError, Request, Select, Want};
@@ -18,7 +18,7 @@ use pocket_api::names::TenantName;
 use pocket_api::object::ObjectHeaders;
 use pocket_api::settings::DocumentKind;
 use s3s::dto::{self, *};
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 use std::time::Duration;
 
 /// How often a PutObjectAcl looks again because another one came between its look and its change.
@@ -27,7 +27,7 @@ const LOOKS_MAX: usize = 4;
 pub(super) async fn get_of_bucket(
     ops: &Operations,
     request: S3Request<GetBucketAclInput>,
-) -> S3Result<S3Response<GetBucketAclOutput>> {
+) -> Result<S3Response<GetBucketAclOutput>, Refusal> {
     let (rules, owner) = check_rules(ops, &request, &request.input.bucket, Action::GetBucketAcl).await?;
     let grants = show_grants(rules.acl.as_ref(), &owner);
     Ok(S3Response::new(GetBucketAclOutput { grants: Some(grants), owner: Some(show_owner(&owner)) }))
@@ -36,13 +36,13 @@ pub(super) async fn get_of_bucket(
 pub(super) async fn put_of_bucket(
     ops: &Operations,
     request: S3Request<PutBucketAclInput>,
-) -> S3Result<S3Response<PutBucketAclOutput>> {
+) -> Result<S3Response<PutBucketAclOutput>, Refusal> {
     let context = context(&request)?;
-    let said = Said::read(&request.headers).map_err(refused)?;
+    let said = Said::read(&request.headers)?;
     let input = request.input;
     let put = |held: Held<'_>| {
         let acl = wanted(&said, input.access_control_policy.as_ref(), held.owner)?;
-        acl::check(&acl, held.rules, held.owner).map_err(refused)?;
+        acl::check(&acl, held.rules, held.owner)?;
         Ok(Some(document(&acl)))
     };
     let ask = ask!(request, context, Action::PutBucketAcl);
@@ -54,7 +54,7 @@ pub(super) async fn put_of_bucket(
 pub(super) async fn get_of_object(
     ops: &Operations,
     request: S3Request<GetObjectAclInput>,
-) -> S3Result<S3Response<GetObjectAclOutput>> {
+) -> Result<S3Response<GetObjectAclOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let lookup = looking_up(&input.key)?;
@@ -71,9 +71,9 @@ pub(super) async fn get_of_object(
 pub(super) async fn put_of_object(
     ops: &Operations,
     request: S3Request<PutObjectAclInput>,
-) -> S3Result<S3Response<PutObjectAclOutput>> {
+) -> Result<S3Response<PutObjectAclOutput>, Refusal> {
     let context = context(&request)?;
-    let said = Said::read(&request.headers).map_err(refused)?;
+    let said = Said::read(&request.headers)?;
     let input = request.input;
     let lookup = looking_up(&input.key)?;
     let asked = of_version(input.version_id.as_ref(), Action::PutObjectAcl, Action::PutObjectVersionAcl);
@@ -99,23 +99,26 @@ pub(super) async fn put_of_object(
 
 /// The ACL that a new bucket's headers say, where it is one to keep: nothing that its other settings would not let it
 /// have.
-pub(super) fn of_new_bucket(said: &Said, ownership: Ownership, owner: &TenantName) -> S3Result<Option<Acl>> {
+pub(super) fn of_new_bucket(
+    said: &Said,
+    ownership: Ownership,
+    owner: &TenantName,
+) -> Result<Option<Acl>, Refusal> {
     let Some(acl) = said.list().filter(|acl| !acl.is_private(owner)) else { return Ok(None) };
     if ownership == Ownership::BucketOwnerEnforced {
         return Err(super::ownership_controls::acl_with_enforced_owner());
     }
     // A new bucket has its public access block.
     if acl.is_public() {
-        return Err(custom(
-            "InvalidBucketAclWithBlockPublicAccessError",
-            StatusCode::BAD_REQUEST,
+        return Err(s3(
+            ErrorCode::InvalidBucketAclWithBlockPublicAccessError,
             "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
         ));
     }
     Ok(Some(acl.into_owned()))
 }
 
-fn looking_up(key: &str) -> S3Result<Lookup> {
+fn looking_up(key: &str) -> Result<Lookup, Refusal> {
     let (conditions, select, want) = (ReadConditions::default(), Select::Whole, Want::Meta);
     Ok(Lookup { key: object_key(key)?, conditions, select, want, wait: Duration::ZERO })
 }
@@ -125,23 +128,22 @@ fn acl_of(headers: Option<&ObjectHeaders>) -> Option<&Acl> {
 }
 
 /// The list that a request names in one way or the other.
-fn wanted(said: &Said, sent: Option<&AccessControlPolicy>, owner: &TenantName) -> S3Result<Acl> {
+fn wanted(said: &Said, sent: Option<&AccessControlPolicy>, owner: &TenantName) -> Result<Acl, Refusal> {
     match (said.list(), sent) {
         (Some(acl), None) => Ok(acl.into_owned()),
         (None, Some(sent)) => parse(sent, owner),
-        (None, None) => Err(custom(
-            "MissingSecurityHeader",
-            StatusCode::BAD_REQUEST,
+        (None, None) => Err(s3(
+            ErrorCode::MissingSecurityHeader,
             "Your request was missing a required header: x-amz-acl, x-amz-grant-*, or an AccessControlPolicy as body",
         )),
         (Some(_), Some(_)) => {
             let text = "This request does not support content beside x-amz-acl or x-amz-grant-*";
-            Err(s3(S3ErrorCode::UnexpectedContent, text))
+            Err(s3(ErrorCode::UnexpectedContent, text))
         }
     }
 }
 
-fn parse(sent: &AccessControlPolicy, owner: &TenantName) -> S3Result<Acl> {
+fn parse(sent: &AccessControlPolicy, owner: &TenantName) -> Result<Acl, Refusal> {
     let named = sent.owner.as_ref().and_then(|named| named.id.as_deref());
     if named.is_some_and(|named| named != owner.as_str()) {
         return Err(access_denied("Access Denied"));
@@ -150,10 +152,10 @@ fn parse(sent: &AccessControlPolicy, owner: &TenantName) -> S3Result<Acl> {
     if grants.is_empty() || grants.len() > GRANTS_MAX {
         return Err(malformed(format!("a list has 1 to {GRANTS_MAX} grants, not {}", grants.len())));
     }
-    Ok(Acl { grants: grants.iter().map(parse_grant).collect::<S3Result<_>>()? })
+    Ok(Acl { grants: grants.iter().map(parse_grant).collect::<Result<_, Refusal>>()? })
 }
 
-fn parse_grant(sent: &dto::Grant) -> S3Result<Grant> {
+fn parse_grant(sent: &dto::Grant) -> Result<Grant, Refusal> {
     let permission = sent.permission.as_ref().map_or("", |permission| permission.as_str());
     let permission = acl::parse_permission(permission)
         .ok_or_else(|| malformed(format!("unknown permission {:?}", headers::shortened(permission))))?;
@@ -164,7 +166,7 @@ fn parse_grant(sent: &dto::Grant) -> S3Result<Grant> {
         (None, None, Some(_)) => Err(acl::by_email_address()),
         _ => return Err(malformed("a grantee is one of ID, URI and EmailAddress".into())),
     };
-    Ok(Grant { grantee: grantee.map_err(refused)?, permission })
+    Ok(Grant { grantee: grantee?, permission })
 }
 
 /// Those of a list, or what holds without one.
@@ -190,6 +192,6 @@ fn show_owner(owner: &TenantName) -> Owner {
     Owner { display_name: Some(owner.to_string()), id: Some(owner.to_string()) }
 }
 
-fn malformed(why: String) -> S3Error {
-    s3(S3ErrorCode::MalformedACLError, format!("{MALFORMED_XML}: {why}"))
+fn malformed(why: String) -> Refusal {
+    s3(ErrorCode::MalformedACLError, format!("{MALFORMED_XML}: {why}"))
 }

@@ -5,19 +5,17 @@
 use super::{Operations, wrong_reply};
 use crate::access::acl::Said;
 use crate::checksums;
-use crate::details;
-use crate::errors::{CallError, bad_argument, custom, from_call, s3};
+use crate::errors::{CallError, bad_argument, from_call, s3};
 use crate::placements::{Bucket, Follow};
+use crate::refusal::{ErrorCode, Refusal};
 use crate::writer::Written;
 use bytes::Bytes;
-use http::StatusCode;
 use pocket_api::checksum::Checksum;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::limits::{INLINE_MAX_BYTES, OBJECT_MAX_BYTES};
 use pocket_api::metadata::{Answer, Append, Lookup, MetadataError, Reply, Request, Select, Want};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, ObjectMeta};
-use s3s::{S3Error, S3ErrorCode, S3Result};
 use std::time::Duration;
 
 /// What a request wants to append.
@@ -39,7 +37,7 @@ pub(super) async fn look(
     ops: &Operations,
     bucket: &mut Bucket<'_>,
     wanted: Wanted<'_>,
-) -> S3Result<Option<ObjectMeta>> {
+) -> Result<Option<ObjectMeta>, Refusal> {
     let Wanted { key, offset, size, condition, describes, acl } = wanted;
     let Ok(offset) = u64::try_from(offset) else {
         let text = format!("x-amz-write-offset-bytes must not be negative: {offset}");
@@ -47,12 +45,12 @@ pub(super) async fn look(
     };
     if size == 0 {
         let text = "Request body cannot be empty when 'write offset' is specified.";
-        return Err(s3(S3ErrorCode::InvalidRequest, text));
+        return Err(s3(ErrorCode::InvalidRequest, text));
     }
     if offset.checked_add(size).is_none_or(|end| end > OBJECT_MAX_BYTES) {
         let text = format!("{size} bytes at {offset} make the object larger than {OBJECT_MAX_BYTES}");
-        let error = details::with(s3(S3ErrorCode::EntityTooLarge, text), "ProposedSize", size);
-        return Err(details::with(error, "MaxSizeAllowed", OBJECT_MAX_BYTES.saturating_sub(offset)));
+        let error = s3(ErrorCode::EntityTooLarge, text).with("ProposedSize", size);
+        return Err(error.with("MaxSizeAllowed", OBJECT_MAX_BYTES.saturating_sub(offset)));
     }
     let (conditions, select, want) = (ReadConditions::default(), Select::Whole, Want::Meta);
     let lookup = Lookup { key: key.clone(), conditions, select, want, wait: Duration::ZERO };
@@ -83,7 +81,7 @@ pub(super) async fn look(
     if there.as_ref().is_some_and(|meta| describes || !has_acl(meta)) {
         let text = "Cannot specify both a write offset value and user-defined object metadata, tags, hints, another ACL \
                     or a storage class for existing objects.";
-        return Err(s3(S3ErrorCode::InvalidRequest, text));
+        return Err(s3(ErrorCode::InvalidRequest, text));
     }
     Ok(there)
 }
@@ -105,7 +103,7 @@ pub(super) async fn commit(
     seen: &ObjectMeta,
     written: Written,
     checksum: Option<Checksum>,
-) -> S3Result<Answer> {
+) -> Result<Answer, Refusal> {
     let checksum = checksums::appended(seen, checksum.as_ref(), written.size)?;
     let (write, size) = (written.write, written.size);
     let make = |content| {
@@ -121,10 +119,10 @@ pub(super) async fn commit(
 }
 
 /// The object was to be made, and somebody else has made it meanwhile.
-pub(super) fn of_creation(bucket: &Bucket<'_>, error: CallError, condition: &WriteCondition) -> S3Error {
+pub(super) fn of_creation(bucket: &Bucket<'_>, error: CallError, condition: &WriteCondition) -> Refusal {
     match error {
         CallError::Metadata(MetadataError::PreconditionFailed) if *condition == WriteCondition::None => {
-            custom("InvalidWriteOffset", StatusCode::BAD_REQUEST, OTHER_OFFSET)
+            s3(ErrorCode::InvalidWriteOffset, OTHER_OFFSET)
         }
         error => bucket.failure(error),
     }
@@ -133,6 +131,6 @@ pub(super) fn of_creation(bucket: &Bucket<'_>, error: CallError, condition: &Wri
 const OTHER_OFFSET: &str =
     "The write offset value that you specified does not match the current object size.";
 
-fn wrong_offset(size: u64) -> S3Error {
-    custom("InvalidWriteOffset", StatusCode::BAD_REQUEST, format!("{OTHER_OFFSET} It is {size}."))
+fn wrong_offset(size: u64) -> Refusal {
+    s3(ErrorCode::InvalidWriteOffset, format!("{OTHER_OFFSET} It is {size}."))
 }

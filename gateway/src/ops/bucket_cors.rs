@@ -6,23 +6,24 @@ use crate::access::action::Action;
 use crate::access::cors::{Cors, CorsRule};
 use crate::access::rules::document;
 use crate::errors::{malformed_xml, s3};
+use crate::refusal::{ErrorCode, Refusal};
 use http::StatusCode;
 use pocket_api::settings::DocumentKind;
 use s3s::dto::{
     CORSRule, DeleteBucketCorsInput, DeleteBucketCorsOutput, GetBucketCorsInput, GetBucketCorsOutput,
     PutBucketCorsInput, PutBucketCorsOutput,
 };
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn get(
     ops: &Operations,
     request: S3Request<GetBucketCorsInput>,
-) -> S3Result<S3Response<GetBucketCorsOutput>> {
+) -> Result<S3Response<GetBucketCorsOutput>, Refusal> {
     let (rules, _) = check_rules(ops, &request, &request.input.bucket, Action::GetBucketCORS).await?;
     let cors = rules
         .cors
         .as_ref()
-        .ok_or_else(|| s3(S3ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist"))?;
+        .ok_or_else(|| s3(ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist"))?;
     let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
     let shown = cors.rules.iter().map(|rule| CORSRule {
         allowed_headers: some(&rule.headers),
@@ -38,7 +39,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     ops: &Operations,
     request: S3Request<PutBucketCorsInput>,
-) -> S3Result<S3Response<PutBucketCorsOutput>> {
+) -> Result<S3Response<PutBucketCorsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let rules = input.cors_configuration.cors_rules;
@@ -55,7 +56,7 @@ pub(super) async fn put(
         max_age_secs: rule.max_age_seconds,
     });
     let cors = Cors { rules: rules.collect() };
-    cors.check().map_err(|message| s3(S3ErrorCode::InvalidRequest, message))?;
+    cors.check().map_err(|message| s3(ErrorCode::InvalidRequest, message))?;
     let ask = ask!(request, context, Action::PutBucketCORS);
     let (owner, text) = (input.expected_bucket_owner.as_deref(), document(&cors));
     documents::change(ops, ask, &input.bucket, owner, DocumentKind::Cors, |_| Ok(Some(text.clone()))).await?;
@@ -66,7 +67,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     ops: &Operations,
     request: S3Request<DeleteBucketCorsInput>,
-) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
+) -> Result<S3Response<DeleteBucketCorsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let ask = ask!(request, context, Action::PutBucketCORS);

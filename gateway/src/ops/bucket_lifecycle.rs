@@ -8,6 +8,7 @@ use crate::context::RequestContext;
 use crate::errors::s3;
 use crate::headers;
 use crate::lifecycle::{self, Document, UNIT_HEADER};
+use crate::refusal::{ErrorCode, Refusal};
 use crate::settings;
 use http::{HeaderMap, HeaderName};
 use pocket_api::control::Placement;
@@ -17,14 +18,14 @@ use s3s::dto::{
     GetBucketLifecycleConfigurationOutput, PutBucketLifecycleConfigurationInput,
     PutBucketLifecycleConfigurationOutput,
 };
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn get(
     ops: &Operations,
     request: S3Request<GetBucketLifecycleConfigurationInput>,
-) -> S3Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
+) -> Result<S3Response<GetBucketLifecycleConfigurationOutput>, Refusal> {
     let placement = check(ops, &request, &request.input.bucket, Action::GetLifecycleConfiguration).await?;
-    let none = || s3(S3ErrorCode::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
+    let none = || s3(ErrorCode::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
     let document = Document::of(&placement.settings)?.ok_or_else(none)?;
     let shown = shown(&document);
     let transition_default_minimum_object_size = Some(document.minimum());
@@ -36,7 +37,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     ops: &Operations,
     request: S3Request<PutBucketLifecycleConfigurationInput>,
-) -> S3Result<S3Response<PutBucketLifecycleConfigurationOutput>> {
+) -> Result<S3Response<PutBucketLifecycleConfigurationOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let unit = headers::text(&request.headers, UNIT_HEADER)?;
@@ -59,7 +60,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     ops: &Operations,
     request: S3Request<DeleteBucketLifecycleInput>,
-) -> S3Result<S3Response<DeleteBucketLifecycleOutput>> {
+) -> Result<S3Response<DeleteBucketLifecycleOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let without = |old: &Placement| {
@@ -75,7 +76,11 @@ pub(super) async fn delete(
 
 /// The settings with what their document means, for a caller whom the bucket admits. Rules of S3 end no bucket, so a
 /// policy that lets others put them does not mean the one that does.
-fn by_caller(context: &RequestContext, old: &Placement, mut new: JobSettings) -> S3Result<JobSettings> {
+fn by_caller(
+    context: &RequestContext,
+    old: &Placement,
+    mut new: JobSettings,
+) -> Result<JobSettings, Refusal> {
     new.lifecycle = lifecycle::of(&new)?;
     if new.lifecycle.job_ends != old.settings.lifecycle.job_ends {
         check_owner(context, old)?;

@@ -7,6 +7,7 @@ use super::{Operations, ask, context};
 use crate::access::action::Action;
 use crate::access::policy::Policy;
 use crate::errors::{access_denied, from_name, s3};
+use crate::refusal::{ErrorCode, Refusal};
 use http::StatusCode;
 use pocket_api::names::BucketName;
 use pocket_api::settings::DocumentKind;
@@ -15,13 +16,13 @@ use s3s::dto::{
     GetBucketPolicyStatusInput, GetBucketPolicyStatusOutput, PolicyStatus, PutBucketPolicyInput,
     PutBucketPolicyOutput,
 };
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 /// As it was sent.
 pub(super) async fn get(
     ops: &Operations,
     request: S3Request<GetBucketPolicyInput>,
-) -> S3Result<S3Response<GetBucketPolicyOutput>> {
+) -> Result<S3Response<GetBucketPolicyOutput>, Refusal> {
     let placement = check(ops, &request, &request.input.bucket, Action::GetBucketPolicy).await?;
     let policy = placement.settings.documents.get(&DocumentKind::Policy).ok_or_else(none)?;
     Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy.to_string()) }))
@@ -30,7 +31,7 @@ pub(super) async fn get(
 pub(super) async fn status(
     ops: &Operations,
     request: S3Request<GetBucketPolicyStatusInput>,
-) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
+) -> Result<S3Response<GetBucketPolicyStatusOutput>, Refusal> {
     let (rules, _) = check_rules(ops, &request, &request.input.bucket, Action::GetBucketPolicyStatus).await?;
     let policy = rules.policy.as_ref().ok_or_else(none)?;
     let policy_status = PolicyStatus { is_public: Some(policy.is_public) };
@@ -40,14 +41,14 @@ pub(super) async fn status(
 pub(super) async fn put(
     ops: &Operations,
     request: S3Request<PutBucketPolicyInput>,
-) -> S3Result<S3Response<PutBucketPolicyOutput>> {
+) -> Result<S3Response<PutBucketPolicyOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let name = BucketName::parse(&input.bucket).map_err(from_name)?;
     let policy = Policy::parse(&input.policy, &name);
     let put = |held: Held<'_>| {
         // Whose bucket it is not learns nothing of its own mistakes either, so this comes after the admission.
-        let policy = policy.as_ref().map_err(|error| s3(S3ErrorCode::MalformedPolicy, error.to_string()))?;
+        let policy = policy.as_ref().map_err(|error| s3(ErrorCode::MalformedPolicy, error.to_string()))?;
         if held.rules.block().block_public_policy && policy.is_public() {
             return Err(access_denied(
                 "Access Denied: public policies are prevented by the BlockPublicPolicy setting of the bucket's public \
@@ -66,7 +67,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     ops: &Operations,
     request: S3Request<DeleteBucketPolicyInput>,
-) -> S3Result<S3Response<DeleteBucketPolicyOutput>> {
+) -> Result<S3Response<DeleteBucketPolicyOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let ask = ask!(request, context, Action::DeleteBucketPolicy);
@@ -75,6 +76,6 @@ pub(super) async fn delete(
     Ok(S3Response::with_status(DeleteBucketPolicyOutput {}, StatusCode::NO_CONTENT))
 }
 
-fn none() -> S3Error {
-    s3(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist")
+fn none() -> Refusal {
+    s3(ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist")
 }

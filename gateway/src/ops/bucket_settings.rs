@@ -4,19 +4,19 @@
 use super::{Operations, ask, context};
 use crate::access::action::Action;
 use crate::access::rules::Rules;
-use crate::errors::{custom, s3, unavailable};
+use crate::errors::{s3, unavailable};
 use crate::headers;
-use http::StatusCode;
+use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::control::Placement;
 use pocket_api::names::TenantName;
 use s3s::dto::*;
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 
 /// Settings whose absence is an error.
 macro_rules! not_configured {
     ($($name:ident($input:ty) -> $output:ty = $action:ident, $error:expr;)*) => {$(
-        pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+        pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> Result<S3Response<$output>, Refusal> {
             check(ops, &request, &request.input.bucket, Action::$action).await?;
             Err($error)
         }
@@ -26,7 +26,7 @@ macro_rules! not_configured {
 /// Settings that answer what holds anyway.
 macro_rules! as_it_is {
     ($($name:ident($input:ty) -> $output:ty = $action:ident, $answer:expr;)*) => {$(
-        pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+        pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> Result<S3Response<$output>, Refusal> {
             check(ops, &request, &request.input.bucket, Action::$action).await?;
             Ok(S3Response::new($answer))
         }
@@ -43,16 +43,15 @@ not_configured! {
     metrics(GetBucketMetricsConfigurationInput) -> GetBucketMetricsConfigurationOutput
         = GetMetricsConfiguration, no_such_configuration();
     encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
-        = GetEncryptionConfiguration, missing(
-            "ServerSideEncryptionConfigurationNotFoundError",
+        = GetEncryptionConfiguration, missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
             "The server side encryption configuration was not found",
         );
     object_lock(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput
-        = GetBucketObjectLockConfiguration, missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket");
+        = GetBucketObjectLockConfiguration, missing(ErrorCode::ObjectLockConfigurationNotFoundError, "Object Lock configuration does not exist for this bucket");
     replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
-        = GetReplicationConfiguration, missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found");
+        = GetReplicationConfiguration, missing(ErrorCode::ReplicationConfigurationNotFoundError, "The replication configuration was not found");
     website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput
-        = GetBucketWebsite, s3(S3ErrorCode::NoSuchWebsiteConfiguration, "The specified bucket does not have a website configuration");
+        = GetBucketWebsite, s3(ErrorCode::NoSuchWebsiteConfiguration, "The specified bucket does not have a website configuration");
 }
 
 as_it_is! {
@@ -74,12 +73,12 @@ as_it_is! {
     versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = GetBucketVersioning, GetBucketVersioningOutput::default();
 }
 
-fn no_such_configuration() -> S3Error {
-    missing("NoSuchConfiguration", "The specified configuration does not exist.")
+fn no_such_configuration() -> Refusal {
+    missing(ErrorCode::NoSuchConfiguration, "The specified configuration does not exist.")
 }
 
-fn missing(code: &'static str, message: &'static str) -> S3Error {
-    custom(code, StatusCode::NOT_FOUND, message)
+fn missing(code: ErrorCode, message: &'static str) -> Refusal {
+    s3(code, message)
 }
 
 /// The bucket, which is alive and lets the caller do this. Its shards have vouched for its settings: whoever was told of
@@ -89,7 +88,7 @@ pub(super) async fn check<T>(
     request: &S3Request<T>,
     bucket: &str,
     action: Action,
-) -> S3Result<Arc<Placement>> {
+) -> Result<Arc<Placement>, Refusal> {
     let context = context(request)?;
     // From the header, because some of S3's types here lack it.
     let owner = headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
@@ -104,7 +103,7 @@ pub(super) async fn check_rules<T>(
     request: &S3Request<T>,
     bucket: &str,
     action: Action,
-) -> S3Result<(Arc<Rules>, TenantName)> {
+) -> Result<(Arc<Rules>, TenantName), Refusal> {
     let placement = check(ops, request, bucket, action).await?;
     let rules = Rules::read(&placement.settings, &placement.bucket).map_err(unavailable)?;
     Ok((rules.unwrap_or_else(|| Arc::new(Rules::DEFAULT)), placement.tenant.clone()))

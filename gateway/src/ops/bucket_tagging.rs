@@ -8,6 +8,7 @@ use crate::access::action::Action;
 use crate::context::RequestContext;
 use crate::errors::{from_hint, from_name, s3};
 use crate::lifecycle;
+use crate::refusal::{ErrorCode, Refusal};
 use crate::settings;
 use crate::tags::{self, HINT_PREFIX, Tagged};
 use pocket_api::control::{EndMode, Placement};
@@ -19,16 +20,16 @@ use s3s::dto::{
     DeleteBucketTaggingInput, DeleteBucketTaggingOutput, GetBucketTaggingInput, GetBucketTaggingOutput,
     PutBucketTaggingInput, PutBucketTaggingOutput,
 };
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn get(
     ops: &Operations,
     request: S3Request<GetBucketTaggingInput>,
-) -> S3Result<S3Response<GetBucketTaggingOutput>> {
+) -> Result<S3Response<GetBucketTaggingOutput>, Refusal> {
     let placement = check(ops, &request, &request.input.bucket, Action::GetBucketTagging).await?;
     let tags = shown(&placement.settings);
     if tags.is_empty() {
-        return Err(s3(S3ErrorCode::NoSuchTagSet, "The TagSet does not exist"));
+        return Err(s3(ErrorCode::NoSuchTagSet, "The TagSet does not exist"));
     }
     Ok(S3Response::new(GetBucketTaggingOutput { tag_set: tags::to_set(&tags) }))
 }
@@ -36,7 +37,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     ops: &Operations,
     request: S3Request<PutBucketTaggingInput>,
-) -> S3Result<S3Response<PutBucketTaggingOutput>> {
+) -> Result<S3Response<PutBucketTaggingOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let tags = tags::from_set(input.tagging.tag_set, Tagged::Bucket)?;
@@ -60,7 +61,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     ops: &Operations,
     request: S3Request<DeleteBucketTaggingInput>,
-) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
+) -> Result<S3Response<DeleteBucketTaggingOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let ask = ask!(request, context, Action::PutBucketTagging);
@@ -72,7 +73,7 @@ pub(super) async fn delete(
 
 /// As [`tagged`], for a caller whom the bucket admits. What S3 knows as tags ends nothing, so a policy that lets others
 /// put them does not mean hints, nor what a day of the rules is.
-fn by_caller(context: &RequestContext, old: &Placement, tags: Tags) -> S3Result<JobSettings> {
+fn by_caller(context: &RequestContext, old: &Placement, tags: Tags) -> Result<JobSettings, Refusal> {
     let new = tagged(&old.settings, tags)?;
     if (&new.asked, &new.lifecycle) != (&old.settings.asked, &old.settings.lifecycle) {
         check_owner(context, old)?;
@@ -81,7 +82,7 @@ fn by_caller(context: &RequestContext, old: &Placement, tags: Tags) -> S3Result<
 }
 
 /// The settings with these tags instead of the old ones.
-pub(super) fn tagged(old: &JobSettings, tags: Tags) -> S3Result<JobSettings> {
+pub(super) fn tagged(old: &JobSettings, tags: Tags) -> Result<JobSettings, Refusal> {
     let asked = old.created_with.changed_by(tags::bucket_hints(&tags)).map_err(from_hint)?;
     let mut new = JobSettings { asked, tags, ..old.clone() };
     // One of them may say what the days of its rules are.

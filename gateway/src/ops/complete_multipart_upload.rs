@@ -6,10 +6,10 @@ use super::shown::checksum_type;
 use super::{Operations, ask, committed, context, object_key};
 use crate::access::acl::Said;
 use crate::checksums::{self, NamedChecksum, named_checksum, show_checksum};
-use crate::details::{self, Details};
 use crate::errors::{invalid_part, s3};
 use crate::headers;
 use crate::placements::Bucket;
+use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use pocket_api::checksum::Checksum;
@@ -18,12 +18,12 @@ use pocket_api::metadata::{Committed, Complete, Request, UploadId, UploadInfo, U
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ETag;
 use s3s::dto::{CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart};
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<CompleteMultipartUploadInput>,
-) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+) -> Result<S3Response<CompleteMultipartUploadOutput>, Refusal> {
     let context = context(&request)?;
     let condition = headers::write_condition(&request.headers)?;
     let input = request.input;
@@ -88,7 +88,7 @@ async fn uploaded(
     bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     upload: &UploadId,
-) -> S3Result<Uploaded> {
+) -> Result<Uploaded, Refusal> {
     let mut parts: Vec<UploadedPart> = Vec::new();
     loop {
         let after = parts.last().map_or(0, |part| part.number);
@@ -105,16 +105,19 @@ async fn uploaded(
 }
 
 /// The uploaded parts that the client's list names, in its order. `uploaded` is in the order of numbers.
-fn choose<'a>(listed: &[CompletedPart], uploaded: &'a [UploadedPart]) -> S3Result<Vec<&'a UploadedPart>> {
+fn choose<'a>(
+    listed: &[CompletedPart],
+    uploaded: &'a [UploadedPart],
+) -> Result<Vec<&'a UploadedPart>, Refusal> {
     if listed.is_empty() {
-        return Err(s3(S3ErrorCode::MalformedXML, "You must specify at least one part"));
+        return Err(s3(ErrorCode::MalformedXML, "You must specify at least one part"));
     }
     let mut chosen: Vec<&UploadedPart> = Vec::with_capacity(listed.len());
     for named in listed {
         let number = named.part_number.unwrap_or(0);
         if chosen.last().is_some_and(|last| i32::from(last.number) >= number) {
             let text = "The list of parts was not in ascending order. Parts must be ordered by part number.";
-            return Err(s3(S3ErrorCode::InvalidPartOrder, text));
+            return Err(s3(ErrorCode::InvalidPartOrder, text));
         }
         let found = uploaded.binary_search_by_key(&number, |part| part.number.into()).map(|i| &uploaded[i]);
         let invalid = || invalid_part(number.into(), named.e_tag.as_ref().map(|tag| tag.value()));
@@ -135,14 +138,11 @@ fn choose<'a>(listed: &[CompletedPart], uploaded: &'a [UploadedPart]) -> S3Resul
             "Part {} has {} bytes: all parts but the last need {PART_MIN_BYTES}",
             small.number, small.size
         );
-        let mut error = s3(S3ErrorCode::EntityTooSmall, text);
-        let mut said = Details::default();
-        said.add("ProposedSize", small.size);
-        said.add("MinSizeAllowed", PART_MIN_BYTES);
-        said.add("PartNumber", small.number);
-        said.add("ETag", small.etag);
-        said.give(&mut error);
-        return Err(error);
+        return Err(s3(ErrorCode::EntityTooSmall, text)
+            .with("ProposedSize", small.size)
+            .with("MinSizeAllowed", PART_MIN_BYTES)
+            .with("PartNumber", small.number)
+            .with("ETag", small.etag));
     }
     Ok(chosen)
 }
@@ -156,22 +156,22 @@ struct Promised {
 
 impl Promised {
     /// The object's checksum, if it has one, when all that was promised holds.
-    fn hold(&self, info: &UploadInfo, parts: &[&UploadedPart]) -> S3Result<Option<Checksum>> {
+    fn hold(&self, info: &UploadInfo, parts: &[&UploadedPart]) -> Result<Option<Checksum>, Refusal> {
         let size: u64 = parts.iter().map(|part| part.size).sum();
         if size > OBJECT_MAX_BYTES {
             let text = format!("the object of {size} bytes is larger than {OBJECT_MAX_BYTES}");
-            let error = details::with(s3(S3ErrorCode::EntityTooLarge, text), "ProposedSize", size);
-            return Err(details::with(error, "MaxSizeAllowed", OBJECT_MAX_BYTES));
+            let error = s3(ErrorCode::EntityTooLarge, text).with("ProposedSize", size);
+            return Err(error.with("MaxSizeAllowed", OBJECT_MAX_BYTES));
         }
         if self.size.is_some_and(|promised| u64::try_from(promised) != Ok(size)) {
             let text =
                 format!("The provided x-amz-mp-object-size does not match: the parts have {size} bytes");
-            return Err(s3(S3ErrorCode::InvalidRequest, text));
+            return Err(s3(ErrorCode::InvalidRequest, text));
         }
         let announced = info.checksum.map(|(_, kind)| checksums::show_kind(kind));
         if self.kind.is_some() && self.kind.as_deref() != announced {
             let text = "The checksum type does not match the one that the upload was created with";
-            return Err(s3(S3ErrorCode::InvalidRequest, text));
+            return Err(s3(ErrorCode::InvalidRequest, text));
         }
         let found = info.checksum.and_then(|(algorithm, kind)| checksums::composed(algorithm, kind, parts));
         match (&self.checksum, &found) {
@@ -179,17 +179,14 @@ impl Promised {
             (Some(named), Some(sum)) if named.is(sum, parts.len()) => Ok(found),
             (Some(named), Some(sum)) if named.algorithm == sum.algorithm => {
                 let text = format!("The {} you specified did not match what we received.", sum.algorithm);
-                let error = details::with(
-                    s3(S3ErrorCode::BadDigest, text),
-                    "ExpectedDigest",
-                    BASE64_STANDARD.encode(&named.value),
-                );
-                Err(details::with(error, "CalculatedDigest", BASE64_STANDARD.encode(&sum.value)))
+                let error = s3(ErrorCode::BadDigest, text)
+                    .with("ExpectedDigest", BASE64_STANDARD.encode(&named.value));
+                Err(error.with("CalculatedDigest", BASE64_STANDARD.encode(&sum.value)))
             }
             (Some(named), _) => {
                 let text =
                     format!("There is no {} to check: it was not sent with every part", named.algorithm);
-                Err(s3(S3ErrorCode::InvalidRequest, text))
+                Err(s3(ErrorCode::InvalidRequest, text))
             }
         }
     }
@@ -222,7 +219,7 @@ mod tests {
         let uploaded = [part(1, PART_MIN_BYTES), part(3, 10), part(4, PART_MIN_BYTES), part(9, 1)];
         let code = |list: &[CompletedPart]| match choose(list, &uploaded) {
             Ok(parts) => parts.iter().map(|p| p.number.to_string()).collect::<Vec<_>>().join(","),
-            Err(error) => error.code().as_str().to_owned(),
+            Err(error) => error.code.as_str().to_owned(),
         };
         assert_eq!(code(&[named(1), named(4), named(9)]), "1,4,9");
         assert_eq!(code(&[named(1), named(3)]), "1,3");

@@ -8,12 +8,12 @@ use crate::context::RequestContext;
 use crate::copies::{CopySource, of_source};
 use crate::errors::{s3, unavailable};
 use crate::placements::{Bucket, Follow};
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use futures::StreamExt;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::metadata::{Lookup, Reply, Request, Want};
 use pocket_api::object::{ETag, ObjectMeta};
-use s3s::{S3ErrorCode, S3Result};
 use std::time::Duration;
 
 /// The checksum of what is copied, kept or read from its bytes, and the tag of the source that it is of.
@@ -23,7 +23,7 @@ pub(super) async fn find(
     bucket: &mut Bucket<'_>,
     source: CopySource<'_>,
     algorithm: ChecksumAlgorithm,
-) -> S3Result<(ETag, Checksum)> {
+) -> Result<(ETag, Checksum), Refusal> {
     let CopySource { key, conditions, select } = source;
     let make = || {
         let (key, conditions) = (key.clone(), conditions.clone());
@@ -55,13 +55,13 @@ pub(super) fn of_copy(
     found: Option<&(ETag, Checksum)>,
     source: &ObjectMeta,
     len: u64,
-) -> S3Result<Option<Checksum>> {
+) -> Result<Option<Checksum>, Refusal> {
     match found {
         None => Ok(kept(source, len)),
         Some((etag, sum)) if *etag == source.etag => Ok(Some(sum.clone())),
         Some(_) => {
             let text = "The source was replaced while its checksum was computed. Please try again.";
-            Err(s3(S3ErrorCode::OperationAborted, text))
+            Err(s3(ErrorCode::OperationAborted, text))
         }
     }
 }

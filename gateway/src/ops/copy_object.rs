@@ -8,10 +8,11 @@ use crate::access::action::Action;
 use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
-use crate::errors::{access_denied, bad_argument, from_call, invalid_argument, not_implemented, refused, s3};
+use crate::errors::{access_denied, bad_argument, from_call, invalid_argument, not_implemented, s3};
 use crate::headers::{self, Given, given};
 use crate::placements::{Bucket, Follow};
 use crate::reader::{ObjectBody, Purpose};
+use crate::refusal::{ErrorCode, Refusal};
 use crate::versions::check_version;
 use crate::writer::{Source, WriteError, Written};
 use bytes::Bytes;
@@ -23,17 +24,17 @@ use pocket_api::metadata::{Answer, Commit, Found, Lookup, NewMeta, Reply, Reques
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{NewContent, ObjectHeaders, ObjectMeta};
 use s3s::dto::{self, CopyObjectInput, CopyObjectOutput, CopyObjectResult};
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) async fn run(
     ops: &Operations,
     mut request: S3Request<CopyObjectInput>,
-) -> S3Result<S3Response<CopyObjectOutput>> {
+) -> Result<S3Response<CopyObjectOutput>, Refusal> {
     let context = context(&request)?;
     let condition = headers::write_condition(&request.headers)?;
-    let acl = Said::read(&request.headers).map_err(refused)?;
+    let acl = Said::read(&request.headers)?;
     let given = given!(request, &acl);
     let directives = directives(&request.input, &given)?;
     let class_is_given = given.storage_class.is_some();
@@ -64,7 +65,7 @@ pub(super) async fn run(
     if is_same_object && keeps_metadata && !class_is_given && hints == ObjectHints::default() {
         let text = "This copy request is illegal because it is trying to copy an object to itself without changing the \
                     object's metadata, storage class or life time.";
-        return Err(s3(S3ErrorCode::InvalidRequest, text));
+        return Err(s3(ErrorCode::InvalidRequest, text));
     }
 
     let checksum = match algorithm {
@@ -74,7 +75,7 @@ pub(super) async fn run(
         }
         None => None,
     };
-    let meta_of = |source: &ObjectMeta, now: Timestamp, from: &Bucket<'_>| -> S3Result<NewMeta> {
+    let meta_of = |source: &ObjectMeta, now: Timestamp, from: &Bucket<'_>| -> Result<NewMeta, Refusal> {
         let copies_tags =
             directives.tags == Directive::Copy && !super::tags_of(source.headers.as_ref()).is_empty();
         if copies_tags && !ops.may(from, Action::GetObjectTagging) {
@@ -137,8 +138,8 @@ async fn by_reference(
     bucket: &mut Bucket<'_>,
     mut from: Bucket<'_>,
     plan: Plan<'_>,
-    meta_of: impl Fn(&ObjectMeta, Timestamp, &Bucket<'_>) -> S3Result<NewMeta>,
-) -> S3Result<Answer> {
+    meta_of: impl Fn(&ObjectMeta, Timestamp, &Bucket<'_>) -> Result<NewMeta, Refusal>,
+) -> Result<Answer, Refusal> {
     let source = CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
     let (reference, write) = (ops.writer.mint(), ops.writer.mint());
     let holder = bucket.shard(plan.key);
@@ -164,8 +165,8 @@ async fn by_bytes(
     from: &mut Bucket<'_>,
     to: &mut Bucket<'_>,
     plan: Plan<'_>,
-    meta_of: impl Fn(&ObjectMeta, Timestamp, &Bucket<'_>) -> S3Result<NewMeta>,
-) -> S3Result<Answer> {
+    meta_of: impl Fn(&ObjectMeta, Timestamp, &Bucket<'_>) -> Result<NewMeta, Refusal>,
+) -> Result<Answer, Refusal> {
     let source = CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
     let (found, written) = copy_bytes(ops, context, from, source, to, plan.key).await?;
     let meta = meta_of(&found.meta, found.now, from)?;
@@ -183,14 +184,14 @@ pub(super) async fn copy_bytes(
     source: CopySource<'_>,
     to: &Bucket<'_>,
     key: &ObjectKey,
-) -> S3Result<(Found, Written)> {
+) -> Result<(Found, Written), Refusal> {
     let (shown, body) = open_source(ops, context, from, source).await?;
     let (size, connection) = (shown.len, &context.connection);
     if size > PUT_MAX_BYTES {
         let text = format!(
             "The specified copy source is larger than the maximum of {PUT_MAX_BYTES} bytes between buckets"
         );
-        return Err(s3(S3ErrorCode::InvalidRequest, text));
+        return Err(s3(ErrorCode::InvalidRequest, text));
     }
     let md5 = (size == shown.meta.size && shown.meta.etag.parts == 0).then_some(shown.meta.etag.digest);
     let inline_max_bytes = INLINE_MAX_BYTES;
@@ -213,7 +214,7 @@ pub(super) async fn open_source(
     context: &RequestContext,
     bucket: &mut Bucket<'_>,
     source: CopySource<'_>,
-) -> S3Result<(Found, ObjectBody)> {
+) -> Result<(Found, ObjectBody), Refusal> {
     let CopySource { key, conditions, select } = source;
     let make = || {
         let (key, conditions) = (key.clone(), conditions.clone());
@@ -232,11 +233,11 @@ pub(super) async fn open_source(
 }
 
 /// Bucket and key of `x-amz-copy-source`.
-pub(super) fn source_of(source: &dto::CopySource) -> S3Result<(&str, ObjectKey)> {
+pub(super) fn source_of(source: &dto::CopySource) -> Result<(&str, ObjectKey), Refusal> {
     let dto::CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(not_implemented("copies from access points are not implemented"));
     };
-    version_id.as_deref().map_or(Ok(()), check_version).map_err(refused)?;
+    version_id.as_deref().map_or(Ok(()), check_version)?;
     Ok((bucket, object_key(key)?))
 }
 
@@ -256,7 +257,7 @@ struct Directives {
     tags: Directive,
 }
 
-fn directive(name: &str, value: Option<&str>) -> S3Result<Directive> {
+fn directive(name: &str, value: Option<&str>) -> Result<Directive, Refusal> {
     match value {
         None | Some("COPY") => Ok(Directive::Copy),
         Some("REPLACE") => Ok(Directive::Replace),
@@ -269,7 +270,7 @@ fn directive(name: &str, value: Option<&str>) -> S3Result<Directive> {
 
 /// As S3 does, a copy of the source's metadata passes over what the request says of it; but not over tags and hints,
 /// which somebody counts on.
-fn directives(input: &CopyObjectInput, given: &Given) -> S3Result<Directives> {
+fn directives(input: &CopyObjectInput, given: &Given) -> Result<Directives, Refusal> {
     let metadata = directive("metadata", input.metadata_directive.as_ref().map(|d| d.as_str()))?;
     let tags = directive("tagging", input.tagging_directive.as_ref().map(|d| d.as_str()))?;
     if tags == Directive::Copy && given.tagging.as_ref().is_some_and(|tags| !tags.is_empty()) {

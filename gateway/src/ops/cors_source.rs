@@ -2,9 +2,9 @@
 
 use super::Operations;
 use crate::access::cors::Cors;
-use crate::context::Refusal;
 use crate::edge::cors::CorsSource;
 use crate::errors::from_call;
+use crate::refusal::Refusal;
 use async_trait::async_trait;
 use pocket_api::names::BucketName;
 use std::sync::Arc;
@@ -12,10 +12,7 @@ use std::sync::Arc;
 #[async_trait]
 impl CorsSource for Operations {
     async fn current(&self, bucket: &BucketName) -> Result<Option<Arc<Cors>>, Refusal> {
-        self.placements.cors(bucket).await.map_err(|error| {
-            let error = from_call(error);
-            Refusal::new(error.code().clone(), error.message().unwrap_or_default().to_owned())
-        })
+        self.placements.cors(bucket).await.map_err(from_call)
     }
 
     async fn remembered(&self, bucket: &BucketName) -> Option<Arc<Cors>> {

@@ -6,10 +6,11 @@ use crate::access::acl::{Ownership, Said};
 use crate::access::rules::document;
 use crate::bucket_tags::BucketTags;
 use crate::errors::{
-    bad_argument, from_control, from_hint, from_name, invalid_argument, not_implemented, refused, s3,
+    bad_argument, from_control, from_hint, from_name, invalid_argument, not_implemented, s3,
 };
 use crate::headers;
 use crate::profiles::{self, Profile, Profiles};
+use crate::refusal::{ErrorCode, Refusal};
 use crate::tags::{self, HINT_PREFIX};
 use http::{HeaderMap, HeaderName};
 use pocket_api::control::{ControlError, Placement, Registration};
@@ -18,7 +19,7 @@ use pocket_api::names::BucketName;
 use pocket_api::object::Tags;
 use pocket_api::settings::{DocumentKind, JobSettings};
 use s3s::dto::{CreateBucketConfiguration, CreateBucketInput, CreateBucketOutput};
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 /// In it, making a bucket again that one owns succeeds.
 const US_EAST_1: &str = "us-east-1";
@@ -26,7 +27,7 @@ const US_EAST_1: &str = "us-east-1";
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<CreateBucketInput>,
-) -> S3Result<S3Response<CreateBucketOutput>> {
+) -> Result<S3Response<CreateBucketOutput>, Refusal> {
     let context = context(&request)?;
     let tenant = tenant(&context)?;
     let bucket = BucketName::parse(&request.input.bucket).map_err(from_name)?;
@@ -34,7 +35,7 @@ pub(super) async fn run(
     let profile = profile(configuration, &ops.region, &ops.profiles)?;
     let mut settings = settings(&request.headers, request.extensions.get::<BucketTags>(), profile)?;
     let ownership = ownership(&request.headers)?;
-    let said = Said::read(&request.headers).map_err(refused)?;
+    let said = Said::read(&request.headers)?;
     let acl = acl::of_new_bucket(&said, ownership.unwrap_or_default(), tenant)?;
     settings.documents.extend(acl.map(|acl| (DocumentKind::Acl, document(&acl))));
     settings.documents.extend(ownership.map(|said| (DocumentKind::OwnershipControls, document(&Some(said)))));
@@ -45,7 +46,7 @@ pub(super) async fn run(
             if *ops.region != *US_EAST_1 {
                 let text =
                     "Your previous request to create the named bucket succeeded and you already own it.";
-                return Err(s3(S3ErrorCode::BucketAlreadyOwnedByYou, text));
+                return Err(s3(ErrorCode::BucketAlreadyOwnedByYou, text));
             }
             ops.control.placement(&bucket).await.map_err(from_control)?
         }
@@ -57,7 +58,7 @@ pub(super) async fn run(
     Ok(S3Response::with_headers(output, granted(&placement)))
 }
 
-fn ownership(request_headers: &HeaderMap) -> S3Result<Option<Ownership>> {
+fn ownership(request_headers: &HeaderMap) -> Result<Option<Ownership>, Refusal> {
     let Some(name) = headers::text(request_headers, "x-amz-object-ownership")? else { return Ok(None) };
     let unknown = || {
         let text = format!("Invalid x-amz-object-ownership header: {:?}", headers::shortened(name));
@@ -71,7 +72,7 @@ fn profile<'a>(
     configuration: Option<&CreateBucketConfiguration>,
     region: &str,
     profiles: &'a Profiles,
-) -> S3Result<Option<&'a Profile>> {
+) -> Result<Option<&'a Profile>, Refusal> {
     let Some(configuration) = configuration else { return Ok(profiles.standard()) };
     if configuration.bucket.is_some() || configuration.location.is_some() {
         return Err(not_implemented("directory buckets are not implemented"));
@@ -93,7 +94,7 @@ fn profile<'a>(
         "The specified location constraint {:?} is neither the region of this endpoint, {region}, nor one of its profiles",
         headers::shortened(asked)
     );
-    Err(s3(S3ErrorCode::InvalidLocationConstraint, text))
+    Err(s3(ErrorCode::InvalidLocationConstraint, text))
 }
 
 /// From headers, then tags, then the profile. All are checked, also where one outweighs the other.
@@ -101,7 +102,7 @@ fn settings(
     headers: &HeaderMap,
     tags: Option<&BucketTags>,
     profile: Option<&Profile>,
-) -> S3Result<JobSettings> {
+) -> Result<JobSettings, Refusal> {
     let mut from_headers = Vec::new();
     for (name, value) in headers {
         if let Some(hint) = name.as_str().strip_prefix("x-pocket-") {
@@ -150,7 +151,7 @@ mod tests {
             let location_constraint = constraint.map(BucketLocationConstraint::from_static);
             let configuration = CreateBucketConfiguration { location_constraint, ..Default::default() };
             let chosen = profile(Some(&configuration), region, &profiles);
-            chosen.map(|chosen| chosen.map(|p| p["ttl"].clone())).map_err(|e| e.code().as_str().to_owned())
+            chosen.map(|chosen| chosen.map(|p| p["ttl"].clone())).map_err(|e| e.code.as_str().to_owned())
         };
         for (constraint, region) in [
             (None, "us-east-1"),
@@ -189,7 +190,7 @@ mod tests {
         let found = settings(&nothing, Some(&tags("team", "blue")), None).unwrap();
         assert_eq!(found, JobSettings { tags: vec![("team".into(), "blue".into())], ..Default::default() });
         let code = |map: HeaderMap, tags: Option<BucketTags>| {
-            settings(&map, tags.as_ref(), None).unwrap_err().code().as_str().to_owned()
+            settings(&map, tags.as_ref(), None).unwrap_err().code.as_str().to_owned()
         };
         assert_eq!(code(header("x-pocket-reads", "none"), None), "InvalidArgument");
         assert_eq!(code(header("x-pocket-tape", "1"), None), "InvalidArgument");

@@ -4,18 +4,18 @@ use super::shown::checksum_type;
 use super::{Operations, ask, context, object_key, wrong_reply};
 use crate::access::acl::Said;
 use crate::checksums;
-use crate::errors::refused;
 use crate::headers::{self, given};
+use crate::refusal::Refusal;
 use pocket_api::metadata::{CreateUpload, Reply, Request};
 use s3s::dto::{ChecksumAlgorithm, CreateMultipartUploadInput, CreateMultipartUploadOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     mut request: S3Request<CreateMultipartUploadInput>,
-) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+) -> Result<S3Response<CreateMultipartUploadOutput>, Refusal> {
     let context = context(&request)?;
-    let acl = Said::read(&request.headers).map_err(refused)?;
+    let acl = Said::read(&request.headers)?;
     let object_headers = given!(request, &acl).into_headers()?;
     let hints = headers::object_hints(&request.headers, object_headers.as_deref())?;
     let input = request.input;

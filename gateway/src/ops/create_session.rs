@@ -6,13 +6,14 @@ use crate::access::action::Action;
 use crate::edge::session::Issued;
 use crate::errors;
 use crate::headers::timestamp;
+use crate::refusal::Refusal;
 use s3s::dto::{CreateSessionInput, CreateSessionOutput, SessionCredentials};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<CreateSessionInput>,
-) -> S3Result<S3Response<CreateSessionOutput>> {
+) -> Result<S3Response<CreateSessionOutput>, Refusal> {
     let context = context(&request)?;
     let owner = crate::headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
     let ask = ask!(request, context, Action::CreateSession);

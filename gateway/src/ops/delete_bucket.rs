@@ -4,16 +4,17 @@ use super::{Operations, ask, context};
 use crate::access::action::Action;
 use crate::errors::{access_denied, from_name};
 use crate::headers;
+use crate::refusal::Refusal;
 use http::StatusCode;
 use pocket_api::control::EndMode;
 use pocket_api::names::BucketName;
 use s3s::dto::{DeleteBucketInput, DeleteBucketOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<DeleteBucketInput>,
-) -> S3Result<S3Response<DeleteBucketOutput>> {
+) -> Result<S3Response<DeleteBucketOutput>, Refusal> {
     let context = context(&request)?;
     let force = headers::flag(&request.headers, "x-pocket-force-delete")?;
     let input = request.input;

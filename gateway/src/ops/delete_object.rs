@@ -4,16 +4,17 @@ use super::{Operations, ask, context, object_key};
 use crate::access::action::{Action, Actions};
 use crate::errors::not_implemented;
 use crate::headers;
+use crate::refusal::Refusal;
 use http::StatusCode;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::metadata::Request;
 use s3s::dto::{DeleteObjectInput, DeleteObjectOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<DeleteObjectInput>,
-) -> S3Result<S3Response<DeleteObjectOutput>> {
+) -> Result<S3Response<DeleteObjectOutput>, Refusal> {
     let context = context(&request)?;
     let condition = headers::write_condition(&request.headers)?;
     let input = request.input;

@@ -3,8 +3,9 @@
 use super::{Operations, ask, context, object_key, of_version};
 use crate::access::Ask;
 use crate::access::action::{Action, Actions};
-use crate::errors::{CallError, access_denied, from_call, not_implemented, refused, s3};
+use crate::errors::{CallError, access_denied, from_call, not_implemented, s3};
 use crate::placements::{Bucket, Follow};
+use crate::refusal::{ErrorCode, Refusal};
 use crate::versions::check_version;
 use bytes::Bytes;
 use futures::future::join_all;
@@ -14,19 +15,19 @@ use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::Request;
 use pocket_api::names::ObjectKey;
 use s3s::dto::{DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, Error, ObjectIdentifier};
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 use std::collections::BTreeMap;
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<DeleteObjectsInput>,
-) -> S3Result<S3Response<DeleteObjectsOutput>> {
+) -> Result<S3Response<DeleteObjectsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let objects = input.delete.objects;
     if objects.is_empty() || objects.len() > LIST_MAX_KEYS as usize {
         let text = format!("a request deletes 1 to {LIST_MAX_KEYS} objects, not {}", objects.len());
-        return Err(s3(S3ErrorCode::MalformedXML, text));
+        return Err(s3(ErrorCode::MalformedXML, text));
     }
     if objects.iter().any(|o| o.last_modified_time.is_some() || o.size.is_some()) {
         return Err(not_implemented("conditions on an object's time or size are not implemented"));
@@ -35,7 +36,7 @@ pub(super) async fn run(
     let owner = input.expected_bucket_owner.as_deref();
     let bucket = ops.bucket(ask, &input.bucket, owner).await?;
 
-    let mut failed: Vec<(usize, S3Error)> = Vec::new();
+    let mut failed: Vec<(usize, Refusal)> = Vec::new();
     let mut conditional: Vec<(usize, ObjectKey, WriteCondition, Actions)> = Vec::new();
     let mut alike: BTreeMap<(NodeId, Actions), Vec<(usize, ObjectKey)>> = BTreeMap::new();
     for (i, object) in objects.iter().enumerate() {
@@ -70,8 +71,8 @@ pub(super) async fn run(
     Ok(S3Response::new(answer(objects, failed, quiet)))
 }
 
-fn check(object: &ObjectIdentifier) -> S3Result<(ObjectKey, WriteCondition)> {
-    object.version_id.as_deref().map_or(Ok(()), check_version).map_err(refused)?;
+fn check(object: &ObjectIdentifier) -> Result<(ObjectKey, WriteCondition), Refusal> {
+    object.version_id.as_deref().map_or(Ok(()), check_version)?;
     let condition = match &object.e_tag {
         Some(tag) => WriteCondition::Matches(ETagMatch::parse(tag.value())),
         None => WriteCondition::None,
@@ -86,7 +87,7 @@ async fn delete_many(
     mut bucket: Bucket<'_>,
     ask: Ask<'_>,
     keys: Vec<(usize, ObjectKey)>,
-) -> Vec<(usize, S3Error)> {
+) -> Vec<(usize, Refusal)> {
     let (places, keys): (Vec<usize>, Vec<ObjectKey>) = keys.into_iter().unzip();
     let job = bucket.job();
     let admitted = match ops.placements.admits_each(&mut bucket, &keys).await {
@@ -127,14 +128,14 @@ async fn delete_many(
 }
 
 /// `failed` is in the order of the objects.
-fn answer(objects: Vec<ObjectIdentifier>, failed: Vec<(usize, S3Error)>, quiet: bool) -> DeleteObjectsOutput {
+fn answer(objects: Vec<ObjectIdentifier>, failed: Vec<(usize, Refusal)>, quiet: bool) -> DeleteObjectsOutput {
     let mut failed = failed.into_iter().peekable();
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for (i, object) in objects.into_iter().enumerate() {
         match failed.next_if(|(at, _)| *at == i) {
             Some((_, error)) => errors.push(Error {
-                code: Some(error.code().as_str().to_owned()),
-                message: error.message().map(str::to_owned),
+                code: Some(error.code.as_str().to_owned()),
+                message: Some(error.message.into_owned()),
                 key: Some(object.key),
                 version_id: object.version_id,
             }),

@@ -4,11 +4,11 @@ use super::Operations;
 use crate::access::Ask;
 use crate::access::rules::Rules;
 use crate::errors::unavailable;
+use crate::refusal::Refusal;
 use crate::settings;
 use pocket_api::control::Placement;
 use pocket_api::names::TenantName;
 use pocket_api::settings::{DocumentKind, JobSettings};
-use s3s::S3Result;
 use std::sync::Arc;
 
 /// What a change of a bucket's document has to look at: what holds when it is made.
@@ -24,8 +24,8 @@ pub(super) async fn change(
     bucket: &str,
     expected_owner: Option<&str>,
     kind: DocumentKind,
-    decide: impl Fn(Held<'_>) -> S3Result<Option<Arc<str>>>,
-) -> S3Result<()> {
+    decide: impl Fn(Held<'_>) -> Result<Option<Arc<str>>, Refusal>,
+) -> Result<(), Refusal> {
     let mut bucket = ops.bucket(ask, bucket, expected_owner).await?;
     let changed = |old: &Placement| {
         let rules = Rules::read(&old.settings, &old.bucket).map_err(unavailable)?;

@@ -2,13 +2,14 @@
 
 use super::{Operations, ask, context};
 use crate::access::action::Action;
+use crate::refusal::Refusal;
 use s3s::dto::{BucketLocationConstraint, GetBucketLocationInput, GetBucketLocationOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<GetBucketLocationInput>,
-) -> S3Result<S3Response<GetBucketLocationOutput>> {
+) -> Result<S3Response<GetBucketLocationOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let mut bucket = ops

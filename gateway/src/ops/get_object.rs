@@ -6,16 +6,17 @@ use crate::access::action::{Action, Actions};
 use crate::headers;
 use crate::placements::Bucket;
 use crate::reader::Purpose;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use pocket_api::metadata::{Found, Lookup, Select, Want};
 use s3s::dto::{GetObjectInput, GetObjectOutput};
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 use std::time::Duration;
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<GetObjectInput>,
-) -> S3Result<S3Response<GetObjectOutput>> {
+) -> Result<S3Response<GetObjectOutput>, Refusal> {
     let context = context(&request)?;
     let (input, headers) = (request.input, &request.headers);
     let key = object_key(&input.key)?;
@@ -51,7 +52,7 @@ pub(super) async fn run(
             let others = std::mem::replace(&mut lookup.conditions, conditions);
             match find(ops, &mut bucket, &lookup, wait).await {
                 // It is not the object that the client has the rest of.
-                Err(error) if *error.code() == S3ErrorCode::PreconditionFailed => {
+                Err(error) if error.code == ErrorCode::PreconditionFailed => {
                     (lookup.conditions, lookup.select) = (others, Select::Whole);
                     find(ops, &mut bucket, &lookup, wait).await
                 }
@@ -81,17 +82,17 @@ async fn find(
     bucket: &mut Bucket<'_>,
     lookup: &Lookup,
     wait: Option<Duration>,
-) -> S3Result<(Found, Bytes)> {
+) -> Result<(Found, Bytes), Refusal> {
     // What was just sent to this client in full may be reserved for it still when the shard looks: a reader of ranges
     // would find that its own last one has taken the object away.
     let settled = ops.transfers.settled();
     match ops.lookup(bucket, lookup).await {
-        Err(error) if *error.code() == S3ErrorCode::NoSuchKey && ops.transfers.settle(settled).await => {
+        Err(error) if error.code == ErrorCode::NoSuchKey && ops.transfers.settle(settled).await => {
             ops.lookup(bucket, &Lookup { wait: Duration::ZERO, ..lookup.clone() }).await
         }
         // The job's own wait became longer, and this gateway learned of it from this very answer.
         Err(error)
-            if *error.code() == S3ErrorCode::NoSuchKey
+            if error.code == ErrorCode::NoSuchKey
                 && wait.is_none()
                 && bucket.placement.hints.wait > lookup.wait =>
         {

@@ -9,20 +9,21 @@ use crate::errors::{bad_argument, from_call, s3};
 use crate::headers;
 use crate::listing;
 use crate::placements::Bucket;
+use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::metadata::{PartsPage, Reply, Request};
 use pocket_api::names::ObjectKey;
 use s3s::dto::{
     Checksum, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, ObjectPart,
     StorageClass,
 };
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 const ATTRIBUTES: [&str; 5] = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"];
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<GetObjectAttributesInput>,
-) -> S3Result<S3Response<GetObjectAttributesOutput>> {
+) -> Result<S3Response<GetObjectAttributesOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let key = object_key(&input.key)?;
@@ -34,7 +35,7 @@ pub(super) async fn run(
         return Err(bad_argument("x-amz-object-attributes", unknown, text));
     }
     if named.is_empty() {
-        return Err(s3(S3ErrorCode::InvalidRequest, "x-amz-object-attributes names no attribute"));
+        return Err(s3(ErrorCode::InvalidRequest, "x-amz-object-attributes names no attribute"));
     }
     let wants = |name| named.contains(&name);
     let max = listing::max_items(input.max_parts, "x-amz-max-parts")?;
@@ -82,7 +83,7 @@ async fn parts_page(
     key: &ObjectKey,
     after: u16,
     max: u32,
-) -> S3Result<PartsPage> {
+) -> Result<PartsPage, Refusal> {
     match ops.call(bucket, key, || Request::Parts { key: key.clone(), after, max }).await?.reply {
         Reply::Parts(page) => {
             ops.placements.admits_found(bucket, &page.meta).map_err(from_call)?;

@@ -3,13 +3,14 @@
 use super::create_bucket::granted;
 use super::{Operations, ask, context};
 use crate::access::action::Action;
+use crate::refusal::Refusal;
 use s3s::dto::{HeadBucketInput, HeadBucketOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<HeadBucketInput>,
-) -> S3Result<S3Response<HeadBucketOutput>> {
+) -> Result<S3Response<HeadBucketOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let mut bucket = ops

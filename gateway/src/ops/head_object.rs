@@ -4,14 +4,15 @@ use super::shown::{self, show_object};
 use super::{Operations, ask, context, object_key};
 use crate::access::action::Action;
 use crate::headers;
+use crate::refusal::Refusal;
 use pocket_api::metadata::{Lookup, Want};
 use s3s::dto::{HeadObjectInput, HeadObjectOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<HeadObjectInput>,
-) -> S3Result<S3Response<HeadObjectOutput>> {
+) -> Result<S3Response<HeadObjectOutput>, Refusal> {
     let context = context(&request)?;
     let (input, headers) = (request.input, &request.headers);
     let select = headers::select(input.range, input.part_number)?;

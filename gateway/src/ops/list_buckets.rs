@@ -4,9 +4,10 @@ use super::list_objects::show_owner;
 use super::{Operations, context, tenant};
 use crate::errors::{bad_argument, from_control};
 use crate::headers;
+use crate::refusal::Refusal;
 use pocket_api::clock::Timestamp;
 use s3s::dto::{Bucket, ListBucketsInput, ListBucketsOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 /// S3's bounds on a page.
 const BUCKETS_MAX: i32 = 10_000;
@@ -14,7 +15,7 @@ const BUCKETS_MAX: i32 = 10_000;
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<ListBucketsInput>,
-) -> S3Result<S3Response<ListBucketsOutput>> {
+) -> Result<S3Response<ListBucketsOutput>, Refusal> {
     let context = context(&request)?;
     let tenant = tenant(&context)?;
     let input = request.input;

@@ -7,18 +7,19 @@ use crate::access::action::Action;
 use crate::errors::from_call;
 use crate::headers;
 use crate::listing::{self, Encoding, Item, Page, is_common_prefix, merge};
+use crate::refusal::Refusal;
 use pocket_api::metadata::{ListUploads, Reply, Request, UploadInfo, UploadsItem, UploadsStart};
 use pocket_api::names::TenantName;
 use s3s::dto::{
     ChecksumAlgorithm, CommonPrefix, Initiator, ListMultipartUploadsInput, ListMultipartUploadsOutput,
     MultipartUpload, StorageClass,
 };
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<ListMultipartUploadsInput>,
-) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+) -> Result<S3Response<ListMultipartUploadsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let encoding = Encoding::parse(input.encoding_type.as_ref())?;
@@ -52,7 +53,7 @@ pub(super) async fn run(
             Request::ListUploads(ListUploads { prefix, start, delimiter, max: max as u32 })
         };
         let answers = ops.placements.call_all(&mut bucket, make).await.map_err(from_call)?;
-        let pages: S3Result<Vec<_>> = answers
+        let pages: Result<Vec<_>, Refusal> = answers
             .into_iter()
             .map(|answer| match answer.reply {
                 Reply::Uploads(page) => Ok(Page { items: page.items, more: page.more }),

@@ -5,17 +5,18 @@ use super::list_items::{self, Shown};
 use super::list_objects::{ListOf, page};
 use super::{Operations, ask, context};
 use crate::access::action::Action;
-use crate::errors::{invalid_argument, refused};
+use crate::errors::invalid_argument;
 use crate::listing::{self, Encoding, start_after};
+use crate::refusal::Refusal;
 use crate::versions::{NULL_VERSION, check_version};
 use pocket_api::metadata::ListItem;
 use s3s::dto::{ListObjectVersionsInput, ListObjectVersionsOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<ListObjectVersionsInput>,
-) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+) -> Result<S3Response<ListObjectVersionsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let encoding = Encoding::parse(input.encoding_type.as_ref())?;
@@ -27,7 +28,7 @@ pub(super) async fn run(
         if key_marker.is_none() {
             return Err(invalid_argument("A version-id marker cannot be specified without a key marker."));
         }
-        check_version(version).map_err(refused)?;
+        check_version(version)?;
     }
     // With or without a version, the list goes on behind the key: it has no second version.
     let start = start_after(key_marker.clone(), &prefix, delimiter.as_deref());

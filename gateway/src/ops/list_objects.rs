@@ -6,15 +6,16 @@ use crate::access::action::Action;
 use crate::errors::from_call;
 use crate::listing::{self, Encoding, Page, merge, read_token, start_after};
 use crate::placements::Bucket;
+use crate::refusal::Refusal;
 use pocket_api::metadata::{List, ListItem, ListStart, Reply, Request};
 use pocket_api::names::TenantName;
 use s3s::dto::{ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Owner};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run_v1(
     ops: &Operations,
     request: S3Request<ListObjectsInput>,
-) -> S3Result<S3Response<ListObjectsOutput>> {
+) -> Result<S3Response<ListObjectsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let encoding = Encoding::parse(input.encoding_type.as_ref())?;
@@ -55,7 +56,7 @@ pub(super) async fn run_v1(
 pub(super) async fn run_v2(
     ops: &Operations,
     request: S3Request<ListObjectsV2Input>,
-) -> S3Result<S3Response<ListObjectsV2Output>> {
+) -> Result<S3Response<ListObjectsV2Output>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let encoding = Encoding::parse(input.encoding_type.as_ref())?;
@@ -109,7 +110,7 @@ pub(super) async fn page(
     bucket: &mut Bucket<'_>,
     list: ListOf<'_>,
     max: usize,
-) -> S3Result<Page<ListItem>> {
+) -> Result<Page<ListItem>, Refusal> {
     if max == 0 {
         ops.ping(bucket).await?;
         return Ok(Page { items: Vec::new(), more: false });
@@ -123,7 +124,7 @@ pub(super) async fn page(
         })
     };
     let answers = ops.placements.call_all(bucket, make).await.map_err(from_call)?;
-    let pages: S3Result<Vec<_>> = answers
+    let pages: Result<Vec<_>, Refusal> = answers
         .into_iter()
         .map(|answer| match answer.reply {
             Reply::Listed(page) => Ok(Page { items: page.items, more: page.more }),

@@ -9,15 +9,16 @@ use crate::errors::{bad_argument, no_such_upload};
 use crate::headers;
 use crate::listing;
 use crate::placements::Bucket;
+use crate::refusal::Refusal;
 use pocket_api::metadata::{Reply, Request, UploadId, UploadPage, UploadedPart};
 use pocket_api::names::ObjectKey;
 use s3s::dto::{ChecksumAlgorithm, Initiator, ListPartsInput, ListPartsOutput, Part, StorageClass};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<ListPartsInput>,
-) -> S3Result<S3Response<ListPartsOutput>> {
+) -> Result<S3Response<ListPartsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let key = object_key(&input.key)?;
@@ -90,7 +91,7 @@ pub(super) async fn upload_page(
     upload: &UploadId,
     after: u16,
     max: u32,
-) -> S3Result<UploadPage> {
+) -> Result<UploadPage, Refusal> {
     let make = || Request::Upload { key: key.clone(), upload: upload.clone(), after, max };
     match ops.call(bucket, key, make).await?.reply {
         Reply::Upload(page) => Ok(*page),

@@ -46,13 +46,13 @@ use crate::access::acl::Said;
 use crate::access::action::{Action, Actions};
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
-use crate::details;
 use crate::errors::{self, from_call, from_control, from_name, s3};
 use crate::metrics::Metrics;
 use crate::placements::{Bucket, Follow, Placements};
 use crate::planes::Planes;
 use crate::profiles::{self, Profiles};
 use crate::reader::Reader;
+use crate::refusal::{ErrorCode, Refusal};
 use crate::transfers::Transfers;
 use crate::writer::Writer;
 use bytes::Bytes;
@@ -67,7 +67,7 @@ use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
 use pocket_api::names::{BucketName, ObjectKey, TenantName};
 use pocket_api::object::ObjectHeaders;
 use pocket_api::settings::JobSettings;
-use s3s::{S3ErrorCode, S3Request, S3Result};
+use s3s::S3Request;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,11 +126,11 @@ impl Operations {
         ask: Ask<'r>,
         name: &str,
         expected_owner: Option<&str>,
-    ) -> S3Result<Bucket<'r>> {
+    ) -> Result<Bucket<'r>, Refusal> {
         let name = BucketName::parse(name).map_err(from_name)?;
         let found = self.placements.bucket(&name, ask).await;
         let bucket = found.map_err(|error| match from_call(error) {
-            error if *error.code() == S3ErrorCode::NoSuchBucket => details::with(error, "BucketName", &name),
+            error if error.code == ErrorCode::NoSuchBucket => error.with("BucketName", &name),
             error => error,
         })?;
         let owner = bucket.placement.tenant.as_str();
@@ -148,7 +148,7 @@ impl Operations {
         name: &str,
         key: &ObjectKey,
         expected_owner: Option<&str>,
-    ) -> S3Result<Bucket<'r>> {
+    ) -> Result<Bucket<'r>, Refusal> {
         let found = self.bucket(ask, name, expected_owner).await;
         let Some(profile) = self.profiles.auto_register() else { return found };
         let refused = match found {
@@ -161,7 +161,7 @@ impl Operations {
         };
         let Some(tenant) = ask.context.caller.tenant() else { return Err(refused) };
         let is_expected = expected_owner.is_none_or(|expected| expected == tenant.as_str());
-        if *refused.code() != S3ErrorCode::NoSuchBucket || !is_expected {
+        if refused.code != ErrorCode::NoSuchBucket || !is_expected {
             return Err(refused);
         }
         let hints = JobHints::parse(profiles::pairs(profile)).map_err(errors::from_hint)?;
@@ -189,13 +189,13 @@ impl Operations {
         ask: Ask<'r>,
         name: &BucketName,
         expected_owner: Option<&str>,
-    ) -> S3Result<Bucket<'r>> {
+    ) -> Result<Bucket<'r>, Refusal> {
         self.placements.get_anew(name).await.map_err(from_control)?;
         self.bucket(ask, name.as_str(), expected_owner).await
     }
 
     /// Ends the bucket's job and cuts its transfers.
-    async fn end(&self, bucket: &Bucket<'_>, mode: EndMode) -> S3Result<()> {
+    async fn end(&self, bucket: &Bucket<'_>, mode: EndMode) -> Result<(), Refusal> {
         let Placement { job, bucket: name, tenant, .. } = &*bucket.placement;
         let end = EndJob { tenant: Some(tenant.clone()), bucket: name.clone(), job: Some(*job), mode };
         self.control.end(end).await.map_err(from_control)?;
@@ -205,7 +205,7 @@ impl Operations {
     }
 
     /// Asks a shard whether the bucket is still alive, for operations that need nothing else of it.
-    async fn ping(&self, bucket: &mut Bucket<'_>) -> S3Result<()> {
+    async fn ping(&self, bucket: &mut Bucket<'_>) -> Result<(), Refusal> {
         self.placements.call_all(bucket, || Request::Ping).await.map_err(from_call)?;
         Ok(())
     }
@@ -216,13 +216,13 @@ impl Operations {
         bucket: &mut Bucket<'_>,
         key: &ObjectKey,
         make: impl Fn() -> Request + Send + Sync,
-    ) -> S3Result<Answer> {
+    ) -> Result<Answer, Refusal> {
         let outcome = self.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
         outcome.map_err(|error| bucket.failure(self.placements.shown(bucket, error)))
     }
 
     /// Looks a key up; see [`Lookup`].
-    async fn lookup(&self, bucket: &mut Bucket<'_>, lookup: &Lookup) -> S3Result<(Found, Bytes)> {
+    async fn lookup(&self, bucket: &mut Bucket<'_>, lookup: &Lookup) -> Result<(Found, Bytes), Refusal> {
         // A placement that changes meanwhile must not make the wait longer.
         let until = (!lookup.wait.is_zero()).then(|| self.clock.now() + lookup.wait);
         let make = || {
@@ -240,9 +240,9 @@ impl Operations {
     }
 }
 
-fn context<T>(request: &S3Request<T>) -> S3Result<Arc<RequestContext>> {
+fn context<T>(request: &S3Request<T>) -> Result<Arc<RequestContext>, Refusal> {
     let found = request.extensions.get::<Arc<RequestContext>>().cloned();
-    found.ok_or_else(|| s3(S3ErrorCode::InternalError, "the request did not pass the edge"))
+    found.ok_or_else(|| s3(ErrorCode::InternalError, "the request did not pass the edge"))
 }
 
 /// What a request asks for: `ask!(request, context, actions)`. The request's input may be gone already.
@@ -262,7 +262,7 @@ macro_rules! ask {
 use ask;
 
 /// For what goes beyond anything that S3 lets an owner allow to others: to end the bucket is one.
-fn check_owner(context: &RequestContext, placement: &Placement) -> S3Result<()> {
+fn check_owner(context: &RequestContext, placement: &Placement) -> Result<(), Refusal> {
     match context.caller.tenant() == Some(&placement.tenant) {
         true => Ok(()),
         false => Err(errors::access_denied("Access Denied")),
@@ -289,21 +289,21 @@ fn tags_of(headers: Option<&Arc<ObjectHeaders>>) -> &[(String, String)] {
 }
 
 /// The caller's tenant, for what is done to no bucket that is there: nobody else makes buckets or lists them.
-fn tenant(context: &RequestContext) -> S3Result<&TenantName> {
+fn tenant(context: &RequestContext) -> Result<&TenantName, Refusal> {
     context.caller.tenant().ok_or_else(|| errors::access_denied("Access Denied"))
 }
 
-fn object_key(key: &str) -> S3Result<ObjectKey> {
+fn object_key(key: &str) -> Result<ObjectKey, Refusal> {
     ObjectKey::parse(key).map_err(from_name)
 }
 
 /// A shard answered with something else than it was asked for.
-fn wrong_reply() -> s3s::S3Error {
-    s3(S3ErrorCode::InternalError, "a shard gave another answer than it was asked for")
+fn wrong_reply() -> Refusal {
+    s3(ErrorCode::InternalError, "a shard gave another answer than it was asked for")
 }
 
 /// The outcome of a commit or of a completed upload.
-fn committed(answer: Answer) -> S3Result<Committed> {
+fn committed(answer: Answer) -> Result<Committed, Refusal> {
     match answer.reply {
         Reply::Committed(committed) => Ok(committed),
         _ => Err(wrong_reply()),

@@ -4,6 +4,7 @@
 use super::{Operations, ask, context, object_key, of_version};
 use crate::access::action::Action;
 use crate::errors::from_hint;
+use crate::refusal::Refusal;
 use crate::tags::{self, Tagged};
 use pocket_api::conditions::ReadConditions;
 use pocket_api::hints::ObjectHints;
@@ -13,13 +14,13 @@ use s3s::dto::{
     DeleteObjectTaggingInput, DeleteObjectTaggingOutput, GetObjectTaggingInput, GetObjectTaggingOutput,
     PutObjectTaggingInput, PutObjectTaggingOutput,
 };
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 use std::time::Duration;
 
 pub(super) async fn get(
     ops: &Operations,
     request: S3Request<GetObjectTaggingInput>,
-) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+) -> Result<S3Response<GetObjectTaggingOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let lookup = Lookup {
@@ -42,7 +43,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     ops: &Operations,
     request: S3Request<PutObjectTaggingInput>,
-) -> S3Result<S3Response<PutObjectTaggingOutput>> {
+) -> Result<S3Response<PutObjectTaggingOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let tags = tags::from_set(input.tagging.tag_set, Tagged::Object)?;
@@ -60,7 +61,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     ops: &Operations,
     request: S3Request<DeleteObjectTaggingInput>,
-) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
+) -> Result<S3Response<DeleteObjectTaggingOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let key = object_key(&input.key)?;

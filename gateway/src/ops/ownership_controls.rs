@@ -7,7 +7,8 @@ use super::{Operations, ask, context};
 use crate::access::acl::Ownership;
 use crate::access::action::Action;
 use crate::access::rules::document;
-use crate::errors::{custom, malformed_xml, s3};
+use crate::errors::{malformed_xml, s3};
+use crate::refusal::{ErrorCode, Refusal};
 use http::StatusCode;
 use pocket_api::settings::DocumentKind;
 use s3s::dto::{
@@ -15,17 +16,17 @@ use s3s::dto::{
     GetBucketOwnershipControlsOutput, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
     PutBucketOwnershipControlsInput, PutBucketOwnershipControlsOutput,
 };
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn get(
     ops: &Operations,
     request: S3Request<GetBucketOwnershipControlsInput>,
-) -> S3Result<S3Response<GetBucketOwnershipControlsOutput>> {
+) -> Result<S3Response<GetBucketOwnershipControlsOutput>, Refusal> {
     let (rules, _) =
         check_rules(ops, &request, &request.input.bucket, Action::GetBucketOwnershipControls).await?;
     let ownership = rules.ownership.ok_or_else(|| {
         let message = "The bucket ownership controls were not found";
-        custom("OwnershipControlsNotFoundError", StatusCode::NOT_FOUND, message)
+        s3(ErrorCode::OwnershipControlsNotFoundError, message)
     })?;
     let object_ownership = ObjectOwnership::from_static(ownership.name());
     let rules = vec![OwnershipControlsRule { object_ownership }];
@@ -36,7 +37,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     ops: &Operations,
     request: S3Request<PutBucketOwnershipControlsInput>,
-) -> S3Result<S3Response<PutBucketOwnershipControlsOutput>> {
+) -> Result<S3Response<PutBucketOwnershipControlsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let ownership = match &input.ownership_controls.rules[..] {
@@ -60,7 +61,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     ops: &Operations,
     request: S3Request<DeleteBucketOwnershipControlsInput>,
-) -> S3Result<S3Response<DeleteBucketOwnershipControlsOutput>> {
+) -> Result<S3Response<DeleteBucketOwnershipControlsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let ask = ask!(request, context, Action::PutBucketOwnershipControls);
@@ -71,7 +72,7 @@ pub(super) async fn delete(
     Ok(S3Response::with_status(DeleteBucketOwnershipControlsOutput {}, StatusCode::NO_CONTENT))
 }
 
-pub(super) fn acl_with_enforced_owner() -> S3Error {
+pub(super) fn acl_with_enforced_owner() -> Refusal {
     let message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
-    s3(S3ErrorCode::InvalidBucketAclWithObjectOwnership, message)
+    s3(ErrorCode::InvalidBucketAclWithObjectOwnership, message)
 }

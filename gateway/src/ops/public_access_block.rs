@@ -6,7 +6,8 @@ use super::{Operations, ask, context, documents};
 use crate::access::action::Action;
 use crate::access::public_access_block::PublicAccessBlock;
 use crate::access::rules::document;
-use crate::errors::custom;
+use crate::errors::s3;
+use crate::refusal::{ErrorCode, Refusal};
 use http::StatusCode;
 use pocket_api::settings::DocumentKind;
 use s3s::dto::{
@@ -14,17 +15,17 @@ use s3s::dto::{
     GetPublicAccessBlockOutput, PublicAccessBlockConfiguration, PutPublicAccessBlockInput,
     PutPublicAccessBlockOutput,
 };
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn get(
     ops: &Operations,
     request: S3Request<GetPublicAccessBlockInput>,
-) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
+) -> Result<S3Response<GetPublicAccessBlockOutput>, Refusal> {
     let (rules, _) =
         check_rules(ops, &request, &request.input.bucket, Action::GetBucketPublicAccessBlock).await?;
     let block = rules.public_access_block.ok_or_else(|| {
         let message = "The public access block configuration was not found";
-        custom("NoSuchPublicAccessBlockConfiguration", StatusCode::NOT_FOUND, message)
+        s3(ErrorCode::NoSuchPublicAccessBlockConfiguration, message)
     })?;
     let configuration = PublicAccessBlockConfiguration {
         block_public_acls: Some(block.block_public_acls),
@@ -40,7 +41,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     ops: &Operations,
     request: S3Request<PutPublicAccessBlockInput>,
-) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
+) -> Result<S3Response<PutPublicAccessBlockOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let said = input.public_access_block_configuration;
@@ -60,7 +61,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     ops: &Operations,
     request: S3Request<DeletePublicAccessBlockInput>,
-) -> S3Result<S3Response<DeletePublicAccessBlockOutput>> {
+) -> Result<S3Response<DeletePublicAccessBlockOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let ask = ask!(request, context, Action::PutBucketPublicAccessBlock);

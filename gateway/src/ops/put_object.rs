@@ -4,8 +4,9 @@ use super::append_object::{self, Wanted};
 use super::{Operations, ask, committed, context, object_key};
 use crate::access::acl::Said;
 use crate::checksums::show_checksum;
-use crate::errors::{self, s3};
+use crate::errors::s3;
 use crate::headers::{self, given};
+use crate::refusal::{ErrorCode, Refusal};
 use crate::writer::Source;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,15 +16,15 @@ use pocket_api::limits::INLINE_MAX_BYTES;
 use pocket_api::metadata::{Commit, NewMeta, Request};
 use pocket_api::object::ObjectHeaders;
 use s3s::dto::{PutObjectInput, PutObjectOutput};
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     mut request: S3Request<PutObjectInput>,
-) -> S3Result<S3Response<PutObjectOutput>> {
+) -> Result<S3Response<PutObjectOutput>, Refusal> {
     let context = context(&request)?;
     let condition = headers::write_condition(&request.headers)?;
-    let acl = Said::read(&request.headers).map_err(errors::refused)?;
+    let acl = Said::read(&request.headers)?;
     let object_headers = given!(request, &acl).into_headers()?;
     let hints = headers::object_hints(&request.headers, object_headers.as_deref())?;
     let input = request.input;
@@ -63,7 +64,7 @@ pub(super) async fn run(
         None => ops.writer.write(&bucket, &key, source).await,
     };
     let written = written.map_err(|e| e.of_body(&context.body))?;
-    let checksum = context.body.verified().map_err(errors::refused)?;
+    let checksum = context.body.verified()?;
 
     let answer = match seen {
         Some(seen) => append_object::commit(ops, &mut bucket, &key, &seen, written, checksum).await?,
@@ -101,18 +102,18 @@ pub(super) async fn run(
 }
 
 /// Of the decoded body, as the edge passes it on.
-pub(super) fn content_length(length: Option<i64>) -> S3Result<u64> {
+pub(super) fn content_length(length: Option<i64>) -> Result<u64, Refusal> {
     length.and_then(|n| u64::try_from(n).ok()).ok_or_else(missing_length)
 }
 
-fn missing_length() -> s3s::S3Error {
-    s3(S3ErrorCode::MissingContentLength, "You must provide the Content-Length HTTP header.")
+fn missing_length() -> Refusal {
+    s3(ErrorCode::MissingContentLength, "You must provide the Content-Length HTTP header.")
 }
 
 /// The edge holds the body against it, so here it is the body's MD5.
-pub(super) fn content_md5(header: Option<&str>) -> S3Result<Option<[u8; 16]>> {
+pub(super) fn content_md5(header: Option<&str>) -> Result<Option<[u8; 16]>, Refusal> {
     let Some(header) = header else { return Ok(None) };
     let digest = BASE64.decode(header).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-    let bad = || s3(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified was not valid.");
+    let bad = || s3(ErrorCode::InvalidDigest, "The Content-MD5 you specified was not valid.");
     digest.map(Some).ok_or_else(bad)
 }

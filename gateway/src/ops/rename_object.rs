@@ -1,23 +1,25 @@
 //! RenameObject: an object of a bucket gets another key in one step, and stays the same object. s3s does not know the
 //! operation, so it comes by the way that s3s leaves for others; the edge says which requests these are.
 
+use super::service::tell;
 use super::{Operations, ask, committed, context, object_key};
 use crate::access::acl::Said;
 use crate::access::action::{Action, Actions};
 use crate::context::RenameRequest;
 use crate::copies::of_source;
 use crate::edge::percent::{self, Part};
-use crate::errors::{invalid_argument, not_implemented, refused, s3};
+use crate::errors::{invalid_argument, not_implemented, s3};
 use crate::headers::{http_date, shortened, text};
 use crate::metrics::Operation;
 use crate::placements::Follow;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Uri};
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::metadata::{Rename, Request};
 use pocket_api::names::ObjectKey;
 use s3s::route::S3Route;
-use s3s::{Body, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{Body, S3Request, S3Response, S3Result};
 use std::sync::Arc;
 
 /// S3's bound on `x-amz-client-token`.
@@ -35,14 +37,16 @@ impl S3Route for Operations {
     }
 
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
-        self.metrics.count(Operation::RenameObject, run(self, request)).await
+        let context = context(&request).ok();
+        let outcome = self.metrics.count(Operation::RenameObject, run(self, request)).await;
+        outcome.map_err(|refusal| tell(context, refusal))
     }
 }
 
-async fn run(ops: &Operations, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+async fn run(ops: &Operations, request: S3Request<Body>) -> Result<S3Response<Body>, Refusal> {
     let context = context(&request)?;
     let headers = &request.headers;
-    let path = percent::decode(request.uri.path(), Part::Path).map_err(refused)?;
+    let path = percent::decode(request.uri.path(), Part::Path)?;
     let (name, key) = path.trim_start_matches('/').split_once('/').unwrap_or((&path, ""));
     let (to, from) = (object_key(key)?, source(headers)?);
     let conditions = source_conditions(headers)?;
@@ -58,7 +62,7 @@ async fn run(ops: &Operations, request: S3Request<Body>) -> S3Result<S3Response<
     let source = ops.bucket(ask!(request, context, takes).on(&from), name, owner).await?;
     bucket.ask_also(&source);
     if from == to {
-        return Err(s3(S3ErrorCode::InvalidRequest, "An object cannot be renamed to its own key"));
+        return Err(s3(ErrorCode::InvalidRequest, "An object cannot be renamed to its own key"));
     }
     let (rename, at) = (ops.writer.mint(), bucket.shard(&to));
     let make = || {
@@ -78,15 +82,15 @@ async fn run(ops: &Operations, request: S3Request<Body>) -> S3Result<S3Response<
 }
 
 /// The key in `x-amz-rename-source`. S3 writes it with a slash before it or without.
-fn source(headers: &HeaderMap) -> S3Result<ObjectKey> {
+fn source(headers: &HeaderMap) -> Result<ObjectKey, Refusal> {
     let raw = text(headers, "x-amz-rename-source")?;
-    let raw = raw.ok_or_else(|| s3(S3ErrorCode::InvalidRequest, "x-amz-rename-source is missing"))?;
+    let raw = raw.ok_or_else(|| s3(ErrorCode::InvalidRequest, "x-amz-rename-source is missing"))?;
     let raw = raw.strip_prefix('/').unwrap_or(raw);
-    object_key(&percent::decode(raw, Part::Path).map_err(refused)?)
+    object_key(&percent::decode(raw, Part::Path)?)
 }
 
-fn source_conditions(headers: &HeaderMap) -> S3Result<ReadConditions> {
-    let tags = |name| Ok::<_, s3s::S3Error>(text(headers, name)?.map(ETagMatch::parse));
+fn source_conditions(headers: &HeaderMap) -> Result<ReadConditions, Refusal> {
+    let tags = |name| Ok::<_, Refusal>(text(headers, name)?.map(ETagMatch::parse));
     Ok(ReadConditions {
         if_match: tags("x-amz-rename-source-if-match")?,
         if_none_match: tags("x-amz-rename-source-if-none-match")?,
@@ -95,7 +99,7 @@ fn source_conditions(headers: &HeaderMap) -> S3Result<ReadConditions> {
     })
 }
 
-fn destination_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
+fn destination_condition(headers: &HeaderMap) -> Result<WriteCondition, Refusal> {
     let on_what_is_there = ReadConditions {
         if_match: text(headers, "if-match")?.map(ETagMatch::parse),
         if_none_match: None,
@@ -113,7 +117,7 @@ fn destination_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
     }
 }
 
-fn token(headers: &HeaderMap) -> S3Result<Option<Arc<str>>> {
+fn token(headers: &HeaderMap) -> Result<Option<Arc<str>>, Refusal> {
     let Some(token) = text(headers, "x-amz-client-token")? else { return Ok(None) };
     let is_good = (1..=TOKEN_MAX_BYTES).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
     if !is_good {

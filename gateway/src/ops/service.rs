@@ -2,16 +2,34 @@
 //! NotImplemented.
 
 use super::*;
+use crate::edge::answer::said_headers;
 use crate::metrics::Operation;
+use crate::refusal::Refusal;
+use http::StatusCode;
 use s3s::dto::*;
-use s3s::{S3, S3Response};
+use s3s::{S3, S3Error, S3ErrorCode, S3Response, S3Result};
+
+/// The edge answers with the refusal itself; of this error s3s makes an answer that nobody sees.
+pub(super) fn tell(context: Option<Arc<RequestContext>>, refusal: Refusal) -> S3Error {
+    let code = S3ErrorCode::from_bytes(refusal.code.as_str().as_bytes());
+    let mut error =
+        S3Error::with_message(code.unwrap_or(S3ErrorCode::InternalError), refusal.message.clone());
+    error.set_status_code(StatusCode::from_u16(refusal.code.status()).unwrap_or_default());
+    error.set_headers(refusal.said().map(said_headers).unwrap_or_default());
+    if let Some(context) = context {
+        let _ = context.refusal.set(refusal);
+    }
+    error
+}
 
 macro_rules! operations {
     ($($method:ident($input:ty) -> $output:ty = $operation:ident, $run:path;)*) => {
         #[async_trait::async_trait]
         impl S3 for Operations {
             $(async fn $method(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.metrics.count(Operation::$operation, $run(self, request)).await
+                let context = context(&request).ok();
+                let outcome = self.metrics.count(Operation::$operation, $run(self, request)).await;
+                outcome.map_err(|refusal| tell(context, refusal))
             })*
         }
     };

@@ -2,12 +2,12 @@
 
 use crate::errors::s3;
 use crate::headers;
+use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::{Found, Select};
 use pocket_api::object::ObjectMeta;
 use s3s::dto::{self, ChecksumMode};
-use s3s::{S3ErrorCode, S3Result};
 
 /// S3's answer where the writer named none.
 pub(super) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
@@ -83,12 +83,12 @@ pub(super) fn storage_class(headers: &pocket_api::object::ObjectHeaders) -> Opti
 
 /// Nothing is ever restored here, so what is archived can be moved, shown and deleted, but not read or copied: S3's own
 /// answer, which clients look for.
-pub(super) fn check_readable(meta: &ObjectMeta) -> S3Result<()> {
+pub(super) fn check_readable(meta: &ObjectMeta) -> Result<(), Refusal> {
     match meta.headers.as_ref().and_then(|headers| headers.storage_class) {
         Some(class) if class.is_archive() => {
             let text =
                 format!("The operation is not valid for the object's storage class {}", class.as_str());
-            Err(s3(S3ErrorCode::InvalidObjectState, text))
+            Err(s3(ErrorCode::InvalidObjectState, text))
         }
         _ => Ok(()),
     }

@@ -5,21 +5,22 @@ use super::put_object::{content_length, content_md5};
 use super::{Operations, ask, context, object_key};
 use crate::access::action::Action;
 use crate::checksums::show_checksum;
-use crate::errors::{self, from_call, no_such_upload, s3};
+use crate::errors::{from_call, no_such_upload, s3};
 use crate::headers;
 use crate::placements::Bucket;
+use crate::refusal::{ErrorCode, Refusal};
 use crate::writer::Source;
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::limits::INLINE_MAX_BYTES;
 use pocket_api::metadata::{PutPart, Request, UploadId, UploadInfo};
 use pocket_api::names::ObjectKey;
 use s3s::dto::{StreamingBlob, UploadPartInput, UploadPartOutput};
-use s3s::{Body, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{Body, S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<UploadPartInput>,
-) -> S3Result<S3Response<UploadPartOutput>> {
+) -> Result<S3Response<UploadPartOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let key = object_key(&input.key)?;
@@ -40,7 +41,7 @@ pub(super) async fn run(
     let inline_max_bytes = INLINE_MAX_BYTES;
     let source = Source { body, size, inline_max_bytes, md5, connection: &context.connection };
     let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
-    let checksum = context.body.verified().map_err(errors::refused)?;
+    let checksum = context.body.verified()?;
     if let Some(sum) = &checksum {
         // Only a small part comes here without.
         let info = match info {
@@ -70,7 +71,7 @@ pub(super) async fn check_upload(
     key: &ObjectKey,
     upload: &UploadId,
     size: u64,
-) -> S3Result<Option<UploadInfo>> {
+) -> Result<Option<UploadInfo>, Refusal> {
     if size <= INLINE_MAX_BYTES as u64 {
         return Ok(None);
     }
@@ -83,19 +84,19 @@ pub(super) async fn open_upload(
     bucket: &mut Bucket<'_>,
     key: &ObjectKey,
     upload: &UploadId,
-) -> S3Result<UploadInfo> {
+) -> Result<UploadInfo, Refusal> {
     let page = upload_page(ops, bucket, key, upload, u16::MAX, 1).await?;
     if page.completed.is_some() { Err(no_such_upload()) } else { Ok(page.info) }
 }
 
 /// A sum of another algorithm than the announced one would leave the object without its checksum, unnoticed.
-fn check_algorithm(info: &UploadInfo, found: ChecksumAlgorithm) -> S3Result<()> {
+fn check_algorithm(info: &UploadInfo, found: ChecksumAlgorithm) -> Result<(), Refusal> {
     match info.checksum {
         Some((announced, _)) if announced != found => {
             let text = format!(
                 "Checksum Type mismatch occurred, expected checksum Type: {announced}, actual checksum Type: {found}"
             );
-            Err(s3(S3ErrorCode::InvalidRequest, text))
+            Err(s3(ErrorCode::InvalidRequest, text))
         }
         _ => Ok(()),
     }

@@ -9,18 +9,19 @@ use crate::checksums::show_checksum;
 use crate::copies::{self, CopySource};
 use crate::errors::{bad_argument, from_call};
 use crate::headers;
+use crate::refusal::Refusal;
 use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::WriteId;
 use pocket_api::metadata::{ByteRange, PutPart, Request, Select, UploadId};
 use pocket_api::object::{ETag, NewContent, ObjectMeta};
 use s3s::dto::{CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Request, S3Response};
 
 pub(super) async fn run(
     ops: &Operations,
     request: S3Request<UploadPartCopyInput>,
-) -> S3Result<S3Response<UploadPartCopyOutput>> {
+) -> Result<S3Response<UploadPartCopyOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
     let key = object_key(&input.key)?;
@@ -56,12 +57,13 @@ pub(super) async fn run(
         }
         None => None,
     };
-    let part_of = |meta: &ObjectMeta, size: u64, copied_at: Timestamp, write: WriteId| -> S3Result<NewPart> {
-        check_readable(meta)?;
-        check_range(select, meta.size)?;
-        let checksum = copied_checksum::of_copy(checksum.as_ref(), meta, size)?;
-        Ok(NewPart { size, etag: part_tag(meta, size, write), checksum, copied_at })
-    };
+    let part_of =
+        |meta: &ObjectMeta, size: u64, copied_at: Timestamp, write: WriteId| -> Result<NewPart, Refusal> {
+            check_readable(meta)?;
+            check_range(select, meta.size)?;
+            let checksum = copied_checksum::of_copy(checksum.as_ref(), meta, size)?;
+            Ok(NewPart { size, etag: part_tag(meta, size, write), checksum, copied_at })
+        };
     let part = if from.placement.job == to.placement.job {
         to.ask_also(&from);
         let (reference, write, holder) = (ops.writer.mint(), ops.writer.mint(), to.shard(&key));
@@ -99,7 +101,7 @@ pub(super) async fn run(
 }
 
 /// S3 reads less than a range asks for, and copies it not at all.
-fn check_range(select: Select, size: u64) -> S3Result<()> {
+fn check_range(select: Select, size: u64) -> Result<(), Refusal> {
     match select {
         Select::Range(ByteRange::FromTo(first, last)) if last >= size => {
             let text = format!("Range specified is not valid for source object of size: {size}");

@@ -5,6 +5,7 @@ use crate::access::rules::Rules;
 use crate::access::{Ask, Effect, Verdict};
 use crate::details::{self, CONDITIONS};
 use crate::errors::{CallError, from_call};
+use crate::refusal::{ErrorCode, Refusal};
 use http::header::RANGE;
 use pocket_api::clock::Clock;
 use pocket_api::control::{Placement, shard_of};
@@ -12,7 +13,6 @@ use pocket_api::ids::NodeId;
 use pocket_api::metadata::{JobRef, MetadataError};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ObjectHeaders;
-use s3s::{S3Error, S3ErrorCode};
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
@@ -90,18 +90,18 @@ impl<'r> Bucket<'r> {
     }
 
     /// What the request for this bucket is answered; a failed condition and a range that is not there are named.
-    pub(crate) fn failure(&self, error: CallError) -> S3Error {
+    pub(crate) fn failure(&self, error: CallError) -> Refusal {
         let error = from_call(error);
         let requested = || self.asks.first()?.headers.get(RANGE)?.to_str().ok();
-        match (error.code(), requested()) {
-            (S3ErrorCode::PreconditionFailed, _) => self.with_condition(error, &CONDITIONS),
-            (S3ErrorCode::InvalidRange, Some(range)) => details::with(error, "RangeRequested", range),
+        match (error.code, requested()) {
+            (ErrorCode::PreconditionFailed, _) => self.with_condition(error, &CONDITIONS),
+            (ErrorCode::InvalidRange, Some(range)) => error.with("RangeRequested", range),
             _ => error,
         }
     }
 
     /// Names the first of `conditions` that the request has.
-    pub(crate) fn with_condition(&self, error: S3Error, conditions: &[&'static str]) -> S3Error {
+    pub(crate) fn with_condition(&self, error: Refusal, conditions: &[&'static str]) -> Refusal {
         match self.asks.first() {
             Some(ask) => details::with_condition(error, ask.headers, conditions),
             None => error,

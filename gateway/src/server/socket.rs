@@ -3,10 +3,9 @@
 //! by itself.
 
 use super::link::Link;
-use crate::context::Refusal;
 use crate::edge::Edge;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::{Buf, Bytes};
-use s3s::S3ErrorCode;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -71,14 +70,15 @@ impl Socket {
 /// What S3 says of a head that could not be read, by the status that hyper gives it.
 fn unread_head(answer: &[u8]) -> Option<Refusal> {
     let (code, message) = match answer.strip_prefix(b"HTTP/1.1 ")?.get(..4)? {
-        b"400 " => ("BadRequest", "An error occurred when parsing the HTTP request."),
-        b"414 " => ("InvalidURI", "Couldn't parse the specified URI: it is too long."),
-        b"431 " => {
-            ("RequestHeaderSectionTooLarge", "Your request header section exceeds the maximum allowed size.")
-        }
+        b"400 " => (ErrorCode::BadRequest, "An error occurred when parsing the HTTP request."),
+        b"414 " => (ErrorCode::InvalidURI, "Couldn't parse the specified URI: it is too long."),
+        b"431 " => (
+            ErrorCode::RequestHeaderSectionTooLarge,
+            "Your request header section exceeds the maximum allowed size.",
+        ),
         _ => return None,
     };
-    Some(Refusal::new(S3ErrorCode::Custom(code.into()), message))
+    Some(Refusal::new(code, message))
 }
 
 impl AsyncRead for Socket {

@@ -149,7 +149,10 @@ impl S3 for Recorder {
                 }
             }
         }
-        let checksum = context.body.verified()?;
+        let checksum = context.body.verified().map_err(|refusal| {
+            let _ = context.refusal.set(refusal);
+            S3Error::new(S3ErrorCode::InternalError)
+        })?;
         assert!(context.body_max_bytes.is_none_or(|max| body.len() as u64 <= max));
         let text = match body.len() {
             0..=32 => String::from_utf8_lossy(&body).into_owned(),

@@ -20,16 +20,17 @@ use pocket_api::usage::{UsageReport, UsageSource};
 use pocket_controller::{Controller, ControllerConfig};
 use pocket_gateway::caller::{Caller, Principal};
 use pocket_gateway::config::GatewayConfig;
-use pocket_gateway::context::{BodyOutcome, Connection, Refusal, RequestContext};
+use pocket_gateway::context::{BodyOutcome, Connection, RequestContext};
 use pocket_gateway::ops::Operations;
 use pocket_gateway::planes::Planes;
+use pocket_gateway::refusal::Refusal;
 use pocket_metadata::{Shard, ShardConfig};
 use pocket_storage::{StorageConfig, StorageServer};
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Of each of the two storage servers.
@@ -329,6 +330,7 @@ impl Call {
             signing: None,
             body_max_bytes: None,
             body,
+            refusal: OnceLock::new(),
         };
         let mut extensions = http::Extensions::new();
         extensions.insert(Arc::new(context));

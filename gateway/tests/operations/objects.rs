@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use pocket_api::checksum;
 use pocket_api::limits::{CHUNK_MAX_BYTES, INLINE_MAX_BYTES};
-use pocket_gateway::context::{Refusal, StoredExpires};
+use pocket_gateway::context::StoredExpires;
+use pocket_gateway::refusal::{ErrorCode, Refusal};
 use s3s::dto::*;
 use s3s::{S3, S3ErrorCode};
 
@@ -158,7 +159,7 @@ async fn a_body_that_breaks_off_or_lies_leaves_nothing_behind() {
         code(cluster.ops.put_object(call.with(input)).await)
     };
     let whole = || pattern(size).chunks(100_000).map(Bytes::copy_from_slice).collect::<Vec<_>>();
-    let wrong = || Call::new().verdict(Err(Refusal::new(S3ErrorCode::BadDigest, "wrong")));
+    let wrong = || Call::new().verdict(Err(Refusal::new(ErrorCode::BadDigest, "wrong")));
     assert_eq!(put(wrong(), whole()).await, "BadDigest");
     assert_eq!(put(wrong(), whole()[..7].to_vec()).await, "BadDigest");
     assert_eq!(put(Call::new(), whole()[..7].to_vec()).await, "IncompleteBody");

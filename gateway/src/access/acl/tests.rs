@@ -5,6 +5,7 @@ use super::super::policy::Policy;
 use super::super::public_access_block::PublicAccessBlock;
 use super::super::rules::BucketPolicy;
 use super::*;
+use crate::refusal::ErrorCode;
 use http::HeaderName;
 use pocket_api::names::{BucketName, ObjectKey};
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ use proptest::prelude::*;
 const EVERYBODY: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 const EVERY_TENANT: &str = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
 
-fn said(headers: &[(&'static str, &str)]) -> Result<Said, (S3ErrorCode, String)> {
+fn said(headers: &[(&'static str, &str)]) -> Result<Said, (ErrorCode, String)> {
     let value = |text: &str| HeaderValue::from_str(text).unwrap();
     let map = headers.iter().map(|(name, text)| (HeaderName::from_static(name), value(text))).collect();
     Said::read(&map).map_err(|refusal| (refusal.code, refusal.message.into_owned()))
@@ -56,7 +57,7 @@ fn headers_name_a_canned_list_or_grants() {
 
 #[test]
 fn what_could_not_be_held_to_is_refused_by_name() {
-    use S3ErrorCode as C;
+    use ErrorCode as C;
     let many = (0..=GRANTS_MAX).map(|n| format!("id=t{n}")).collect::<Vec<_>>().join(",");
     for (name, value, code, named) in [
         ("x-amz-acl", "publik", C::InvalidArgument, "publik"),
@@ -185,7 +186,7 @@ fn an_object_is_made_for_its_buckets_owner_or_not_at_all() {
     let blocked = Rules { ownership: Some(ObjectWriter), ..Rules::DEFAULT };
     let check =
         |headers: &[_]| said(headers).unwrap().check_new_object(Some(&owner), &blocked, &owner.tenant);
-    assert_eq!(check(public).unwrap_err().code, S3ErrorCode::AccessDenied);
+    assert_eq!(check(public).unwrap_err().code, ErrorCode::AccessDenied);
     assert_eq!(check(to_bob), Ok(()), "what is granted to one tenant is not public");
 }
 

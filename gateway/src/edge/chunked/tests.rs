@@ -6,12 +6,13 @@ use super::super::query::Query;
 use super::super::signing_keys::SigningKeys;
 use super::*;
 use crate::credentials::Credentials;
+use crate::refusal::ErrorCode;
 use http::{HeaderMap, HeaderValue};
 use pocket_api::names::TenantName;
 use proptest::prelude::*;
 
 /// Decodes `body` cut into pieces of at most `step` bytes; an unfinished body is `None`.
-fn decode(decoder: &mut ChunkDecoder, body: &[u8], step: usize) -> Result<Option<Vec<u8>>, S3ErrorCode> {
+fn decode(decoder: &mut ChunkDecoder, body: &[u8], step: usize) -> Result<Option<Vec<u8>>, ErrorCode> {
     let mut decoded = Vec::new();
     for (i, part) in body.chunks(step).enumerate() {
         let mut input = Bytes::copy_from_slice(part);
@@ -29,7 +30,7 @@ fn decode(decoder: &mut ChunkDecoder, body: &[u8], step: usize) -> Result<Option
     Ok(None)
 }
 
-fn unsigned(body: &str, announced: Option<&'static str>) -> Result<Option<Vec<u8>>, S3ErrorCode> {
+fn unsigned(body: &str, announced: Option<&'static str>) -> Result<Option<Vec<u8>>, ErrorCode> {
     decode(&mut ChunkDecoder::new(None, announced), body.as_bytes(), 7)
 }
 
@@ -49,15 +50,15 @@ fn framing_and_trailers_are_taken_off() {
 
 #[test]
 fn broken_framing_is_refused() {
-    let malformed_trailer = || S3ErrorCode::Custom("MalformedTrailerError".into());
+    let malformed_trailer = || ErrorCode::MalformedTrailerError;
     for (body, announced, code) in [
-        ("x\r\n", None, S3ErrorCode::InvalidRequest),
-        ("\r\n", None, S3ErrorCode::InvalidRequest),
-        ("-1\r\n", None, S3ErrorCode::InvalidRequest),
-        ("00000000000000001\r\n", None, S3ErrorCode::InvalidRequest),
-        ("1;chunk-signature=0\r\n", None, S3ErrorCode::InvalidRequest),
-        ("1\r\nxy\r\n", None, S3ErrorCode::InvalidRequest),
-        (&"0".repeat(600), None, S3ErrorCode::InvalidRequest),
+        ("x\r\n", None, ErrorCode::InvalidRequest),
+        ("\r\n", None, ErrorCode::InvalidRequest),
+        ("-1\r\n", None, ErrorCode::InvalidRequest),
+        ("00000000000000001\r\n", None, ErrorCode::InvalidRequest),
+        ("1;chunk-signature=0\r\n", None, ErrorCode::InvalidRequest),
+        ("1\r\nxy\r\n", None, ErrorCode::InvalidRequest),
+        (&"0".repeat(600), None, ErrorCode::InvalidRequest),
         ("0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", None, malformed_trailer()),
         ("0\r\nx-amz-checksum-sha1:AAAAAA==\r\n\r\n", CRC32, malformed_trailer()),
         ("0\r\nx-amz-checksum-crc32\r\n\r\n", CRC32, malformed_trailer()),
@@ -138,7 +139,7 @@ const TRAILER_SIGNATURES: [&str; 3] = [
 const TRAILER: &str = "x-amz-checksum-crc32c:sOO8/Q==\r\n\
     x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n";
 
-fn signed(seed: &str, trailers: Trailers, body: &[u8]) -> Result<Option<usize>, S3ErrorCode> {
+fn signed(seed: &str, trailers: Trailers, body: &[u8]) -> Result<Option<usize>, ErrorCode> {
     let announced = (trailers == Trailers::Signed).then_some("x-amz-checksum-crc32c");
     let mut decoder = ChunkDecoder::new(Some(signer(seed, trailers)), announced);
     decode(&mut decoder, body, 9_973).map(|decoded| decoded.map(|decoded| decoded.len()))
@@ -158,7 +159,7 @@ fn the_chunked_examples_of_aws_verify() {
 
 #[test]
 fn chunks_that_are_not_what_was_signed_are_refused() {
-    let wrong = Err(S3ErrorCode::SignatureDoesNotMatch);
+    let wrong = Err(ErrorCode::SignatureDoesNotMatch);
     let body = published(SIGNATURES, "");
     assert_eq!(signed(TRAILER_SEED, Trailers::None, &body), wrong);
     for at in [120, 65_700] {
@@ -182,7 +183,7 @@ fn chunks_that_are_not_what_was_signed_are_refused() {
 
 #[test]
 fn trailers_that_are_not_what_was_signed_are_refused() {
-    let wrong = Err(S3ErrorCode::SignatureDoesNotMatch);
+    let wrong = Err(ErrorCode::SignatureDoesNotMatch);
     let unsigned = TRAILER.split_inclusive('\n').next().unwrap().to_owned();
     for trailer in [TRAILER.replace("sOO8", "sOO9"), TRAILER.replace(":d8", ":d9"), unsigned + "\r\n\r\n"] {
         let body = published(TRAILER_SIGNATURES, &trailer);

@@ -3,14 +3,13 @@
 
 use super::fields::Fields;
 use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
-use crate::context::Refusal;
 use crate::edge::authorization::{ALGORITHM, Authorization, EXPIRES_MAX_SECS, read_scope, two_mechanisms};
 use crate::edge::signature::{does_not_match, expired};
 use crate::edge::signature_v2;
 use crate::edge::signing_keys::SigningKeys;
 use crate::edge::stamp::Stamp;
+use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Timestamp;
-use s3s::S3ErrorCode;
 use std::borrow::Cow;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -103,7 +102,7 @@ pub(crate) fn missing_field(name: &str) -> Refusal {
 }
 
 fn bad(why: &'static str) -> Refusal {
-    Refusal::new(S3ErrorCode::InvalidArgument, why)
+    Refusal::new(ErrorCode::InvalidArgument, why)
 }
 
 #[cfg(test)]
@@ -166,7 +165,7 @@ mod tests {
         let cut = SIGNED[3].1.strip_suffix("fV19").unwrap();
         let other = format!("{}0", SIGNED[4].1.strip_suffix('6').unwrap());
         for change in [("policy", cut), ("x-amz-signature", &other), ("x-amz-signature", "x")] {
-            assert_eq!(sender(&[change]).unwrap_err().code, S3ErrorCode::SignatureDoesNotMatch, "{change:?}");
+            assert_eq!(sender(&[change]).unwrap_err().code, ErrorCode::SignatureDoesNotMatch, "{change:?}");
         }
     }
 
@@ -175,7 +174,7 @@ mod tests {
         assert_eq!(verify_at(&Fields::default(), 0), Ok(Caller::Anonymous));
         for (name, _) in SIGNED {
             let refusal = sender(&[(name, "")]).unwrap_err();
-            assert_eq!(refusal.code, S3ErrorCode::InvalidArgument);
+            assert_eq!(refusal.code, ErrorCode::InvalidArgument);
             assert!(
                 refusal.message.to_ascii_lowercase().contains(&format!("'{}'", name.to_ascii_lowercase()))
             );
@@ -184,7 +183,7 @@ mod tests {
 
     #[test]
     fn bad_claims_are_refused_with_their_codes() {
-        use S3ErrorCode as C;
+        use ErrorCode as C;
         for (name, value, code) in [
             ("x-amz-algorithm", "AWS4-ECDSA-P256-SHA256", C::InvalidArgument),
             ("x-amz-credential", "AKIA/20151229/us-east-1/s3/aws4_request", C::InvalidAccessKeyId),
@@ -208,7 +207,7 @@ mod tests {
         let mut fields = Fields::default();
         SIGNED.iter().for_each(|(name, value)| fields.add((*name).into(), (*value).into()).unwrap());
         assert!(verify_at(&fields, 604_800).is_ok());
-        assert_eq!(verify_at(&fields, 604_801).unwrap_err().code, S3ErrorCode::AccessDenied);
+        assert_eq!(verify_at(&fields, 604_801).unwrap_err().code, ErrorCode::AccessDenied);
     }
 
     #[test]
@@ -222,12 +221,12 @@ mod tests {
         let (policy, signature) = (("policy", SIGNED[3].1), ("signature", "qZqKDGwdd0KvzWNyBFF6I+V5h78="));
         assert!(sender(&[key, policy, signature]).unwrap().principal().is_some());
         for (pairs, code) in [
-            (&[key, policy, ("signature", "x")][..], S3ErrorCode::SignatureDoesNotMatch),
-            (&[key, ("policy", "e30="), signature], S3ErrorCode::SignatureDoesNotMatch),
-            (&[("AWSAccessKeyId", "foo"), policy, signature], S3ErrorCode::InvalidAccessKeyId),
-            (&[key, policy], S3ErrorCode::InvalidArgument),
-            (&[key, signature], S3ErrorCode::InvalidArgument),
-            (&[policy, signature], S3ErrorCode::InvalidArgument),
+            (&[key, policy, ("signature", "x")][..], ErrorCode::SignatureDoesNotMatch),
+            (&[key, ("policy", "e30="), signature], ErrorCode::SignatureDoesNotMatch),
+            (&[("AWSAccessKeyId", "foo"), policy, signature], ErrorCode::InvalidAccessKeyId),
+            (&[key, policy], ErrorCode::InvalidArgument),
+            (&[key, signature], ErrorCode::InvalidArgument),
+            (&[policy, signature], ErrorCode::InvalidArgument),
         ] {
             assert_eq!(sender(pairs).unwrap_err().code, code, "{pairs:?}");
         }

@@ -1,14 +1,13 @@
 //! The fields of a form: what they say of the object, as the headers of a PUT would say it. Pure.
 
 use super::multipart::malformed;
-use crate::context::Refusal;
 use crate::edge::operation::Operation;
 use crate::edge::{document, headers};
 use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::S3ErrorCode;
 use s3s::dto::Tagging;
 use s3s::xml::{Deserialize, Deserializer};
 
@@ -95,7 +94,7 @@ impl Fields {
                      most {max_bytes} bytes.",
                     shortened(name)
                 );
-                return Err(Refusal::new(S3ErrorCode::MaxPostPreDataLengthExceededError, message));
+                return Err(Refusal::new(ErrorCode::MaxPostPreDataLengthExceededError, message));
             }
             *value = value.replace(FILENAME, filename);
         }
@@ -118,18 +117,18 @@ impl Fields {
                 name if OF_THE_FORM.contains(&name) => continue,
                 name if NOT_OF_FORMS.contains(&name) => {
                     let message = format!("a form does not take the field {name}");
-                    return Err(Refusal::new(S3ErrorCode::InvalidArgument, message));
+                    return Err(Refusal::new(ErrorCode::InvalidArgument, message));
                 }
                 name if name.starts_with("if-") => {
                     let message = format!("the field {name:.80} is not implemented");
-                    return Err(Refusal::new(S3ErrorCode::NotImplemented, message));
+                    return Err(Refusal::new(ErrorCode::NotImplemented, message));
                 }
                 name if headers::is_ours(name) || HTTP_HEADERS.contains(&name) => name,
                 _ => continue,
             };
             let bad = |_| {
                 let message = format!("bad field name {:?}", shortened(name));
-                Refusal::new(S3ErrorCode::InvalidArgument, message)
+                Refusal::new(ErrorCode::InvalidArgument, message)
             };
             found.insert(HeaderName::from_bytes(name.as_bytes()).map_err(bad)?, header_value(name, value)?);
         }
@@ -142,7 +141,7 @@ impl Fields {
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| {
         let message = format!("the field {name:.80} has characters that no header can carry");
-        Refusal::new(S3ErrorCode::InvalidArgument, message)
+        Refusal::new(ErrorCode::InvalidArgument, message)
     })
 }
 
@@ -171,7 +170,7 @@ mod tests {
         fields
     }
 
-    fn headers_of(pairs: &[(&str, &str)]) -> Result<Vec<(String, String)>, S3ErrorCode> {
+    fn headers_of(pairs: &[(&str, &str)]) -> Result<Vec<(String, String)>, ErrorCode> {
         let headers = fields(pairs).object_headers().map_err(|refusal| refusal.code)?;
         let shown = |value: &HeaderValue| String::from_utf8(value.as_bytes().to_vec()).unwrap();
         Ok(headers.iter().map(|(name, value)| (name.to_string(), shown(value))).collect())
@@ -208,7 +207,7 @@ mod tests {
 
     #[test]
     fn fields_that_nobody_acts_on_are_refused() {
-        use S3ErrorCode as C;
+        use ErrorCode as C;
         for (field, value, code) in [
             ("x-amz-server-side-encryption", "AES256", C::NotImplemented),
             ("x-amz-website-redirect-location", "/", C::NotImplemented),
@@ -243,7 +242,7 @@ mod tests {
         assert_eq!(fields.get("x-amz-meta-TAG"), Some("Ninja,Stallman"));
         assert_eq!(
             Fields::default().add("a".into(), vec![0xff]).unwrap_err().code,
-            S3ErrorCode::MalformedPOSTRequest
+            ErrorCode::MalformedPOSTRequest
         );
     }
 
@@ -270,7 +269,7 @@ mod tests {
         assert_eq!(fits, Ok(()));
         let mut fields = with(&places);
         let refusal = fields.expand(Some(&filename), 100_016).unwrap_err();
-        assert_eq!(refusal.code, S3ErrorCode::MaxPostPreDataLengthExceededError);
+        assert_eq!(refusal.code, ErrorCode::MaxPostPreDataLengthExceededError);
         assert!(refusal.message.contains("x-ignore-much"), "{}", refusal.message);
         assert_eq!(fields, with(&places), "nothing was put in");
     }

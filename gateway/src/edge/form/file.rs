@@ -3,13 +3,13 @@
 //! but a second file would be lost.
 
 use super::multipart::{FormDecoder, Piece, malformed};
-use crate::context::{Refusal, RequestContext};
+use crate::context::RequestContext;
 use crate::edge::body::{BodyRefused, VerifiedBody, frame};
 use crate::edge::digests::Digests;
 use crate::edge::payload;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use s3s::S3ErrorCode;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ where
 }
 
 pub(crate) fn not_one_file() -> Refusal {
-    Refusal::new(S3ErrorCode::InvalidArgument, "POST requires exactly one file upload per request.")
+    Refusal::new(ErrorCode::InvalidArgument, "POST requires exactly one file upload per request.")
 }
 
 impl<B> Body for FileBody<B>

@@ -21,8 +21,9 @@ use super::signing_keys::SigningKeys;
 use super::target::key_too_long;
 use super::{Admitted, Edge, Passed, keep_expires};
 use crate::caller::Caller;
-use crate::context::{BodyOutcome, Connection, Refusal, RequestContext};
+use crate::context::{BodyOutcome, Connection, RequestContext};
 use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use claim::Sender;
 use fields::Fields;
@@ -36,9 +37,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pocket_api::clock::Timestamp;
 use pocket_api::limits::{KEY_MAX_BYTES, PUT_MAX_BYTES};
 use policy::Policy;
-use s3s::{Body, S3ErrorCode};
+use s3s::Body;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// S3's bound on what stands before the content of the file.
 const FIELDS_MAX_BYTES: usize = 20 << 10;
@@ -50,10 +51,9 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Result<String, Refusal> {
     let boundary = multipart::boundary(headers)?;
     // The fields say what the object's is; of the form itself nobody takes one off.
     match headers.contains_key(CONTENT_ENCODING) {
-        true => Err(Refusal::new(
-            S3ErrorCode::NotImplemented,
-            "a form with a Content-Encoding is not implemented",
-        )),
+        true => {
+            Err(Refusal::new(ErrorCode::NotImplemented, "a form with a Content-Encoding is not implemented"))
+        }
         false => Ok(boundary),
     }
 }
@@ -80,7 +80,7 @@ impl Edge {
         let Some((length, promise)) = promise.and_then(|promise| Some((promise.decoded_bytes?, promise)))
         else {
             let message = "a form comes as it is, with a content-length and not in chunks";
-            return Err(Refusal::new(S3ErrorCode::InvalidRequest, message));
+            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
         };
         let path = percent::decode(uri.as_ref().unwrap_or(&parts.uri).path(), Part::Path)?;
         let bucket = path.trim_matches('/');
@@ -101,12 +101,13 @@ impl Edge {
             signing: wanted.sender.signing,
             body_max_bytes: Some(wanted.max_bytes),
             body: BodyOutcome::default(),
+            refusal: OnceLock::new(),
         });
         let key = utf8_percent_encode(&wanted.key, NON_ALPHANUMERIC);
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::PUT;
         *request.uri_mut() = Uri::try_from(format!("/{bucket}/{key}"))
-            .map_err(|_| Refusal::new(S3ErrorCode::InvalidURI, "couldn't parse the specified URI"))?;
+            .map_err(|_| Refusal::new(ErrorCode::InvalidURI, "couldn't parse the specified URI"))?;
         *request.headers_mut() = std::mem::take(&mut wanted.headers);
         // The form's own headers say nothing of the object; these are for rules about requests.
         for name in ["host", "origin", "referer", "user-agent", "x-amz-expected-bucket-owner"] {
@@ -117,8 +118,8 @@ impl Edge {
         let (headers, extensions) = (&mut wanted.headers, request.extensions_mut());
         keep_expires(headers, extensions);
         extensions.insert(context.clone());
-        *request.body_mut() = Body::http_body(opened.into_file(&wanted, context));
-        Ok(Passed { request, form: Some(Box::new(success)) })
+        *request.body_mut() = Body::http_body(opened.into_file(&wanted, context.clone()));
+        Ok(Passed { request, context, form: Some(Box::new(success)) })
     }
 }
 
@@ -168,7 +169,7 @@ where
                     "Your POST request fields preceding the upload file were too large: at most {FIELDS_MAX_BYTES} \
                      bytes may stand before it."
                 );
-                return Err(Refusal::new(S3ErrorCode::MaxPostPreDataLengthExceededError, message)
+                return Err(Refusal::new(ErrorCode::MaxPostPreDataLengthExceededError, message)
                     .with("MaxPostPreDataLengthBytes", FIELDS_MAX_BYTES));
             }
             match piece {

@@ -3,14 +3,13 @@
 //!
 //! Own code, because multer reads on for as long as the socket has bytes, keeps them all and copies each of them.
 
-use crate::context::Refusal;
 use crate::edge::percent::{self, Part};
+use crate::refusal::{ErrorCode, Refusal};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use memchr::memmem::Finder;
 use memchr::memrchr;
-use s3s::S3ErrorCode;
 
 /// Longest line above the content of a part: a file name of 1,024 characters, each escaped to three or four bytes.
 const LINE_MAX_BYTES: usize = 8 << 10;
@@ -220,7 +219,7 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Result<String, Refusal> {
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         let message = "At least one of the pre-conditions you specified did not hold: Bucket POST must be of the \
                        enclosure-type multipart/form-data";
-        return Err(Refusal::new(S3ErrorCode::PreconditionFailed, message));
+        return Err(Refusal::new(ErrorCode::PreconditionFailed, message));
     }
     let mut boundary = None;
     let read = each_parameter(parameters, |name, value| {
@@ -309,7 +308,7 @@ fn end_of_quoted(text: &str) -> Option<usize> {
 
 pub(crate) fn malformed(why: &'static str) -> Refusal {
     let message = format!("The body of your POST request is not well-formed multipart/form-data: {why}.");
-    Refusal::new(S3ErrorCode::MalformedPOSTRequest, message)
+    Refusal::new(ErrorCode::MalformedPOSTRequest, message)
 }
 
 #[cfg(test)]

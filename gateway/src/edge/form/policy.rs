@@ -4,12 +4,11 @@
 
 use super::fields::Fields;
 use crate::access::json::Json;
-use crate::context::Refusal;
 use crate::edge::stamp::Stamp;
+use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use pocket_api::clock::Timestamp;
-use s3s::S3ErrorCode;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -249,11 +248,11 @@ fn plain_escapes(json: &str) -> Cow<'_, str> {
 }
 
 fn invalid(why: impl fmt::Display) -> Refusal {
-    Refusal::new(S3ErrorCode::InvalidPolicyDocument, format!("Invalid Policy: {why}"))
+    Refusal::new(ErrorCode::InvalidPolicyDocument, format!("Invalid Policy: {why}"))
 }
 
 fn denied(why: impl fmt::Display) -> Refusal {
-    Refusal::new(S3ErrorCode::AccessDenied, format!("Invalid according to Policy: {why}"))
+    Refusal::new(ErrorCode::AccessDenied, format!("Invalid according to Policy: {why}"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::credentials::Credentials;
+use crate::refusal::{ErrorCode, Refusal};
 use aws_credential_types::Credentials as AwsCredentials;
 use aws_sigv4::http_request::{
     PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
@@ -107,7 +108,7 @@ fn the_examples_of_aws_verify() {
         assert_eq!((seed.signature.as_slice(), proof.presigned), (signature.as_bytes(), None));
         assert_eq!(&*proof.caller.principal().unwrap().access_key_id, KEY);
         let wrong = signature.replace('b', "c");
-        assert_eq!(by_header(example, &wrong).unwrap_err().code, S3ErrorCode::SignatureDoesNotMatch);
+        assert_eq!(by_header(example, &wrong).unwrap_err().code, ErrorCode::SignatureDoesNotMatch);
     }
 }
 
@@ -116,7 +117,7 @@ const PRESIGNED: &str = "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
     &X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
     &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
 
-fn presigned_code(target: &str, headers: &[(&str, &str)], now_secs: u64) -> Option<S3ErrorCode> {
+fn presigned_code(target: &str, headers: &[(&str, &str)], now_secs: u64) -> Option<ErrorCode> {
     check("GET", target, &header_map(headers), now_secs, &keys()).err().map(|refusal| refusal.code)
 }
 
@@ -125,14 +126,14 @@ fn the_presigned_example_of_aws_verifies_for_its_day() {
     for (now, code) in [
         (MOMENT_SECS, None),
         (MOMENT_SECS + 86_400, None),
-        (MOMENT_SECS + 86_401, Some(S3ErrorCode::AccessDenied)),
+        (MOMENT_SECS + 86_401, Some(ErrorCode::AccessDenied)),
         (MOMENT_SECS - 900, None),
-        (MOMENT_SECS - 901, Some(S3ErrorCode::AccessDenied)),
+        (MOMENT_SECS - 901, Some(ErrorCode::AccessDenied)),
     ] {
         assert_eq!(presigned_code(PRESIGNED, &[HOST], now), code, "{now}");
     }
     let longer = PRESIGNED.replace("86400", "86401");
-    assert_eq!(presigned_code(&longer, &[HOST], MOMENT_SECS), Some(S3ErrorCode::SignatureDoesNotMatch));
+    assert_eq!(presigned_code(&longer, &[HOST], MOMENT_SECS), Some(ErrorCode::SignatureDoesNotMatch));
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn headers_of_ours_that_are_not_signed_are_refused_by_name() {
     for name in ["x-amz-copy-source", "x-amz-meta-a", "x-pocket-ttl", "x-amz-content-sha256"] {
         let headers = header_map(&[HOST, (name, "UNSIGNED-PAYLOAD")]);
         let refusal = check("GET", PRESIGNED, &headers, MOMENT_SECS, &keys()).unwrap_err();
-        assert_eq!(refusal.code, S3ErrorCode::AccessDenied);
+        assert_eq!(refusal.code, ErrorCode::AccessDenied);
         assert!(refusal.message.contains(name), "{}", refusal.message);
     }
     let harmless =
@@ -164,16 +165,16 @@ fn strangers_old_requests_and_missing_headers_have_their_own_codes() {
     };
     let code = |headers: &HeaderMap, now| check("GET", "/", headers, now, &keys()).unwrap_err().code;
     let stranger = headers("STRANGER/20130524/us-east-1/s3/aws4_request");
-    assert_eq!(code(&stranger, MOMENT_SECS), S3ErrorCode::InvalidAccessKeyId);
+    assert_eq!(code(&stranger, MOMENT_SECS), ErrorCode::InvalidAccessKeyId);
     let mut known = headers(&format!("{KEY}/20130524/us-east-1/s3/aws4_request"));
-    assert_eq!(code(&known, MOMENT_SECS + 900), S3ErrorCode::SignatureDoesNotMatch);
-    assert_eq!(code(&known, MOMENT_SECS + 901), S3ErrorCode::RequestTimeTooSkewed);
-    assert_eq!(code(&known, MOMENT_SECS - 901), S3ErrorCode::RequestTimeTooSkewed);
+    assert_eq!(code(&known, MOMENT_SECS + 900), ErrorCode::SignatureDoesNotMatch);
+    assert_eq!(code(&known, MOMENT_SECS + 901), ErrorCode::RequestTimeTooSkewed);
+    assert_eq!(code(&known, MOMENT_SECS - 901), ErrorCode::RequestTimeTooSkewed);
     known.remove("x-amz-content-sha256");
-    assert_eq!(code(&known, MOMENT_SECS), S3ErrorCode::InvalidRequest);
+    assert_eq!(code(&known, MOMENT_SECS), ErrorCode::InvalidRequest);
     let no_host = ("GET", "/", &[][..], PLAIN, EMPTY);
-    assert_eq!(by_header(no_host, &signature).unwrap_err().code, S3ErrorCode::SignatureDoesNotMatch);
-    assert_eq!(by_header(example, "").unwrap_err().code, S3ErrorCode::SignatureDoesNotMatch);
+    assert_eq!(by_header(no_host, &signature).unwrap_err().code, ErrorCode::SignatureDoesNotMatch);
+    assert_eq!(by_header(example, "").unwrap_err().code, ErrorCode::SignatureDoesNotMatch);
 }
 
 /// Signs with aws-sigv4 as the SDKs do for S3 and hands back what would travel: target and headers.
@@ -251,7 +252,7 @@ fn a_kept_key_verifies_like_a_fresh_one_and_refuses_like_one() {
     for _ in 0..3 {
         assert!(check("GET", &target, &headers, MOMENT_SECS, &keys).is_ok());
         let refusal = check("PUT", &target, &headers, MOMENT_SECS, &keys).unwrap_err();
-        assert_eq!(refusal.code, S3ErrorCode::SignatureDoesNotMatch);
+        assert_eq!(refusal.code, ErrorCode::SignatureDoesNotMatch);
     }
 }
 

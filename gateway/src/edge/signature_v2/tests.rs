@@ -3,6 +3,7 @@
 use super::super::signature::{Signed, verify};
 use super::*;
 use crate::credentials::Credentials;
+use crate::refusal::ErrorCode;
 use http::{HeaderValue, Method};
 use pocket_api::names::TenantName;
 use proptest::prelude::*;
@@ -43,7 +44,7 @@ struct Sent<'a> {
     headers: &'a [(&'static str, &'static str)],
 }
 
-fn check(sent: Sent<'_>, now_secs: u64) -> Result<Proof, S3ErrorCode> {
+fn check(sent: Sent<'_>, now_secs: u64) -> Result<Proof, ErrorCode> {
     let mut credentials = Credentials::default();
     assert!(credentials.add(KEY, SECRET, TenantName::parse("tenant").unwrap()));
     let keys = SigningKeys::new(credentials);
@@ -71,9 +72,9 @@ fn the_example_of_s3_verifies() {
     assert_eq!((proof.presigned, proof.payload), (Some(Presigned::V2), PayloadForm::Unsigned));
     assert_eq!(&*proof.caller.principal().unwrap().access_key_id, KEY);
     let late = check(example(Some("johnsmith")), 1_175_139_621).unwrap_err();
-    assert_eq!(late, S3ErrorCode::AccessDenied);
+    assert_eq!(late, ErrorCode::AccessDenied);
     let other = check(example(Some("janesmith")), 1_175_139_620).unwrap_err();
-    assert_eq!(other, S3ErrorCode::SignatureDoesNotMatch);
+    assert_eq!(other, ErrorCode::SignatureDoesNotMatch);
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn what_boto3_signs_verifies_in_both_styles_and_for_nothing_else() {
         let host = Sent { method, host_bucket: Some("bucket"), target: &rest, headers: &[] };
         assert!(check(host, MOMENT_SECS).is_ok(), "{method} {rest}");
 
-        let mismatch = Err(S3ErrorCode::SignatureDoesNotMatch);
+        let mismatch = Err(ErrorCode::SignatureDoesNotMatch);
         let code =
             |method, target: &str, headers| check(sent(method, target, headers), MOMENT_SECS).map(|_| ());
         assert_eq!(code("OPTIONS", &target, &[]), mismatch);
@@ -108,7 +109,7 @@ fn headers_that_were_moved_into_the_query_may_come_as_headers_too() {
     let other = [("content-type", "text/html")];
     assert_eq!(
         check(sent("PUT", &target, &other), MOMENT_SECS).unwrap_err(),
-        S3ErrorCode::SignatureDoesNotMatch
+        ErrorCode::SignatureDoesNotMatch
     );
 }
 
@@ -119,26 +120,26 @@ fn what_sigv2_does_not_sign_never_turns_a_url_into_another_request() {
         ["attributes", "session", "renameObject", "encryption", "x-pocket-ttl=5s", "X-Pocket-Wait=5s", "a"]
     {
         let code = check(sent("GET", &format!("{target}&{added}"), &[]), MOMENT_SECS).unwrap_err();
-        assert_eq!(code, S3ErrorCode::AccessDenied, "{added}");
+        assert_eq!(code, ErrorCode::AccessDenied, "{added}");
     }
     let hint = [("x-pocket-delete-after-read", "true")];
-    assert_eq!(check(sent("GET", &target, &hint), MOMENT_SECS).unwrap_err(), S3ErrorCode::AccessDenied);
+    assert_eq!(check(sent("GET", &target, &hint), MOMENT_SECS).unwrap_err(), ErrorCode::AccessDenied);
 }
 
 #[test]
 fn malformed_urls_are_refused_with_their_codes() {
     let good = target(BOTO3[0]);
     for (from, to, code) in [
-        ("&Expires=1369353660", "", S3ErrorCode::AccessDenied),
-        ("1369353660", "", S3ErrorCode::AccessDenied),
-        ("1369353660", "soon", S3ErrorCode::AccessDenied),
-        ("1369353660", "-1", S3ErrorCode::AccessDenied),
-        ("1369353660", "99999999999999999999", S3ErrorCode::AccessDenied),
-        ("1369353660", "1369353599", S3ErrorCode::AccessDenied),
-        ("AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&", "", S3ErrorCode::AccessDenied),
-        ("&Signature=mJvK93%2Bi6CBDyhvvOuDz%2FhLUojQ%3D", "", S3ErrorCode::AccessDenied),
-        ("AKIAIOSFODNN7EXAMPLE", "STRANGER", S3ErrorCode::InvalidAccessKeyId),
-        ("mJvK93", "mJvK94", S3ErrorCode::SignatureDoesNotMatch),
+        ("&Expires=1369353660", "", ErrorCode::AccessDenied),
+        ("1369353660", "", ErrorCode::AccessDenied),
+        ("1369353660", "soon", ErrorCode::AccessDenied),
+        ("1369353660", "-1", ErrorCode::AccessDenied),
+        ("1369353660", "99999999999999999999", ErrorCode::AccessDenied),
+        ("1369353660", "1369353599", ErrorCode::AccessDenied),
+        ("AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&", "", ErrorCode::AccessDenied),
+        ("&Signature=mJvK93%2Bi6CBDyhvvOuDz%2FhLUojQ%3D", "", ErrorCode::AccessDenied),
+        ("AKIAIOSFODNN7EXAMPLE", "STRANGER", ErrorCode::InvalidAccessKeyId),
+        ("mJvK93", "mJvK94", ErrorCode::SignatureDoesNotMatch),
     ] {
         let bad = good.replace(from, to);
         assert_ne!(bad, good);
@@ -146,10 +147,10 @@ fn malformed_urls_are_refused_with_their_codes() {
     }
     let by_header = [("authorization", "AWS a:b")];
     let code = check(sent("GET", &good, &by_header), MOMENT_SECS).unwrap_err();
-    assert_eq!(code, S3ErrorCode::InvalidArgument);
+    assert_eq!(code, ErrorCode::InvalidArgument);
     for both in ["X-Amz-Algorithm=AWS4-HMAC-SHA256", "X-Amz-Date=20130524T000000Z"] {
         let code = check(sent("GET", &format!("{good}&{both}"), &[]), MOMENT_SECS).unwrap_err();
-        assert_eq!(code, S3ErrorCode::InvalidArgument, "{both}");
+        assert_eq!(code, ErrorCode::InvalidArgument, "{both}");
     }
 }
 
@@ -159,8 +160,8 @@ fn a_url_is_good_for_a_week_at_most() {
         let target = format!("/bucket/k?AWSAccessKeyId={KEY}&Signature=x&Expires={}", MOMENT_SECS + ahead);
         check(sent("GET", &target, &[]), MOMENT_SECS).unwrap_err()
     };
-    assert_eq!(code(604_800 + 900), S3ErrorCode::SignatureDoesNotMatch);
-    assert_eq!(code(604_800 + 901), S3ErrorCode::AccessDenied);
+    assert_eq!(code(604_800 + 900), ErrorCode::SignatureDoesNotMatch);
+    assert_eq!(code(604_800 + 901), ErrorCode::AccessDenied);
 }
 
 proptest! {

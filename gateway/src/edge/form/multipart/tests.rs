@@ -1,4 +1,5 @@
 use super::*;
+use crate::refusal::{ErrorCode, Refusal};
 use http::HeaderValue;
 use proptest::prelude::*;
 
@@ -97,7 +98,7 @@ fn what_is_no_form_is_refused() {
         &many,
     ] {
         let refusal = decode(body.as_bytes(), "b", &[50]).unwrap_err();
-        assert_eq!(refusal.code, S3ErrorCode::MalformedPOSTRequest, "{body:.80}");
+        assert_eq!(refusal.code, ErrorCode::MalformedPOSTRequest, "{body:.80}");
     }
     assert!(decode(b"--b\r\n\xff: x\r\n", "b", &[50]).is_err());
 }
@@ -127,12 +128,12 @@ fn boundaries_are_read_as_clients_write_them() {
         "multipart/form-data; boundary=a%b",
         "multipart/form-data; boundary=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     ] {
-        assert_eq!(read(bad), Err(S3ErrorCode::MalformedPOSTRequest), "{bad}");
+        assert_eq!(read(bad), Err(ErrorCode::MalformedPOSTRequest), "{bad}");
     }
     for other in ["multipart/mixed; boundary=a", "application/x-www-form-urlencoded", ""] {
-        assert_eq!(read(other), Err(S3ErrorCode::PreconditionFailed), "{other}");
+        assert_eq!(read(other), Err(ErrorCode::PreconditionFailed), "{other}");
     }
-    assert_eq!(boundary(&HeaderMap::new()).unwrap_err().code, S3ErrorCode::PreconditionFailed);
+    assert_eq!(boundary(&HeaderMap::new()).unwrap_err().code, ErrorCode::PreconditionFailed);
 }
 
 proptest! {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::refusal::{ErrorCode, Refusal};
 use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp(1_369_353_600_000);
@@ -161,7 +162,7 @@ fn what_is_no_policy_is_refused() {
         (with(&"[".repeat(500)), "Invalid JSON."),
     ] {
         let refusal = parse(&json).unwrap_err();
-        assert_eq!(refusal.code, S3ErrorCode::InvalidPolicyDocument, "{json:.80}");
+        assert_eq!(refusal.code, ErrorCode::InvalidPolicyDocument, "{json:.80}");
         assert!(
             refusal.message.starts_with(&format!("Invalid Policy: {expected}")),
             "{json:.80}: {}",
@@ -169,7 +170,7 @@ fn what_is_no_policy_is_refused() {
         );
     }
     for bad in ["%", "e", "/////w=="] {
-        assert_eq!(Policy::parse(bad).unwrap_err().code, S3ErrorCode::InvalidPolicyDocument, "{bad}");
+        assert_eq!(Policy::parse(bad).unwrap_err().code, ErrorCode::InvalidPolicyDocument, "{bad}");
     }
 }
 
