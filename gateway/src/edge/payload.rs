@@ -242,7 +242,7 @@ fn length(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refusal
         Some(length) => Ok(Some(length)),
         None => {
             let message = format!("the header {name} is not a length in bytes");
-            Err(Refusal::invalid(name.as_str(), &String::from_utf8_lossy(value.as_bytes()), message))
+            Err(Refusal::invalid(name.as_str(), String::from_utf8_lossy(value.as_bytes()), message))
         }
     }
 }
