@@ -2,11 +2,11 @@
 //! an `Arc<RequestContext>`.
 
 use crate::caller::{Caller, Signing};
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::Refusal;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use pocket_api::checksum::Checksum;
 use pocket_api::metadata::Delivery;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -14,37 +14,47 @@ use tokio_util::sync::CancellationToken;
 /// One request that the edge has let through.
 #[derive(Debug)]
 pub struct RequestContext {
-    /// 16 hex digits; also in the answer as `x-amz-request-id`.
-    pub request_id: String,
+    /// Also in the answer as `x-amz-request-id`.
+    pub request_id: RequestId,
     pub caller: Caller,
     /// Where it came from is [`Connection::peer`].
     pub connection: Arc<Connection>,
     /// There whenever the caller has a key.
     pub signing: Option<Signing>,
-    /// Most bytes that the body can have, where its length is not known: the file of a form.
-    pub body_max_bytes: Option<u64>,
-    pub body: BodyOutcome,
-    /// Why its operation refused it.
+    /// Why its operation refused it, told past s3s.
     pub refusal: OnceLock<Refusal>,
 }
 
-/// What became of the body. Meaningful only when its stream has ended: an object may be committed only if
-/// [`BodyOutcome::verified`] says so.
-#[derive(Debug, Default)]
-pub struct BodyOutcome(OnceLock<Result<Option<Checksum>, Refusal>>);
-
-impl BodyOutcome {
-    /// Called once by the edge when the body has ended: all promises of length, signature and checksum held, with the
-    /// checksum that the client named in a header or trailer; or the first that did not.
-    pub fn settle(&self, outcome: Result<Option<Checksum>, Refusal>) {
-        let _ = self.0.set(outcome);
+impl RequestContext {
+    pub fn new(
+        request_id: RequestId,
+        caller: Caller,
+        signing: Option<Signing>,
+        connection: Arc<Connection>,
+    ) -> Self {
+        Self { request_id, caller, connection, signing, refusal: OnceLock::new() }
     }
+}
 
-    /// The checksum, if the client sent one, of a body that is whole and right. A body that has not ended yet is
-    /// refused as incomplete.
-    pub fn verified(&self) -> Result<Option<Checksum>, Refusal> {
-        let incomplete = || Refusal::new(ErrorCode::IncompleteBody, "the request body ended early");
-        self.0.get().cloned().unwrap_or_else(|| Err(incomplete()))
+/// 16 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(pub [u8; 16]);
+
+impl RequestId {
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -119,8 +129,8 @@ impl Connection {
     }
 }
 
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("peer", &self.peer)
             .field("cut", &self.cut.is_cancelled())

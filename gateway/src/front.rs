@@ -1,11 +1,14 @@
 //! The edge and the HTTP server around an implementation of S3: all of the gateway that does not know the other
 //! planes.
 
+use crate::calls::Operations;
 use crate::config::{GatewayConfig, RuntimeKind};
 use crate::context::Connection;
 use crate::credentials::Credentials;
 use crate::edge::Edge;
+pub use crate::edge::answer::Body;
 use crate::edge::cors::CorsSource;
+use crate::edge::payload_stream::Source;
 use crate::server;
 use crate::server::link::Traffic;
 use bytes::Bytes;
@@ -13,49 +16,54 @@ use http::{Request, Response};
 use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::Served;
+use s3s::S3;
 use s3s::route::S3Route;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::NameValidation;
-use s3s::{Body, S3};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// A front for one S3 implementation.
-pub struct Front {
-    edge: Arc<Edge>,
+pub struct Front<O> {
+    edge: Arc<Edge<O>>,
     runtime: RuntimeKind,
     max_connections: usize,
     /// One for each thread that serves.
     traffic: Vec<Arc<Traffic>>,
 }
 
-impl Front {
-    /// Only requests signed with `credentials`, or not signed at all, reach `s3`, each with an `Arc` of
-    /// [`RequestContext`](crate::context::RequestContext) in its extensions that says whose it is. `route` gets what s3s does
-    /// not know, see [`RenameRequest`](crate::context::RenameRequest).
+impl<O: Operations> Front<O> {
+    /// Only requests signed with `credentials`, or not signed at all, reach `operations`: typed where they are hot, else by
+    /// s3s, each with an `Arc` of [`RequestContext`](crate::context::RequestContext) in its extensions that says whose it is.
+    /// What s3s does not know goes by its route, see [`RenameRequest`](crate::context::RenameRequest).
     pub fn new(
         config: &GatewayConfig,
         credentials: Credentials,
         node: NodeId,
         clock: Arc<dyn Clock>,
-        s3: impl S3,
-        route: impl S3Route,
-    ) -> Self {
-        Self::assemble(config, credentials, node, clock, (s3, route), None)
+        operations: O,
+    ) -> Self
+    where
+        O: S3 + S3Route + Clone,
+    {
+        Self::assemble(config, credentials, node, clock, operations, None)
     }
 
     /// As [`Self::new`], for an implementation whose buckets have CORS configurations.
-    pub(crate) fn with_cors<S: S3 + S3Route + CorsSource + Clone>(
+    pub(crate) fn with_cors(
         config: &GatewayConfig,
         credentials: Credentials,
         node: NodeId,
         clock: Arc<dyn Clock>,
-        s3: S,
-    ) -> Self {
-        let (route, cors) = (s3.clone(), Arc::new(s3.clone()));
-        Self::assemble(config, credentials, node, clock, (s3, route), Some(cors))
+        operations: O,
+    ) -> Self
+    where
+        O: S3 + S3Route + CorsSource + Clone,
+    {
+        let cors = Arc::new(operations.clone());
+        Self::assemble(config, credentials, node, clock, operations, Some(cors))
     }
 
     fn assemble(
@@ -63,18 +71,21 @@ impl Front {
         credentials: Credentials,
         node: NodeId,
         clock: Arc<dyn Clock>,
-        (s3, route): (impl S3, impl S3Route),
+        operations: O,
         cors: Option<Arc<dyn CorsSource>>,
-    ) -> Self {
-        let mut service = S3ServiceBuilder::new(s3);
-        service.set_route(route);
+    ) -> Self
+    where
+        O: S3 + S3Route + Clone,
+    {
+        let mut service = S3ServiceBuilder::new(operations.clone());
+        service.set_route(operations.clone());
         service.set_validation(CheckedBefore);
         let threads = match config.runtime {
             RuntimeKind::Shared => 1,
             RuntimeKind::Threads(threads) => threads.max(1),
         };
-        let edge =
-            Edge::new(credentials, config.domain.clone(), node, clock, rand::random(), service.build(), cors);
+        let (domain, seed) = (config.domain.clone(), rand::random());
+        let edge = Edge::new(credentials, domain, node, clock, seed, operations, service.build(), cors);
         Self {
             edge: Arc::new(edge),
             runtime: config.runtime,
@@ -100,9 +111,9 @@ impl Front {
     /// Answers one request as if it had come on `connection`.
     pub async fn answer<B>(&self, request: Request<B>, connection: Arc<Connection>) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
     {
-        self.edge.answer(request, connection).await
+        self.edge.answer(request.map(Source::of), connection).await
     }
 
     /// What was served since the start.

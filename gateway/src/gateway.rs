@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// One gateway. It keeps nothing that it cannot lose: another one can take over any client at any time.
 pub struct Gateway {
     operations: Arc<Operations>,
-    front: Front,
+    front: Front<Operations>,
 }
 
 impl Gateway {

@@ -5,16 +5,18 @@ mod conditions;
 mod shown;
 
 pub(crate) use conditions::{
-    copy_source_range, http_date, if_range, part_number, read_conditions, select, write_condition,
+    copy_source_range, date, http_date, if_range, part_number, read_conditions, write_condition,
 };
-pub(crate) use shown::{abort, content_range, etag, expiration, not_modified, put, timestamp};
+pub(crate) use shown::{abort, etag, expiration, not_modified, put, timestamp};
 
+use crate::access::acl::Said;
 use crate::context::StoredExpires;
+use crate::edge::{payload, rfc2047};
 use crate::errors::{bad_argument, from_hint, invalid_argument, s3};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::tags;
-use http::header::AsHeaderName;
-use http::{Extensions, HeaderMap};
+use http::header::{self, AsHeaderName};
+use http::{Extensions, HeaderMap, HeaderName};
 use pocket_api::acl::Acl;
 use pocket_api::hints::{ObjectHints, parse_wait};
 use pocket_api::limits::USER_METADATA_MAX_BYTES;
@@ -68,13 +70,7 @@ impl Given {
             self.storage_class.map(|class| parse_storage_class(class.as_str())).transpose()?;
         let mut user: Vec<(String, String)> = self.metadata.unwrap_or_default().into_iter().collect();
         user.sort_unstable();
-        let user_bytes: usize = user.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if user_bytes > USER_METADATA_MAX_BYTES {
-            let text =
-                format!("user metadata of {user_bytes} bytes: at most {USER_METADATA_MAX_BYTES} are allowed");
-            let error = s3(ErrorCode::MetadataTooLarge, text).with("Size", user_bytes);
-            return Err(error.with("MaxSizeAllowed", USER_METADATA_MAX_BYTES));
-        }
+        check_user_metadata(&user)?;
         let tags = self.tagging.map(|header| tags::from_header(&header)).transpose()?.unwrap_or_default();
         let headers = ObjectHeaders {
             content_type: self.content_type,
@@ -97,6 +93,80 @@ fn parse_storage_class(name: &str) -> Result<StorageClass, Refusal> {
         let text = format!("The storage class you specified is not valid: {:?}", shortened(name));
         s3(ErrorCode::InvalidStorageClass, text)
     })
+}
+
+/// What a writer says of an object in its headers: see [`Given`].
+pub(crate) fn describe(headers: &HeaderMap, acl: &Said) -> Result<Option<Arc<ObjectHeaders>>, Refusal> {
+    let text = |name: HeaderName| -> Result<Option<String>, Refusal> {
+        let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let text = std::str::from_utf8(value.as_bytes());
+        text.map(|text| Some(text.to_owned()))
+            .map_err(|_| invalid_argument(format!("header {name} is not text")))
+    };
+    let mut described = ObjectHeaders {
+        content_type: text(header::CONTENT_TYPE)?,
+        content_encoding: stored_encoding(headers),
+        content_disposition: text(header::CONTENT_DISPOSITION)?,
+        content_language: text(header::CONTENT_LANGUAGE)?,
+        cache_control: text(header::CACHE_CONTROL)?,
+        expires: text(header::EXPIRES)?,
+        user: user_metadata(headers)?,
+        tags: Vec::new(),
+        storage_class: None,
+        acl: acl.of_new_object(),
+    };
+    if let Some(tagging) = self::text(headers, "x-amz-tagging")? {
+        described.tags = tags::from_header(tagging)?;
+    }
+    if let Some(class) = self::text(headers, "x-amz-storage-class")? {
+        described.storage_class = Some(parse_storage_class(class)?);
+    }
+    Ok((described != ObjectHeaders::default()).then(|| Arc::new(described)))
+}
+
+/// `Content-Encoding` as it belongs to the object: SDKs send the framing in a line of its own.
+fn stored_encoding(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(header::CONTENT_ENCODING).iter().map(|line| line.to_str().ok());
+    let first = lines.next()?;
+    let lines = std::iter::once(first).chain(lines).collect::<Option<Vec<&str>>>()?;
+    payload::stored_encoding(&lines.join(","))
+}
+
+/// In the order of names. One that came more than once is joined by commas.
+fn user_metadata(headers: &HeaderMap) -> Result<Vec<(String, String)>, Refusal> {
+    let mut user: Vec<(String, String)> = Vec::new();
+    for (header, value) in headers {
+        let Some(name) = header.as_str().strip_prefix("x-amz-meta-") else { continue };
+        let text = std::str::from_utf8(value.as_bytes()).ok().and_then(|text| rfc2047::decode(text.trim()));
+        let Some(text) = text else {
+            return Err(bad_argument(
+                header.as_str(),
+                String::from_utf8_lossy(value.as_bytes()),
+                format!("the value of {header} is neither text nor an encoded word of RFC 2047"),
+            ));
+        };
+        match user.iter_mut().find(|(known, _)| known == name) {
+            Some((_, before)) => {
+                before.push(',');
+                before.push_str(&text);
+            }
+            None => user.push((name.to_owned(), text.into_owned())),
+        }
+    }
+    user.sort_unstable();
+    check_user_metadata(&user)?;
+    Ok(user)
+}
+
+fn check_user_metadata(user: &[(String, String)]) -> Result<(), Refusal> {
+    let bytes: usize = user.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes <= USER_METADATA_MAX_BYTES {
+        return Ok(());
+    }
+    let text = format!("user metadata of {bytes} bytes: at most {USER_METADATA_MAX_BYTES} are allowed");
+    Err(s3(ErrorCode::MetadataTooLarge, text)
+        .with("Size", bytes)
+        .with("MaxSizeAllowed", USER_METADATA_MAX_BYTES))
 }
 
 /// For error texts.

@@ -6,6 +6,7 @@
 
 mod access;
 pub mod caller;
+pub mod calls;
 pub mod config;
 pub mod context;
 pub mod credentials;

@@ -2,7 +2,6 @@
 
 use crate::refusal::{ErrorCode, Refusal};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
-use s3s::S3Response;
 use std::future::Future;
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -119,8 +118,8 @@ impl Metrics {
     pub(crate) async fn count<T>(
         &self,
         operation: Operation,
-        run: impl Future<Output = Result<S3Response<T>, Refusal>>,
-    ) -> Result<S3Response<T>, Refusal> {
+        run: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
         let started = Instant::now();
         let answer = run.await;
         let metrics = self.by_operation[operation as usize].get_or_init(|| OperationMetrics::new(operation));

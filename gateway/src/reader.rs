@@ -4,20 +4,19 @@
 //! A read that fails on the way ends the body with an error, so that the connection breaks off before its
 //! Content-Length: a body that is short never looks whole.
 
+use crate::calls::Content;
 use crate::context::Connection;
 use crate::errors::{self, unavailable};
 use crate::refusal::Refusal;
 use crate::transfers::{Lease, OpenRead, Transfers};
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
 use pocket_api::chunks::ChunkError;
 use pocket_api::cluster::Directory;
 use pocket_api::ids::{ChunkId, NodeId};
 use pocket_api::metadata::{Found, JobRef, MetadataError, Reply, Request, SegmentPage, SegmentsOf};
 use pocket_api::object::{Reference, Segment};
-use s3s::StdError;
-use s3s::dto::StreamingBlob;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -59,6 +58,14 @@ pub(crate) enum ReadError {
     Inconsistent(&'static str),
 }
 
+impl Stream for ObjectBody {
+    type Item = Result<Bytes, Refusal>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_piece(cx).map_err(Refusal::from)
+    }
+}
+
 impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         match error {
@@ -80,7 +87,8 @@ impl Reader {
         &self,
         job: JobRef,
         shard: NodeId,
-        found: Found,
+        found: &Found,
+        page: SegmentPage,
         payload: Bytes,
         connection: &Arc<Connection>,
         purpose: Purpose,
@@ -93,7 +101,7 @@ impl Reader {
             left: found.len,
             end: read.map(|read| End { read, connection: connection.clone(), purpose }),
         };
-        match found.page {
+        match page {
             SegmentPage { ref segments, next: None } if is_payload(segments, &payload) => {
                 body.ready = payload
             }
@@ -275,23 +283,16 @@ struct End {
 }
 
 impl ObjectBody {
-    /// As s3s takes it. What is in memory already, with nothing to be told at its end, goes without a detour.
-    pub(crate) fn into_blob(self) -> StreamingBlob {
+    /// For an answer. What is in memory already, with nothing to be told at its end, goes without a detour.
+    pub(crate) fn into_content(self) -> Content {
         let is_plain = self.end.is_none() && self.rest.is_none() && self.ready.len() as u64 == self.left;
-        let body = if is_plain { s3s::Body::from(self.ready) } else { s3s::Body::http_body_unsync(self) };
-        StreamingBlob::from(body)
+        if is_plain { Content::Whole(self.ready) } else { Content::Stream(Box::pin(self)) }
     }
 }
 
-impl Body for ObjectBody {
-    type Data = Bytes;
-    type Error = StdError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
-        let this = &mut *self;
+impl ObjectBody {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+        let this = self;
         if this.left == 0 {
             return Poll::Ready(None);
         }
@@ -302,17 +303,17 @@ impl Body for ObjectBody {
             };
             match next {
                 Some(Ok(bytes)) => this.ready = bytes,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => {
                     let error = ReadError::Inconsistent("the segments ended before the object did");
-                    return Poll::Ready(Some(Err(error.into())));
+                    return Poll::Ready(Some(Err(error)));
                 }
             }
         }
         let frame = this.ready.split_to(this.ready.len().min(FRAME_MAX_BYTES));
         let Some(left) = this.left.checked_sub(frame.len() as u64) else {
             let error = ReadError::Inconsistent("the segments are longer than the object");
-            return Poll::Ready(Some(Err(error.into())));
+            return Poll::Ready(Some(Err(error)));
         };
         this.left = left;
         if let Some(end) = &this.end {
@@ -323,7 +324,20 @@ impl Body for ObjectBody {
         {
             read.end_with(&connection);
         }
-        Poll::Ready(Some(Ok(Frame::data(frame))))
+        Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+impl Body for ObjectBody {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let piece = self.get_mut().poll_piece(cx);
+        piece.map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -4,7 +4,7 @@
 //! It never commits, and never decides whether a body is right: its caller does both when the last byte has passed.
 
 use crate::content_tag::ContentTag;
-use crate::context::{BodyOutcome, Connection};
+use crate::context::Connection;
 use crate::errors::{self, CallError, s3, slow_down};
 use crate::placements::{Bucket, Follow, Placements};
 use crate::refusal::{ErrorCode, Refusal};
@@ -21,7 +21,6 @@ use pocket_api::limits::CHUNK_GAPS_MAX;
 use pocket_api::metadata::{Answer, Request};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
-use s3s::StdError;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -67,7 +66,7 @@ pub(crate) struct Written {
 #[derive(Debug)]
 pub(crate) enum WriteError {
     /// The body broke off or was found wrong.
-    Body(StdError),
+    Body(Refusal),
     /// It ended after so many bytes, or went on after them.
     Length(u64),
     Space(SpaceError),
@@ -76,30 +75,24 @@ pub(crate) enum WriteError {
     ServerGone(NodeId),
 }
 
-impl WriteError {
-    /// For a request's own body: its outcome says what was wrong with it.
-    pub(crate) fn of_body(self, outcome: &BodyOutcome) -> Refusal {
-        match (&self, outcome.verified()) {
-            (Self::Body(_) | Self::Length(_), Err(refusal)) => refusal,
-            _ => self.into_s3(),
-        }
-    }
-
-    pub(crate) fn into_s3(self) -> Refusal {
-        match self {
-            Self::Body(error) => s3(ErrorCode::IncompleteBody, format!("the body broke off: {error}")),
-            Self::Length(bytes) => {
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Body(refusal) => refusal,
+            WriteError::Length(bytes) => {
                 s3(ErrorCode::IncompleteBody, format!("the body's length is wrong at byte {bytes}"))
             }
-            Self::Space(SpaceError::NeverFits { capacity_bytes }) => {
+            WriteError::Space(SpaceError::NeverFits { capacity_bytes }) => {
                 let text = format!(
                     "the object can never fit: all storage servers together hold {capacity_bytes} bytes"
                 );
                 s3(ErrorCode::EntityTooLarge, text).with("MaxSizeAllowed", capacity_bytes)
             }
-            Self::Space(SpaceError::Full) => slow_down("storage is full at the moment"),
-            Self::Chunk(error) => errors::from_chunks(error),
-            Self::ServerGone(node) => errors::unavailable(format!("storage server {node} is not reachable")),
+            WriteError::Space(SpaceError::Full) => slow_down("storage is full at the moment"),
+            WriteError::Chunk(error) => errors::from_chunks(error),
+            WriteError::ServerGone(node) => {
+                errors::unavailable(format!("storage server {node} is not reachable"))
+            }
         }
     }
 }
@@ -134,7 +127,7 @@ impl Writer {
         source: Source<'_, S>,
     ) -> Result<Written, WriteError>
     where
-        S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
+        S: Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     {
         let hints = &bucket.placement.hints;
         let rule = hints.etag;
@@ -165,7 +158,7 @@ impl Writer {
         source: Source<'_, S>,
     ) -> Result<Written, WriteError>
     where
-        S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
+        S: Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     {
         let Source { mut body, size, inline_max_bytes, md5, connection } = source;
         // A small one is written as one whose length is known.
@@ -195,7 +188,7 @@ impl Writer {
         length: Length,
     ) -> Result<Written, WriteError>
     where
-        S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
+        S: Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     {
         let (handle, shard) = (self.transfers.handle(), bucket.shard(key));
         let (write, mut room) =
@@ -222,7 +215,7 @@ impl Writer {
         tag: &mut ContentTag,
     ) -> Result<u64, WriteError>
     where
-        S: Stream<Item = Result<Bytes, StdError>> + Send + Unpin,
+        S: Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     {
         let mut cursor = Cursor::new(room.extents());
         let mut server: Option<(NodeId, Arc<dyn Chunks>)> = None;
@@ -298,7 +291,7 @@ type WriteFuture = Pin<Box<dyn Future<Output = (usize, Result<(), ChunkError>)> 
 /// A small body in memory of exactly its size, so that no larger buffer of the connection stays alive with it.
 async fn collect<S>(mut body: S, size: usize) -> Result<Bytes, WriteError>
 where
-    S: Stream<Item = Result<Bytes, StdError>> + Unpin,
+    S: Stream<Item = Result<Bytes, Refusal>> + Unpin,
 {
     let mut collected = Vec::with_capacity(size);
     while let Some(frame) = body.next().await {
@@ -401,7 +394,7 @@ mod tests {
     #[tokio::test]
     async fn a_small_body_is_collected_only_at_its_exact_length() {
         let body = |pieces: &'static [&'static str]| {
-            stream::iter(pieces.iter().map(|p| Ok::<_, StdError>(Bytes::from_static(p.as_bytes()))))
+            stream::iter(pieces.iter().map(|p| Ok::<_, Refusal>(Bytes::from_static(p.as_bytes()))))
         };
         assert_eq!(collect(body(&["ab", "", "c"]), 3).await.unwrap(), "abc");
         for (pieces, size) in [(&["ab"][..], 3), (&["ab", "cd"], 3), (&["a"], 0)] {

@@ -1,5 +1,8 @@
 //! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
 
+use super::xml::{self, escape, needs_reference};
+use crate::calls::ContentStream;
+pub(crate) use crate::context::RequestId;
 use crate::context::{BareETag, ListItems};
 use crate::errors::MALFORMED_XML;
 use crate::headers::not_modified;
@@ -7,14 +10,105 @@ use crate::refusal::{Refusal, Said};
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body::{Frame, SizeHint};
 use memchr::memmem;
-use s3s::Body;
 use std::fmt::Write;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const LOST: HeaderName = HeaderName::from_static("x-pocket-lost");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+/// The body of an answer.
+pub enum Body {
+    Empty,
+    Whole(Bytes),
+    /// Bytes of an object, as they come.
+    Stream(ContentStream),
+    /// A document of an operation that s3s answers.
+    Foreign(s3s::Body),
+}
+
+impl Body {
+    pub fn empty() -> Self {
+        Self::Empty
+    }
+
+    /// All of it, where it is in memory.
+    pub fn bytes(&self) -> Option<Bytes> {
+        match self {
+            Self::Empty => Some(Bytes::new()),
+            Self::Whole(bytes) => Some(bytes.clone()),
+            Self::Stream(_) => None,
+            Self::Foreign(body) => body.bytes(),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::Empty } else { Self::Whole(bytes) }
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            body @ Self::Whole(_) => match std::mem::replace(body, Self::Empty) {
+                Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                _ => Poll::Ready(None),
+            },
+            Self::Stream(stream) => stream.as_mut().poll_frame(cx),
+            Self::Foreign(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Whole(_) => false,
+            Self::Stream(stream) => stream.is_end_stream(),
+            Self::Foreign(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(stream) => stream.size_hint(),
+            Self::Foreign(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A document that was written here.
+pub(crate) fn xml_answer(document: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(document));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response
+}
 
 /// Issues request ids: a counter whose bits are mixed with a random seed, so that ids of different gateways and runs
 /// differ and none tells how many there were.
@@ -29,25 +123,25 @@ impl RequestIds {
         Self { next: AtomicU64::new(0), seed }
     }
 
-    /// 16 hex digits.
-    pub(crate) fn issue(&self) -> String {
+    pub(crate) fn issue(&self) -> RequestId {
         // SplitMix64: a bijection, so no id comes twice.
         let mut z = self
             .seed
             .wrapping_add(self.next.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let mut digits = vec![0; 16];
+        let mut digits = [0; 16];
         let encoded = hex::encode_to_slice((z ^ (z >> 31)).to_be_bytes(), &mut digits);
         debug_assert!(encoded.is_ok(), "8 bytes are 16 digits");
-        String::from_utf8(digits).unwrap_or_default()
+        RequestId(digits)
     }
 }
 
 /// S3's error document for a refusal. `path` as it came.
-pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: &str) -> Response<Body> {
+pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: RequestId) -> Response<Body> {
     let mut xml = String::with_capacity(320);
-    xml.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>");
+    xml.push_str(xml::DECLARATION);
+    xml.push_str("<Error><Code>");
     escape(refusal.code.as_str(), &mut xml);
     xml.push_str("</Code><Message>");
     escape(&refusal.message, &mut xml);
@@ -96,7 +190,7 @@ fn escape_value(value: &str, out: &mut String) {
 }
 
 /// What an error's document says of its request. `path` as it came.
-fn about(path: &str, request_id: &str) -> String {
+fn about(path: &str, request_id: RequestId) -> String {
     let mut xml = String::with_capacity(path.len() + 64);
     xml.push_str("<Resource>");
     escape(path, &mut xml);
@@ -112,7 +206,7 @@ pub(crate) fn finish(
     response: &mut Response<Body>,
     method: &Method,
     path: &str,
-    request_id: &str,
+    request_id: RequestId,
     host_id: &HeaderValue,
 ) {
     let status = response.status();
@@ -133,7 +227,7 @@ pub(crate) fn finish(
         insert_items(response, items.as_bytes());
     }
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(request_id) {
+    if let Ok(id) = HeaderValue::from_bytes(&request_id.0) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(HOST_ID, host_id.clone());
@@ -153,7 +247,7 @@ pub(crate) fn last_of_connection(response: &Response<Body>) -> Bytes {
 }
 
 /// Adds to a document from behind the edge what s3s leaves out.
-fn complete_error(response: &mut Response<Body>, path: &str, request_id: &str) {
+fn complete_error(response: &mut Response<Body>, path: &str, request_id: RequestId) {
     let Some(document) = response.body().bytes() else { return };
     let has = |tag: &[u8]| document.windows(tag.len()).any(|window| window == tag);
     if has(b"<RequestId>") {
@@ -183,11 +277,6 @@ pub(crate) fn add_to_error(response: &mut Response<Body>, elements: &[u8]) {
 
 /// Looked through at once for control characters: some vectors' worth.
 const CONTROLS_BLOCK_BYTES: usize = 1 << 10;
-
-/// A control character that XML's parsers take for another one, or for none, where it is not a reference.
-pub(crate) fn needs_reference(byte: u8) -> bool {
-    byte < b' ' && byte != b'\n' && byte != b'\t'
-}
 
 /// Writes control characters of keys as references, as S3 does. s3s leaves them raw: then a parser would read a
 /// carriage return as a line feed, which is another key.
@@ -238,21 +327,6 @@ fn bare_etag(response: &mut Response<Body>) {
     *response.body_mut() = Body::from(bare);
 }
 
-/// Text inside of an XML element. Characters that XML cannot carry become U+FFFD.
-pub(crate) fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {
-                out.push('\u{fffd}')
-            }
-            c => out.push(c),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,15 +336,15 @@ mod tests {
     #[test]
     fn request_ids_are_16_digits_and_differ() {
         let ids = RequestIds::new(7);
-        let issued: HashSet<String> = (0..1_000).map(|_| ids.issue()).collect();
+        let issued: HashSet<RequestId> = (0..1_000).map(|_| ids.issue()).collect();
         assert_eq!(issued.len(), 1_000);
-        assert!(issued.iter().all(|id| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit())));
+        assert!(issued.iter().all(|id| id.0.iter().all(u8::is_ascii_hexdigit)));
     }
 
     #[test]
     fn refusals_are_xml_with_everything_escaped() {
         let refusal = Refusal::new(ErrorCode::InvalidArgument, "no <b> & \u{1}");
-        let response = refuse(&refusal, "/a&b", "00ff");
+        let response = refuse(&refusal, "/a&b", RequestId(*b"00ff00ff00ff00ff"));
         let body = response.body().bytes().unwrap();
         let text = std::str::from_utf8(&body).unwrap();
         assert!(
@@ -284,7 +358,7 @@ mod tests {
     fn every_text_arrives_in_an_element() {
         let refusal =
             Refusal::new(ErrorCode::SignatureDoesNotMatch, "no").with("StringToSign", "a\r\n\tü<&>\u{7f}");
-        let body = refuse(&refusal, "/", "00ff").body().bytes().unwrap();
+        let body = refuse(&refusal, "/", RequestId(*b"00ff00ff00ff00ff")).body().bytes().unwrap();
         let text = std::str::from_utf8(&body).unwrap();
         let element = "<StringToSign>a&#xd;&#xa;&#x9;ü&lt;&amp;&gt;&#x7f;</StringToSign>";
         assert!(text.contains(element), "{text}");
@@ -299,7 +373,7 @@ mod tests {
             if marked {
                 response.extensions_mut().insert(BareETag);
             }
-            finish(&mut response, &Method::GET, "/b/k", "00ff", &host);
+            finish(&mut response, &Method::GET, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
             assert_eq!(response.body().bytes().unwrap(), expected);
         }
     }
@@ -314,7 +388,7 @@ mod tests {
             if is_object {
                 response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
             }
-            finish(&mut response, &Method::GET, "/b/k", "00ff", &host);
+            finish(&mut response, &Method::GET, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
             assert_eq!(response.body().bytes().unwrap(), expected);
         }
     }
@@ -325,7 +399,7 @@ mod tests {
         for (range, expected) in [(None, 200), (Some("bytes 0-0/9"), 206)] {
             let mut response = Response::new(Body::empty());
             response.headers_mut().extend(range.map(|r| (CONTENT_RANGE, HeaderValue::from_static(r))));
-            finish(&mut response, &Method::HEAD, "/b/k", "00ff", &host);
+            finish(&mut response, &Method::HEAD, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
             assert_eq!(response.status(), expected);
         }
     }
@@ -336,13 +410,13 @@ mod tests {
         let mut response = Response::new(Body::from(String::from("<Error><Code>NoSuchKey</Code></Error>")));
         *response.status_mut() = StatusCode::NOT_FOUND;
         for _ in 0..2 {
-            finish(&mut response, &Method::GET, "/b/k", "00ff", &host);
+            finish(&mut response, &Method::GET, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
             let expected = "<Error><Code>NoSuchKey</Code><Message>The request could not be understood</Message>\
-                            <Resource>/b/k</Resource><RequestId>00ff</RequestId></Error>";
+                            <Resource>/b/k</Resource><RequestId>00ff00ff00ff00ff</RequestId></Error>";
             assert_eq!(response.body().bytes().unwrap(), expected);
         }
-        finish(&mut response, &Method::HEAD, "/b/k", "00ff", &host);
+        finish(&mut response, &Method::HEAD, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
         assert!(response.body().bytes().unwrap().is_empty());
-        assert_eq!(response.headers()["x-amz-request-id"], "00ff");
+        assert_eq!(response.headers()["x-amz-request-id"], "00ff00ff00ff00ff");
     }
 }

@@ -1,26 +1,18 @@
-//! A request body on its way to an operation: unframed, counted, hashed. It settles the request's
-//! [`BodyOutcome`](crate::context::BodyOutcome) when it ends, and ends with an error when a promise was broken, so
-//! that an operation that reads to the end cannot miss it.
+//! A request body on its way to an operation: unframed, counted, hashed. It ends with an error when a promise was broken, so
+//! that an operation that reads to the end cannot miss it, and knows its checksum when it has ended well.
 
 use super::chunked::{ChunkDecoder, ChunkSigner, Piece};
 use super::digests::Digests;
 use super::payload::{PayloadForm, Promise, PromisedSum};
 use super::signature::ChunkSeed;
-use crate::context::RequestContext;
 use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use pocket_api::checksum::Checksum;
 use pocket_api::limits::TRANSFER_STALL;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep};
-
-/// A broken promise, as an error of the stream.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {}", .0.code.as_str(), .0.message)]
-pub(crate) struct BodyRefused(pub(crate) Refusal);
 
 /// The decoded body of one request.
 pub(crate) struct VerifiedBody<B> {
@@ -34,20 +26,15 @@ pub(crate) struct VerifiedBody<B> {
     /// Set from the first time that the source had nothing.
     stall: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    /// Told how the body ended. Nobody, for one that is only a part of what a request is.
-    context: Option<Arc<RequestContext>>,
+    /// Of a body that has ended well: the checksum that the client named, if it did.
+    outcome: Option<Option<Checksum>>,
 }
 
 impl<B> VerifiedBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    pub(crate) fn new(
-        source: B,
-        promise: &Promise,
-        seed: Option<ChunkSeed>,
-        context: Option<Arc<RequestContext>>,
-    ) -> Self {
+    pub(crate) fn new(source: B, promise: &Promise, seed: Option<ChunkSeed>) -> Self {
         let announced = match promise.sum {
             PromisedSum::InTrailer(algorithm) => Some(algorithm.header()),
             PromisedSum::None | PromisedSum::Known(..) => None,
@@ -67,11 +54,32 @@ where
             left: promise.decoded_bytes,
             stall: None,
             waiting: false,
-            context,
+            outcome: None,
         }
     }
 
-    /// The next piece of decoded bytes; `None` when the body has ended well.
+    /// The next piece of decoded bytes; `None` when the body has ended, after an error too.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
+        if self.digests.is_none() {
+            return Poll::Ready(None);
+        }
+        let data = ready!(self.poll_data(cx));
+        if data.is_err() {
+            self.digests = None;
+        }
+        Poll::Ready(data.transpose())
+    }
+
+    /// The checksum that the client named, if it did, of a body that has ended well; `None` of any other.
+    pub(crate) fn outcome(&self) -> Option<&Option<Checksum>> {
+        self.outcome.as_ref()
+    }
+
+    /// Bytes still to come, where that is known.
+    pub(crate) fn left_bytes(&self) -> Option<u64> {
+        self.left
+    }
+
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
         loop {
             if let Some(data) = self.take_piece()? {
@@ -166,68 +174,12 @@ where
             }
             trailer = framing.trailer();
         }
-        let checksum = digests.finish(trailer)?;
-        self.settle(Ok(checksum));
+        self.outcome = Some(digests.finish(trailer)?);
         Ok(())
-    }
-
-    fn settle(&self, outcome: Result<Option<Checksum>, Refusal>) {
-        if let Some(context) = &self.context {
-            context.body.settle(outcome);
-        }
-    }
-}
-
-/// What a body that is verified while it passes hands on. `refuse` settles it: nothing is read of it after a refusal.
-pub(super) fn frame(
-    data: Result<Option<Bytes>, Refusal>,
-    refuse: impl FnOnce(Refusal),
-) -> Option<Result<Frame<Bytes>, BodyRefused>> {
-    match data {
-        Ok(data) => data.map(|data| Ok(Frame::data(data))),
-        Err(refusal) => {
-            refuse(refusal.clone());
-            Some(Err(BodyRefused(refusal)))
-        }
     }
 }
 
 fn incomplete() -> Refusal {
     let message = "you did not provide the number of bytes specified by the Content-Length HTTP header";
     Refusal::new(ErrorCode::IncompleteBody, message)
-}
-
-impl<B> Body for VerifiedBody<B>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    type Data = Bytes;
-    type Error = BodyRefused;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyRefused>>> {
-        let this = self.get_mut();
-        if this.digests.is_none() {
-            // Settled, for good or ill.
-            return Poll::Ready(None);
-        }
-        let data = ready!(this.poll_data(cx));
-        Poll::Ready(frame(data, |refusal| {
-            this.digests = None;
-            this.settle(Err(refusal));
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.digests.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.left {
-            Some(left) => SizeHint::with_exact(left),
-            None => SizeHint::default(),
-        }
-    }
 }

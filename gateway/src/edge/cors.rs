@@ -3,13 +3,13 @@
 
 use super::target::Target;
 use crate::access::cors::{Cors, Preflight};
+use crate::edge::answer::Body;
 use crate::refusal::{ErrorCode, Refusal};
 use async_trait::async_trait;
 use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use pocket_api::names::BucketName;
-use s3s::Body;
 use std::sync::Arc;
 
 /// Knows the CORS configurations of buckets.

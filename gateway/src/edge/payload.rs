@@ -247,7 +247,7 @@ fn length(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refusal
     }
 }
 
-fn missing_length(name: &'static str) -> Refusal {
+pub(crate) fn missing_length(name: &'static str) -> Refusal {
     let message = format!("you must provide the {name} HTTP header");
     Refusal::new(ErrorCode::MissingContentLength, message)
 }

@@ -50,6 +50,10 @@ impl<'a> Query<'a> {
         self.0.iter().find(|pair| pair.name == name).map(|pair| &*pair.value)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

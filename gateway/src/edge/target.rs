@@ -3,7 +3,7 @@
 use super::percent::{self, Part};
 use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::limits::KEY_MAX_BYTES;
-use pocket_api::names::{BucketName, NameError};
+use pocket_api::names::{BucketName, NameError, ObjectKey};
 use std::borrow::Cow;
 
 /// S3's three levels.
@@ -20,6 +20,8 @@ pub(crate) struct Target<'a> {
     pub(crate) level: Level,
     /// However it was named; `None` for the service.
     pub(crate) bucket: Option<BucketName>,
+    /// `None` for the service and for buckets.
+    pub(crate) key: Option<ObjectKey>,
     /// The bucket that the host named, so that the path has to be made path style for those behind the edge.
     pub(crate) host_bucket: Option<&'a str>,
 }
@@ -37,26 +39,27 @@ impl<'a> Target<'a> {
             None => path.split_once('/').unwrap_or((path, "")),
         };
         if path.is_empty() && host_bucket.is_none() {
-            return Ok(Self { level: Level::Service, bucket: None, host_bucket: None });
+            return Ok(Self { level: Level::Service, bucket: None, key: None, host_bucket: None });
         }
         let bucket = BucketName::parse(bucket).map_err(|error| {
             Refusal::new(ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", bucket)
         })?;
-        if key.len() > KEY_MAX_BYTES {
-            return Err(key_too_long(key.len()));
-        }
-        let level = if key.is_empty() { Level::Bucket } else { Level::Object };
-        Ok(Self { level, bucket: Some(bucket), host_bucket })
+        let (level, key) = match ObjectKey::parse(key) {
+            Ok(key) => (Level::Object, Some(key)),
+            Err(NameError::KeyTooLong(bytes)) => return Err(key_too_long(bytes)),
+            Err(_) => (Level::Bucket, None),
+        };
+        Ok(Self { level, bucket: Some(bucket), key, host_bucket })
     }
 
-    /// The bucket, from the path that this was read from; empty for the service.
-    pub(crate) fn bucket(&self, raw_path: &str) -> Result<String, Refusal> {
-        if let Some(bucket) = self.host_bucket {
-            return Ok(bucket.to_owned());
-        }
-        let path = percent::decode(raw_path, Part::Path)?;
-        let path = path.strip_prefix('/').unwrap_or(&path);
-        Ok(path.split_once('/').map_or(path, |(bucket, _)| bucket).to_owned())
+    /// The same for those behind the signature, who need not know how the bucket was named.
+    pub(crate) fn without_host(self) -> Target<'static> {
+        Target { level: self.level, bucket: self.bucket, key: self.key, host_bucket: None }
+    }
+
+    /// Empty for the service.
+    pub(crate) fn bucket_str(&self) -> &str {
+        self.bucket.as_ref().map_or("", BucketName::as_str)
     }
 
     /// The path to pass on: path style, still encoded as it came.

@@ -62,8 +62,8 @@ pub(crate) fn if_range(
     }))
 }
 
-/// Seconds since 1970.
-fn date(text: &str) -> Option<u64> {
+/// Seconds since 1970, of a date in any of the three forms of HTTP (RFC 9110, 5.6.7).
+pub(crate) fn date(text: &str) -> Option<u64> {
     let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some(since.as_secs())
 }

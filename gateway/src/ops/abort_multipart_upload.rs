@@ -23,7 +23,7 @@ pub(super) async fn run(
     let mut bucket = ops
         .bucket(
             ask!(request, context, Action::AbortMultipartUpload).on(&key),
-            &input.bucket,
+            &super::bucket_name(&input.bucket)?,
             input.expected_bucket_owner.as_deref(),
         )
         .await?;

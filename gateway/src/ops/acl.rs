@@ -58,9 +58,10 @@ pub(super) async fn get_of_object(
     let context = context(&request)?;
     let input = request.input;
     let lookup = looking_up(&input.key)?;
-    let asked = of_version(input.version_id.as_ref(), Action::GetObjectAcl, Action::GetObjectVersionAcl);
+    let asked = of_version(input.version_id.is_some(), Action::GetObjectAcl, Action::GetObjectVersionAcl);
     let ask = ask!(request, context, asked).on(&lookup.key);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket(ask, &super::bucket_name(&input.bucket)?, input.expected_bucket_owner.as_deref()).await?;
     let (found, _) = ops.lookup(&mut bucket, &lookup).await?;
     let acl = acl_of(found.meta.headers.as_deref()).filter(|_| bucket.rules().acls_count());
     let owner = &bucket.placement.tenant;
@@ -76,12 +77,13 @@ pub(super) async fn put_of_object(
     let said = Said::read(&request.headers)?;
     let input = request.input;
     let lookup = looking_up(&input.key)?;
-    let asked = of_version(input.version_id.as_ref(), Action::PutObjectAcl, Action::PutObjectVersionAcl);
+    let asked = of_version(input.version_id.is_some(), Action::PutObjectAcl, Action::PutObjectVersionAcl);
     let ask = ask!(request, context, asked).on(&lookup.key);
     let expected_owner = input.expected_bucket_owner.as_deref();
-    let bucket = ops.bucket(ask, &input.bucket, expected_owner).await?;
+    let bucket = ops.bucket(ask, &super::bucket_name(&input.bucket)?, expected_owner).await?;
     let acl = wanted(&said, input.access_control_policy.as_ref(), &bucket.placement.tenant)?;
-    let mut bucket = ops.bucket(ask.setting_acl(&acl), &input.bucket, expected_owner).await?;
+    let mut bucket =
+        ops.bucket(ask.setting_acl(&acl), &super::bucket_name(&input.bucket)?, expected_owner).await?;
     let kept = acl::kept(acl.clone());
     for looks in 1.. {
         let (found, _) = ops.lookup(&mut bucket, &lookup).await?;

@@ -5,7 +5,7 @@
 use super::{Operations, wrong_reply};
 use crate::access::acl::Said;
 use crate::checksums;
-use crate::errors::{CallError, bad_argument, from_call, s3};
+use crate::errors::{CallError, from_call, s3};
 use crate::placements::{Bucket, Follow};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::writer::Written;
@@ -21,7 +21,7 @@ use std::time::Duration;
 /// What a request wants to append.
 pub(super) struct Wanted<'a> {
     pub(super) key: &'a ObjectKey,
-    pub(super) offset: i64,
+    pub(super) offset: u64,
     /// Bytes to append.
     pub(super) size: u64,
     pub(super) condition: &'a WriteCondition,
@@ -39,10 +39,6 @@ pub(super) async fn look(
     wanted: Wanted<'_>,
 ) -> Result<Option<ObjectMeta>, Refusal> {
     let Wanted { key, offset, size, condition, describes, acl } = wanted;
-    let Ok(offset) = u64::try_from(offset) else {
-        let text = format!("x-amz-write-offset-bytes must not be negative: {offset}");
-        return Err(bad_argument("x-amz-write-offset-bytes", offset, text));
-    };
     if size == 0 {
         let text = "Request body cannot be empty when 'write offset' is specified.";
         return Err(s3(ErrorCode::InvalidRequest, text));

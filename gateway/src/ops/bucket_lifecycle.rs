@@ -50,7 +50,8 @@ pub(super) async fn put(
         by_caller(&context, old, new)
     };
     let ask = ask!(request, context, Action::PutLifecycleConfiguration);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket(ask, &super::bucket_name(&input.bucket)?, input.expected_bucket_owner.as_deref()).await?;
     settings::change(&*ops.control, &ops.placements, &mut bucket, with_document).await?;
     let transition_default_minimum_object_size = Some(document.minimum());
     let output = PutBucketLifecycleConfigurationOutput { transition_default_minimum_object_size };
@@ -69,7 +70,8 @@ pub(super) async fn delete(
         by_caller(&context, old, new)
     };
     let ask = ask!(request, context, Action::PutLifecycleConfiguration);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket(ask, &super::bucket_name(&input.bucket)?, input.expected_bucket_owner.as_deref()).await?;
     settings::change(&*ops.control, &ops.placements, &mut bucket, without).await?;
     Ok(S3Response::new(DeleteBucketLifecycleOutput {}))
 }

@@ -92,7 +92,7 @@ pub(super) async fn check<T>(
     let context = context(request)?;
     // From the header, because some of S3's types here lack it.
     let owner = headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
-    let mut bucket = ops.bucket(ask!(request, context, action), bucket, owner).await?;
+    let mut bucket = ops.bucket(ask!(request, context, action), &super::bucket_name(bucket)?, owner).await?;
     ops.ping(&mut bucket).await?;
     Ok(bucket.placement)
 }

@@ -65,7 +65,8 @@ pub(super) async fn delete(
     let context = context(&request)?;
     let input = request.input;
     let ask = ask!(request, context, Action::PutBucketTagging);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket(ask, &super::bucket_name(&input.bucket)?, input.expected_bucket_owner.as_deref()).await?;
     let without = |old: &Placement| by_caller(&context, old, Tags::new());
     settings::change(&*ops.control, &ops.placements, &mut bucket, without).await?;
     Ok(S3Response::new(DeleteBucketTaggingOutput {}))

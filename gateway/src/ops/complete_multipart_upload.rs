@@ -1,8 +1,8 @@
 //! CompleteMultipartUpload: holds the client's list against the parts that are there, computes what the object is
 //! called by, and lets the shard join the references. Repeated after success, it answers the same again.
 
+use super::checksum_type;
 use super::list_parts::upload_page;
-use super::shown::checksum_type;
 use super::{Operations, ask, committed, context, object_key};
 use crate::access::acl::Said;
 use crate::checksums::{self, NamedChecksum, named_checksum, show_checksum};
@@ -37,8 +37,8 @@ pub(super) async fn run(
     let listed = input.multipart_upload.and_then(|list| list.parts).unwrap_or_default();
     let mut bucket = ops
         .bucket(
-            ask!(request, context, super::writing(&request.headers, &Said::Nothing)).on(&key),
-            &input.bucket,
+            ask!(request, context, super::writing_by(&request.headers, &Said::Nothing)).on(&key),
+            &super::bucket_name(&input.bucket)?,
             input.expected_bucket_owner.as_deref(),
         )
         .await?;

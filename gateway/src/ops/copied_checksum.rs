@@ -36,7 +36,7 @@ pub(super) async fn find(
         return Ok((found.meta.etag, kept));
     }
     let (found, body) = open_source(ops, context, bucket, CopySource { key, conditions, select }).await?;
-    let mut body = body.into_blob();
+    let mut body = body;
     let mut running = Running::new(algorithm);
     while let Some(bytes) = body.next().await {
         running.update(&bytes.map_err(|error| unavailable(format!("the source cannot be read: {error}")))?);

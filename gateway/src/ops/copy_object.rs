@@ -1,7 +1,7 @@
 //! CopyObject: by references inside a bucket; between buckets the server moves the bytes, because the end of a job
 //! takes its data and nothing else.
 
-use super::shown::check_readable;
+use super::check_readable;
 use super::{Operations, ask, committed, context, copied_checksum, object_key};
 use crate::access::acl::Said;
 use crate::access::action::Action;
@@ -14,7 +14,7 @@ use crate::placements::{Bucket, Follow};
 use crate::reader::{ObjectBody, Purpose};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::versions::check_version;
-use crate::writer::{Source, WriteError, Written};
+use crate::writer::{Source, Written};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
@@ -51,15 +51,15 @@ pub(super) async fn run(
     );
     let algorithm = input.checksum_algorithm.as_ref().map(|a| parse_algorithm(a.as_str())).transpose()?;
 
-    let writes = ask!(request, context, super::writing(&request.headers, &acl))
+    let writes = ask!(request, context, super::writing_by(&request.headers, &acl))
         .on(&key)
         .making_object(&acl)
         .tagged(super::tags_of(new_headers.as_ref()));
     let owner = input.expected_bucket_owner.as_deref();
-    let mut to = ops.bucket_to_write(writes, &input.bucket, &key, owner).await?;
+    let mut to = ops.bucket_to_write(writes, &super::bucket_name(&input.bucket)?, &key, owner).await?;
     let reads = ask!(request, context, reading_source(&input.copy_source)).on(&source_key);
     let owner = input.expected_source_bucket_owner.as_deref();
-    let mut from = ops.bucket(reads, source_bucket, owner).await?;
+    let mut from = ops.bucket(reads, &super::bucket_name(source_bucket)?, owner).await?;
     let is_same_object = from.placement.job == to.placement.job && source_key == key;
     let keeps_metadata = directives.metadata == Directive::Copy;
     if is_same_object && keeps_metadata && !class_is_given && hints == ObjectHints::default() {
@@ -101,7 +101,7 @@ pub(super) async fn run(
     let mut result = CopyObjectResult {
         e_tag: Some(headers::etag(&committed.etag)),
         last_modified: Some(headers::timestamp(committed.last_modified)),
-        checksum_type: committed.checksum.as_ref().map(|c| super::shown::checksum_type(c.kind)),
+        checksum_type: committed.checksum.as_ref().map(|c| super::checksum_type(c.kind)),
         ..Default::default()
     };
     show_checksum!(result, &committed.checksum, 0);
@@ -195,8 +195,8 @@ pub(super) async fn copy_bytes(
     }
     let md5 = (size == shown.meta.size && shown.meta.etag.parts == 0).then_some(shown.meta.etag.digest);
     let inline_max_bytes = INLINE_MAX_BYTES;
-    let source = Source { body: body.into_blob(), size, inline_max_bytes, md5, connection };
-    let written = ops.writer.write(to, key, source).await.map_err(WriteError::into_s3)?;
+    let source = Source { body, size, inline_max_bytes, md5, connection };
+    let written = ops.writer.write(to, key, source).await?;
     Ok((shown, written))
 }
 
@@ -222,14 +222,14 @@ pub(super) async fn open_source(
     };
     let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
     let answer = outcome.map_err(|error| of_source(bucket, key, ops.placements.shown(bucket, error)))?;
-    let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
-    let shown = (*found).clone();
+    let Reply::Found(mut found) = answer.reply else { return Err(super::wrong_reply()) };
     let (job, shard) = (bucket.job(), bucket.shard(key));
     let connection = &context.connection;
-    let body = ops.reader.open(job, shard, *found, answer.payload, connection, Purpose::Copy).await?;
-    ops.placements.admits_found(bucket, &shown.meta).map_err(from_call)?;
-    check_readable(&shown.meta)?;
-    Ok((shown, body))
+    let page = std::mem::take(&mut found.page);
+    let body = ops.reader.open(job, shard, &found, page, answer.payload, connection, Purpose::Copy).await?;
+    ops.placements.admits_found(bucket, &found.meta).map_err(from_call)?;
+    check_readable(&found.meta)?;
+    Ok((*found, body))
 }
 
 /// Bucket and key of `x-amz-copy-source`.

@@ -1,6 +1,6 @@
 //! CreateMultipartUpload: everything that is said of the object is said here, its bytes come later.
 
-use super::shown::checksum_type;
+use super::checksum_type;
 use super::{Operations, ask, context, object_key, wrong_reply};
 use crate::access::acl::Said;
 use crate::checksums;
@@ -25,11 +25,11 @@ pub(super) async fn run(
     let checksum = checksums::announced(algorithm, kind)?;
     let mut bucket = ops
         .bucket_to_write(
-            ask!(request, context, super::writing(&request.headers, &acl))
+            ask!(request, context, super::writing_by(&request.headers, &acl))
                 .on(&key)
                 .making_object(&acl)
                 .tagged(super::tags_of(object_headers.as_ref())),
-            &input.bucket,
+            &super::bucket_name(&input.bucket)?,
             &key,
             input.expected_bucket_owner.as_deref(),
         )

@@ -17,7 +17,7 @@ pub(super) async fn run(
     let context = context(&request)?;
     let owner = crate::headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
     let ask = ask!(request, context, Action::CreateSession);
-    let mut bucket = ops.bucket(ask, &request.input.bucket, owner).await?;
+    let mut bucket = ops.bucket(ask, &super::bucket_name(&request.input.bucket)?, owner).await?;
     ops.ping(&mut bucket).await?;
     // Nobody in particular has no key that a session could follow from.
     let issued = request.extensions.get::<Issued>().ok_or_else(|| errors::access_denied("Access Denied"))?;

@@ -34,14 +34,15 @@ pub(super) async fn run(
     }
     let ask = ask!(request, context, Actions::NONE);
     let owner = input.expected_bucket_owner.as_deref();
-    let bucket = ops.bucket(ask, &input.bucket, owner).await?;
+    let bucket = ops.bucket(ask, &super::bucket_name(&input.bucket)?, owner).await?;
 
     let mut failed: Vec<(usize, Refusal)> = Vec::new();
     let mut conditional: Vec<(usize, ObjectKey, WriteCondition, Actions)> = Vec::new();
     let mut alike: BTreeMap<(NodeId, Actions), Vec<(usize, ObjectKey)>> = BTreeMap::new();
     for (i, object) in objects.iter().enumerate() {
         let version = object.version_id.as_ref();
-        let asked = Actions::from(of_version(version, Action::DeleteObject, Action::DeleteObjectVersion));
+        let asked =
+            Actions::from(of_version(version.is_some(), Action::DeleteObject, Action::DeleteObjectVersion));
         match check(object) {
             Err(error) => failed.push((i, error)),
             Ok((key, WriteCondition::None)) => {
@@ -60,7 +61,8 @@ pub(super) async fn run(
         let make = || Request::Delete { key: key.clone(), condition: condition.clone() };
         let outcome = async {
             let ask = Ask { actions, ..ask }.on(&key);
-            ops.call(&mut ops.bucket(ask, &input.bucket, owner).await?, &key, make).await
+            ops.call(&mut ops.bucket(ask, &super::bucket_name(&input.bucket)?, owner).await?, &key, make)
+                .await
         };
         if let Err(error) = outcome.await {
             failed.push((i, error));

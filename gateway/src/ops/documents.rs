@@ -26,7 +26,7 @@ pub(super) async fn change(
     kind: DocumentKind,
     decide: impl Fn(Held<'_>) -> Result<Option<Arc<str>>, Refusal>,
 ) -> Result<(), Refusal> {
-    let mut bucket = ops.bucket(ask, bucket, expected_owner).await?;
+    let mut bucket = ops.bucket(ask, &super::bucket_name(bucket)?, expected_owner).await?;
     let changed = |old: &Placement| {
         let rules = Rules::read(&old.settings, &old.bucket).map_err(unavailable)?;
         let rules = rules.as_deref().unwrap_or(&Rules::DEFAULT);

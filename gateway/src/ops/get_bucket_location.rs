@@ -15,7 +15,7 @@ pub(super) async fn run(
     let mut bucket = ops
         .bucket(
             ask!(request, context, Action::GetBucketLocation),
-            &input.bucket,
+            &super::bucket_name(&input.bucket)?,
             input.expected_bucket_owner.as_deref(),
         )
         .await?;

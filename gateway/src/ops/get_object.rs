@@ -1,79 +1,55 @@
 //! GetObject: one lookup, then the bytes.
 
-use super::shown::{self, show_object};
-use super::{Operations, ask, context, object_key, of_version};
+use super::{Operations, ask, check_readable, of_version};
 use crate::access::action::{Action, Actions};
-use crate::headers;
+use crate::calls::{Call, GetObject, GotObject, Serve};
 use crate::placements::Bucket;
 use crate::reader::Purpose;
 use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use pocket_api::metadata::{Found, Lookup, Select, Want};
-use s3s::dto::{GetObjectInput, GetObjectOutput};
-use s3s::{S3Request, S3Response};
 use std::time::Duration;
 
-pub(super) async fn run(
-    ops: &Operations,
-    request: S3Request<GetObjectInput>,
-) -> Result<S3Response<GetObjectOutput>, Refusal> {
-    let context = context(&request)?;
-    let (input, headers) = (request.input, &request.headers);
-    let key = object_key(&input.key)?;
-    let select = headers::select(input.range, input.part_number)?;
-    let delete = headers::flag(headers, "x-pocket-delete-after-read")?;
-    let wait = headers::wait(headers)?;
-    let version = input.version_id.as_ref();
-    let asked = Actions::from(of_version(version, Action::GetObject, Action::GetObjectVersion))
-        .and_if(delete, of_version(version, Action::DeleteObject, Action::DeleteObjectVersion));
-    let mut lookup = Lookup {
-        key,
-        conditions: headers::read_conditions(
-            input.if_match,
-            input.if_none_match,
-            input.if_modified_since,
-            input.if_unmodified_since,
-        ),
-        select,
-        want: if delete { Want::DataAndDelete } else { Want::Data },
-        wait: Duration::ZERO,
-    };
-    let of_range = match select {
-        Select::Range(_) => headers::if_range(headers, &lookup.conditions)?,
-        _ => None,
-    };
-    let ask = ask!(request, context, asked).on(&lookup.key);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    lookup.wait = wait.unwrap_or(bucket.placement.hints.wait);
+impl Serve<GetObject> for Operations {
+    async fn serve(&self, call: Call<GetObject>) -> Result<GotObject, Refusal> {
+        let GetObject { key, conditions, select, range_holds_if, wait, deletes, of_version: named } =
+            call.input;
+        let asked = Actions::from(of_version(named, Action::GetObject, Action::GetObjectVersion))
+            .and_if(deletes, of_version(named, Action::DeleteObject, Action::DeleteObjectVersion));
+        let want = if deletes { Want::DataAndDelete } else { Want::Data };
+        let mut lookup = Lookup { key, conditions, select, want, wait: Duration::ZERO };
+        let ask = ask!(call, call.context, asked).on(&lookup.key);
+        let expected_owner = call.expected_owner.as_ref().map(|owner| owner.to_str().unwrap_or(""));
+        let mut bucket = self.bucket(ask, &call.bucket, expected_owner).await?;
+        lookup.wait = wait.unwrap_or(bucket.placement.hints.wait);
 
-    let found = match of_range {
-        None => find(ops, &mut bucket, &lookup, wait).await,
-        Some(conditions) => {
-            let others = std::mem::replace(&mut lookup.conditions, conditions);
-            match find(ops, &mut bucket, &lookup, wait).await {
-                // It is not the object that the client has the rest of.
-                Err(error) if error.code == ErrorCode::PreconditionFailed => {
-                    (lookup.conditions, lookup.select) = (others, Select::Whole);
-                    find(ops, &mut bucket, &lookup, wait).await
+        let found = match range_holds_if {
+            None => find(self, &mut bucket, &lookup, wait).await,
+            Some(conditions) => {
+                let others = std::mem::replace(&mut lookup.conditions, conditions);
+                match find(self, &mut bucket, &lookup, wait).await {
+                    // It is not the object that the client has the rest of.
+                    Err(error) if error.code == ErrorCode::PreconditionFailed => {
+                        (lookup.conditions, lookup.select) = (others, Select::Whole);
+                        find(self, &mut bucket, &lookup, wait).await
+                    }
+                    found => found,
                 }
-                found => found,
             }
-        }
-    };
-    let (found, payload) = found?;
-
-    let mut output = GetObjectOutput::default();
-    show_object!(output, &found, lookup.select, input.checksum_mode.as_ref());
-    output.version_id = input.version_id;
-    let headers = shown::more_headers(&found.meta, input.response_expires.is_some());
-    let shard = bucket.shard(&lookup.key);
-    let readable = shown::check_readable(&found.meta);
-    let body =
-        ops.reader.open(bucket.job(), shard, found, payload, &context.connection, Purpose::Deliver).await?;
-    // Once there is somebody who gives the lease back.
-    readable?;
-    output.body = Some(body.into_blob());
-    Ok(S3Response::with_headers(output, headers))
+        };
+        let (mut found, payload) = found?;
+        let page = std::mem::take(&mut found.page);
+        let shard = bucket.shard(&lookup.key);
+        let readable = check_readable(&found.meta);
+        let connection = &call.context.connection;
+        let body = self
+            .reader
+            .open(bucket.job(), shard, &found, page, payload, connection, Purpose::Deliver)
+            .await?;
+        // Once there is somebody who gives the lease back.
+        readable?;
+        Ok(GotObject { found, select: lookup.select, content: body.into_content() })
+    }
 }
 
 /// `wait`: as the request says it; where it does not, the job's own holds.

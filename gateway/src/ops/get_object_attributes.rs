@@ -1,6 +1,6 @@
 //! GetObjectAttributes: those that the request names, and no others.
 
-use super::shown::checksum_type;
+use super::checksum_type;
 use super::{Operations, ask, context, object_key, of_version, wrong_reply};
 use crate::access::action::{Action, Actions};
 use crate::checksums::show_checksum;
@@ -46,10 +46,14 @@ pub(super) async fn run(
     };
     let after = u32::try_from(marker).map_err(bad)?.min(u16::MAX.into()) as u16;
     let version = input.version_id.as_ref();
-    let asked = Actions::from(of_version(version, Action::GetObject, Action::GetObjectVersion))
-        .and(of_version(version, Action::GetObjectAttributes, Action::GetObjectVersionAttributes));
+    let asked = Actions::from(of_version(version.is_some(), Action::GetObject, Action::GetObjectVersion))
+        .and(of_version(version.is_some(), Action::GetObjectAttributes, Action::GetObjectVersionAttributes));
     let mut bucket = ops
-        .bucket(ask!(request, context, asked).on(&key), &input.bucket, input.expected_bucket_owner.as_deref())
+        .bucket(
+            ask!(request, context, asked).on(&key),
+            &super::bucket_name(&input.bucket)?,
+            input.expected_bucket_owner.as_deref(),
+        )
         .await?;
     let wants_parts = wants("ObjectParts");
     let page = parts_page(ops, &mut bucket, &key, after, if wants_parts { max as u32 } else { 0 }).await?;

@@ -1,6 +1,6 @@
 //! ListBuckets: those of the caller's tenant.
 
-use super::list_objects::show_owner;
+use super::show_owner;
 use super::{Operations, context, tenant};
 use crate::errors::{bad_argument, from_control};
 use crate::headers;

@@ -1,7 +1,7 @@
 //! ListMultipartUploads: uploads that are neither completed nor aborted, merged over the bucket's shards.
 
-use super::list_objects::show_owner;
-use super::shown::checksum_type;
+use super::checksum_type;
+use super::show_owner;
 use super::{Operations, ask, context, wrong_reply};
 use crate::access::action::Action;
 use crate::errors::from_call;
@@ -22,7 +22,7 @@ pub(super) async fn run(
 ) -> Result<S3Response<ListMultipartUploadsOutput>, Refusal> {
     let context = context(&request)?;
     let input = request.input;
-    let encoding = Encoding::parse(input.encoding_type.as_ref())?;
+    let encoding = Encoding::parse(input.encoding_type.as_ref().map(|encoding| encoding.as_str()))?;
     let max = listing::max_items(input.max_uploads, "max-uploads")?;
     let prefix = input.prefix.unwrap_or_default();
     let delimiter = input.delimiter.filter(|d| !d.is_empty());
@@ -40,7 +40,7 @@ pub(super) async fn run(
     let mut bucket = ops
         .bucket(
             ask!(request, context, Action::ListBucketMultipartUploads),
-            &input.bucket,
+            &super::bucket_name(&input.bucket)?,
             input.expected_bucket_owner.as_deref(),
         )
         .await?;

@@ -1,7 +1,7 @@
 //! ListParts: one page of the parts of an upload that is going on.
 
-use super::list_objects::show_owner;
-use super::shown::checksum_type;
+use super::checksum_type;
+use super::show_owner;
 use super::{Operations, ask, context, object_key, wrong_reply};
 use crate::access::action::Action;
 use crate::checksums::show_checksum;
@@ -34,7 +34,7 @@ pub(super) async fn run(
     let mut bucket = ops
         .bucket(
             ask!(request, context, Action::ListMultipartUploadParts).on(&key),
-            &input.bucket,
+            &super::bucket_name(&input.bucket)?,
             input.expected_bucket_owner.as_deref(),
         )
         .await?;

@@ -26,9 +26,7 @@ mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
-mod list_items;
 mod list_multipart_uploads;
-mod list_object_versions;
 mod list_objects;
 mod list_parts;
 mod object_tagging;
@@ -37,7 +35,6 @@ mod public_access_block;
 mod put_object;
 mod rename_object;
 mod service;
-mod shown;
 mod upload_part;
 mod upload_part_copy;
 
@@ -58,6 +55,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::IF_MATCH;
+use pocket_api::checksum::ChecksumKind;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
@@ -65,7 +63,7 @@ use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
 use pocket_api::names::{BucketName, ObjectKey, TenantName};
-use pocket_api::object::ObjectHeaders;
+use pocket_api::object::{ObjectHeaders, ObjectMeta};
 use pocket_api::settings::JobSettings;
 use s3s::S3Request;
 use std::sync::Arc;
@@ -124,13 +122,12 @@ impl Operations {
     async fn bucket<'r>(
         &self,
         ask: Ask<'r>,
-        name: &str,
+        name: &BucketName,
         expected_owner: Option<&str>,
     ) -> Result<Bucket<'r>, Refusal> {
-        let name = BucketName::parse(name).map_err(from_name)?;
-        let found = self.placements.bucket(&name, ask).await;
+        let found = self.placements.bucket(name, ask).await;
         let bucket = found.map_err(|error| match from_call(error) {
-            error if error.code == ErrorCode::NoSuchBucket => error.with("BucketName", &name),
+            error if error.code == ErrorCode::NoSuchBucket => error.with("BucketName", name),
             error => error,
         })?;
         let owner = bucket.placement.tenant.as_str();
@@ -145,7 +142,7 @@ impl Operations {
     async fn bucket_to_write<'r>(
         &self,
         ask: Ask<'r>,
-        name: &str,
+        name: &BucketName,
         key: &ObjectKey,
         expected_owner: Option<&str>,
     ) -> Result<Bucket<'r>, Refusal> {
@@ -165,15 +162,14 @@ impl Operations {
             return Err(refused);
         }
         let hints = JobHints::parse(profiles::pairs(profile)).map_err(errors::from_hint)?;
-        let bucket = BucketName::parse(name).map_err(from_name)?;
         let settings = JobSettings::asking(hints);
-        let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
+        let registration = Registration { tenant: tenant.clone(), bucket: name.clone(), settings };
         match self.control.register(registration).await {
             // Of writers that come at once one makes it.
             Ok(_) | Err(ControlError::BucketExists { .. }) => {}
             Err(error) => return Err(from_control(error)),
         }
-        self.placements.get_anew(&bucket).await.map_err(from_control)?;
+        self.placements.get_anew(name).await.map_err(from_control)?;
         // Somebody else's bucket may have come first, so whose it is counts like for any other.
         self.bucket(ask, name, expected_owner).await
     }
@@ -191,7 +187,7 @@ impl Operations {
         expected_owner: Option<&str>,
     ) -> Result<Bucket<'r>, Refusal> {
         self.placements.get_anew(name).await.map_err(from_control)?;
-        self.bucket(ask, name.as_str(), expected_owner).await
+        self.bucket(ask, name, expected_owner).await
     }
 
     /// Ends the bucket's job and cuts its transfers.
@@ -245,6 +241,8 @@ fn context<T>(request: &S3Request<T>) -> Result<Arc<RequestContext>, Refusal> {
     found.ok_or_else(|| s3(ErrorCode::InternalError, "the request did not pass the edge"))
 }
 
+impl crate::calls::Operations for Operations {}
+
 /// What a request asks for: `ask!(request, context, actions)`. The request's input may be gone already.
 macro_rules! ask {
     ($request:expr, $context:expr, $actions:expr) => {
@@ -269,18 +267,47 @@ fn check_owner(context: &RequestContext, placement: &Placement) -> Result<(), Re
     }
 }
 
-/// What it takes to make an object: more than to write it, where the request says more of it.
-fn writing(headers: &HeaderMap, acl: &Said) -> Actions {
+/// What it takes to make an object: more than to write it, where the request says more of it. `is_told`: the answer tells
+/// what is there.
+fn writing(says_tags: bool, is_told: bool, acl: &Said) -> Actions {
     Actions::from(Action::PutObject)
-        .and_if(headers.contains_key("x-amz-tagging"), Action::PutObjectTagging)
+        .and_if(says_tags, Action::PutObjectTagging)
         .and_if(*acl != Said::Nothing, Action::PutObjectAcl)
-        // The answer tells what is there.
-        .and_if(headers.contains_key(IF_MATCH), Action::GetObject)
+        .and_if(is_told, Action::GetObject)
+}
+
+fn writing_by(headers: &HeaderMap, acl: &Said) -> Actions {
+    writing(headers.contains_key("x-amz-tagging"), headers.contains_key(IF_MATCH), acl)
 }
 
 /// `versioned` where the request names a version, as in S3, though there is but one.
-fn of_version(version: Option<&String>, plain: Action, versioned: Action) -> Action {
-    if version.is_some() { versioned } else { plain }
+fn of_version(is_named: bool, plain: Action, versioned: Action) -> Action {
+    if is_named { versioned } else { plain }
+}
+
+/// Nothing is ever restored here, so what is archived can be moved, shown and deleted, but not read or copied: S3's own
+/// answer, which clients look for.
+fn check_readable(meta: &ObjectMeta) -> Result<(), Refusal> {
+    match meta.headers.as_ref().and_then(|headers| headers.storage_class) {
+        Some(class) if class.is_archive() => {
+            let text =
+                format!("The operation is not valid for the object's storage class {}", class.as_str());
+            Err(s3(ErrorCode::InvalidObjectState, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn bucket_name(name: &str) -> Result<BucketName, Refusal> {
+    BucketName::parse(name).map_err(from_name)
+}
+
+fn show_owner(tenant: &TenantName) -> s3s::dto::Owner {
+    s3s::dto::Owner { display_name: Some(tenant.to_string()), id: Some(tenant.to_string()) }
+}
+
+fn checksum_type(kind: ChecksumKind) -> s3s::dto::ChecksumType {
+    s3s::dto::ChecksumType::from_static(crate::checksums::show_kind(kind))
 }
 
 /// Tags that a request gives to an object.

@@ -31,9 +31,10 @@ pub(super) async fn get(
         wait: Duration::ZERO,
     };
     let asked =
-        of_version(input.version_id.as_ref(), Action::GetObjectTagging, Action::GetObjectVersionTagging);
+        of_version(input.version_id.is_some(), Action::GetObjectTagging, Action::GetObjectVersionTagging);
     let ask = ask!(request, context, asked).on(&lookup.key);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket(ask, &super::bucket_name(&input.bucket)?, input.expected_bucket_owner.as_deref()).await?;
     let (found, _) = ops.lookup(&mut bucket, &lookup).await?;
     let headers = found.meta.headers.as_deref();
     let tag_set = tags::to_set(headers.map_or(&[][..], |headers| &headers.tags));
@@ -50,9 +51,10 @@ pub(super) async fn put(
     let hints = ObjectHints::parse(tags::hints(&tags)).map_err(from_hint)?;
     let key = object_key(&input.key)?;
     let asked =
-        of_version(input.version_id.as_ref(), Action::PutObjectTagging, Action::PutObjectVersionTagging);
+        of_version(input.version_id.is_some(), Action::PutObjectTagging, Action::PutObjectVersionTagging);
     let ask = ask!(request, context, asked).on(&key).tagged(&tags);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket(ask, &super::bucket_name(&input.bucket)?, input.expected_bucket_owner.as_deref()).await?;
     let make = || Request::SetTags { key: key.clone(), tags: tags.clone(), hints: hints.clone() };
     ops.call(&mut bucket, &key, make).await?;
     Ok(S3Response::new(PutObjectTaggingOutput::default()))
@@ -66,12 +68,13 @@ pub(super) async fn delete(
     let input = request.input;
     let key = object_key(&input.key)?;
     let asked = of_version(
-        input.version_id.as_ref(),
+        input.version_id.is_some(),
         Action::DeleteObjectTagging,
         Action::DeleteObjectVersionTagging,
     );
     let ask = ask!(request, context, asked).on(&key);
-    let mut bucket = ops.bucket(ask, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut bucket =
+        ops.bucket(ask, &super::bucket_name(&input.bucket)?, input.expected_bucket_owner.as_deref()).await?;
     let make = || Request::SetTags { key: key.clone(), tags: Tags::new(), hints: ObjectHints::default() };
     ops.call(&mut bucket, &key, make).await?;
     Ok(S3Response::new(DeleteObjectTaggingOutput::default()))

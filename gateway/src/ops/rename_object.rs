@@ -55,11 +55,13 @@ async fn run(ops: &Operations, request: S3Request<Body>) -> Result<S3Response<Bo
     let owner = text(headers, "x-amz-expected-bucket-owner")?;
     // The answer to a condition tells what is there.
     let is_told = matches!(condition, WriteCondition::Meets(_));
-    let writes = super::writing(headers, &Said::Nothing).and_if(is_told, Action::GetObject);
-    let mut bucket = ops.bucket(ask!(request, context, writes).on(&to), name, owner).await?;
+    let writes = super::writing_by(headers, &Said::Nothing).and_if(is_told, Action::GetObject);
+    let mut bucket =
+        ops.bucket(ask!(request, context, writes).on(&to), &super::bucket_name(name)?, owner).await?;
     // Whoever may rename an object could read it under the key of his choice.
     let takes = Actions::from(Action::GetObject).and(Action::DeleteObject);
-    let source = ops.bucket(ask!(request, context, takes).on(&from), name, owner).await?;
+    let source =
+        ops.bucket(ask!(request, context, takes).on(&from), &super::bucket_name(name)?, owner).await?;
     bucket.ask_also(&source);
     if from == to {
         return Err(s3(ErrorCode::InvalidRequest, "An object cannot be renamed to its own key"));

@@ -44,10 +44,6 @@ operations! {
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput
         = GetBucketLocation, get_bucket_location::run;
 
-    put_object(PutObjectInput) -> PutObjectOutput = PutObject, put_object::run;
-    get_object(GetObjectInput) -> GetObjectOutput = GetObject, get_object::run;
-    head_object(HeadObjectInput) -> HeadObjectOutput = HeadObject, head_object::run;
-    delete_object(DeleteObjectInput) -> DeleteObjectOutput = DeleteObject, delete_object::run;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = DeleteObjects, delete_objects::run;
     copy_object(CopyObjectInput) -> CopyObjectOutput = CopyObject, copy_object::run;
     get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput
@@ -58,14 +54,9 @@ operations! {
         = DeleteObjectTagging, object_tagging::delete;
     get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput
         = GetObjectAttributes, get_object_attributes::run;
-    list_objects(ListObjectsInput) -> ListObjectsOutput = ListObjects, list_objects::run_v1;
-    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = ListObjectsV2, list_objects::run_v2;
-    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput
-        = ListObjectVersions, list_object_versions::run;
 
     create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput
         = CreateMultipartUpload, create_multipart_upload::run;
-    upload_part(UploadPartInput) -> UploadPartOutput = UploadPart, upload_part::run;
     upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = UploadPartCopy, upload_part_copy::run;
     complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput
         = CompleteMultipartUpload, complete_multipart_upload::run;

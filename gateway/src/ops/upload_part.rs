@@ -1,12 +1,10 @@
 //! UploadPart: write the bytes, then name them in the upload. A part of the same number is replaced.
 
 use super::list_parts::upload_page;
-use super::put_object::{content_length, content_md5};
-use super::{Operations, ask, context, object_key};
+use super::{Operations, ask};
 use crate::access::action::Action;
-use crate::checksums::show_checksum;
+use crate::calls::{Call, PartWritten, Serve, UploadPart};
 use crate::errors::{from_call, no_such_upload, s3};
-use crate::headers;
 use crate::placements::Bucket;
 use crate::refusal::{ErrorCode, Refusal};
 use crate::writer::Source;
@@ -14,53 +12,37 @@ use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::limits::INLINE_MAX_BYTES;
 use pocket_api::metadata::{PutPart, Request, UploadId, UploadInfo};
 use pocket_api::names::ObjectKey;
-use s3s::dto::{StreamingBlob, UploadPartInput, UploadPartOutput};
-use s3s::{Body, S3Request, S3Response};
 
-pub(super) async fn run(
-    ops: &Operations,
-    request: S3Request<UploadPartInput>,
-) -> Result<S3Response<UploadPartOutput>, Refusal> {
-    let context = context(&request)?;
-    let input = request.input;
-    let key = object_key(&input.key)?;
-    let number = headers::part_number(input.part_number)?;
-    let size = content_length(input.content_length)?;
-    let md5 = content_md5(input.content_md5.as_deref())?;
-    let upload = UploadId(input.upload_id.as_str().into());
-    let mut bucket = ops
-        .bucket(
-            ask!(request, context, Action::PutObject).on(&key),
-            &input.bucket,
-            input.expected_bucket_owner.as_deref(),
-        )
-        .await?;
-    let info = check_upload(ops, &mut bucket, &key, &upload, size).await?;
+impl Serve<UploadPart> for Operations {
+    async fn serve(&self, mut call: Call<UploadPart>) -> Result<PartWritten, Refusal> {
+        let UploadPart { key, upload, number, size, md5, body } = &mut call.input;
+        let (number, size, md5) = (*number, *size, *md5);
+        let ask = ask!(call, call.context, Action::PutObject).on(key);
+        let expected_owner = call.expected_owner.as_ref().map(|owner| owner.to_str().unwrap_or(""));
+        let mut bucket = self.bucket(ask, &call.bucket, expected_owner).await?;
+        let info = check_upload(self, &mut bucket, key, upload, size).await?;
 
-    let body = input.body.unwrap_or_else(|| StreamingBlob::from(Body::empty()));
-    let inline_max_bytes = INLINE_MAX_BYTES;
-    let source = Source { body, size, inline_max_bytes, md5, connection: &context.connection };
-    let written = ops.writer.write(&bucket, &key, source).await.map_err(|e| e.of_body(&context.body))?;
-    let checksum = context.body.verified()?;
-    if let Some(sum) = &checksum {
-        // Only a small part comes here without.
-        let info = match info {
-            Some(info) => info,
-            None => open_upload(ops, &mut bucket, &key, &upload).await?,
+        let (inline_max_bytes, connection) = (INLINE_MAX_BYTES, &call.context.connection);
+        let source = Source { body: &mut *body, size, inline_max_bytes, md5, connection };
+        let written = self.writer.write(&bucket, key, source).await?;
+        let checksum = body.checksum()?;
+        if let Some(sum) = &checksum {
+            // Only a small part comes here without.
+            let info = match info {
+                Some(info) => info,
+                None => open_upload(self, &mut bucket, key, upload).await?,
+            };
+            check_algorithm(&info, sum.algorithm)?;
+        }
+
+        let (write, etag) = (written.write, written.etag);
+        let make = |content| {
+            let (key, upload, checksum) = (key.clone(), upload.clone(), checksum.clone());
+            Request::PutPart(PutPart { key, upload, number, write, size, etag, checksum, content })
         };
-        check_algorithm(&info, sum.algorithm)?;
+        written.commit(&self.placements, &mut bucket, key, make).await.map_err(from_call)?;
+        Ok(PartWritten { etag, checksum })
     }
-
-    let (write, etag) = (written.write, written.etag);
-    let make = |content| {
-        let (key, upload, checksum) = (key.clone(), upload.clone(), checksum.clone());
-        Request::PutPart(PutPart { key, upload, number, write, size, etag, checksum, content })
-    };
-    written.commit(&ops.placements, &mut bucket, &key, make).await.map_err(from_call)?;
-
-    let mut output = UploadPartOutput { e_tag: Some(headers::etag(&etag)), ..Default::default() };
-    show_checksum!(output, &checksum, 0);
-    Ok(S3Response::new(output))
 }
 
 /// Refuses a large part of an upload that is not there before its body is read and space is taken for it. For a small

@@ -1,7 +1,7 @@
 //! UploadPartCopy: a part made of (a range of) an object, by references inside a bucket and by bytes between two.
 
+use super::check_readable;
 use super::copy_object::{copy_bytes, reading_source, source_of};
-use super::shown::check_readable;
 use super::upload_part::open_upload;
 use super::{Operations, ask, context, copied_checksum, object_key};
 use crate::access::action::Action;
@@ -39,10 +39,12 @@ pub(super) async fn run(
     );
     let upload = UploadId(input.upload_id.as_str().into());
     let writes = ask!(request, context, Action::PutObject).on(&key);
-    let mut to = ops.bucket(writes, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let mut to = ops
+        .bucket(writes, &super::bucket_name(&input.bucket)?, input.expected_bucket_owner.as_deref())
+        .await?;
     let reads = ask!(request, context, reading_source(&input.copy_source)).on(&source_key);
     let owner = input.expected_source_bucket_owner.as_deref();
-    let mut from = ops.bucket(reads, source_bucket, owner).await?;
+    let mut from = ops.bucket(reads, &super::bucket_name(source_bucket)?, owner).await?;
 
     let put_part = |write: WriteId, content: NewContent, part: &NewPart| {
         let (key, upload) = (key.clone(), upload.clone());

@@ -1,6 +1,7 @@
 //! The body of an answer on its way to the socket: tells the connection when it is over. Bytes pass as they are.
 
 use super::link::Link;
+use crate::edge::answer;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -8,19 +9,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub(crate) struct AnswerBody {
-    body: s3s::Body,
+    body: answer::Body,
     link: Arc<Link>,
 }
 
 impl AnswerBody {
-    pub(crate) fn new(body: s3s::Body, link: Arc<Link>) -> Self {
+    pub(crate) fn new(body: answer::Body, link: Arc<Link>) -> Self {
         Self { body, link }
     }
 }
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = <s3s::Body as Body>::Error;
+    type Error = <answer::Body as Body>::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

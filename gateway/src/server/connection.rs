@@ -5,8 +5,10 @@ use super::answer_body::AnswerBody;
 use super::link::{Link, Traffic};
 use super::request_body::{RequestBody, drain};
 use super::socket::Socket;
+use crate::calls::Operations;
 use crate::context::Connection;
 use crate::edge::Edge;
+use crate::edge::payload_stream::Source;
 use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
@@ -30,9 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 const LOOKS_WITHOUT_PROGRESS_MAX: u32 = 4;
 
 /// Serves until the end. Dropping the future closes the connection and releases its buffers.
-pub(crate) async fn serve(
+pub(crate) async fn serve<O: Operations>(
     stream: TcpStream,
-    edge: Arc<Edge>,
+    edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
     shutdown: CancellationToken,
 ) {
@@ -74,8 +76,8 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(
-    edge: Arc<Edge>,
+async fn answer<O: Operations>(
+    edge: Arc<Edge<O>>,
     link: Arc<Link>,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
@@ -90,7 +92,7 @@ async fn answer(
     if expects_continue && !has_body && request.version() == Version::HTTP_11 {
         link.owe_continue();
     }
-    let request = request.map(|incoming| RequestBody::new(incoming, link.clone()));
+    let request = request.map(|incoming| Source::Socket(RequestBody::new(incoming, link.clone())));
     let mut response = edge.answer(request, link.connection.clone()).await;
     if is_open || link.is_body_unread() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -3,9 +3,10 @@
 mod answer_body;
 mod connection;
 pub(crate) mod link;
-mod request_body;
+pub(crate) mod request_body;
 mod socket;
 
+use crate::calls::Operations;
 use crate::config::RuntimeKind;
 use crate::edge::Edge;
 use link::Traffic;
@@ -35,9 +36,9 @@ type Accepted = (TcpStream, OwnedSemaphorePermit);
 
 /// Serves `listener` until `shutdown`, then lets what is going on finish within [`SHUTDOWN_MAX`]. `traffic` holds the
 /// counters of each thread: one for [`RuntimeKind::Shared`], at least one for [`RuntimeKind::Threads`].
-pub(crate) async fn serve(
+pub(crate) async fn serve<O: Operations>(
     listener: TcpListener,
-    edge: Arc<Edge>,
+    edge: Arc<Edge<O>>,
     kind: RuntimeKind,
     max_connections: usize,
     traffic: &[Arc<Traffic>],
@@ -106,9 +107,9 @@ fn refuse(stream: TcpStream) {
 }
 
 /// Serves connections on the current runtime.
-async fn work(
+async fn work<O: Operations>(
     mut accepted: mpsc::Receiver<Accepted>,
-    edge: Arc<Edge>,
+    edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
     shutdown: CancellationToken,
 ) {
@@ -134,9 +135,9 @@ async fn work(
 }
 
 /// A thread with an event loop of its own. Its end is awaited through the task that is answered.
-fn start_thread(
+fn start_thread<O: Operations>(
     mut accepted: mpsc::Receiver<Accepted>,
-    edge: Arc<Edge>,
+    edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
     shutdown: CancellationToken,
 ) -> io::Result<tokio::task::JoinHandle<()>> {

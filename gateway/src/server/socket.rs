@@ -3,6 +3,7 @@
 //! by itself.
 
 use super::link::Link;
+use crate::calls::Operations;
 use crate::edge::Edge;
 use crate::refusal::{ErrorCode, Refusal};
 use bytes::{Buf, Bytes};
@@ -17,18 +18,18 @@ use tokio::net::TcpStream;
 /// aws-cli then waits a minute.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-pub(crate) struct Socket {
+pub(crate) struct Socket<O> {
     stream: TcpStream,
     link: Arc<Link>,
-    edge: Arc<Edge>,
+    edge: Arc<Edge<O>>,
     /// What is left of an answer that has to go first.
     interim: Bytes,
     /// It goes in place of what hyper writes.
     replaces: bool,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge>) -> Self {
+impl<O: Operations> Socket<O> {
+    pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge<O>>) -> Self {
         Self { stream, link, edge, interim: Bytes::new(), replaces: false }
     }
 
@@ -81,7 +82,7 @@ fn unread_head(answer: &[u8]) -> Option<Refusal> {
     Some(Refusal::new(code, message))
 }
 
-impl AsyncRead for Socket {
+impl<O: Operations> AsyncRead for Socket<O> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -94,7 +95,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<O: Operations> AsyncWrite for Socket<O> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let Some(replaced) = ready!(self.poll_unread_head(cx, buf, buf.len()))? {
             return Poll::Ready(Ok(replaced));
@@ -137,7 +138,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-impl Drop for Socket {
+impl<O> Drop for Socket<O> {
     fn drop(&mut self) {
         self.link.connection.ended();
     }

@@ -3,16 +3,14 @@
 //! but a second file would be lost.
 
 use super::multipart::{FormDecoder, Piece, malformed};
-use crate::context::RequestContext;
-use crate::edge::body::{BodyRefused, VerifiedBody, frame};
+use crate::edge::body::VerifiedBody;
 use crate::edge::digests::Digests;
 use crate::edge::payload;
 use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::Body;
+use pocket_api::checksum::Checksum;
 use std::ops::RangeInclusive;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 pub(crate) struct FileBody<B> {
@@ -26,7 +24,8 @@ pub(crate) struct FileBody<B> {
     passed_bytes: u64,
     /// What is read now is the file and not what follows it.
     in_file: bool,
-    context: Arc<RequestContext>,
+    /// Of a file that has ended well: the checksum that its fields name, if they do.
+    outcome: Option<Option<Checksum>>,
 }
 
 impl<B> FileBody<B>
@@ -40,12 +39,36 @@ where
         input: Bytes,
         digests: Digests,
         sizes: RangeInclusive<u64>,
-        context: Arc<RequestContext>,
     ) -> Self {
-        Self { form, decoder, input, digests: Some(digests), sizes, passed_bytes: 0, in_file: true, context }
+        Self {
+            form,
+            decoder,
+            input,
+            digests: Some(digests),
+            sizes,
+            passed_bytes: 0,
+            in_file: true,
+            outcome: None,
+        }
     }
 
-    /// The next bytes of the file; `None` when the form has ended well.
+    /// The next bytes of the file; `None` when the form has ended, after an error too.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
+        if self.digests.is_none() {
+            return Poll::Ready(None);
+        }
+        let data = ready!(self.poll_data(cx));
+        if data.is_err() {
+            self.digests = None;
+        }
+        Poll::Ready(data.transpose())
+    }
+
+    /// As that of any body, see [`VerifiedBody::outcome`].
+    pub(crate) fn outcome(&self) -> Option<&Option<Checksum>> {
+        self.outcome.as_ref()
+    }
+
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
         loop {
             match self.decoder.next(&mut self.input)? {
@@ -61,8 +84,8 @@ where
             if !self.input.is_empty() {
                 continue;
             }
-            match ready!(Pin::new(&mut self.form).poll_frame(cx)) {
-                Some(frame) => self.input = frame.map_err(|error| error.0)?.into_data().unwrap_or_default(),
+            match ready!(self.form.poll_next(cx)) {
+                Some(data) => self.input = data?,
                 None => return Poll::Ready(self.finish().map(|()| None)),
             }
         }
@@ -87,39 +110,11 @@ where
             return Err(payload::too_small(self.passed_bytes, *self.sizes.start()));
         }
         let Some(digests) = self.digests.take() else { return Ok(()) };
-        let checksum = digests.finish(None)?;
-        self.context.body.settle(Ok(checksum));
+        self.outcome = Some(digests.finish(None)?);
         Ok(())
     }
 }
 
 pub(crate) fn not_one_file() -> Refusal {
     Refusal::new(ErrorCode::InvalidArgument, "POST requires exactly one file upload per request.")
-}
-
-impl<B> Body for FileBody<B>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    type Data = Bytes;
-    type Error = BodyRefused;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyRefused>>> {
-        let this = self.get_mut();
-        if this.digests.is_none() {
-            return Poll::Ready(None);
-        }
-        let data = ready!(this.poll_data(cx));
-        Poll::Ready(frame(data, |refusal| {
-            this.digests = None;
-            this.context.body.settle(Err(refusal));
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.digests.is_none()
-    }
 }

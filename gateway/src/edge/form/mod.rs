@@ -10,36 +10,41 @@ pub(crate) mod multipart;
 pub(crate) mod policy;
 mod success;
 
+pub(crate) use file::FileBody;
 pub(crate) use success::Success;
 
+use super::answer::{Body, RequestId};
 use super::authorization::two_mechanisms;
 use super::body::VerifiedBody;
 use super::digests::Digests;
+use super::lane::{self, Sent};
 use super::payload::Promise;
-use super::percent::{self, Part};
+use super::payload_stream::{Payload, Source};
 use super::signing_keys::SigningKeys;
 use super::target::key_too_long;
-use super::{Admitted, Edge, Passed, keep_expires};
+use super::{Admitted, Edge};
 use crate::caller::Caller;
-use crate::context::{BodyOutcome, Connection, RequestContext};
+use crate::calls::Operations;
+use crate::context::{Connection, RequestContext};
+use crate::details::Asked;
 use crate::headers::shortened;
 use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use claim::Sender;
 use fields::Fields;
-use file::{FileBody, not_one_file};
+use file::not_one_file;
 use http::header::{CONTENT_ENCODING, HOST};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Uri};
-use http_body_util::BodyExt;
+use http::{HeaderMap, Method, Response, Uri};
 use multipart::{FormDecoder, PartHead, Piece, malformed};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pocket_api::clock::Timestamp;
-use pocket_api::limits::{KEY_MAX_BYTES, PUT_MAX_BYTES};
+use pocket_api::limits::PUT_MAX_BYTES;
+use pocket_api::names::{NameError, ObjectKey};
 use policy::Policy;
-use s3s::Body;
+use std::future::poll_fn;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// S3's bound on what stands before the content of the file.
 const FIELDS_MAX_BYTES: usize = 20 << 10;
@@ -58,74 +63,64 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Result<String, Refusal> {
     }
 }
 
-impl Edge {
-    /// Makes a PUT of a form.
-    pub(super) async fn pass_form<B>(
+impl<O: Operations> Edge<O> {
+    /// Makes a PUT of a form, and carries it out.
+    pub(super) async fn serve_form(
         &self,
         parts: &Parts,
         admitted: Admitted,
-        body: B,
+        body: Source,
         connection: Arc<Connection>,
-        request_id: &str,
-    ) -> Result<Passed, Refusal>
-    where
-        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
-    {
+        request_id: RequestId,
+    ) -> Result<Response<Body>, Refusal> {
         let boundary = boundary(&parts.headers)?;
-        let Admitted { proof, promise, uri, .. } = admitted;
+        let Admitted { proof, promise, uri, bucket, .. } = admitted;
         if proof.caller != Caller::Anonymous {
             return Err(two_mechanisms());
         }
         let promise = promise.filter(|promise| !promise.form.is_chunked());
-        let Some((length, promise)) = promise.and_then(|promise| Some((promise.decoded_bytes?, promise)))
+        let (Some((length, promise)), Some(bucket)) =
+            (promise.and_then(|promise| Some((promise.decoded_bytes?, promise))), bucket)
         else {
             let message = "a form comes as it is, with a content-length and not in chunks";
             return Err(Refusal::new(ErrorCode::InvalidRequest, message));
         };
-        let path = percent::decode(uri.as_ref().unwrap_or(&parts.uri).path(), Part::Path)?;
-        let bucket = path.trim_matches('/');
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
         let base = match uri.is_some() {
             true => format!("http://{host}/"),
             false => format!("http://{host}/{bucket}/"),
         };
 
-        let whole = VerifiedBody::new(body, &promise, None, None);
+        let whole = VerifiedBody::new(body, &promise, None);
         let opened = Opened::read(whole, &boundary, length).await?;
-        let mut wanted = opened.judge(bucket, &self.keys, self.clock.now())?;
-        let success = opened.success(bucket, &wanted.key, &base);
-        let context = Arc::new(RequestContext {
-            request_id: request_id.to_owned(),
-            caller: wanted.sender.caller.clone(),
-            connection,
-            signing: wanted.sender.signing,
-            body_max_bytes: Some(wanted.max_bytes),
-            body: BodyOutcome::default(),
-            refusal: OnceLock::new(),
-        });
-        let key = utf8_percent_encode(&wanted.key, NON_ALPHANUMERIC);
-        let mut request = Request::new(Body::empty());
-        *request.method_mut() = Method::PUT;
-        *request.uri_mut() = Uri::try_from(format!("/{bucket}/{key}"))
+        let mut wanted = opened.judge(bucket.as_str(), &self.keys, self.clock.now())?;
+        let success = opened.success(bucket.as_str(), wanted.key.as_str(), &base);
+        let encoded = utf8_percent_encode(wanted.key.as_str(), NON_ALPHANUMERIC);
+        let uri = Uri::try_from(format!("/{bucket}/{encoded}"))
             .map_err(|_| Refusal::new(ErrorCode::InvalidURI, "couldn't parse the specified URI"))?;
-        *request.headers_mut() = std::mem::take(&mut wanted.headers);
+        let asked = Asked { method: Method::PUT, uri };
+        let mut headers = std::mem::take(&mut wanted.headers);
         // The form's own headers say nothing of the object; these are for rules about requests.
         for name in ["host", "origin", "referer", "user-agent", "x-amz-expected-bucket-owner"] {
             if let Some(value) = parts.headers.get(name) {
-                request.headers_mut().insert(name, value.clone());
+                headers.insert(name, value.clone());
             }
         }
-        let (headers, extensions) = (&mut wanted.headers, request.extensions_mut());
-        keep_expires(headers, extensions);
-        extensions.insert(context.clone());
-        *request.body_mut() = Body::http_body(opened.into_file(&wanted, context.clone()));
-        Ok(Passed { request, context, form: Some(Box::new(success)) })
+        let put = lane::put_of_form(wanted.key.clone(), &headers, wanted.max_bytes, wanted.promise.md5)?;
+        let sender = &wanted.sender;
+        let context = RequestContext::new(request_id, sender.caller.clone(), sender.signing, connection);
+        let sent = Sent { context, bucket, headers, uri: asked.uri.clone() };
+        let file = Some(Payload::file(opened.into_file(&wanted)));
+        let answered = lane::serve(&self.operations, &self.metrics, sent, put, file).await;
+        let mut response = answered.map_err(|refusal| asked.explain(refusal))?;
+        success.shape(&mut response);
+        Ok(response)
     }
 }
 
 /// A form whose file is about to begin.
-pub(crate) struct Opened<B> {
-    form: VerifiedBody<B>,
+pub(crate) struct Opened {
+    form: VerifiedBody<Source>,
     decoder: FormDecoder,
     /// Of the file and what follows it.
     input: Bytes,
@@ -137,7 +132,7 @@ pub(crate) struct Opened<B> {
 /// What a form asks for, allowed by its policy.
 pub(crate) struct Wanted {
     pub(crate) sender: Sender,
-    pub(crate) key: String,
+    pub(crate) key: ObjectKey,
     /// As those of a PUT.
     pub(crate) headers: HeaderMap,
     /// Most bytes that the file can have.
@@ -146,13 +141,10 @@ pub(crate) struct Wanted {
     promise: Promise,
 }
 
-impl<B> Opened<B>
-where
-    B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
-{
+impl Opened {
     /// Reads up to the file.
     pub(crate) async fn read(
-        mut form: VerifiedBody<B>,
+        mut form: VerifiedBody<Source>,
         boundary: &str,
         length: u64,
     ) -> Result<Self, Refusal> {
@@ -190,8 +182,8 @@ where
                     }
                     current = Some((part, Vec::new()));
                 }
-                Piece::More => match form.frame().await {
-                    Some(frame) => input = frame.map_err(|error| error.0)?.into_data().unwrap_or_default(),
+                Piece::More => match poll_fn(|cx| form.poll_next(cx)).await {
+                    Some(data) => input = data?,
                     None => return Err(malformed("it ends before its last boundary")),
                 },
                 Piece::End => return Err(not_one_file()),
@@ -209,39 +201,35 @@ where
             // Only a form that nobody signed has none.
             None => 0..=u64::MAX,
         };
-        check_names(fields, bucket, key)?;
+        let key = checked_key(fields, bucket, key)?;
         let headers = fields.object_headers()?;
         let promise = Promise::of_file(&headers)?;
         let max_bytes = self.left_bytes.min(*sizes.end());
         let sizes = *sizes.start()..=*sizes.end().min(&PUT_MAX_BYTES);
-        Ok(Wanted { sender, key: key.to_owned(), headers, max_bytes, sizes, promise })
+        Ok(Wanted { sender, key, headers, max_bytes, sizes, promise })
     }
 
     pub(crate) fn success(&self, bucket: &str, key: &str, base: &str) -> Success {
         Success::read(&self.fields, bucket, key, base)
     }
 
-    /// The file, whose end settles the outcome of `context`.
-    pub(crate) fn into_file(self, wanted: &Wanted, context: Arc<RequestContext>) -> FileBody<B> {
+    pub(crate) fn into_file(self, wanted: &Wanted) -> FileBody<Source> {
         let digests = Digests::new(&wanted.promise);
-        FileBody::new(self.form, self.decoder, self.input, digests, wanted.sizes.clone(), context)
+        FileBody::new(self.form, self.decoder, self.input, digests, wanted.sizes.clone())
     }
 }
 
-fn check_names(fields: &Fields, bucket: &str, key: &str) -> Result<(), Refusal> {
-    if key.is_empty() {
-        let message = "User key must have a length greater than 0.";
-        return Err(Refusal::invalid("key", key, message));
-    }
-    if key.len() > KEY_MAX_BYTES {
-        return Err(key_too_long(key.len()));
-    }
+fn checked_key(fields: &Fields, bucket: &str, key: &str) -> Result<ObjectKey, Refusal> {
+    let parsed = ObjectKey::parse(key).map_err(|error| match error {
+        NameError::KeyTooLong(bytes) => key_too_long(bytes),
+        _ => Refusal::invalid("key", key, "User key must have a length greater than 0."),
+    })?;
     match fields.get("bucket") {
         Some(named) if named != bucket => {
             let message =
                 format!("the form is for the bucket {:?} and was sent to {bucket}", shortened(named));
             Err(Refusal::invalid("bucket", named, message))
         }
-        _ => Ok(()),
+        _ => Ok(parsed),
     }
 }

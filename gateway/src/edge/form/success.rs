@@ -1,11 +1,11 @@
 //! What a form is answered when its object is there: nothing, a document, or a redirect, as its fields ask.
 
 use super::fields::Fields;
-use crate::edge::answer::escape;
+use crate::edge::answer::Body;
+use crate::edge::xml::escape;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::Body;
 
 /// What stands for itself in a key that is part of a URL.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

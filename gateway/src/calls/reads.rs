@@ -1,0 +1,59 @@
+//! Reading one object.
+
+use super::Input;
+use bytes::Bytes;
+use http_body::Body;
+use pocket_api::conditions::ReadConditions;
+use pocket_api::metadata::{Found, Select};
+use pocket_api::names::ObjectKey;
+use std::pin::Pin;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct GetObject {
+    pub key: ObjectKey,
+    pub conditions: ReadConditions,
+    pub select: Select,
+    /// What must hold for a range to be sent, and the whole object otherwise.
+    pub range_holds_if: Option<ReadConditions>,
+    /// How long a missing key is waited for; `None` leaves it to the bucket.
+    pub wait: Option<Duration>,
+    /// The object goes when its bytes were sent.
+    pub deletes: bool,
+    /// The request names the version.
+    pub of_version: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct HeadObject {
+    pub key: ObjectKey,
+    pub conditions: ReadConditions,
+    pub select: Select,
+    pub wait: Option<Duration>,
+    pub of_version: bool,
+}
+
+pub struct GotObject {
+    pub found: Found,
+    pub select: Select,
+    pub content: Content,
+}
+
+/// Bytes of an object: exactly `Found::len` of them.
+pub enum Content {
+    /// All of them, in memory, with nothing to be told at their end.
+    Whole(Bytes),
+    Stream(ContentStream),
+}
+
+/// Ends with an error where bytes are missing, so that an answer that is short never looks whole.
+pub type ContentStream =
+    Pin<Box<dyn Body<Data = Bytes, Error = Box<dyn std::error::Error + Send + Sync>> + Send>>;
+
+impl Input for GetObject {
+    type Answer = GotObject;
+}
+
+impl Input for HeadObject {
+    type Answer = Found;
+}
