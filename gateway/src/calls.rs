@@ -6,6 +6,9 @@ mod lists;
 mod reads;
 mod writes;
 
+pub use crate::access::acl::Said;
+pub use crate::edge::payload_stream::Payload;
+pub use crate::listing::Page;
 pub use lists::{ListObjects, ListedAs, ListedObjects};
 pub use reads::{Content, ContentStream, GetObject, GotObject, HeadObject};
 pub use writes::{BodySize, DeleteObject, PartWritten, PutObject, UploadPart};

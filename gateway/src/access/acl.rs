@@ -58,7 +58,7 @@ impl Ownership {
 
 /// What a request's headers say of an ACL.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Said {
+pub enum Said {
     Nothing,
     Canned(Canned),
     Grants(Acl),
@@ -66,7 +66,7 @@ pub(crate) enum Said {
 
 /// S3's names for lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Canned {
+pub enum Canned {
     Private,
     PublicRead,
     PublicReadWrite,

@@ -75,11 +75,6 @@ where
         self.outcome.as_ref()
     }
 
-    /// Bytes still to come, where that is known.
-    pub(crate) fn left_bytes(&self) -> Option<u64> {
-        self.left
-    }
-
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
         loop {
             if let Some(data) = self.take_piece()? {

@@ -67,7 +67,7 @@ impl Payload {
     }
 
     /// The next bytes; `None` at the end, after an error too.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
         match &mut self.0 {
             Kind::Body(body) => body.poll_next(cx),
             Kind::File(file) => file.poll_next(cx),
@@ -75,7 +75,7 @@ impl Payload {
     }
 
     /// The checksum that the client named, once the body has ended well; one that has not ended is refused.
-    pub(crate) fn checksum(&self) -> Result<Option<Checksum>, Refusal> {
+    pub fn checksum(&self) -> Result<Option<Checksum>, Refusal> {
         let outcome = match &self.0 {
             Kind::Body(body) => body.outcome(),
             Kind::File(file) => file.outcome(),

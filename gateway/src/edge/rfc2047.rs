@@ -128,7 +128,8 @@ mod tests {
         fn what_is_encoded_reads_back_and_no_text_makes_it_panic(text in "[a-züß =?_\u{20ac}]{0,80}") {
             let _ = decode(&text);
             if !text.contains("=?") {
-                prop_assert_eq!(decode(&encode(&text)).unwrap(), text);
+                let encoded = encode(&text).into_owned();
+                prop_assert_eq!(decode(&encoded).unwrap(), &*text);
             }
         }
     }

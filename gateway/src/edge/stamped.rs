@@ -1,7 +1,7 @@
 //! Header values that are made for one answer, written one behind the other into one piece of memory: each value is a slice of
 //! it.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use pocket_api::clock::Timestamp;
 use std::fmt::{self, Write};
@@ -27,12 +27,6 @@ impl Stamped {
         let start = self.0.len();
         // Grows where it has to, and cannot fail.
         let _ = self.0.write_fmt(text);
-        At(start..self.0.len())
-    }
-
-    pub(crate) fn bytes(&mut self, text: &[u8]) -> At {
-        let start = self.0.len();
-        self.0.put_slice(text);
         At(start..self.0.len())
     }
 

@@ -2,13 +2,13 @@
 //! held is refused: one that is ignored loses data.
 
 use super::{shortened, text};
-use crate::errors::{bad_argument, not_implemented, s3};
-use crate::refusal::{ErrorCode, Refusal};
+use crate::errors::{bad_argument, not_implemented};
+use crate::refusal::Refusal;
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::limits::PART_NUMBER_MAX;
-use pocket_api::metadata::{ByteRange, Select};
+use pocket_api::metadata::ByteRange;
 use pocket_api::object::ETag;
 use s3s::dto::{self, ETagCondition};
 use std::time::UNIX_EPOCH;
@@ -92,18 +92,6 @@ pub(crate) fn write_condition(headers: &HeaderMap) -> Result<WriteCondition, Ref
     }
 }
 
-pub(crate) fn select(range: Option<dto::Range>, part: Option<i32>) -> Result<Select, Refusal> {
-    match (range, part) {
-        (None, None) => Ok(Select::Whole),
-        (Some(range), None) => Ok(Select::Range(byte_range(range))),
-        (None, Some(number)) => Ok(Select::Part(part_number(number)?)),
-        (Some(_), Some(_)) => {
-            let text = "Cannot specify both Range header and partNumber query parameter";
-            Err(s3(ErrorCode::InvalidRequest, text))
-        }
-    }
-}
-
 fn byte_range(range: dto::Range) -> ByteRange {
     match range {
         dto::Range::Int { first, last: Some(last) } => ByteRange::FromTo(first, last),
@@ -137,6 +125,7 @@ pub(crate) fn part_number(number: i32) -> Result<u16, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::ErrorCode;
     use http::{HeaderName, HeaderValue};
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -198,11 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_and_parts_exclude_each_other() {
-        let range = dto::Range::parse("bytes=0-4").unwrap();
-        assert_eq!(select(Some(range), None).unwrap(), Select::Range(ByteRange::FromTo(0, 4)));
-        assert_eq!(select(None, Some(3)).unwrap(), Select::Part(3));
-        assert!(select(Some(range), Some(3)).is_err());
+    fn parts_have_numbers_and_ranges_of_copies_both_ends() {
         for bad in [0, -1, 10_001, i32::MAX] {
             assert!(part_number(bad).is_err(), "{bad}");
         }

@@ -76,10 +76,6 @@ pub(crate) fn put(map: &mut HeaderMap, name: HeaderName, value: String) {
     }
 }
 
-pub(crate) fn content_range(offset: u64, len: u64, size: u64) -> String {
-    format!("bytes {offset}-{}/{size}", offset + len - 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,22 @@
 //! An S3 that does nothing but write down which operation was called with what.
 
+use bytes::Bytes;
 use futures::StreamExt;
 use http::{Extensions, HeaderMap, Method, Uri};
 use parking_lot::Mutex;
+use pocket_api::clock::Timestamp;
+use pocket_api::metadata::{Committed, Found, SegmentPage};
+use pocket_api::names::TenantName;
+use pocket_api::object::{ETag, ObjectMeta};
+use pocket_gateway::calls::{
+    BodySize, Call, Content, DeleteObject, GetObject, GotObject, HeadObject, ListObjects, ListedObjects,
+    Operations, Page, PartWritten, PutObject, Serve, UploadPart,
+};
 use pocket_gateway::context::{RenameRequest, RequestContext};
+use pocket_gateway::refusal::{ErrorCode, Refusal};
 use s3s::dto::*;
 use s3s::route::S3Route;
-use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{Body, S3, S3Request, S3Response, S3Result};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -76,46 +86,6 @@ impl S3 for Recorder {
         Ok(S3Response::new(DeleteBucketOutput::default()))
     }
 
-    async fn list_objects(
-        &self,
-        request: S3Request<ListObjectsInput>,
-    ) -> S3Result<S3Response<ListObjectsOutput>> {
-        self.note(format!("ListObjects {}", request.input.bucket));
-        Ok(S3Response::new(ListObjectsOutput::default()))
-    }
-
-    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        self.note(format!("GetObject {} {}", request.input.bucket, request.input.key));
-        match &*request.input.key {
-            "missing" => Err(S3Error::with_message(S3ErrorCode::NoSuchKey, "no such key")),
-            "cut" => {
-                context(&request).connection.cut();
-                std::future::pending().await
-            }
-            "held" => {
-                self.release.notified().await;
-                Ok(S3Response::new(GetObjectOutput::default()))
-            }
-            _ => Ok(S3Response::new(GetObjectOutput::default())),
-        }
-    }
-
-    async fn head_object(
-        &self,
-        request: S3Request<HeadObjectInput>,
-    ) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.note(format!("HeadObject {} {}", request.input.bucket, request.input.key));
-        Err(S3Error::new(S3ErrorCode::NoSuchKey))
-    }
-
-    async fn delete_object(
-        &self,
-        request: S3Request<DeleteObjectInput>,
-    ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.note(format!("DeleteObject {} {}", request.input.bucket, request.input.key));
-        Ok(S3Response::new(DeleteObjectOutput::default()))
-    }
-
     async fn delete_objects(
         &self,
         request: S3Request<DeleteObjectsInput>,
@@ -131,49 +101,119 @@ impl S3 for Recorder {
         self.note(format!("CopyObject {} {}", request.input.bucket, request.input.key));
         Ok(S3Response::new(CopyObjectOutput::default()))
     }
+}
 
-    /// Writes an object down only if its body is whole and right, as operations must. Refuses the key `full` before it
-    /// reads.
-    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let context = context(&request);
-        let (input, headers) = (request.input, request.headers);
-        if input.key == "full" {
-            return Err(S3Error::with_message(S3ErrorCode::SlowDown, "no room"));
+impl Operations for Recorder {}
+
+impl Serve<GetObject> for Recorder {
+    async fn serve(&self, call: Call<GetObject>) -> Result<GotObject, Refusal> {
+        let (key, select) = (call.input.key, call.input.select);
+        self.note(format!("GetObject {} {key}", call.bucket));
+        match key.as_str() {
+            "missing" => return Err(Refusal::new(ErrorCode::NoSuchKey, "no such key")),
+            "cut" => {
+                call.context.connection.cut();
+                std::future::pending::<()>().await;
+            }
+            "held" => self.release.notified().await,
+            _ => {}
+        }
+        let meta = ObjectMeta {
+            size: 0,
+            etag: ETag::md5([0; 16]),
+            last_modified: Timestamp(0),
+            expires_at: None,
+            rule_end: None,
+            reads_left: None,
+            checksum: None,
+            headers: None,
+            parts: 0,
+        };
+        let found = Found {
+            meta,
+            now: Timestamp(0),
+            offset: 0,
+            len: 0,
+            part_checksum: None,
+            page: SegmentPage::default(),
+            lease: None,
+            counted: false,
+        };
+        Ok(GotObject { found, select, content: Content::Whole(Bytes::new()) })
+    }
+}
+
+impl Serve<HeadObject> for Recorder {
+    async fn serve(&self, call: Call<HeadObject>) -> Result<Found, Refusal> {
+        self.note(format!("HeadObject {} {}", call.bucket, call.input.key));
+        Err(Refusal::new(ErrorCode::NoSuchKey, "no such key"))
+    }
+}
+
+impl Serve<DeleteObject> for Recorder {
+    async fn serve(&self, call: Call<DeleteObject>) -> Result<(), Refusal> {
+        self.note(format!("DeleteObject {} {}", call.bucket, call.input.key));
+        Ok(())
+    }
+}
+
+impl Serve<ListObjects> for Recorder {
+    async fn serve(&self, call: Call<ListObjects>) -> Result<ListedObjects, Refusal> {
+        self.note(format!("ListObjects {}", call.bucket));
+        let page = Page { items: Vec::new(), more: false };
+        Ok(ListedObjects { page, owner: TenantName::parse("me").expect("a good name") })
+    }
+}
+
+impl Serve<UploadPart> for Recorder {
+    async fn serve(&self, call: Call<UploadPart>) -> Result<PartWritten, Refusal> {
+        self.note(format!("UploadPart {} {}", call.bucket, call.input.key));
+        Ok(PartWritten { etag: ETag::md5([0; 16]), checksum: None })
+    }
+}
+
+/// Writes an object down only if its body is whole and right, as operations must. Refuses the key `full` before it
+/// reads.
+impl Serve<PutObject> for Recorder {
+    async fn serve(&self, mut call: Call<PutObject>) -> Result<Committed, Refusal> {
+        let input = &mut call.input;
+        if input.key.as_str() == "full" {
+            return Err(Refusal::new(ErrorCode::SlowDown, "no room"));
         }
         let mut body = Vec::new();
-        if let Some(mut stream) = input.body {
-            while let Some(data) = stream.next().await {
-                match data {
-                    Ok(data) => body.extend_from_slice(&data),
-                    Err(_) => break,
-                }
-            }
+        while let Some(data) = input.body.next().await {
+            body.extend_from_slice(&data?);
         }
-        let checksum = context.body.verified().map_err(|refusal| {
-            let _ = context.refusal.set(refusal);
-            S3Error::new(S3ErrorCode::InternalError)
-        })?;
-        assert!(context.body_max_bytes.is_none_or(|max| body.len() as u64 <= max));
+        let checksum = input.body.checksum()?;
         let text = match body.len() {
             0..=32 => String::from_utf8_lossy(&body).into_owned(),
             len => format!("{len} bytes"),
         };
-        let mut call = format!("PutObject {} {}: {text:?}", input.bucket, input.key);
-        if context.body_max_bytes.is_none() && input.content_length != Some(body.len() as i64) {
-            call += &format!(", wrong length {:?}", input.content_length);
+        let mut note = format!("PutObject {} {}: {text:?}", call.bucket, input.key);
+        match input.size {
+            BodySize::Exactly(size) if size != body.len() as u64 => note += &format!(", wrong length {size}"),
+            BodySize::AtMost(max) => assert!(body.len() as u64 <= max),
+            BodySize::Exactly(_) => {}
         }
-        if let Some(checksum) = checksum {
-            call += &format!(", {}", checksum.algorithm);
+        if let Some(checksum) = &checksum {
+            note += &format!(", {}", checksum.algorithm);
         }
-        if let Some(encoding) = input.content_encoding {
-            call += &format!(", encoded {encoding}");
+        if let Some(encoding) = input.headers.as_ref().and_then(|headers| headers.content_encoding.as_ref()) {
+            note += &format!(", encoded {encoding}");
         }
-        for (name, value) in &headers {
+        for (name, value) in &call.headers {
             if name.as_str().starts_with("x-amz-meta-") || name.as_str().starts_with("x-pocket-") {
-                call += &format!(", {name}={}", value.to_str().unwrap_or("?"));
+                note += &format!(", {name}={}", value.to_str().unwrap_or("?"));
             }
         }
-        self.note(call);
-        Ok(S3Response::new(PutObjectOutput::default()))
+        self.note(note);
+        Ok(Committed {
+            etag: ETag::md5([0; 16]),
+            checksum,
+            size: body.len() as u64,
+            last_modified: Timestamp(0),
+            expires_at: None,
+            rule_end: None,
+        })
     }
 }

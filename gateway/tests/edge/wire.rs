@@ -30,7 +30,7 @@ pub(crate) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934c
 pub(crate) struct Server {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) recorder: Recorder,
-    pub(crate) front: Arc<Front>,
+    pub(crate) front: Arc<Front<Recorder>>,
     pub(crate) served: tokio::task::JoinHandle<std::io::Result<()>>,
     pub(crate) shutdown: CancellationToken,
     _stop: DropGuard,
@@ -55,8 +55,7 @@ impl Server {
         assert!(credentials.add(KEY, SECRET, TenantName::parse("tenant").unwrap()));
         let recorder = Recorder::default();
         let clock = Arc::new(ManualClock::at(Timestamp(MOMENT_SECS * 1_000)));
-        let front =
-            Arc::new(Front::new(&config, credentials, NodeId(7), clock, recorder.clone(), recorder.clone()));
+        let front = Arc::new(Front::new(&config, credentials, NodeId(7), clock, recorder.clone()));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

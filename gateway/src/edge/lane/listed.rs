@@ -8,7 +8,7 @@ use crate::edge::query::Query;
 use crate::edge::xml;
 use crate::errors::{bad_argument, invalid_argument};
 use crate::headers::shortened;
-use crate::listing::{self, Encoding, Item, read_token, start_after, url_encode};
+use crate::listing::{self, Encoding, read_token, start_after, url_encode};
 use crate::metrics;
 use crate::refusal::Refusal;
 use crate::versions::{NULL_VERSION, check_version};
@@ -33,7 +33,7 @@ enum Form {
 }
 
 /// How a list is shown: what its document repeats of the request.
-pub(super) struct ListShown {
+pub(in crate::edge) struct ListShown {
     form: Form,
     encoding: Encoding,
     prefix: String,
@@ -293,6 +293,7 @@ mod tests {
     use pocket_api::storage_class::StorageClass;
     use proptest::prelude::*;
     use roxmltree::{Document as Xml, Node};
+    use time::OffsetDateTime;
 
     fn object(key: &str, at: u64) -> ListItem {
         ListItem::Object(ListedObject {

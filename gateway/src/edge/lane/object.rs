@@ -40,7 +40,7 @@ const OVERRIDES: [(&str, HeaderName); 6] = [
 
 /// How a request wants its object shown.
 #[derive(Debug, Default)]
-pub(super) struct ObjectShown {
+pub(in crate::edge) struct ObjectShown {
     with_checksum: bool,
     /// The request names the version, and the answer repeats it.
     with_version: bool,

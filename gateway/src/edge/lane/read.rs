@@ -67,7 +67,7 @@ pub(super) fn delete_object(
 }
 
 /// A [`PutObject`] before its body.
-pub(super) struct PutFields {
+pub(in crate::edge) struct PutFields {
     key: ObjectKey,
     size: BodySize,
     md5: Option<[u8; 16]>,
@@ -130,7 +130,7 @@ fn append_at(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
 }
 
 /// An [`UploadPart`] before its body.
-pub(super) struct UploadFields {
+pub(in crate::edge) struct UploadFields {
     key: ObjectKey,
     upload: UploadId,
     number: u16,
