@@ -4,31 +4,31 @@
 
 mod lists;
 mod reads;
+mod tagging;
 mod writes;
 
 pub use crate::access::acl::Said;
-pub use crate::edge::payload_stream::Payload;
+pub use crate::edge::payload_stream::{Document, Payload};
 pub use crate::listing::Page;
 pub use lists::{ListObjects, ListedAs, ListedObjects};
 pub use reads::{Content, ContentStream, GetObject, GotObject, HeadObject};
+pub use tagging::{DeleteObjectTagging, GetObjectTagging, PutObjectTagging};
 pub use writes::{BodySize, DeleteObject, PartWritten, PutObject, UploadPart};
 
 use crate::context::RequestContext;
 use crate::refusal::Refusal;
 use http::{HeaderMap, HeaderValue, Uri};
-use pocket_api::names::BucketName;
 use std::future::Future;
 
 /// One request that the edge has let through.
 pub struct Call<I> {
     pub context: RequestContext,
-    pub bucket: BucketName,
     /// For rules about requests alone.
     pub headers: HeaderMap,
     /// Likewise; in path style, without the parameters of a signature.
     pub uri: Uri,
     /// Whom the caller takes for the bucket's owner.
-    pub expected_owner: Option<HeaderValue>,
+    pub expected_owner: ExpectedOwner,
     pub input: I,
 }
 
@@ -43,7 +43,7 @@ pub trait Serve<I: Input>: Send + Sync {
     fn serve(&self, call: Call<I>) -> impl Future<Output = Result<I::Answer, Refusal>> + Send;
 }
 
-/// What a gateway can be asked on the direct way.
+/// All that a gateway can be asked.
 pub trait Operations:
     Serve<GetObject>
     + Serve<HeadObject>
@@ -51,13 +51,27 @@ pub trait Operations:
     + Serve<UploadPart>
     + Serve<DeleteObject>
     + Serve<ListObjects>
+    + Serve<GetObjectTagging>
+    + Serve<PutObjectTagging>
+    + Serve<DeleteObjectTagging>
     + 'static
 {
 }
 
 impl<I> Call<I> {
-    /// The owner as text. One that is not text is nobody's name.
-    pub(crate) fn expected_owner(&self) -> Option<&str> {
-        self.expected_owner.as_ref().map(|owner| owner.to_str().unwrap_or(""))
+    pub(crate) fn new(context: RequestContext, headers: HeaderMap, uri: Uri, input: I) -> Self {
+        let expected_owner = ExpectedOwner(headers.get("x-amz-expected-bucket-owner").cloned());
+        Self { context, headers, uri, expected_owner, input }
+    }
+}
+
+/// Whom a caller takes for a bucket's owner, if it says so.
+#[derive(Clone, Debug, Default)]
+pub struct ExpectedOwner(Option<HeaderValue>);
+
+impl ExpectedOwner {
+    /// One that is not text is nobody's name.
+    pub fn as_str(&self) -> Option<&str> {
+        self.0.as_ref().map(|owner| owner.to_str().unwrap_or(""))
     }
 }

@@ -203,6 +203,12 @@ impl Placements {
         Ok(bucket.rules.and_then(|rules| rules.cors.clone()))
     }
 
+    /// Whether a bucket that is remembered has a policy.
+    pub(crate) async fn has_policy(&self, name: &BucketName) -> bool {
+        let placed = self.cache.get(name).await;
+        placed.and_then(|placed| placed.rules).is_some_and(|rules| rules.policy.is_some())
+    }
+
     /// A bucket's CORS configuration, if the bucket is remembered.
     pub(crate) async fn remembered_cors(&self, name: &BucketName) -> Option<Arc<Cors>> {
         self.cache.get(name).await?.rules?.cors.clone()

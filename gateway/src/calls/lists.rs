@@ -3,10 +3,11 @@
 use super::Input;
 use crate::listing::Page;
 use pocket_api::metadata::{ListItem, ListStart};
-use pocket_api::names::TenantName;
+use pocket_api::names::{BucketName, TenantName};
 
 #[derive(Clone, Debug)]
 pub struct ListObjects {
+    pub bucket: BucketName,
     pub prefix: String,
     /// Never empty.
     pub delimiter: Option<String>,

@@ -5,12 +5,13 @@ use bytes::Bytes;
 use http_body::Body;
 use pocket_api::conditions::ReadConditions;
 use pocket_api::metadata::{Found, Select};
-use pocket_api::names::ObjectKey;
+use pocket_api::names::{BucketName, ObjectKey};
 use std::pin::Pin;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct GetObject {
+    pub bucket: BucketName,
     pub key: ObjectKey,
     pub conditions: ReadConditions,
     pub select: Select,
@@ -26,6 +27,7 @@ pub struct GetObject {
 
 #[derive(Clone, Debug)]
 pub struct HeadObject {
+    pub bucket: BucketName,
     pub key: ObjectKey,
     pub conditions: ReadConditions,
     pub select: Select,

@@ -7,7 +7,7 @@ use pocket_api::checksum::Checksum;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::hints::ObjectHints;
 use pocket_api::metadata::{Committed, UploadId};
-use pocket_api::names::ObjectKey;
+use pocket_api::names::{BucketName, ObjectKey};
 use pocket_api::object::{ETag, ObjectHeaders};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ pub enum BodySize {
 }
 
 pub struct PutObject {
+    pub bucket: BucketName,
     pub key: ObjectKey,
     pub size: BodySize,
     /// From Content-MD5, which the body is held to.
@@ -36,6 +37,7 @@ pub struct PutObject {
 }
 
 pub struct UploadPart {
+    pub bucket: BucketName,
     pub key: ObjectKey,
     pub upload: UploadId,
     pub number: u16,
@@ -52,6 +54,7 @@ pub struct PartWritten {
 
 #[derive(Clone, Debug)]
 pub struct DeleteObject {
+    pub bucket: BucketName,
     pub key: ObjectKey,
     pub condition: WriteCondition,
     pub of_version: bool,

@@ -1,7 +1,7 @@
 //! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
 
 use super::xml::{self, escape, needs_reference};
-use crate::calls::ContentStream;
+use crate::calls::{Content, ContentStream};
 pub(crate) use crate::context::RequestId;
 use crate::context::{BareETag, ListItems};
 use crate::errors::MALFORMED_XML;
@@ -43,6 +43,15 @@ impl Body {
             Self::Whole(bytes) => Some(bytes.clone()),
             Self::Stream(_) => None,
             Self::Foreign(body) => body.bytes(),
+        }
+    }
+}
+
+impl From<Content> for Body {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Whole(bytes) => bytes.into(),
+            Content::Stream(stream) => Self::Stream(stream),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! passes: `target` and `query` read the URI, `signature` proves who sent it, `routing` finds its operation in the
 //! `allow_list`, `headers` is the one of headers, `payload` reads the promises about the body, `body` holds the client to
 //! them, `document` to S3's documents where the body has to be one; `form` makes a PUT of a form. What is hot goes on by the
-//! `lane`; the rest goes to s3s with an [`RequestContext`](crate::context::RequestContext). Both without any trace of signing
+//! `wire`; the rest goes to s3s with an [`RequestContext`](crate::context::RequestContext). Both without any trace of signing
 //! or framing.
 //!
 //! The edge never touches another plane, and never lets a header or parameter pass that nobody behind it acts on.
@@ -17,9 +17,9 @@ pub(crate) mod cors;
 pub(crate) mod coverage;
 pub(crate) mod digests;
 pub(crate) mod document;
+pub(crate) mod documents;
 pub(crate) mod form;
 pub(crate) mod headers;
-mod lane;
 pub(crate) mod operation;
 pub(crate) mod payload;
 pub(crate) mod payload_stream;
@@ -35,6 +35,7 @@ pub(crate) mod signing_keys;
 pub(crate) mod stamp;
 pub(crate) mod stamped;
 pub(crate) mod target;
+mod wire;
 pub(crate) mod xml;
 
 use crate::bucket_tags::split_tags;
@@ -46,28 +47,25 @@ use crate::details::Asked;
 use crate::metrics::{Metrics, count_refusal};
 use crate::refusal::{ErrorCode, Refusal};
 use answer::{Body, RequestId, RequestIds};
-use body::VerifiedBody;
 use bytes::Bytes;
 use cors::{CorsSource, Page};
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
-use lane::{Sent, Wanted};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use operation::Operation;
 use payload::Promise;
-use payload_stream::{Payload, Source};
+use payload_stream::{Source, Unread};
 use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
-use pocket_api::names::BucketName;
+use pocket_api::names::{BucketName, ObjectKey};
 use query::Query;
 use routing::classify;
 use s3s::service::S3Service;
 use session::Session;
 use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
-use std::future::poll_fn;
 use std::sync::Arc;
 use target::Target;
 
@@ -87,17 +85,29 @@ pub(crate) struct Edge<O> {
     cors: Option<Arc<dyn CorsSource>>,
 }
 
-/// A request that may pass.
+/// A request that may pass, before its body.
 struct Admitted {
     operation: Operation,
     /// `None` for the service.
     bucket: Option<BucketName>,
+    /// `None` for the service and for buckets.
+    key: Option<ObjectKey>,
     proof: Proof,
     promise: Option<Promise>,
     /// Where what is passed on differs from what came.
     uri: Option<Uri>,
-    /// Of an operation that goes by the lane.
-    wanted: Option<Wanted>,
+}
+
+/// A request that may pass.
+pub(in crate::edge) struct Request {
+    operation: Operation,
+    bucket: Option<BucketName>,
+    key: Option<ObjectKey>,
+    headers: HeaderMap,
+    /// In path style, without the parameters of a signature.
+    uri: Uri,
+    context: RequestContext,
+    body: Unread,
 }
 
 impl<O: Operations> Edge<O> {
@@ -123,7 +133,7 @@ impl<O: Operations> Edge<O> {
     /// drops or drains it.
     pub(crate) async fn answer(
         &self,
-        request: Request<Source>,
+        request: http::Request<Source>,
         connection: Arc<Connection>,
     ) -> Response<Body> {
         let request_id = self.request_ids.issue();
@@ -137,7 +147,7 @@ impl<O: Operations> Edge<O> {
             Some(cors) if method == Method::OPTIONS => {
                 cors::preflight(&parts, self.domain.as_deref(), cors).await
             }
-            _ => self.serve(&mut parts, body, connection, request_id).await,
+            _ => self.pass(&mut parts, body, connection, request_id).await,
         };
         let mut response = outcome.unwrap_or_else(|refusal| {
             count_refusal(refusal.code);
@@ -150,76 +160,66 @@ impl<O: Operations> Edge<O> {
         response
     }
 
-    async fn serve(
+    async fn pass(
         &self,
         parts: &mut Parts,
         body: Source,
         connection: Arc<Connection>,
         request_id: RequestId,
     ) -> Result<Response<Body>, Refusal> {
-        let admitted = self.admit(parts)?;
+        let uri = std::mem::take(&mut parts.uri);
+        let query = Query::parse(uri.query().unwrap_or(""))?;
+        let admitted = self.admit(parts, &uri, &query)?;
         if admitted.operation == Operation::PostObject {
             return Box::pin(self.serve_form(parts, admitted, body, connection, request_id)).await;
         }
-        let Admitted { operation, bucket, proof, promise, uri, wanted } = admitted;
-        let asked = Asked {
-            method: parts.method.clone(),
-            uri: uri.unwrap_or_else(|| std::mem::take(&mut parts.uri)),
-        };
-        let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
-        let (Some(bucket), Some(wanted)) = (bucket, wanted) else {
-            let body = promise.map(|promise| (VerifiedBody::new(body, &promise, proof.seed), promise));
-            return Box::pin(self.serve_rest(parts, operation, context, asked, body)).await;
-        };
-        let body = promise.map(|promise| Payload::body(VerifiedBody::new(body, &promise, proof.seed)));
+        let Admitted { operation, bucket, key, proof, promise, uri: rewritten } = admitted;
         let headers = std::mem::take(&mut parts.headers);
-        let sent = Sent { context, bucket, headers, uri: asked.uri.clone() };
-        let answered = lane::serve(&self.operations, &self.metrics, sent, wanted, body).await;
+        let uri = rewritten.unwrap_or_else(|| uri.clone());
+        let asked = Asked { method: parts.method.clone(), uri: uri.clone() };
+        let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
+        let body = Unread::new(body, promise, proof.seed);
+        let request = Request { operation, bucket, key, headers, uri, context, body };
+        let answered = match self.carry_out(request, &query).await {
+            Ok(Err(request)) => Box::pin(self.pass_on(parts, request)).await,
+            Ok(Ok(response)) => Ok(response),
+            Err(refusal) => Err(refusal),
+        };
         answered.map_err(|refusal| asked.explain(refusal))
     }
 
     /// What s3s takes apart.
-    async fn serve_rest(
-        &self,
-        parts: &mut Parts,
-        operation: Operation,
-        context: RequestContext,
-        asked: Asked,
-        body: Option<(VerifiedBody<Source>, Promise)>,
-    ) -> Result<Response<Body>, Refusal> {
+    async fn pass_on(&self, parts: &mut Parts, request: Request) -> Result<Response<Body>, Refusal> {
+        let Request { operation, mut headers, uri, context, body, .. } = request;
         let context = Arc::new(context);
-        let mut passed = Request::new(s3s::Body::empty());
-        if let Some((verified, promise)) = body {
-            let document_max = operation.body_use().document_max_bytes();
-            let mut document = collect(verified, &promise, document_max.unwrap_or(0)).await?;
-            if operation.body_use().is_xml() {
-                document = document::checked(document)?;
-            }
+        let mut passed = http::Request::new(s3s::Body::empty());
+        if let Some(document) = body.whole(operation).await? {
+            let mut document = document;
             if operation == Operation::CreateBucket {
                 let tags;
                 (document, tags) = split_tags(&document)?;
                 parts.extensions.insert(tags);
             }
-            unframe(&mut parts.headers, Some(document.len() as u64));
+            unframe(&mut headers, Some(document.len() as u64));
             *passed.body_mut() = s3s::Body::from(document);
         }
-        keep_stored_encoding(&mut parts.headers);
-        keep_expires(&mut parts.headers, &mut parts.extensions);
-        parts.headers.remove(AUTHORIZATION);
+        keep_stored_encoding(&mut headers);
+        keep_expires(&mut headers, &mut parts.extensions);
+        headers.remove(AUTHORIZATION);
         if operation == Operation::RenameObject {
             parts.extensions.insert(RenameRequest);
         }
         parts.extensions.insert(context.clone());
         *passed.method_mut() = parts.method.clone();
-        *passed.uri_mut() = asked.uri.clone();
-        *passed.headers_mut() = std::mem::take(&mut parts.headers);
+        *passed.uri_mut() = uri;
+        *passed.headers_mut() = headers;
         *passed.extensions_mut() = std::mem::take(&mut parts.extensions);
         let response = self.service.call(passed).await.map_err(|error| {
             tracing::error!(?error, request_id = %context.request_id, "request failed inside");
             Refusal::new(ErrorCode::InternalError, "we encountered an internal error")
         })?;
         match context.refusal.get() {
-            Some(refusal) => Err(asked.explain(refusal.clone())),
+            Some(refusal) => Err(refusal.clone()),
             None => Ok(response.map(Body::Foreign)),
         }
     }
@@ -234,9 +234,8 @@ impl<O: Operations> Edge<O> {
     }
 
     /// All checks that need no body.
-    fn admit(&self, parts: &mut Parts) -> Result<Admitted, Refusal> {
-        let raw_path = parts.uri.path();
-        let query = Query::parse(parts.uri.query().unwrap_or(""))?;
+    fn admit(&self, parts: &mut Parts, uri: &Uri, query: &Query<'_>) -> Result<Admitted, Refusal> {
+        let raw_path = uri.path();
         let host = match parts.headers.get(HOST).map(HeaderValue::to_str) {
             Some(Ok(host)) => host,
             _ => return Err(Refusal::new(ErrorCode::InvalidRequest, "the request needs a header Host")),
@@ -250,17 +249,17 @@ impl<O: Operations> Edge<O> {
             method: &parts.method,
             host_bucket: target.host_bucket,
             raw_path,
-            query: &query,
+            query,
             headers: &parts.headers,
         };
         let proof = signature::verify(signed, &self.keys, now)?;
 
         let is_signing = |name: &str| proof.presigned.is_some_and(|presigned| presigned.takes(name));
         let uri = match proof.presigned.is_some() || target.host_bucket.is_some() {
-            true => Some(rewritten(&target, raw_path, &query, is_signing)?),
+            true => Some(rewritten(&target, raw_path, query, is_signing)?),
             false => None,
         };
-        let moved = proof.presigned.map(|presigned| presigned.headers(&query)).transpose()?;
+        let moved = proof.presigned.map(|presigned| presigned.headers(query)).transpose()?;
         let has_source = |headers: &HeaderMap| headers.contains_key(COPY_SOURCE);
         let source = match parts.method == Method::PUT
             && (has_source(&parts.headers) || moved.as_ref().is_some_and(has_source))
@@ -268,11 +267,11 @@ impl<O: Operations> Edge<O> {
             true => routing::Source::Copy,
             false => routing::Source::Body,
         };
-        let operation = classify(&parts.method, target.level, &query, source, is_signing)?;
+        let operation = classify(&parts.method, target.level, query, source, is_signing)?;
         if proof.caller == Caller::Anonymous {
-            refuse_overrides(&query)?;
+            refuse_overrides(query)?;
         }
-        let mut target = target.without_host();
+        let target = target.without_host();
         if let Some(moved) = moved {
             presigned::put_back(&moved, &mut parts.headers)?;
         }
@@ -289,8 +288,7 @@ impl<O: Operations> Edge<O> {
             refuse_forms(parts)?;
         }
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
-        let wanted = Wanted::read(operation, &mut target, &parts.headers, &query, promise.as_ref())?;
-        Ok(Admitted { operation, bucket: target.bucket, proof, promise, uri, wanted })
+        Ok(Admitted { operation, bucket: target.bucket, key: target.key, proof, promise, uri })
     }
 }
 
@@ -329,30 +327,6 @@ fn refuse_forms(parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::new(ErrorCode::NotImplemented, "multipart forms are not implemented"));
     }
     Ok(())
-}
-
-/// Reads a whole document.
-async fn collect(
-    mut body: VerifiedBody<Source>,
-    promise: &Promise,
-    max_bytes: u64,
-) -> Result<Bytes, Refusal> {
-    let too_long = || {
-        let message = format!("your request was too big: this document may have {max_bytes} bytes");
-        Refusal::new(ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
-    };
-    if promise.decoded_bytes.is_some_and(|bytes| bytes > max_bytes) {
-        return Err(too_long());
-    }
-    let mut document = Vec::new();
-    while let Some(data) = poll_fn(|cx| body.poll_next(cx)).await {
-        let data = data?;
-        if (document.len() + data.len()) as u64 > max_bytes {
-            return Err(too_long());
-        }
-        document.extend_from_slice(&data);
-    }
-    Ok(document.into())
 }
 
 /// Removes from the headers what describes the framing instead of the content.

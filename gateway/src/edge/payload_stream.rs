@@ -2,13 +2,18 @@
 //! It knows where the bytes come from, a socket or the file of a form, so that nobody else has to.
 
 use super::body::VerifiedBody;
+use super::document;
 use super::form::FileBody;
+use super::operation::{BodyUse, Operation};
+use super::payload::Promise;
+use super::signature::ChunkSeed;
 use crate::refusal::{ErrorCode, Refusal};
 use crate::server::request_body::RequestBody;
 use bytes::Bytes;
 use futures::Stream;
 use http_body::{Body, Frame};
 use pocket_api::checksum::Checksum;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -47,6 +52,93 @@ impl Body for Source {
             Self::Other(body) => body.as_mut().poll_frame(cx),
         }
     }
+}
+
+/// A request's body before anybody has read of it; none where there is none.
+pub(crate) struct Unread(Option<(VerifiedBody<Source>, Promise)>);
+
+impl Unread {
+    pub(super) fn new(body: Source, promise: Option<Promise>, seed: Option<ChunkSeed>) -> Self {
+        Self(promise.map(|promise| (VerifiedBody::new(body, &promise, seed), promise)))
+    }
+
+    /// Framing taken off, where it is known.
+    pub(crate) fn size_bytes(&self) -> Option<u64> {
+        self.0.as_ref()?.1.decoded_bytes
+    }
+
+    /// From Content-MD5, which the body is held to.
+    pub(crate) fn md5(&self) -> Option<[u8; 16]> {
+        self.0.as_ref()?.1.md5
+    }
+
+    /// To be read piece by piece.
+    pub(crate) fn payload(self) -> Result<Payload, Refusal> {
+        match self.0 {
+            Some((body, _)) => Ok(Payload::body(body)),
+            None => Err(Refusal::new(ErrorCode::MissingRequestBodyError, "Request body is empty")),
+        }
+    }
+
+    /// Reads all of it, as the operation takes it; `None` where there is none.
+    pub(super) async fn whole(self, operation: Operation) -> Result<Option<Bytes>, Refusal> {
+        match self.0 {
+            Some(_) => self.document(operation, |document| Ok(Some(document))).read().await,
+            None => Ok(None),
+        }
+    }
+
+    /// To be read as a whole, by `read`.
+    pub(crate) fn document<T>(
+        self,
+        operation: Operation,
+        read: fn(Bytes) -> Result<T, Refusal>,
+    ) -> Document<T> {
+        Document { unread: self.0, body_use: operation.body_use(), read }
+    }
+}
+
+/// What a request's body says, read when somebody wants to know: by then it is decided that the caller may ask.
+pub struct Document<T> {
+    unread: Option<(VerifiedBody<Source>, Promise)>,
+    body_use: BodyUse,
+    read: fn(Bytes) -> Result<T, Refusal>,
+}
+
+impl<T> Document<T> {
+    /// Reads it, once. What was promised of the body holds, and it is one of S3's documents.
+    pub async fn read(&mut self) -> Result<T, Refusal> {
+        let document = match self.unread.take() {
+            Some((body, promise)) => collect(body, &promise, self.body_use).await?,
+            None => Bytes::new(),
+        };
+        let document = if self.body_use.is_xml() { document::checked(document)? } else { document };
+        (self.read)(document)
+    }
+}
+
+async fn collect(
+    mut body: VerifiedBody<Source>,
+    promise: &Promise,
+    body_use: BodyUse,
+) -> Result<Bytes, Refusal> {
+    let max_bytes = body_use.document_max_bytes().unwrap_or(0);
+    let too_long = || {
+        let message = format!("your request was too big: this document may have {max_bytes} bytes");
+        Refusal::new(ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
+    };
+    if promise.decoded_bytes.is_some_and(|bytes| bytes > max_bytes) {
+        return Err(too_long());
+    }
+    let mut document = Vec::new();
+    while let Some(data) = poll_fn(|cx| body.poll_next(cx)).await {
+        let data = data?;
+        if (document.len() + data.len()) as u64 > max_bytes {
+            return Err(too_long());
+        }
+        document.extend_from_slice(&data);
+    }
+    Ok(document.into())
 }
 
 /// The body of a request that makes an object or a part.

@@ -1,9 +1,10 @@
 //! Header values that are made for one answer, written one behind the other into one piece of memory: each value is a slice of
 //! it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderValue;
 use pocket_api::clock::Timestamp;
+use pocket_api::object::ETag;
 use std::fmt::{self, Write};
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
@@ -27,6 +28,19 @@ impl Stamped {
         let start = self.0.len();
         // Grows where it has to, and cannot fail.
         let _ = self.0.write_fmt(text);
+        At(start..self.0.len())
+    }
+
+    /// An entity tag in its quotes.
+    pub(crate) fn etag(&mut self, etag: &ETag) -> At {
+        let start = self.0.len();
+        for byte in [b'"'].into_iter().chain(etag.digits()).chain([b'"']) {
+            self.0.put_u8(byte);
+        }
+        if etag.parts > 0 {
+            self.0.truncate(self.0.len() - 1);
+            self.write(format_args!("-{}\"", etag.parts));
+        }
         At(start..self.0.len())
     }
 

@@ -12,15 +12,23 @@ use std::time::Duration;
 
 impl Serve<GetObject> for Operations {
     async fn serve(&self, call: Call<GetObject>) -> Result<GotObject, Refusal> {
-        let GetObject { key, conditions, select, range_holds_if, wait, deletes, of_version: named } =
-            call.input;
+        let GetObject {
+            bucket: ref name,
+            key,
+            conditions,
+            select,
+            range_holds_if,
+            wait,
+            deletes,
+            of_version: named,
+        } = call.input;
         let asked = Actions::from(of_version(named, Action::GetObject, Action::GetObjectVersion))
             .and_if(deletes, of_version(named, Action::DeleteObject, Action::DeleteObjectVersion));
         let want = if deletes { Want::DataAndDelete } else { Want::Data };
         let mut lookup = Lookup { key, conditions, select, want, wait: Duration::ZERO };
         let ask = ask!(call, call.context, asked).on(&lookup.key);
-        let expected_owner = call.expected_owner.as_ref().map(|owner| owner.to_str().unwrap_or(""));
-        let mut bucket = self.bucket(ask, &call.bucket, expected_owner).await?;
+        let expected_owner = call.expected_owner.as_str();
+        let mut bucket = self.bucket(ask, name, expected_owner).await?;
         lookup.wait = wait.unwrap_or(bucket.placement.hints.wait);
 
         let found = match range_holds_if {

@@ -8,13 +8,13 @@ use pocket_api::metadata::{Found, Lookup, Want};
 
 impl Serve<HeadObject> for Operations {
     async fn serve(&self, call: Call<HeadObject>) -> Result<Found, Refusal> {
-        let HeadObject { key, conditions, select, wait, of_version: named } = call.input;
+        let HeadObject { bucket: ref name, key, conditions, select, wait, of_version: named } = call.input;
         // Clients probe by HEAD and must not hang because the job waits by default.
         let lookup = Lookup { key, conditions, select, want: Want::Meta, wait: wait.unwrap_or_default() };
         let action = of_version(named, Action::GetObject, Action::GetObjectVersion);
         let ask = ask!(call, call.context, action).on(&lookup.key);
-        let expected_owner = call.expected_owner.as_ref().map(|owner| owner.to_str().unwrap_or(""));
-        let mut bucket = self.bucket(ask, &call.bucket, expected_owner).await?;
+        let expected_owner = call.expected_owner.as_str();
+        let mut bucket = self.bucket(ask, name, expected_owner).await?;
         Ok(self.lookup(&mut bucket, &lookup).await?.0)
     }
 }

@@ -12,13 +12,13 @@ use pocket_api::metadata::{List, Reply, Request};
 
 impl Serve<ListObjects> for Operations {
     async fn serve(&self, call: Call<ListObjects>) -> Result<ListedObjects, Refusal> {
-        let ListObjects { prefix, delimiter, start, max, listed_as } = &call.input;
+        let ListObjects { bucket: name, prefix, delimiter, start, max, listed_as } = &call.input;
         let action = match listed_as {
             ListedAs::Objects => Action::ListBucket,
             ListedAs::Versions => Action::ListBucketVersions,
         };
         let ask = ask!(call, call.context, action);
-        let mut bucket = self.bucket(ask, &call.bucket, call.expected_owner()).await?;
+        let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
         let owner = bucket.placement.tenant.clone();
         if *max == 0 {
             self.ping(&mut bucket).await?;

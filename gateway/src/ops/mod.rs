@@ -41,6 +41,7 @@ mod upload_part_copy;
 use crate::access::Ask;
 use crate::access::acl::Said;
 use crate::access::action::{Action, Actions};
+use crate::calls::Document;
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
 use crate::errors::{self, from_call, from_control, from_name, s3};
@@ -135,6 +136,24 @@ impl Operations {
             true => Ok(bucket),
             false => Err(errors::access_denied("Access Denied")),
         }
+    }
+
+    /// Reads a document of a request for this bucket, once it is known that the caller may do there what it asks for: who may
+    /// comes before what costs. Where a policy may go by what the document says, its decision is left for later.
+    async fn read<T>(
+        &self,
+        document: &mut Document<T>,
+        ask: Ask<'_>,
+        name: &BucketName,
+        expected_owner: Option<&str>,
+    ) -> Result<T, Refusal> {
+        match self.bucket(ask, name, expected_owner).await {
+            Ok(_) => {}
+            Err(refusal)
+                if refusal.code == ErrorCode::AccessDenied && self.placements.has_policy(name).await => {}
+            Err(refusal) => return Err(refusal),
+        }
+        document.read().await
     }
 
     /// As [`Self::bucket`], for an operation that makes an object under `key`. Where the configuration says so, a

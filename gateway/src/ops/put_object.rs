@@ -13,15 +13,26 @@ use pocket_api::object::ObjectHeaders;
 
 impl Serve<PutObject> for Operations {
     async fn serve(&self, mut call: Call<PutObject>) -> Result<Committed, Refusal> {
-        let PutObject { key, size, md5, condition, headers, says_tags, acl, hints, append_at, body } =
-            &mut call.input;
+        let PutObject {
+            bucket: name,
+            key,
+            size,
+            md5,
+            condition,
+            headers,
+            says_tags,
+            acl,
+            hints,
+            append_at,
+            body,
+        } = &mut call.input;
         let asked = super::writing(*says_tags, matches!(condition, WriteCondition::Matches(_)), acl);
         let ask = ask!(call, call.context, asked)
             .on(key)
             .making_object(acl)
             .tagged(super::tags_of(headers.as_ref()));
-        let expected_owner = call.expected_owner.as_ref().map(|owner| owner.to_str().unwrap_or(""));
-        let mut bucket = self.bucket_to_write(ask, &call.bucket, key, expected_owner).await?;
+        let expected_owner = call.expected_owner.as_str();
+        let mut bucket = self.bucket_to_write(ask, name, key, expected_owner).await?;
 
         let (BodySize::Exactly(size_bytes) | BodySize::AtMost(size_bytes)) = *size;
         let seen = match *append_at {

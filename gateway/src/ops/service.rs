@@ -46,12 +46,6 @@ operations! {
 
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = DeleteObjects, delete_objects::run;
     copy_object(CopyObjectInput) -> CopyObjectOutput = CopyObject, copy_object::run;
-    get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput
-        = GetObjectTagging, object_tagging::get;
-    put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput
-        = PutObjectTagging, object_tagging::put;
-    delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput
-        = DeleteObjectTagging, object_tagging::delete;
     get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput
         = GetObjectAttributes, get_object_attributes::run;
 

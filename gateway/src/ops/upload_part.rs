@@ -15,11 +15,11 @@ use pocket_api::names::ObjectKey;
 
 impl Serve<UploadPart> for Operations {
     async fn serve(&self, mut call: Call<UploadPart>) -> Result<PartWritten, Refusal> {
-        let UploadPart { key, upload, number, size, md5, body } = &mut call.input;
+        let UploadPart { bucket: name, key, upload, number, size, md5, body } = &mut call.input;
         let (number, size, md5) = (*number, *size, *md5);
         let ask = ask!(call, call.context, Action::PutObject).on(key);
-        let expected_owner = call.expected_owner.as_ref().map(|owner| owner.to_str().unwrap_or(""));
-        let mut bucket = self.bucket(ask, &call.bucket, expected_owner).await?;
+        let expected_owner = call.expected_owner.as_str();
+        let mut bucket = self.bucket(ask, name, expected_owner).await?;
         let info = check_upload(self, &mut bucket, key, upload, size).await?;
 
         let (inline_max_bytes, connection) = (INLINE_MAX_BYTES, &call.context.connection);

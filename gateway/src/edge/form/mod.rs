@@ -17,14 +17,14 @@ use super::answer::{Body, RequestId};
 use super::authorization::two_mechanisms;
 use super::body::VerifiedBody;
 use super::digests::Digests;
-use super::lane::{self, Sent};
 use super::payload::Promise;
 use super::payload_stream::{Payload, Source};
 use super::signing_keys::SigningKeys;
 use super::target::key_too_long;
+use super::wire::put_of_form;
 use super::{Admitted, Edge};
 use crate::caller::Caller;
-use crate::calls::Operations;
+use crate::calls::{Call, Operations};
 use crate::context::{Connection, RequestContext};
 use crate::details::Asked;
 use crate::headers::shortened;
@@ -106,12 +106,13 @@ impl<O: Operations> Edge<O> {
                 headers.insert(name, value.clone());
             }
         }
-        let put = lane::put_of_form(wanted.key.clone(), &headers, wanted.max_bytes, wanted.promise.md5)?;
-        let sender = &wanted.sender;
-        let context = RequestContext::new(request_id, sender.caller.clone(), sender.signing, connection);
-        let sent = Sent { context, bucket, headers, uri: asked.uri.clone() };
-        let file = Some(Payload::file(opened.into_file(&wanted)));
-        let answered = lane::serve(&self.operations, &self.metrics, sent, put, file).await;
+        let (key, max_bytes, md5) = (wanted.key.clone(), wanted.max_bytes, wanted.promise.md5);
+        let file = Payload::file(opened.into_file(&wanted));
+        let put = put_of_form(bucket, key, &headers, max_bytes, md5, file)?;
+        let sender = wanted.sender;
+        let context = RequestContext::new(request_id, sender.caller, sender.signing, connection);
+        let appends = put.append_at.is_some();
+        let answered = self.serve(Call::new(context, headers, asked.uri.clone(), put), appends).await;
         let mut response = answered.map_err(|refusal| asked.explain(refusal))?;
         success.shape(&mut response);
         Ok(response)

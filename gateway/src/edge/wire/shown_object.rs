@@ -1,6 +1,5 @@
 //! An object as GET and HEAD show it, straight into a header map.
 
-use crate::calls::{Content, GotObject};
 use crate::edge::answer::Body;
 use crate::edge::query::Query;
 use crate::edge::rfc2047;
@@ -20,7 +19,7 @@ use smallvec::SmallVec;
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
 /// What most answers have, so that the map does not grow: those here and those that every answer gets.
 const HEADERS: usize = 16;
-const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
+pub(super) const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 const EXPIRATION: HeaderName = HeaderName::from_static("x-amz-expiration");
 const PARTS_COUNT: HeaderName = HeaderName::from_static("x-amz-mp-parts-count");
 const STORAGE_CLASS: HeaderName = HeaderName::from_static("x-amz-storage-class");
@@ -66,27 +65,12 @@ impl ObjectShown {
     }
 }
 
-/// The answer to a GET.
-pub(super) fn got(got: GotObject, shown: &ObjectShown) -> Response<Body> {
-    let GotObject { found, select, content } = got;
-    let body = match content {
-        Content::Whole(bytes) => Body::from(bytes),
-        Content::Stream(stream) => Body::Stream(stream),
-    };
-    answer(&found, select, shown, body)
-}
-
-/// The answer to a HEAD.
-pub(super) fn found(found: &Found, select: Select, shown: &ObjectShown) -> Response<Body> {
-    answer(found, select, shown, Body::Empty)
-}
-
-fn answer(found: &Found, select: Select, shown: &ObjectShown, body: Body) -> Response<Body> {
+pub(super) fn answer(found: &Found, select: Select, shown: &ObjectShown, body: Body) -> Response<Body> {
     let meta = &found.meta;
     let mut headers = HeaderMap::with_capacity(HEADERS);
     // One piece of memory for all values that are made here.
     let mut values = Stamped::new();
-    let etag = values.write(format_args!("\"{}\"", meta.etag));
+    let etag = values.etag(&meta.etag);
     let modified = values.date(meta.last_modified);
     let length = values.write(format_args!("{}", found.len));
     let is_partial = select != Select::Whole && found.len > 0;

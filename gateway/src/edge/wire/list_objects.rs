@@ -1,15 +1,17 @@
 //! Lists of objects: what is asked of them, out of the query, and their documents, which are written here whole because a page has a
 //! thousand items.
 
-use super::super::operation::Operation;
+use super::{Head, Wire};
 use crate::calls::{ListObjects, ListedAs, ListedObjects};
 use crate::edge::answer::{Body, xml_answer};
+use crate::edge::operation::Operation;
+use crate::edge::payload_stream::Unread;
 use crate::edge::query::Query;
 use crate::edge::xml;
 use crate::errors::{bad_argument, invalid_argument};
 use crate::headers::shortened;
 use crate::listing::{self, Encoding, read_token, start_after, url_encode};
-use crate::metrics;
+use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
 use crate::versions::{NULL_VERSION, check_version};
 use http::Response;
@@ -34,6 +36,7 @@ enum Form {
 
 /// How a list is shown: what its document repeats of the request.
 pub(in crate::edge) struct ListShown {
+    bucket: BucketName,
     form: Form,
     encoding: Encoding,
     prefix: String,
@@ -46,8 +49,32 @@ pub(in crate::edge) struct ListShown {
     with_owner: bool,
 }
 
+impl Wire for ListObjects {
+    type Shown = ListShown;
+
+    fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, ListShown), Refusal> {
+        read(head.operation, head.bucket()?, head.query)
+    }
+
+    fn write(listed: ListedObjects, shown: ListShown) -> Response<Body> {
+        shown.write(&listed)
+    }
+
+    fn counted(shown: &ListShown) -> Counted {
+        match shown.form {
+            Form::V1 => Counted::ListObjects,
+            Form::V2 => Counted::ListObjectsV2,
+            Form::Versions => Counted::ListObjectVersions,
+        }
+    }
+}
+
 /// Reads the query of a list.
-pub(super) fn read(operation: Operation, query: &Query<'_>) -> Result<(ListObjects, ListShown), Refusal> {
+fn read(
+    operation: Operation,
+    bucket: BucketName,
+    query: &Query<'_>,
+) -> Result<(ListObjects, ListShown), Refusal> {
     let form = match operation {
         Operation::ListObjectVersions => Form::Versions,
         // Any other number is the first version, as S3 has it.
@@ -94,8 +121,15 @@ pub(super) fn read(operation: Operation, query: &Query<'_>) -> Result<(ListObjec
         Form::V2 => flag(query, "fetch-owner")?,
     };
     let listed_as = if form == Form::Versions { ListedAs::Versions } else { ListedAs::Objects };
-    let list = ListObjects { prefix: prefix.clone(), delimiter: delimiter.clone(), start, max, listed_as };
-    Ok((list, ListShown { form, encoding, prefix, delimiter, max, from, behind, with_owner }))
+    let list = ListObjects {
+        bucket: bucket.clone(),
+        prefix: prefix.clone(),
+        delimiter: delimiter.clone(),
+        start,
+        max,
+        listed_as,
+    };
+    Ok((list, ListShown { bucket, form, encoding, prefix, delimiter, max, from, behind, with_owner }))
 }
 
 /// How many items a request asks for: S3 answers at most 1,000 whatever was asked.
@@ -125,16 +159,8 @@ fn flag(query: &Query<'_>, name: &str) -> Result<bool, Refusal> {
 }
 
 impl ListShown {
-    pub(super) fn counted(&self) -> metrics::Operation {
-        match self.form {
-            Form::V1 => metrics::Operation::ListObjects,
-            Form::V2 => metrics::Operation::ListObjectsV2,
-            Form::Versions => metrics::Operation::ListObjectVersions,
-        }
-    }
-
     /// The document of a page.
-    pub(super) fn write(&self, bucket: &BucketName, listed: &ListedObjects) -> Response<Body> {
+    fn write(&self, listed: &ListedObjects) -> Response<Body> {
         let page = &listed.page;
         let root = if self.form == Form::Versions { "ListVersionsResult" } else { "ListBucketResult" };
         let mut document = Document {
@@ -146,7 +172,7 @@ impl ListShown {
         document.xml.push_str(xml::DECLARATION);
         // Writing to a string cannot fail.
         let _ = write!(document.xml, "<{root} xmlns=\"{}\">", xml::NAMESPACE);
-        document.text("Name", bucket.as_str());
+        document.text("Name", self.bucket.as_str());
         document.name("Prefix", &self.prefix);
         let (from, behind) = (self.from.as_deref(), self.behind.as_deref());
         match self.form {
@@ -254,7 +280,10 @@ impl Document {
         self.xml.push_str("<LastModified>");
         self.time(object.last_modified);
         self.xml.push_str("</LastModified><ETag>&quot;");
-        object.etag.push_to(&mut self.xml);
+        self.xml.push_str(std::str::from_utf8(&object.etag.digits()).unwrap_or(""));
+        if object.etag.parts > 0 {
+            let _ = write!(self.xml, "-{}", object.etag.parts);
+        }
         self.xml.push_str("&quot;</ETag>");
         if let Some((algorithm, kind)) = object.checksum {
             let (algorithm, kind) = (algorithm.as_str(), crate::checksums::show_kind(kind));
@@ -307,10 +336,11 @@ mod tests {
     }
 
     fn written(operation: Operation, query: &str, items: Vec<ListItem>, more: bool) -> String {
-        let (_, shown) = read(operation, &Query::parse(query).unwrap()).unwrap();
+        let (_, shown) =
+            read(operation, BucketName::parse("abc").unwrap(), &Query::parse(query).unwrap()).unwrap();
         let page = Page { items, more };
         let listed = ListedObjects { page, owner: TenantName::parse("me").unwrap() };
-        let response = shown.write(&BucketName::parse("abc").unwrap(), &listed);
+        let response = shown.write(&listed);
         String::from_utf8(response.body().bytes().unwrap().to_vec()).unwrap()
     }
 
@@ -380,7 +410,9 @@ mod tests {
             (Operation::ListObjects, "list-type=2&continuation-token=x"),
             (Operation::ListObjectVersions, "version-id-marker=null"),
         ] {
-            let refusal = read(operation, &Query::parse(query).unwrap()).err().unwrap();
+            let refusal = read(operation, BucketName::parse("abc").unwrap(), &Query::parse(query).unwrap())
+                .err()
+                .unwrap();
             assert_eq!(refusal.code, crate::refusal::ErrorCode::InvalidArgument, "{query}");
         }
     }

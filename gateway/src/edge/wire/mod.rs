@@ -1,0 +1,124 @@
+//! Operations as HTTP carries them: one file reads the typed request of an operation out of headers, query and document, and writes
+//! its answer into a header map. What operations do is theirs; nothing here knows.
+
+mod list_objects;
+mod object_requests;
+mod put_object;
+mod read_object;
+mod shown_object;
+mod tagging;
+mod upload_part;
+
+pub(super) use put_object::put_of_form;
+
+use super::answer::Body;
+use super::operation::Operation;
+use super::payload_stream::Unread;
+use super::query::Query;
+use super::{Edge, Request};
+use crate::calls::{self, Call, Input, Operations, Serve};
+use crate::errors::s3;
+use crate::metrics::Operation as Counted;
+use crate::refusal::{ErrorCode, Refusal};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use pocket_api::names::{BucketName, ObjectKey};
+
+/// What of a request the typed one is read out of.
+pub(super) struct Head<'a, 'q> {
+    pub(super) operation: Operation,
+    /// `None` for the service alone.
+    pub(super) bucket: Option<BucketName>,
+    /// `None` for the service and for buckets.
+    pub(super) key: Option<ObjectKey>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) query: &'a Query<'q>,
+}
+
+impl Head<'_, '_> {
+    /// Of an operation on a bucket or an object, or it would be another operation.
+    fn bucket(&mut self) -> Result<BucketName, Refusal> {
+        self.bucket.take().ok_or_else(|| s3(ErrorCode::InvalidRequest, "the request names no bucket"))
+    }
+
+    /// Of an operation on an object.
+    fn key(&mut self) -> Result<ObjectKey, Refusal> {
+        self.key.take().ok_or_else(|| s3(ErrorCode::InvalidRequest, "the request names no key"))
+    }
+
+    fn names_version(&self) -> bool {
+        self.query.has("versionId")
+    }
+}
+
+/// An operation as HTTP carries it.
+pub(super) trait Wire: Input + Sized {
+    /// What of the request the answer goes by.
+    type Shown: Send;
+
+    fn read(head: &mut Head<'_, '_>, body: Unread) -> Result<(Self, Self::Shown), Refusal>;
+
+    fn write(answer: Self::Answer, shown: Self::Shown) -> Response<Body>;
+
+    fn counted(shown: &Self::Shown) -> Counted;
+}
+
+impl<O: Operations> Edge<O> {
+    /// Carries out an operation. `None` for those that do not go this way.
+    pub(super) async fn carry_out(
+        &self,
+        request: Request,
+        query: &Query<'_>,
+    ) -> Result<Result<Response<Body>, Request>, Refusal> {
+        use Operation as Op;
+        Ok(Ok(match request.operation {
+            // Those that are hot live in the future of the request.
+            Op::GetObject => self.run::<calls::GetObject>(request, query).await?,
+            Op::HeadObject => self.run::<calls::HeadObject>(request, query).await?,
+            Op::PutObject => self.run::<calls::PutObject>(request, query).await?,
+            Op::UploadPart => self.run::<calls::UploadPart>(request, query).await?,
+            Op::DeleteObject => self.run::<calls::DeleteObject>(request, query).await?,
+            Op::ListObjects | Op::ListObjectVersions => {
+                self.run::<calls::ListObjects>(request, query).await?
+            }
+            // The rest would make it large.
+            Op::GetObjectTagging => Box::pin(self.run::<calls::GetObjectTagging>(request, query)).await?,
+            Op::PutObjectTagging => Box::pin(self.run::<calls::PutObjectTagging>(request, query)).await?,
+            Op::DeleteObjectTagging => {
+                Box::pin(self.run::<calls::DeleteObjectTagging>(request, query)).await?
+            }
+            _ => return Ok(Err(request)),
+        }))
+    }
+
+    async fn run<I>(&self, request: Request, query: &Query<'_>) -> Result<Response<Body>, Refusal>
+    where
+        I: Wire,
+        O: Serve<I>,
+    {
+        let Request { operation, bucket, key, headers, uri, context, body } = request;
+        let mut head = Head { operation, bucket, key, headers: &headers, query };
+        let (input, shown) = I::read(&mut head, body)?;
+        self.serve(Call::new(context, headers, uri, input), shown).await
+    }
+
+    /// Of a request that was read in whatever way.
+    pub(super) async fn serve<I>(&self, call: Call<I>, shown: I::Shown) -> Result<Response<Body>, Refusal>
+    where
+        I: Wire,
+        O: Serve<I>,
+    {
+        let answer = self.metrics.count(I::counted(&shown), self.operations.serve(call)).await?;
+        Ok(I::write(answer, shown))
+    }
+}
+
+/// The answer of operations that have nothing to say.
+fn done(status: StatusCode, names_version: bool) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    if names_version {
+        let version = HeaderValue::from_static(crate::versions::NULL_VERSION);
+        response.headers_mut().insert(shown_object::VERSION_ID, version);
+    }
+    response
+}

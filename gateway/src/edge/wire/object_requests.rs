@@ -1,0 +1,135 @@
+//! What requests for an object have in common: which of its bytes are wanted, and what must hold.
+
+use crate::edge::query::Query;
+use crate::errors::{bad_argument, s3};
+use crate::headers::{self, shortened};
+use crate::refusal::{ErrorCode, Refusal};
+use http::HeaderMap;
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
+use pocket_api::conditions::{ETagMatch, ReadConditions};
+use pocket_api::metadata::{ByteRange, Select};
+
+pub(super) fn part_number(text: &str) -> Result<u16, Refusal> {
+    match text.parse() {
+        Ok(number) => headers::part_number(number),
+        Err(_) => {
+            let why = format!(
+                "Part number must be an integer between 1 and 10000, inclusive: {:?}",
+                shortened(text)
+            );
+            Err(bad_argument("partNumber", text, why))
+        }
+    }
+}
+
+pub(super) fn select(headers: &HeaderMap, query: &Query<'_>) -> Result<Select, Refusal> {
+    let range = headers.get(RANGE).and_then(|range| byte_range(range.to_str().ok()?));
+    match (range, query.get("partNumber").filter(|number| !number.is_empty())) {
+        (None, None) => Ok(Select::Whole),
+        (Some(range), None) => Ok(Select::Range(range)),
+        (None, Some(number)) => part_number(number).map(Select::Part),
+        (Some(_), Some(_)) => {
+            let text = "Cannot specify both Range header and partNumber query parameter";
+            Err(s3(ErrorCode::InvalidRequest, text))
+        }
+    }
+}
+
+/// One range of bytes. Anything else is no Range: S3 and HTTP answer with the whole object, and with 200 say so.
+fn byte_range(text: &str) -> Option<ByteRange> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let number = |digits: &str| {
+        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        // What cannot be counted is behind the end of every object.
+        is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+    };
+    match (first, last) {
+        ("", last) => number(last).map(ByteRange::Last),
+        (first, "") => number(first).map(ByteRange::From),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            (first <= last).then_some(ByteRange::FromTo(first, last))
+        }
+    }
+}
+
+/// Dates that cannot be read are no conditions, as HTTP demands (RFC 9110, 13.1.3 and 13.1.4); nor are tags that are no text.
+pub(super) fn read_conditions(headers: &HeaderMap) -> ReadConditions {
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    ReadConditions {
+        if_match: text(IF_MATCH).map(ETagMatch::parse),
+        if_none_match: text(IF_NONE_MATCH).map(ETagMatch::parse),
+        if_modified_since: text(IF_MODIFIED_SINCE).and_then(headers::date),
+        if_unmodified_since: text(IF_UNMODIFIED_SINCE).and_then(headers::date),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_str(v).unwrap())).collect()
+    }
+
+    fn selected(range: Option<&str>, query: &str) -> Result<Select, ErrorCode> {
+        let headers = map(&range.map(|range| ("range", range)).into_iter().collect::<Vec<_>>());
+        select(&headers, &Query::parse(query).unwrap()).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn what_is_not_one_range_of_bytes_is_no_range() {
+        for (range, expected) in [
+            ("bytes=0-4", Some(ByteRange::FromTo(0, 4))),
+            ("bytes=5-", Some(ByteRange::From(5))),
+            ("bytes=-3", Some(ByteRange::Last(3))),
+            ("bytes=-0", Some(ByteRange::Last(0))),
+            ("bytes=0-99999999999999999999", Some(ByteRange::FromTo(0, u64::MAX))),
+            ("bytes=99999999999999999999-", Some(ByteRange::From(u64::MAX))),
+            ("bytes=4-0", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=-", None),
+            ("bytes=+1-2", None),
+            ("bytes= 1-2", None),
+            ("lines=0-1", None),
+            ("", None),
+        ] {
+            assert_eq!(byte_range(range), expected, "{range}");
+        }
+    }
+
+    #[test]
+    fn ranges_and_parts_exclude_each_other() {
+        assert_eq!(selected(None, ""), Ok(Select::Whole));
+        assert_eq!(selected(Some("bytes=0-4"), ""), Ok(Select::Range(ByteRange::FromTo(0, 4))));
+        assert_eq!(selected(None, "partNumber=3"), Ok(Select::Part(3)));
+        assert_eq!(selected(Some("bytes=0-4"), "partNumber=3"), Err(ErrorCode::InvalidRequest));
+        for bad in ["0", "-1", "10001", "x", "1.5"] {
+            assert_eq!(
+                selected(None, &format!("partNumber={bad}")),
+                Err(ErrorCode::InvalidArgument),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn dates_are_read_in_all_three_forms_and_rubbish_is_no_condition() {
+        for (date, secs) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("yesterday", None),
+            ("1994-11-06T08:49:37Z", None),
+        ] {
+            let conditions =
+                read_conditions(&map(&[("if-modified-since", date), ("if-unmodified-since", date)]));
+            assert_eq!(
+                (conditions.if_modified_since, conditions.if_unmodified_since),
+                (secs, secs),
+                "{date}"
+            );
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! GetObject, HeadObject and DeleteObject.
+
+use super::object_requests::{read_conditions, select};
+use super::shown_object::{self, ObjectShown};
+use super::{Head, Wire, done};
+use crate::calls::{DeleteObject, GetObject, GotObject, HeadObject};
+use crate::edge::answer::Body;
+use crate::edge::payload_stream::Unread;
+use crate::errors::not_implemented;
+use crate::headers;
+use crate::metrics::Operation as Counted;
+use crate::refusal::Refusal;
+use http::{Response, StatusCode};
+use pocket_api::conditions::WriteCondition;
+use pocket_api::metadata::{Found, Select};
+
+impl Wire for GetObject {
+    type Shown = ObjectShown;
+
+    fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, ObjectShown), Refusal> {
+        let (headers, query) = (head.headers, head.query);
+        let select = select(headers, query)?;
+        let conditions = read_conditions(headers);
+        let range_holds_if = match select {
+            Select::Range(_) => headers::if_range(headers, &conditions)?,
+            Select::Whole | Select::Part(_) => None,
+        };
+        let get = Self {
+            bucket: head.bucket()?,
+            key: head.key()?,
+            conditions,
+            select,
+            range_holds_if,
+            wait: headers::wait(headers)?,
+            deletes: headers::flag(headers, "x-pocket-delete-after-read")?,
+            of_version: head.names_version(),
+        };
+        Ok((get, ObjectShown::read(headers, query)))
+    }
+
+    fn write(got: GotObject, shown: ObjectShown) -> Response<Body> {
+        let body = Body::from(got.content);
+        shown_object::answer(&got.found, got.select, &shown, body)
+    }
+
+    fn counted(_: &ObjectShown) -> Counted {
+        Counted::GetObject
+    }
+}
+
+impl Wire for HeadObject {
+    type Shown = (ObjectShown, Select);
+
+    fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, Self::Shown), Refusal> {
+        let (headers, query) = (head.headers, head.query);
+        let select = select(headers, query)?;
+        let look = Self {
+            bucket: head.bucket()?,
+            key: head.key()?,
+            conditions: read_conditions(headers),
+            select,
+            wait: headers::wait(headers)?,
+            of_version: head.names_version(),
+        };
+        Ok((look, (ObjectShown::read(headers, query), select)))
+    }
+
+    fn write(found: Found, (shown, select): Self::Shown) -> Response<Body> {
+        shown_object::answer(&found, select, &shown, Body::Empty)
+    }
+
+    fn counted(_: &Self::Shown) -> Counted {
+        Counted::HeadObject
+    }
+}
+
+impl Wire for DeleteObject {
+    /// Whether the version was named.
+    type Shown = bool;
+
+    fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, bool), Refusal> {
+        let condition = headers::write_condition(head.headers)?;
+        if condition == WriteCondition::Absent {
+            return Err(not_implemented("If-None-Match is not implemented for DELETE"));
+        }
+        let of_version = head.names_version();
+        Ok((Self { bucket: head.bucket()?, key: head.key()?, condition, of_version }, of_version))
+    }
+
+    fn write((): (), names_version: bool) -> Response<Body> {
+        done(StatusCode::NO_CONTENT, names_version)
+    }
+
+    fn counted(_: &bool) -> Counted {
+        Counted::DeleteObject
+    }
+}

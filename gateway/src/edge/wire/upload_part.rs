@@ -1,0 +1,38 @@
+//! UploadPart.
+
+use super::object_requests::part_number;
+use super::put_object::{answer, tagged};
+use super::{Head, Wire};
+use crate::calls::{PartWritten, UploadPart};
+use crate::edge::answer::Body;
+use crate::edge::payload::missing_length;
+use crate::edge::payload_stream::Unread;
+use crate::metrics::Operation as Counted;
+use crate::refusal::Refusal;
+use http::Response;
+use pocket_api::metadata::UploadId;
+
+impl Wire for UploadPart {
+    type Shown = ();
+
+    fn read(head: &mut Head<'_, '_>, body: Unread) -> Result<(Self, ()), Refusal> {
+        let part = Self {
+            bucket: head.bucket()?,
+            key: head.key()?,
+            upload: UploadId(head.query.get("uploadId").unwrap_or("").into()),
+            number: part_number(head.query.get("partNumber").unwrap_or(""))?,
+            size: body.size_bytes().ok_or_else(|| missing_length("content-length"))?,
+            md5: body.md5(),
+            body: body.payload()?,
+        };
+        Ok((part, ()))
+    }
+
+    fn write(part: PartWritten, (): ()) -> Response<Body> {
+        answer(tagged(&part.etag, part.checksum.as_ref()))
+    }
+
+    fn counted((): &()) -> Counted {
+        Counted::UploadPart
+    }
+}
