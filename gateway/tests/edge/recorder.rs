@@ -9,8 +9,9 @@ use pocket_api::metadata::{Committed, Found, SegmentPage};
 use pocket_api::names::TenantName;
 use pocket_api::object::{ETag, ObjectMeta};
 use pocket_gateway::calls::{
-    BodySize, Call, Content, DeleteObject, GetObject, GotObject, HeadObject, ListObjects, ListedObjects,
-    Operations, Page, PartWritten, PutObject, Serve, UploadPart,
+    BodySize, Call, Content, DeleteObject, DeleteObjectTagging, GetObject, GetObjectTagging, GotObject,
+    HeadObject, Input, ListObjects, ListedObjects, Operations, Page, PartWritten, PutObject,
+    PutObjectTagging, Serve, UploadPart,
 };
 use pocket_gateway::context::{RenameRequest, RequestContext};
 use pocket_gateway::refusal::{ErrorCode, Refusal};
@@ -105,10 +106,28 @@ impl S3 for Recorder {
 
 impl Operations for Recorder {}
 
+/// Operations of which nothing but their name is written down.
+macro_rules! named {
+    ($($input:ident -> $answer:expr;)*) => {$(
+        impl Serve<$input> for Recorder {
+            async fn serve(&self, _: Call<$input>) -> Result<<$input as Input>::Answer, Refusal> {
+                self.note(stringify!($input).to_owned());
+                Ok($answer)
+            }
+        }
+    )*};
+}
+
+named! {
+    GetObjectTagging -> Vec::new();
+    PutObjectTagging -> ();
+    DeleteObjectTagging -> ();
+}
+
 impl Serve<GetObject> for Recorder {
     async fn serve(&self, call: Call<GetObject>) -> Result<GotObject, Refusal> {
-        let (key, select) = (call.input.key, call.input.select);
-        self.note(format!("GetObject {} {key}", call.bucket));
+        let GetObject { bucket, key, select, .. } = call.input;
+        self.note(format!("GetObject {bucket} {key}"));
         match key.as_str() {
             "missing" => return Err(Refusal::new(ErrorCode::NoSuchKey, "no such key")),
             "cut" => {
@@ -145,21 +164,21 @@ impl Serve<GetObject> for Recorder {
 
 impl Serve<HeadObject> for Recorder {
     async fn serve(&self, call: Call<HeadObject>) -> Result<Found, Refusal> {
-        self.note(format!("HeadObject {} {}", call.bucket, call.input.key));
+        self.note(format!("HeadObject {} {}", call.input.bucket, call.input.key));
         Err(Refusal::new(ErrorCode::NoSuchKey, "no such key"))
     }
 }
 
 impl Serve<DeleteObject> for Recorder {
     async fn serve(&self, call: Call<DeleteObject>) -> Result<(), Refusal> {
-        self.note(format!("DeleteObject {} {}", call.bucket, call.input.key));
+        self.note(format!("DeleteObject {} {}", call.input.bucket, call.input.key));
         Ok(())
     }
 }
 
 impl Serve<ListObjects> for Recorder {
     async fn serve(&self, call: Call<ListObjects>) -> Result<ListedObjects, Refusal> {
-        self.note(format!("ListObjects {}", call.bucket));
+        self.note(format!("ListObjects {}", call.input.bucket));
         let page = Page { items: Vec::new(), more: false };
         Ok(ListedObjects { page, owner: TenantName::parse("me").expect("a good name") })
     }
@@ -167,7 +186,7 @@ impl Serve<ListObjects> for Recorder {
 
 impl Serve<UploadPart> for Recorder {
     async fn serve(&self, call: Call<UploadPart>) -> Result<PartWritten, Refusal> {
-        self.note(format!("UploadPart {} {}", call.bucket, call.input.key));
+        self.note(format!("UploadPart {} {}", call.input.bucket, call.input.key));
         Ok(PartWritten { etag: ETag::md5([0; 16]), checksum: None })
     }
 }
@@ -189,7 +208,7 @@ impl Serve<PutObject> for Recorder {
             0..=32 => String::from_utf8_lossy(&body).into_owned(),
             len => format!("{len} bytes"),
         };
-        let mut note = format!("PutObject {} {}: {text:?}", call.bucket, input.key);
+        let mut note = format!("PutObject {} {}: {text:?}", input.bucket, input.key);
         match input.size {
             BodySize::Exactly(size) if size != body.len() as u64 => note += &format!(", wrong length {size}"),
             BodySize::AtMost(max) => assert!(body.len() as u64 <= max),
