@@ -196,7 +196,7 @@ impl Segments {
         page: SegmentPage,
         payload: Bytes,
     ) -> Self {
-        Self { directory, job, lease, payload, queue: page.segments.into(), next: page.next }
+        Self { directory, job, lease, payload, queue: page.segments.into_vec().into(), next: page.next }
     }
 
     async fn next(&mut self) -> Result<Option<Piece>, ReadError> {
@@ -217,7 +217,8 @@ impl Segments {
                     if page.segments.is_empty() {
                         return Err(ReadError::Inconsistent("a page of segments is empty"));
                     }
-                    (self.queue, self.next, self.payload) = (page.segments.into(), page.next, payload);
+                    (self.queue, self.next, self.payload) =
+                        (page.segments.into_vec().into(), page.next, payload);
                 }
             }
         }

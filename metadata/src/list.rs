@@ -15,6 +15,9 @@ use std::ops::ControlFlow;
 
 /// Most keys that a step visits under the lock: some 50 us, then writers have their turn.
 const STEP_KEYS: usize = 256;
+/// Steps of a list in one poll of its call: some 0.4 ms, then other calls of the thread have theirs. A page of keys that are
+/// all there needs fewer.
+pub(crate) const STEPS_PER_POLL: u32 = 8;
 
 /// A page of objects in the making.
 pub(crate) struct Listing {

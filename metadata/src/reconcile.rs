@@ -2,6 +2,7 @@
 //! the questions that this shard asks about references that nobody confirmed to it.
 
 use crate::effects::Output;
+use crate::pace::Pace;
 use crate::shard::Shard;
 use crate::state::Command;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
@@ -12,51 +13,64 @@ use std::time::Duration;
 /// A question that takes longer is asked again later.
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Items of a batch in one poll of its call: each takes 0.2 to 0.5 us.
+const ITEMS_PER_POLL: u32 = 1_024;
+
 impl Shard {
-    pub(crate) fn renew(&self, mut leases: Vec<(JobId, LeaseId)>) -> ShardReply {
-        leases.retain(|&(job, lease)| {
-            let renewed = self.find(job).map(|job| self.apply(&job, Command::Renew(lease)));
-            !matches!(renewed, Some(Ok(Output::Held(true))))
-        });
-        ShardReply::LeasesEnded(leases)
+    /// Applies a command to a job, for callers to whom a job that has ended, or is not here, holds nothing: `None`.
+    fn tell(&self, job: JobId, command: Command) -> Option<Output> {
+        self.jobs.with(job, |job| self.apply(job, command))?.ok()
     }
 
-    pub(crate) fn release(&self, leases: Vec<(JobId, LeaseId, Delivery)>) -> ShardReply {
+    pub(crate) async fn renew(&self, leases: Vec<(JobId, LeaseId)>) -> ShardReply {
+        let mut pace = Pace::new(ITEMS_PER_POLL);
+        let mut ended = Vec::new();
+        for (job, lease) in leases {
+            if self.tell(job, Command::Renew(lease)) != Some(Output::Held(true)) {
+                ended.push((job, lease));
+            }
+            pace.step().await;
+        }
+        ShardReply::LeasesEnded(ended)
+    }
+
+    pub(crate) async fn release(&self, leases: Vec<(JobId, LeaseId, Delivery)>) -> ShardReply {
+        let mut pace = Pace::new(ITEMS_PER_POLL);
         for (job, lease, delivery) in leases {
-            if let Some(job) = self.find(job) {
-                job.touch();
-                // A job that ended meanwhile has no leases.
-                let _ = self.apply(&job, Command::Release(lease, delivery));
-            }
+            self.tell(job, Command::Release(lease, delivery));
+            pace.step().await;
         }
         ShardReply::Done
     }
 
-    /// A job that is not here holds nothing.
-    pub(crate) fn ask(&self, ids: Vec<(JobId, WriteId)>, question: fn(WriteId) -> Command) -> ShardReply {
-        let known = ids.into_iter().map(|(job, id)| {
-            let answer = self.find(job).map(|job| self.apply(&job, question(id)));
-            matches!(answer, Some(Ok(Output::Held(true))))
-        });
-        ShardReply::Known(known.collect())
+    pub(crate) async fn ask(
+        &self,
+        ids: Vec<(JobId, WriteId)>,
+        question: fn(WriteId) -> Command,
+    ) -> ShardReply {
+        let mut pace = Pace::new(ITEMS_PER_POLL);
+        let mut known = Vec::with_capacity(ids.len());
+        for (job, id) in ids {
+            known.push(self.tell(job, question(id)) == Some(Output::Held(true)));
+            pace.step().await;
+        }
+        ShardReply::Known(known)
     }
 
-    pub(crate) fn references_held(&self, references: Vec<(JobId, WriteId)>, held: bool) -> ShardReply {
+    pub(crate) async fn references_held(&self, references: Vec<(JobId, WriteId)>, held: bool) -> ShardReply {
+        let mut pace = Pace::new(ITEMS_PER_POLL);
         for (job, reference) in references {
-            if let Some(job) = self.find(job) {
-                // A job that ended meanwhile counts nothing.
-                let _ = self.apply(&job, Command::ReferenceHeld { reference, held });
-            }
+            self.tell(job, Command::ReferenceHeld { reference, held });
+            pace.step().await;
         }
         ShardReply::Done
     }
 
-    pub(crate) fn forget_arrivals(&self, renames: Vec<(JobId, WriteId)>) -> ShardReply {
+    pub(crate) async fn forget_arrivals(&self, renames: Vec<(JobId, WriteId)>) -> ShardReply {
+        let mut pace = Pace::new(ITEMS_PER_POLL);
         for (job, rename) in renames {
-            if let Some(job) = self.find(job) {
-                // A job that ended meanwhile remembers nothing.
-                let _ = self.apply(&job, Command::ForgetArrival(rename));
-            }
+            self.tell(job, Command::ForgetArrival(rename));
+            pace.step().await;
         }
         ShardReply::Done
     }
@@ -68,7 +82,9 @@ impl Shard {
             by_holder.entry(holder).or_default().push(reference);
         }
         for (holder, references) in by_holder {
-            let (Some(shard), Some(found)) = (self.directory.shard(holder), self.find(job)) else { continue };
+            let (Some(shard), Some(found)) = (self.directory.shard(holder), self.jobs.get(job)) else {
+                continue;
+            };
             let outbox = self.outbox.clone();
             self.runtime.spawn(async move {
                 let question = references.iter().map(|&reference| (job, reference)).collect();
