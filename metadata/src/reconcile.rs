@@ -2,12 +2,14 @@
 //! the questions that this shard asks about references that nobody confirmed to it.
 
 use crate::effects::Output;
+use crate::job::Job;
 use crate::pace::Pace;
 use crate::shard::Shard;
 use crate::state::Command;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
 use pocket_api::metadata::{Delivery, ShardReply, ShardRequest};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A question that takes longer is asked again later.
@@ -17,16 +19,18 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 const ITEMS_PER_POLL: u32 = 1_024;
 
 impl Shard {
-    /// Applies a command to a job, for callers to whom a job that has ended, or is not here, holds nothing: `None`.
-    fn tell(&self, job: JobId, command: Command) -> Option<Output> {
-        self.jobs.with(job, |job| self.apply(job, command))?.ok()
+    /// Applies a command to a job: whether it holds what the command asks about. A job that has ended, or is not here,
+    /// holds nothing.
+    fn tell(&self, job: JobId, command: Command) -> bool {
+        let held = |job: &Arc<Job>| matches!(self.apply(job, command), Ok(Output::Held(true)));
+        self.jobs.with(job, held).unwrap_or(false)
     }
 
     pub(crate) async fn renew(&self, leases: Vec<(JobId, LeaseId)>) -> ShardReply {
         let mut pace = Pace::new(ITEMS_PER_POLL);
         let mut ended = Vec::new();
         for (job, lease) in leases {
-            if self.tell(job, Command::Renew(lease)) != Some(Output::Held(true)) {
+            if !self.tell(job, Command::Renew(lease)) {
                 ended.push((job, lease));
             }
             pace.step().await;
@@ -51,7 +55,7 @@ impl Shard {
         let mut pace = Pace::new(ITEMS_PER_POLL);
         let mut known = Vec::with_capacity(ids.len());
         for (job, id) in ids {
-            known.push(self.tell(job, question(id)) == Some(Output::Held(true)));
+            known.push(self.tell(job, question(id)));
             pace.step().await;
         }
         ShardReply::Known(known)

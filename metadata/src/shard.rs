@@ -4,7 +4,7 @@
 use crate::effects::{Effects, Output};
 use crate::job::Job;
 use crate::jobs::Jobs;
-use crate::list::{Listing, STEPS_PER_POLL, UploadsListing};
+use crate::list::{Listing, STEPS_PER_POLL, UPLOAD_STEPS_PER_POLL, UploadsListing};
 use crate::metrics::ShardMetrics;
 use crate::outbox::Outbox;
 use crate::pace::Pace;
@@ -167,7 +167,7 @@ impl Shard {
         list: ListUploads,
     ) -> Result<Answer, MetadataError> {
         let mut listing = UploadsListing::new(list)?;
-        let mut pace = Pace::new(STEPS_PER_POLL);
+        let mut pace = Pace::new(UPLOAD_STEPS_PER_POLL);
         while !listing.step(&job.state.read(), epoch, self.clock.now())? {
             pace.step().await;
         }

@@ -27,7 +27,7 @@ const JOB: JobRef = JobRef { job: JobId(1), epoch: Epoch(1) };
 /// So many that a shard which went through them in one go would need several milliseconds.
 const MANY: u64 = 20_000;
 /// Keys that a poll of a list goes by at most.
-const KEYS_PER_POLL: u64 = 2_048;
+const KEYS_PER_POLL: u64 = 1_024;
 /// Items of a batch that a poll handles at most.
 const ITEMS_PER_POLL: u64 = 1_024;
 
