@@ -98,9 +98,20 @@ impl Shard {
         request: Request,
         payload: Bytes,
     ) -> Result<Answer, MetadataError> {
-        if let Some(answer) = job.query(epoch, &request) {
-            return answer;
+        match job.query(epoch, &request) {
+            Some(answer) => answer,
+            None => self.change(job, epoch, request, payload),
         }
+    }
+
+    /// A request that may change something, answered at once.
+    fn change(
+        &self,
+        job: &Job,
+        epoch: Epoch,
+        request: Request,
+        payload: Bytes,
+    ) -> Result<Answer, MetadataError> {
         match self.apply(job, Command::Request { epoch, request, payload })? {
             Output::Answer(answer) => Ok(answer),
             other => unreachable!("a request was answered with {other:?}"),
@@ -191,11 +202,17 @@ impl Metadata for Shard {
         self.metrics.count(&request);
         let JobRef { job, epoch } = job;
         let answer = self.jobs.with(job, |found| {
-            if may_wait(&request) || found.is_moving() {
-                self.attend(found.clone(), epoch, request, payload).boxed()
-            } else {
-                ready(self.serve(found, epoch, request, payload)).boxed()
+            let may_wait = may_wait(&request);
+            if !found.is_moving() {
+                match found.query(epoch, &request) {
+                    // It may come.
+                    Some(Err(MetadataError::NoSuchKey)) if may_wait => {}
+                    Some(answer) => return ready(answer).boxed(),
+                    None if may_wait => {}
+                    None => return ready(self.change(found, epoch, request, payload)).boxed(),
+                }
             }
+            self.attend(found.clone(), epoch, request, payload).boxed()
         });
         answer.unwrap_or_else(|| ready(Err(MetadataError::NoSuchJob)).boxed())
     }
