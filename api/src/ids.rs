@@ -2,7 +2,9 @@
 //! from the wall clock of the controller that issues them (see [`IdSource`]).
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! id {
@@ -94,5 +96,67 @@ impl IdSource {
     /// A value that no call has returned before.
     pub fn issue(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A map by ids, for the way of every request.
+pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Hashes ids with one multiplication a word. They are issued by planes and not chosen by clients, so nobody can make
+/// them collide. Not for names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdHasher(u64);
+
+/// 2^64 divided by the golden ratio, odd: numbers that count up are spread over all bits.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Hasher for IdHasher {
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word) * u128::from(SPREAD);
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let mut padded = [0; 8];
+            padded[..word.len()].copy_from_slice(word);
+            self.write_u64(u64::from_le_bytes(padded));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::hash::{BuildHasher, Hash};
+
+    /// The fullest of 2^12 buckets, by the bits that a table takes for its places or for its tags.
+    fn fullest(ids: impl Iterator<Item = impl Hash>, shift: u32) -> u32 {
+        let mut buckets = vec![0_u32; 1 << 12];
+        let hasher = BuildHasherDefault::<IdHasher>::default();
+        ids.for_each(|id| buckets[(hasher.hash_one(id) >> shift) as usize % (1 << 12)] += 1);
+        buckets.into_iter().max().unwrap_or(0)
+    }
+
+    #[test]
+    fn ids_as_they_are_issued_spread_over_a_table() {
+        let source = IdSource::starting_at(1_800_000_000_000);
+        let jobs: Vec<JobId> = (0..1 << 12).map(|_| JobId(source.issue())).collect();
+        let strided = (0..1 << 12).map(|n| JobId(n << 20));
+        let write = |number| WriteId { gateway: NodeId(1_800_000_000_000 << 20), number };
+        for shift in [0, 52] {
+            // Thrown at random, the fullest of as many buckets as balls holds some 7.
+            assert!(fullest(jobs.iter(), shift) <= 10, "jobs at {shift}");
+            assert!(fullest(strided.clone(), shift) <= 10, "one job a millisecond at {shift}");
+            assert!(fullest((0..1 << 12).map(write), shift) <= 10, "writes at {shift}");
+        }
+        let hasher = BuildHasherDefault::<IdHasher>::default();
+        let hashes: HashSet<u64> = (0..1 << 12).map(|n| hasher.hash_one(write(n))).collect();
+        assert_eq!(hashes.len(), 1 << 12);
     }
 }

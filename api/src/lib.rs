@@ -25,6 +25,7 @@ pub mod object;
 pub mod parts;
 pub mod settings;
 pub mod storage_class;
+pub mod tally;
 pub mod tier;
 pub mod usage;
 

@@ -205,7 +205,7 @@ impl Segments {
         page: SegmentPage,
         payload: Bytes,
     ) -> Self {
-        Self { directory, job, lease, payload, queue: page.segments.into(), next: page.next }
+        Self { directory, job, lease, payload, queue: page.segments.into_vec().into(), next: page.next }
     }
 
     async fn next(&mut self) -> Result<Option<Piece>, ReadError> {
@@ -226,7 +226,8 @@ impl Segments {
                     if page.segments.is_empty() {
                         return Err(ReadError::Inconsistent("a page of segments is empty"));
                     }
-                    (self.queue, self.next, self.payload) = (page.segments.into(), page.next, payload);
+                    (self.queue, self.next, self.payload) =
+                        (page.segments.into_vec().into(), page.next, payload);
                 }
             }
         }

@@ -2,7 +2,7 @@
 //! state machine.
 
 use crate::account::{PIECE_BYTES, manifest_charge};
-use crate::pieces::Piece;
+use crate::pieces::{Piece, Pieces};
 use crate::state::JobState;
 use bytes::Bytes;
 use pocket_api::ids::WriteId;
@@ -119,18 +119,18 @@ impl JobState {
 
     /// Turns content that was admitted, and paid for, into pieces: counts what it refers to and spends its
     /// references.
-    pub(crate) fn take_in(&mut self, admission: Admission) -> Vec<Piece> {
+    pub(crate) fn take_in(&mut self, admission: Admission) -> Pieces {
         let Admission { write, content, payload, pieces: count, .. } = admission;
         match content {
             // A copy of its own size: the payload may be a slice of something large.
-            NewContent::Inline => vec![Piece::Inline(Bytes::copy_from_slice(&payload))],
+            NewContent::Inline => [Piece::Inline(Bytes::copy_from_slice(&payload))].into(),
             NewContent::Chunks { extents } => {
                 let len = extents.iter().map(|extent| u64::from(extent.len)).sum();
                 self.manifests.insert(write, extents);
-                vec![Piece::Local { manifest: write, offset: 0, len }]
+                [Piece::Local { manifest: write, offset: 0, len }].into()
             }
             NewContent::Pieces { pieces: new } => {
-                let mut pieces = Vec::with_capacity(count);
+                let mut pieces = Pieces::with_capacity(count);
                 let mut spent = Vec::new();
                 let mut at = 0;
                 for piece in new {

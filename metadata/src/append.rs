@@ -5,7 +5,7 @@ use crate::account::{BODY_BYTES, PIECE_BYTES, checksum_charge, pieces_charge};
 use crate::admission::Admission;
 use crate::commit::body_charge;
 use crate::key::Key;
-use crate::pieces::{Content, Piece};
+use crate::pieces::{Content, Piece, Pieces};
 use crate::rules::{Seen, shown_end};
 use crate::state::{JobState, bytes_of};
 use bytes::{Bytes, BytesMut};
@@ -56,10 +56,10 @@ impl JobState {
         // As bounded as that of a new entry.
         entry.charge_bytes = u32::try_from(charge).unwrap_or(u32::MAX);
         let mut pieces = match std::mem::replace(&mut entry.content, Content::Inline(Bytes::new())) {
-            Content::Inline(bytes) if bytes.is_empty() => Vec::new(),
-            Content::Inline(bytes) => vec![Piece::Inline(bytes)],
+            Content::Inline(bytes) if bytes.is_empty() => Pieces::new(),
+            Content::Inline(bytes) => [Piece::Inline(bytes)].into(),
             Content::Body(body) => match Arc::try_unwrap(body) {
-                Ok(body) => body.pieces.into_vec(),
+                Ok(body) => body.pieces.into_vec().into(),
                 Err(read) => {
                     // Somebody reads: the pieces that are there belong to two bodies now.
                     for piece in &read.pieces {
@@ -69,7 +69,7 @@ impl JobState {
                             Piece::Remote(far) => self.held.retain(far.reference, far.home),
                         }
                     }
-                    read.pieces.to_vec()
+                    read.pieces.as_ref().into()
                 }
             },
         };
@@ -96,7 +96,7 @@ fn inline_len(piece: &Piece) -> Option<u64> {
     matches!(piece, Piece::Inline(_)).then(|| piece.len())
 }
 
-fn push(pieces: &mut Vec<Piece>, piece: Piece) {
+fn push(pieces: &mut Pieces, piece: Piece) {
     match (pieces.last_mut(), piece) {
         (Some(Piece::Inline(last)), Piece::Inline(bytes))
             if joins(Some(last.len() as u64), Some(bytes.len() as u64)) =>

@@ -20,6 +20,7 @@ use pocket_api::metadata::{Answer, Commit, Committed, MetadataError, Reply};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ObjectHeaders;
 use pocket_api::parts::Parts;
+use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 
 impl JobState {
@@ -161,11 +162,19 @@ impl JobState {
         self.account.give_back(order_bytes);
         self.logical_bytes += entry.size;
         let committed = entry.committed(shown_end(self.rules.as_deref(), key.as_str(), entry.seen()));
-        if let Some(old) = self.objects.insert(key.clone(), Box::new(entry)) {
-            self.drop_entry(*old);
+        self.wake(&key);
+        if let Some(rules) = self.rules.as_deref_mut() {
+            rules.enter(&key, &entry);
         }
-        self.enter_order(&key);
-        self.effects.woken.push(key);
+        match self.objects.entry(key) {
+            Occupied(mut there) => {
+                let old = std::mem::replace(&mut **there.get_mut(), entry);
+                self.drop_entry(old);
+            }
+            Vacant(free) => {
+                free.insert(Box::new(entry));
+            }
+        }
         committed
     }
 

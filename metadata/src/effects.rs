@@ -16,7 +16,7 @@ pub(crate) struct Effects {
     pub(crate) received: Vec<(NodeId, WriteId)>,
     /// References to ask about, with their holders.
     pub(crate) asked: Vec<(NodeId, WriteId)>,
-    /// Keys that may be readable now and were not before.
+    /// Keys that may be readable now and were not before; none while nobody waits.
     pub(crate) woken: Vec<Key>,
     /// Rules that do not hold any more, with their orders of ends: to be dropped where it may take its time.
     pub(crate) retired: Option<Box<Rules>>,

@@ -6,8 +6,8 @@ use crate::state::{Command, JobState, Remains, apply};
 use crate::waiters::{WaiterCount, Waiters};
 use parking_lot::RwLock;
 use pocket_api::clock::{Clock, Timestamp};
-use pocket_api::ids::JobId;
-use pocket_api::metadata::MetadataError;
+use pocket_api::ids::{Epoch, JobId};
+use pocket_api::metadata::{Answer, MetadataError, Request};
 use pocket_api::usage::JobUse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,9 +35,30 @@ impl Job {
         }
     }
 
-    /// The job was used.
-    pub(crate) fn touch(&self) {
-        self.last_used_ms.store(self.clock.now().0, Ordering::Relaxed);
+    /// The job was used. Requests of one moment write this once: all threads read it.
+    pub(crate) fn touch(&self, now: Timestamp) {
+        if self.last_used_ms.load(Ordering::Relaxed) != now.0 {
+            self.last_used_ms.store(now.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Answers a request that changes nothing; `None` for one that has to be applied.
+    pub(crate) fn query(&self, epoch: Epoch, request: &Request) -> Option<Result<Answer, MetadataError>> {
+        let is_use = match request {
+            Request::CheckEpoch | Request::Describe { .. } => false,
+            Request::Ping
+            | Request::Lookup(_)
+            | Request::Segments(_)
+            | Request::Parts { .. }
+            | Request::Upload { .. } => true,
+            _ => return None,
+        };
+        let state = self.state.read();
+        let now = self.clock.now();
+        if is_use {
+            self.touch(now);
+        }
+        state.query(epoch, request, now)
     }
 
     /// Whether a request may have to wait for an object. One that misses the beginning of a move is told by the state.
@@ -51,8 +72,16 @@ impl Job {
             let mut state = self.state.write();
             // Under the lock, so that a later command never has an earlier time.
             let now = self.clock.now();
+            if matches!(command, Command::Request { .. } | Command::Release(..)) {
+                self.touch(now);
+            }
+            // Whoever begins to wait from here on looks when this is done, and finds what has changed.
+            state.is_awaited = !self.waiters.is_empty();
             let outcome = apply(&mut state, command, now);
-            self.moving.store(!state.departures.is_empty(), Ordering::Release);
+            let is_moving = !state.departures.is_empty();
+            if is_moving != self.is_moving() {
+                self.moving.store(is_moving, Ordering::Release);
+            }
             outcome
         };
         for key in &outcome.effects.woken {

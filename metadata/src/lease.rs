@@ -83,9 +83,10 @@ impl Leases {
         self.by_id.values().any(|lease| lease.expires_at > now)
     }
 
-    /// Those that have ended without word. Looks at all of them, so it is asked once a second only.
-    pub(crate) fn ended(&self, now: Timestamp) -> Vec<LeaseId> {
-        self.by_id.iter().filter(|(_, lease)| lease.expires_at <= now).map(|(id, _)| *id).collect()
+    /// The first that have ended without word, `most` of them. Looks at all, so it is asked once a second only.
+    pub(crate) fn ended(&self, now: Timestamp, most: usize) -> Vec<LeaseId> {
+        let ended = self.by_id.iter().filter(|(_, lease)| lease.expires_at <= now);
+        ended.map(|(id, _)| *id).take(most).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -20,6 +20,7 @@ mod expiry;
 #[cfg(test)]
 mod fuzz;
 mod job;
+mod jobs;
 mod key;
 mod lease;
 mod life;
@@ -32,6 +33,7 @@ mod model;
 mod mover;
 mod multipart;
 mod outbox;
+mod pace;
 mod pieces;
 mod reads;
 mod reconcile;

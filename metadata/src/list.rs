@@ -15,6 +15,11 @@ use std::ops::ControlFlow;
 
 /// Most keys that a step visits under the lock: some 50 us, then writers have their turn.
 const STEP_KEYS: usize = 256;
+/// Steps of a list in one poll of its call: some 0.2 ms, and less than 1 where each key is sought for. Then other calls of
+/// the thread have theirs. A page of keys that are all there needs no more.
+pub(crate) const STEPS_PER_POLL: u32 = 4;
+/// As [`STEPS_PER_POLL`], of uploads: each shows an id with a code that takes up to 2 us to make.
+pub(crate) const UPLOAD_STEPS_PER_POLL: u32 = 1;
 
 /// A page of objects in the making.
 pub(crate) struct Listing {

@@ -9,7 +9,6 @@ use crate::reads::{Purpose, Reservation, Settled};
 use crate::rules::shown_end;
 use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
-use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, Verdict};
 use pocket_api::ids::LeaseId;
@@ -47,14 +46,19 @@ impl JobState {
         }
     }
 
+    /// The object that a lookup is about, and which of its bytes.
+    fn selected(&self, lookup: &Lookup, now: Timestamp) -> Result<(&Entry, (u64, u64)), MetadataError> {
+        let entry = self.find(&lookup.key, &lookup.conditions, now)?;
+        Ok((entry, entry.select(lookup.select)?))
+    }
+
     /// See [`Request::Describe`].
     ///
     /// [`Request::Describe`]: pocket_api::metadata::Request::Describe
     pub(crate) fn describe(&self, key: &ObjectKey, now: Timestamp) -> Result<Answer, MetadataError> {
         let entry = self.find(key, &ReadConditions::default(), now)?;
-        let (selection, page) = ((0, entry.size), SegmentPage::default());
-        let rule_end = self.rule_end(key, entry);
-        Ok(answer(entry, rule_end, None, selection, page, Bytes::new(), None, false, now))
+        let found = self.found(key, entry, Select::Whole, (0, entry.size), now);
+        Ok(Reply::Found(found).into())
     }
 
     /// A lookup that changes nothing: of what the object is like, or of inline bytes whose reads nobody counts. `None`
@@ -64,20 +68,14 @@ impl JobState {
         lookup: &Lookup,
         now: Timestamp,
     ) -> Option<Result<Answer, MetadataError>> {
-        let found = self.find(&lookup.key, &lookup.conditions, now);
-        let selected = found.and_then(|entry| Ok((entry, entry.select(lookup.select)?)));
-        let (entry, selection) = match selected {
+        let (entry, selection) = match self.selected(lookup, now) {
             Ok(selected) => selected,
             Err(refused) => return Some(Err(refused)),
         };
-        let (page, payload) = match (lookup.want, &entry.content) {
-            (Want::Meta, _) => Default::default(),
-            (Want::Data, Content::Inline(bytes)) if entry.reads.is_none() => inline_page(bytes, selection),
-            _ => return None,
-        };
-        let rule_end = self.rule_end(&lookup.key, entry);
-        let part_checksum = part_checksum(entry, lookup.select);
-        Some(Ok(answer(entry, rule_end, part_checksum, selection, page, payload, None, false, now)))
+        let (page, payload) = unleased_page(entry, lookup.want, selection)?;
+        let mut found = self.found(&lookup.key, entry, lookup.select, selection, now);
+        found.page = page;
+        Some(Ok(Answer { reply: Reply::Found(found), payload }))
     }
 
     pub(crate) fn rule_end(&self, key: &ObjectKey, entry: &Entry) -> Option<RuleEnd> {
@@ -85,14 +83,13 @@ impl JobState {
     }
 
     pub(crate) fn lookup(&mut self, lookup: Lookup, now: Timestamp) -> Result<Answer, MetadataError> {
-        if let Some(answer) = self.lookup_shared(&lookup, now) {
-            return answer;
+        let (entry, selection) = self.selected(&lookup, now)?;
+        let mut found = self.found(&lookup.key, entry, lookup.select, selection, now);
+        if let Some((page, payload)) = unleased_page(entry, lookup.want, selection) {
+            found.page = page;
+            return Ok(Answer { reply: Reply::Found(found), payload });
         }
         self.leases.check_room()?;
-        let entry = self.objects.get_mut(bytes_of(&lookup.key)).ok_or(MetadataError::NoSuchKey)?;
-        let rule_end = shown_end(self.rules.as_deref(), lookup.key.as_str(), entry.seen());
-        let selection = entry.select(lookup.select)?;
-        let reservation = reserve(entry, lookup.want, selection)?;
         let (page, payload, body) = match &entry.content {
             Content::Inline(bytes) => {
                 let (page, payload) = inline_page(bytes, selection);
@@ -105,17 +102,69 @@ impl JobState {
                 (page, payload, (!complete).then(|| body.clone()))
             }
         };
-        let counted = reservation.is_some();
-        let lease = (counted || body.is_some()).then(|| {
-            let counted = reservation.map(|reservation| CountedRead {
-                key: Key(lookup.key),
-                version: entry.version,
-                reservation,
-            });
-            self.leases.grant(Lease { expires_at: now + READ_LEASE, body, selection, counted })
-        });
-        let part_checksum = part_checksum(entry, lookup.select);
-        Ok(answer(entry, rule_end, part_checksum, selection, page, payload, lease, counted, now))
+        found.page = page;
+        let may_be_counted = entry.reads.is_some() || lookup.want == Want::DataAndDelete;
+        let version = entry.version;
+        let counted = if may_be_counted { self.reserve(lookup.key, lookup.want, selection)? } else { None };
+        found.counted = counted.is_some();
+        if found.counted || body.is_some() {
+            let counted =
+                counted.map(|(key, reservation)| CountedRead { key: Key(key), version, reservation });
+            let lease = Lease { expires_at: now + READ_LEASE, body, selection, counted };
+            found.lease = Some(self.leases.grant(lease));
+        }
+        Ok(Answer { reply: Reply::Found(found), payload })
+    }
+
+    /// Reserves a read where they are counted or the object goes with it; all taken is as good as missing.
+    fn reserve(
+        &mut self,
+        key: ObjectKey,
+        want: Want,
+        (offset, len): (u64, u64),
+    ) -> Result<Option<(ObjectKey, Reservation)>, MetadataError> {
+        let entry = self.objects.get_mut(bytes_of(&key)).ok_or(MetadataError::NoSuchKey)?;
+        let purpose = if want == Want::DataAndDelete { Purpose::ReadAndDelete } else { Purpose::Read };
+        match &mut entry.reads {
+            None if purpose == Purpose::Read => Ok(None),
+            Some(reads) if purpose == Purpose::Read && !reads.counted() => {
+                if reads.available() {
+                    Ok(None)
+                } else {
+                    Err(MetadataError::NoSuchKey)
+                }
+            }
+            reads => {
+                let reads = reads.get_or_insert_default();
+                let held = reads.reserve(purpose, (offset, offset + len), entry.size);
+                held.map(|held| Some((key, held))).ok_or(MetadataError::NoSuchKey)
+            }
+        }
+    }
+
+    /// What is said of an object and of the bytes that were selected, without segments and without lease.
+    fn found(
+        &self,
+        key: &ObjectKey,
+        entry: &Entry,
+        select: Select,
+        (offset, len): (u64, u64),
+        now: Timestamp,
+    ) -> Box<Found> {
+        let part_checksum = match select {
+            Select::Part(number) => entry.part_checksum(number),
+            Select::Whole | Select::Range(_) => None,
+        };
+        Box::new(Found {
+            meta: entry.meta(self.rule_end(key, entry)),
+            now,
+            offset,
+            len,
+            part_checksum,
+            page: SegmentPage::default(),
+            lease: None,
+            counted: false,
+        })
     }
 
     pub(crate) fn parts(
@@ -182,62 +231,26 @@ impl JobState {
                 if reads.is_idle() {
                     entry.reads = None;
                 }
-                self.effects.woken.push(read.key);
+                self.wake(&read.key);
             }
         }
     }
 }
 
-/// Reserves a read where they are counted or the object goes with it; all taken is as good as missing.
-fn reserve(
-    entry: &mut Entry,
-    want: Want,
-    (offset, len): (u64, u64),
-) -> Result<Option<Reservation>, MetadataError> {
-    let purpose = if want == Want::DataAndDelete { Purpose::ReadAndDelete } else { Purpose::Read };
-    match &mut entry.reads {
-        None if purpose == Purpose::Read => Ok(None),
-        Some(reads) if purpose == Purpose::Read && !reads.counted() => {
-            if reads.available() {
-                Ok(None)
-            } else {
-                Err(MetadataError::NoSuchKey)
-            }
-        }
-        reads => {
-            let reads = reads.get_or_insert_default();
-            let held = reads.reserve(purpose, (offset, offset + len), entry.size);
-            held.map(Some).ok_or(MetadataError::NoSuchKey)
-        }
+/// Of a read that needs no lease: of nothing, or of inline bytes whose reads nobody counts.
+fn unleased_page(entry: &Entry, want: Want, selection: (u64, u64)) -> Option<(SegmentPage, Bytes)> {
+    match (want, &entry.content) {
+        (Want::Meta, _) => Some(Default::default()),
+        (Want::Data, Content::Inline(bytes)) if entry.reads.is_none() => Some(inline_page(bytes, selection)),
+        _ => None,
     }
 }
 
 fn inline_page(bytes: &Bytes, (offset, len): (u64, u64)) -> (SegmentPage, Bytes) {
     let payload = bytes.slice(offset as usize..(offset + len) as usize);
-    let segments = if len == 0 { Vec::new() } else { vec![Segment::Inline { len: len as u32 }] };
-    (SegmentPage { segments, next: None }, payload)
-}
-
-fn part_checksum(entry: &Entry, select: Select) -> Option<Checksum> {
-    match select {
-        Select::Part(number) => entry.part_checksum(number),
-        Select::Whole | Select::Range(_) => None,
+    let mut page = SegmentPage::default();
+    if len > 0 {
+        page.segments.push(Segment::Inline { len: len as u32 });
     }
-}
-
-#[expect(clippy::too_many_arguments)]
-fn answer(
-    entry: &Entry,
-    rule_end: Option<RuleEnd>,
-    part_checksum: Option<Checksum>,
-    (offset, len): (u64, u64),
-    page: SegmentPage,
-    payload: Bytes,
-    lease: Option<LeaseId>,
-    counted: bool,
-    now: Timestamp,
-) -> Answer {
-    let meta = entry.meta(rule_end);
-    let found = Found { meta, now, offset, len, part_checksum, page, lease, counted };
-    Answer { reply: Reply::Found(Box::new(found)), payload }
+    (page, payload)
 }

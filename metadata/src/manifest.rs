@@ -2,9 +2,9 @@
 //! says what is free.
 
 use pocket_api::cluster::ClusterView;
-use pocket_api::ids::{NodeId, WriteId};
+use pocket_api::ids::{IdMap, NodeId, WriteId};
 use pocket_api::object::Extent;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 #[derive(Debug)]
 struct Manifest {
@@ -16,7 +16,7 @@ struct Manifest {
 /// All manifests of a job at this shard.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
-    by_write: HashMap<WriteId, Manifest>,
+    by_write: IdMap<WriteId, Manifest>,
     /// Servers in use with the number of their extents.
     servers: BTreeMap<NodeId, u64>,
     /// Those of them that are dead. Empty as long as all is well, and then nothing below costs anything.

@@ -2,6 +2,7 @@
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use pocket_api::metadata::Request;
+use pocket_api::tally::Tally;
 
 const REQUESTS: &str = "pocket_metadata_requests_total";
 const EXPIRED: &str = "pocket_metadata_expired_objects_total";
@@ -85,6 +86,8 @@ pub fn describe_metrics() {
 
 /// Handles, taken once.
 pub(crate) struct ShardMetrics {
+    /// Counted here by every request, and shown with the rest.
+    counted: Tally<{ OPERATIONS.len() }>,
     requests: [Counter; OPERATIONS.len()],
     expired: Counter,
     jobs: Gauge,
@@ -111,6 +114,7 @@ pub(crate) struct Holdings {
 impl ShardMetrics {
     pub(crate) fn new() -> Self {
         Self {
+            counted: Tally::default(),
             requests: OPERATIONS.map(|operation| counter!(REQUESTS, "operation" => operation)),
             expired: counter!(EXPIRED),
             jobs: gauge!(JOBS),
@@ -124,7 +128,7 @@ impl ShardMetrics {
     }
 
     pub(crate) fn count(&self, request: &Request) {
-        self.requests[operation(request)].increment(1);
+        self.counted.add(operation(request), 1);
     }
 
     pub(crate) fn count_expired(&self, objects: u64) {
@@ -134,6 +138,7 @@ impl ShardMetrics {
     }
 
     pub(crate) fn show(&self, holdings: Holdings) {
+        self.counted.sums().into_iter().zip(&self.requests).for_each(|(sum, shown)| shown.absolute(sum));
         self.jobs.set(holdings.jobs as f64);
         self.objects.set(holdings.objects as f64);
         self.logical_bytes.set(holdings.logical_bytes as f64);

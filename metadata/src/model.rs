@@ -103,12 +103,17 @@ fn key(name: &str) -> ObjectKey {
     ObjectKey::parse(name).unwrap()
 }
 
+/// Without objects and without rules.
+pub(crate) fn empty_job(budget: ByteBudget, now: Timestamp) -> JobState {
+    let home = Home { node: NODE, upload_ids: UploadIds::new([1; 32]), budget };
+    JobState::open(&spec(Epoch(1), &[]), home, ClusterView::default().into(), now)
+}
+
 impl World {
     fn new() -> Self {
         let budget = ByteBudget::new(1 << 30);
-        let home = Home { node: NODE, upload_ids: UploadIds::new([1; 32]), budget: budget.clone() };
         let now = Timestamp(1_000_000);
-        let state = JobState::open(&spec(Epoch(1), &[]), home, ClusterView::default().into(), now);
+        let state = empty_job(budget.clone(), now);
         let (objects, readings) = (BTreeMap::new(), Vec::new());
         let (written, freed) = (BTreeSet::new(), BTreeSet::new());
         let (epoch, rules, left) = (Epoch(1), Vec::new(), Vec::new());

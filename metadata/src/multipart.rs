@@ -5,7 +5,7 @@ use crate::account::{BODY_BYTES, FINISHED_BYTES, pieces_charge};
 use crate::commit::entry_charge;
 use crate::entry::Description;
 use crate::key::Key;
-use crate::pieces::Content;
+use crate::pieces::{Content, Pieces};
 use crate::state::{JobState, bytes_of};
 use crate::uploads::{Finished, Part, Upload, part_charge, upload_charge};
 use bytes::Bytes;
@@ -69,7 +69,7 @@ impl JobState {
         let admission = self.admit(write, size, content, payload)?;
         let charge = part_charge(admission.pieces_bytes, checksum.as_ref());
         self.account.take(charge + admission.manifest_bytes)?;
-        let pieces = self.take_in(admission);
+        let pieces = self.take_in(admission).into_vec();
         let part = Part { write, size, etag, modified: now, checksum, pieces };
         self.logical_bytes += size;
         let open = self.uploads.get_mut(bytes_of(&key), number);
@@ -153,7 +153,7 @@ impl JobState {
             return Err(MetadataError::NoSuchUpload);
         };
         self.logical_bytes -= open.parts.values().map(|part| part.size).sum::<u64>();
-        let mut pieces = Vec::new();
+        let mut pieces = Pieces::new();
         for (part_number, _) in &named {
             if let Some(part) = open.parts.remove(part_number) {
                 pieces.extend(part.pieces);

@@ -8,6 +8,7 @@ use pocket_api::limits::SEGMENTS_PER_PAGE;
 use pocket_api::metadata::SegmentPage;
 use pocket_api::object::{Extent, Reference, Segment};
 use pocket_api::parts::Parts;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Most inline bytes in one page of segments: a frame's worth, and less than a chunk.
@@ -50,6 +51,9 @@ impl Piece {
     }
 }
 
+/// Pieces on their way into an object, most often a single one.
+pub(crate) type Pieces = SmallVec<[Piece; 1]>;
+
 /// An immutable content of pieces. Shared by its object and by the leases that read it: whoever drops the last one
 /// gives the pieces back, under the job's lock. No clone leaves that lock.
 #[derive(Debug)]
@@ -66,13 +70,13 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    pub(crate) fn new(mut pieces: Vec<Piece>, parts: Parts) -> Self {
+    pub(crate) fn new(mut pieces: Pieces, parts: Parts) -> Self {
         match pieces.pop() {
             Some(Piece::Inline(bytes)) if pieces.is_empty() && parts.is_empty() => Self::Inline(bytes),
             None if parts.is_empty() => Self::Inline(Bytes::new()),
             last => {
                 pieces.extend(last);
-                Self::Body(Arc::new(Body { pieces: pieces.into(), parts }))
+                Self::Body(Arc::new(Body { pieces: pieces.into_boxed_slice(), parts }))
             }
         }
     }
@@ -91,9 +95,10 @@ pub(crate) fn cut(pieces: &[Piece], offset: u64, len: u64) -> impl Iterator<Item
 }
 
 /// Collects segments until the page is full.
+#[derive(Default)]
 struct Page {
-    segments: Vec<Segment>,
-    inline: Vec<Bytes>,
+    segments: SmallVec<[Segment; 1]>,
+    inline: SmallVec<[Bytes; 1]>,
     inline_bytes: usize,
     covered: u64,
 }
@@ -149,7 +154,7 @@ pub(crate) fn page(
     (offset, len): (u64, u64),
     skip: u64,
 ) -> (SegmentPage, Bytes) {
-    let mut page = Page { segments: Vec::new(), inline: Vec::new(), inline_bytes: 0, covered: 0 };
+    let mut page = Page::default();
     for piece in cut(pieces, offset + skip, len - skip) {
         if page.is_full() {
             break;
@@ -169,7 +174,7 @@ pub(crate) fn page(
 
 /// A page of `offset..offset + len` of one manifest.
 pub(crate) fn manifest_page(extents: &[Extent], offset: u64, len: u64) -> SegmentPage {
-    let mut page = Page { segments: Vec::new(), inline: Vec::new(), inline_bytes: 0, covered: 0 };
+    let mut page = Page::default();
     page.extend(extents, offset, len);
     page.finish(0, len).0
 }
@@ -204,13 +209,13 @@ mod tests {
         };
         let (all, payload) = page(&pieces, &manifests, (0, 28), 0);
         let inline = |len| Segment::Inline { len };
-        assert_eq!(all.segments, [inline(5), chunk(0, 5, 5), chunk(1, 0, 10), chunk(2, 0, 5), inline(3)]);
+        assert_eq!(all.segments[..], [inline(5), chunk(0, 5, 5), chunk(1, 0, 10), chunk(2, 0, 5), inline(3)]);
         assert_eq!((all.next, &payload[..]), (None, &b"abcdexyz"[..]));
         let (some, payload) = page(&pieces, &manifests, (3, 8), 0);
-        assert_eq!(some.segments, [inline(2), chunk(0, 5, 5), chunk(1, 0, 1)]);
+        assert_eq!(some.segments[..], [inline(2), chunk(0, 5, 5), chunk(1, 0, 1)]);
         assert_eq!((some.next, &payload[..]), (None, &b"de"[..]));
         let (rest, payload) = page(&pieces, &manifests, (3, 8), 4);
-        assert_eq!(rest.segments, [chunk(0, 7, 3), chunk(1, 0, 1)]);
+        assert_eq!(rest.segments[..], [chunk(0, 7, 3), chunk(1, 0, 1)]);
         assert_eq!((rest.next, payload.len()), (None, 0));
     }
 

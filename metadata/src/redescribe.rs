@@ -44,7 +44,7 @@ impl JobState {
         self.redescribe(&key, wanted, now)?;
         if hints.reads.is_some() {
             // Whoever found all reads taken may read now.
-            self.effects.woken.push(key);
+            self.wake(&key);
         }
         Ok(Reply::Done.into())
     }

@@ -3,9 +3,9 @@
 
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
-use pocket_api::ids::{NodeId, WriteId};
+use pocket_api::ids::{IdMap, NodeId, WriteId};
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 /// A reference that was not confirmed for this long is asked about at its holder: as long as storage servers wait for
@@ -27,7 +27,7 @@ struct Taken {
 /// References to manifests of this shard, by their ids. Each counts once in each manifest that it names.
 #[derive(Debug, Default)]
 pub(crate) struct References {
-    by_id: HashMap<WriteId, Taken>,
+    by_id: IdMap<WriteId, Taken>,
     to_ask: BTreeSet<(Timestamp, WriteId)>,
     holders: BTreeMap<NodeId, u64>,
 }
@@ -184,10 +184,17 @@ impl Burned {
         true
     }
 
-    pub(crate) fn forget_old(&mut self, now: Timestamp) {
-        while let Some((_, id)) = self.order.pop_front_if(|(until, _)| *until <= now) {
+    /// The oldest that are old enough, `most` of them.
+    pub(crate) fn forget_old(&mut self, now: Timestamp, most: usize) {
+        for _ in 0..most {
+            let Some((_, id)) = self.order.pop_front_if(|(until, _)| *until <= now) else { return };
             self.ids.remove(&id);
         }
+    }
+
+    /// Whether there is something to forget.
+    pub(crate) fn any_old(&self, now: Timestamp) -> bool {
+        self.order.front().is_some_and(|(until, _)| *until <= now)
     }
 }
 
@@ -222,7 +229,11 @@ mod tests {
             assert!(burned.burn(id(n), Timestamp(1)));
         }
         assert!(!burned.burn(id(u64::MAX), Timestamp(1)));
-        burned.forget_old(Timestamp(0) + BURNED_FOR);
-        assert!(!burned.contains(id(0)) && burned.contains(id(1)));
+        let then = Timestamp(0) + BURNED_FOR;
+        burned.forget_old(then, 2);
+        assert!(!burned.contains(id(0)) && burned.contains(id(1)) && !burned.any_old(then));
+        let later = Timestamp(1) + BURNED_FOR;
+        burned.forget_old(later, 2);
+        assert!(!burned.contains(id(2)) && burned.contains(id(3)) && burned.any_old(later));
     }
 }

@@ -180,8 +180,8 @@ impl JobState {
         let committed = entry.committed(self.rule_end(&to.0, &entry));
         self.objects.insert(to.clone(), entry);
         self.enter_order(&to);
-        self.remember(token, from, to.clone(), &committed, token_bytes, now);
-        self.effects.woken.push(to);
+        self.wake(&to);
+        self.remember(token, from, to, &committed, token_bytes, now);
         Ok(committed)
     }
 
@@ -257,7 +257,7 @@ impl JobState {
                 self.end_reference(rename);
             }
         }
-        self.effects.woken.push(from);
+        self.wake(&from);
     }
 
     /// An object comes from another shard.

@@ -140,6 +140,13 @@ impl Rules {
         self.object_end(key.as_str(), entry.seen()).map(|(at, _)| at)
     }
 
+    /// Puts an object in its place. Already paid for.
+    pub(crate) fn enter(&mut self, key: &Key, entry: &Entry) {
+        if let Some(at) = self.place(key, entry) {
+            self.objects.insert(at, entry.version, key);
+        }
+    }
+
     fn upload_place(&self, key: &Key, initiated: Timestamp) -> Option<Timestamp> {
         self.upload_end(key.as_str(), initiated).map(|(at, _)| at)
     }
@@ -269,21 +276,23 @@ impl JobState {
 
     /// Puts an object in its place. Already paid for.
     pub(crate) fn enter_order(&mut self, key: &Key) {
-        let (Some(rules), Some(entry)) = (self.rules.as_deref_mut(), self.objects.get(key)) else { return };
-        if let Some(at) = rules.place(key, entry) {
-            rules.objects.insert(at, entry.version, key);
+        let Some(rules) = self.rules.as_deref_mut() else { return };
+        if let Some(entry) = self.objects.get(key) {
+            rules.enter(key, entry);
         }
     }
 
     /// Takes an object out of the order: what is to be given back for it.
     pub(crate) fn leave_order(&mut self, key: &Key) -> u64 {
-        let (Some(rules), Some(entry)) = (self.rules.as_deref_mut(), self.objects.get(key)) else { return 0 };
+        let Some(rules) = self.rules.as_deref_mut() else { return 0 };
+        let Some(entry) = self.objects.get(key) else { return 0 };
         rules.place(key, entry).map_or(0, |at| rules.objects.remove(at, entry.version, key))
     }
 
     /// What [`Self::leave_order`] would give back.
     pub(crate) fn paid_for_order(&self, key: &Key) -> u64 {
-        let (Some(rules), Some(entry)) = (self.rules.as_deref(), self.objects.get(key)) else { return 0 };
+        let Some(rules) = self.rules.as_deref() else { return 0 };
+        let Some(entry) = self.objects.get(key) else { return 0 };
         let place = rules.place(key, entry).filter(|&at| rules.objects.order.contains(at, entry.version));
         place.map_or(0, |_| charge(key))
     }

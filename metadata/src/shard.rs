@@ -3,15 +3,17 @@
 
 use crate::effects::{Effects, Output};
 use crate::job::Job;
-use crate::list::{Listing, UploadsListing};
+use crate::jobs::Jobs;
+use crate::list::{Listing, STEPS_PER_POLL, UPLOAD_STEPS_PER_POLL, UploadsListing};
 use crate::metrics::ShardMetrics;
 use crate::outbox::Outbox;
+use crate::pace::Pace;
 use crate::state::{Command, Home};
 use crate::upload_id::UploadIds;
 use crate::waiters::WaiterCount;
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use futures::future::{BoxFuture, FutureExt, ready};
 use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
@@ -23,7 +25,6 @@ use pocket_api::metadata::{
     ShardRequest,
 };
 use pocket_api::usage::{UsageReport, UsageSource};
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -41,9 +42,7 @@ pub struct Shard {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) runtime: Handle,
-    pub(crate) jobs: RwLock<HashMap<JobId, Arc<Job>>>,
-    /// Jobs that have ended here, so that a late Open does not bring one back.
-    pub(crate) ended: Mutex<BTreeSet<JobId>>,
+    pub(crate) jobs: Jobs,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiting: WaiterCount,
     pub(crate) metrics: ShardMetrics,
@@ -66,21 +65,12 @@ impl Shard {
             directory,
             clock,
             runtime,
-            jobs: RwLock::default(),
-            ended: Mutex::default(),
+            jobs: Jobs::new(),
             waiting: WaiterCount::default(),
             metrics: ShardMetrics::new(),
         });
         shard.runtime.spawn(crate::timers::run(Arc::downgrade(&shard)));
         shard
-    }
-
-    pub(crate) fn find(&self, job: JobId) -> Option<Arc<Job>> {
-        self.jobs.read().get(&job).cloned()
-    }
-
-    pub(crate) fn all_jobs(&self) -> Vec<Arc<Job>> {
-        self.jobs.read().values().cloned().collect()
     }
 
     /// Applies a command to a job and sees to its effects.
@@ -108,33 +98,50 @@ impl Shard {
         request: Request,
         payload: Bytes,
     ) -> Result<Answer, MetadataError> {
-        let may_change_nothing = matches!(
-            request,
-            Request::Ping
-                | Request::CheckEpoch
-                | Request::Describe { .. }
-                | Request::Lookup(_)
-                | Request::Segments(_)
-                | Request::Parts { .. }
-                | Request::Upload { .. }
-        );
-        if may_change_nothing {
-            let state = job.state.read();
-            if let Some(answer) = state.query(epoch, &request, self.clock.now()) {
-                return answer;
-            }
+        match job.query(epoch, &request) {
+            Some(answer) => answer,
+            None => self.change(job, epoch, request, payload),
         }
+    }
+
+    /// A request that may change something, answered at once.
+    fn change(
+        &self,
+        job: &Job,
+        epoch: Epoch,
+        request: Request,
+        payload: Bytes,
+    ) -> Result<Answer, MetadataError> {
         match self.apply(job, Command::Request { epoch, request, payload })? {
             Output::Answer(answer) => Ok(answer),
             other => unreachable!("a request was answered with {other:?}"),
         }
     }
 
+    /// A request that may have to wait, or that lets others in between its steps.
+    async fn attend(
+        &self,
+        job: Arc<Job>,
+        epoch: Epoch,
+        request: Request,
+        payload: Bytes,
+    ) -> Result<Answer, MetadataError> {
+        job.touch(self.clock.now());
+        if job.is_moving() {
+            self.until_settled(&job, &request).await;
+        }
+        match request {
+            Request::Rename(rename) => self.rename(job, epoch, rename).await,
+            Request::Lookup(lookup) if !lookup.wait.is_zero() => self.lookup(&job, epoch, lookup).await,
+            Request::List(list) => self.list(&job, epoch, list).await,
+            Request::ListUploads(list) => self.list_uploads(&job, epoch, list).await,
+            request => self.serve(&job, epoch, request, payload),
+        }
+    }
+
+    /// A lookup that waits for its key.
     async fn lookup(&self, job: &Job, epoch: Epoch, lookup: Lookup) -> Result<Answer, MetadataError> {
         let look = |lookup| self.serve(job, epoch, Request::Lookup(lookup), Bytes::new());
-        if lookup.wait.is_zero() {
-            return look(lookup);
-        }
         let deadline = self.clock.now() + lookup.wait.min(WAIT_MAX);
         match look(lookup.clone()) {
             Err(MetadataError::NoSuchKey) => {}
@@ -149,50 +156,65 @@ impl Shard {
                 found => break found,
             }
         };
-        job.touch();
+        job.touch(self.clock.now());
         found
     }
 
-    /// Takes the lock anew for each step, so that a long list keeps nobody from writing.
-    fn list(&self, job: &Job, epoch: Epoch, list: List) -> Result<Answer, MetadataError> {
+    /// Takes the lock anew for each step, so that a long list keeps nobody from writing; and ends its poll after a few, so
+    /// that it keeps nobody from this thread.
+    async fn list(&self, job: &Job, epoch: Epoch, list: List) -> Result<Answer, MetadataError> {
         let mut listing = Listing::new(list)?;
-        loop {
-            let state = job.state.read();
-            if listing.step(&state, epoch, self.clock.now())? {
-                return Ok(Reply::Listed(listing.into_page()).into());
-            }
+        let mut pace = Pace::new(STEPS_PER_POLL);
+        while !listing.step(&job.state.read(), epoch, self.clock.now())? {
+            pace.step().await;
         }
+        Ok(Reply::Listed(listing.into_page()).into())
     }
 
-    fn list_uploads(&self, job: &Job, epoch: Epoch, list: ListUploads) -> Result<Answer, MetadataError> {
+    async fn list_uploads(
+        &self,
+        job: &Job,
+        epoch: Epoch,
+        list: ListUploads,
+    ) -> Result<Answer, MetadataError> {
         let mut listing = UploadsListing::new(list)?;
-        loop {
-            let state = job.state.read();
-            if listing.step(&state, epoch, self.clock.now())? {
-                return Ok(Reply::Uploads(listing.into_page()).into());
-            }
+        let mut pace = Pace::new(UPLOAD_STEPS_PER_POLL);
+        while !listing.step(&job.state.read(), epoch, self.clock.now())? {
+            pace.step().await;
         }
+        Ok(Reply::Uploads(listing.into_page()).into())
     }
 }
 
 #[async_trait]
 impl Metadata for Shard {
-    async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
+    /// Most requests wait for nothing and are answered in the call itself: what is awaited then is the answer alone.
+    fn job<'a, 'b>(
+        &'a self,
+        job: JobRef,
+        request: Request,
+        payload: Bytes,
+    ) -> BoxFuture<'b, Result<Answer, MetadataError>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
         self.metrics.count(&request);
-        let found = self.find(job.job).ok_or(MetadataError::NoSuchJob)?;
-        if !matches!(request, Request::CheckEpoch | Request::Describe { .. }) {
-            found.touch();
-        }
-        if found.is_moving() {
-            self.until_settled(&found, &request).await;
-        }
-        match request {
-            Request::Rename(rename) => self.rename(found, job.epoch, rename).await,
-            Request::Lookup(lookup) => self.lookup(&found, job.epoch, lookup).await,
-            Request::List(list) => self.list(&found, job.epoch, list),
-            Request::ListUploads(list) => self.list_uploads(&found, job.epoch, list),
-            request => self.serve(&found, job.epoch, request, payload),
-        }
+        let JobRef { job, epoch } = job;
+        let answer = self.jobs.with(job, |found| {
+            let may_wait = may_wait(&request);
+            if !found.is_moving() {
+                match found.query(epoch, &request) {
+                    // It may come.
+                    Some(Err(MetadataError::NoSuchKey)) if may_wait => {}
+                    Some(answer) => return ready(answer).boxed(),
+                    None if may_wait => {}
+                    None => return ready(self.change(found, epoch, request, payload)).boxed(),
+                }
+            }
+            self.attend(found.clone(), epoch, request, payload).boxed()
+        });
+        answer.unwrap_or_else(|| ready(Err(MetadataError::NoSuchJob)).boxed())
     }
 
     async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
@@ -202,20 +224,20 @@ impl Metadata for Shard {
             ShardRequest::Freeze { job, idle_for } => self.freeze(job, idle_for),
             ShardRequest::Thaw { job } => self.thaw(job),
             ShardRequest::End { job, only_frozen } => self.end(job, only_frozen),
-            ShardRequest::Renew(leases) => Ok(self.renew(leases)),
-            ShardRequest::Release(leases) => Ok(self.release(leases)),
-            ShardRequest::AskWrites(writes) => Ok(self.ask(writes, Command::AskWrite)),
-            ShardRequest::AskReferences(references) => Ok(self.ask(references, Command::AskReference)),
-            ShardRequest::ConfirmReferences(references) => Ok(self.references_held(references, true)),
-            ShardRequest::ReleaseReferences(references) => Ok(self.references_held(references, false)),
-            ShardRequest::ForgetArrivals(renames) => Ok(self.forget_arrivals(renames)),
+            ShardRequest::Renew(leases) => Ok(self.renew(leases).await),
+            ShardRequest::Release(leases) => Ok(self.release(leases).await),
+            ShardRequest::AskWrites(writes) => Ok(self.ask(writes, Command::AskWrite).await),
+            ShardRequest::AskReferences(references) => Ok(self.ask(references, Command::AskReference).await),
+            ShardRequest::ConfirmReferences(references) => Ok(self.references_held(references, true).await),
+            ShardRequest::ReleaseReferences(references) => Ok(self.references_held(references, false).await),
+            ShardRequest::ForgetArrivals(renames) => Ok(self.forget_arrivals(renames).await),
         }
     }
 }
 
 impl JobHolder for Shard {
     fn jobs(&self) -> Vec<JobId> {
-        self.jobs.read().keys().copied().collect()
+        self.jobs.ids()
     }
 
     fn drop_jobs(&self, ended: &[JobId]) {
@@ -228,7 +250,16 @@ impl JobHolder for Shard {
 
 impl UsageSource for Shard {
     fn fill(&self, report: &mut UsageReport) {
-        report.jobs.extend(self.all_jobs().iter().map(|job| job.usage()));
+        report.jobs.extend(self.jobs.all().iter().map(|job| job.usage()));
+    }
+}
+
+/// Whether a request may have to wait for somebody, whatever the state of its job.
+fn may_wait(request: &Request) -> bool {
+    match request {
+        Request::Lookup(lookup) => !lookup.wait.is_zero(),
+        Request::Rename(_) | Request::List(_) | Request::ListUploads(_) => true,
+        _ => false,
     }
 }
 

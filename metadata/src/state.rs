@@ -100,6 +100,8 @@ pub(crate) struct JobState {
     pub(crate) account: Account,
     pub(crate) view: Arc<ClusterView>,
     pub(crate) next_housekeeping: Timestamp,
+    /// Somebody waits for a key, so whoever may have made one readable says which.
+    pub(crate) is_awaited: bool,
     /// Of the command that is being applied.
     pub(crate) effects: Effects,
 }
@@ -132,6 +134,7 @@ impl JobState {
             tokens: Tokens::default(),
             view,
             next_housekeeping: now,
+            is_awaited: false,
             effects: Effects::default(),
         }
     }
@@ -224,6 +227,13 @@ impl JobState {
             _ => self.objects.iter().filter(|(key, e)| self.is_visible(key.as_str(), e, now)).count(),
         };
         visible as u64
+    }
+
+    /// A key may be readable now that was not before.
+    pub(crate) fn wake(&mut self, key: &Key) {
+        if self.is_awaited {
+            self.effects.woken.push(key.clone());
+        }
     }
 
     /// Requests that change nothing; `None` for one that has to be applied. Cheap enough to be tried first.

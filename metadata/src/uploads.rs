@@ -118,13 +118,21 @@ impl Uploads {
         if self.finished.len() > FINISHED_MAX { self.forget_first() } else { 0 }
     }
 
-    /// Forgets those that are a day old; their charges.
-    pub(crate) fn forget_old(&mut self, now: Timestamp) -> u64 {
+    /// Forgets those that are a day old, `most` of them; their charges.
+    pub(crate) fn forget_old(&mut self, now: Timestamp, most: usize) -> u64 {
         let mut charge = 0;
-        while self.finished_order.front().is_some_and(|(until, _)| *until <= now) {
+        for _ in 0..most {
+            if !self.any_old(now) {
+                break;
+            }
             charge += self.forget_first();
         }
         charge
+    }
+
+    /// Whether there is something to forget.
+    pub(crate) fn any_old(&self, now: Timestamp) -> bool {
+        self.finished_order.front().is_some_and(|(until, _)| *until <= now)
     }
 
     fn forget_first(&mut self) -> u64 {

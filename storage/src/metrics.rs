@@ -2,7 +2,8 @@
 //! installed before a server starts, or its handles lead nowhere.
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
-use std::sync::atomic::{AtomicU64, Ordering};
+use pocket_api::tally::Tally;
+use pocket_api::usage::Served;
 use std::time::Duration;
 
 const CAPACITY: &str = "pocket_storage_capacity_bytes";
@@ -94,52 +95,57 @@ impl Operation {
     const NAMES: [&str; 6] = ["allocate", "write", "read", "free", "touch", "end_jobs"];
 }
 
-/// What was served: for the recorder, and summed up for usage reports.
+/// Where bytes are counted, behind the operations.
+const RECEIVED_BYTES: usize = Operation::NAMES.len();
+const SENT_BYTES: usize = RECEIVED_BYTES + 1;
+
+/// What was served: counted by every call, shown to the recorder once a second, and summed up for usage reports.
 pub(crate) struct TrafficMetrics {
+    counted: Tally<{ SENT_BYTES + 1 }>,
     requests: [Counter; Operation::NAMES.len()],
     received: Counter,
     sent: Counter,
     pub(crate) open_writes: Gauge,
     pub(crate) orphans: Counter,
-    requests_sum: AtomicU64,
-    received_sum: AtomicU64,
-    sent_sum: AtomicU64,
 }
 
 impl TrafficMetrics {
     pub(crate) fn new() -> Self {
         Self {
+            counted: Tally::default(),
             requests: Operation::NAMES.map(|name| counter!(REQUESTS, "operation" => name)),
             received: counter!(RECEIVED),
             sent: counter!(SENT),
             open_writes: gauge!(OPEN_WRITES),
             orphans: counter!(ORPHANS),
-            requests_sum: AtomicU64::new(0),
-            received_sum: AtomicU64::new(0),
-            sent_sum: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn request(&self, operation: Operation) {
-        self.requests[operation as usize].increment(1);
-        self.requests_sum.fetch_add(1, Ordering::Relaxed);
+        self.counted.add(operation as usize, 1);
     }
 
     pub(crate) fn received(&self, bytes: usize) {
-        self.received.increment(bytes as u64);
-        self.received_sum.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.counted.add(RECEIVED_BYTES, bytes as u64);
     }
 
     pub(crate) fn sent(&self, bytes: usize) {
-        self.sent.increment(bytes as u64);
-        self.sent_sum.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.counted.add(SENT_BYTES, bytes as u64);
     }
 
-    pub(crate) fn served(&self) -> pocket_api::usage::Served {
-        pocket_api::usage::Served {
-            requests: self.requests_sum.load(Ordering::Relaxed),
-            received_bytes: self.received_sum.load(Ordering::Relaxed),
-            sent_bytes: self.sent_sum.load(Ordering::Relaxed),
+    pub(crate) fn show(&self) {
+        let sums = self.counted.sums();
+        self.requests.iter().zip(sums).for_each(|(shown, sum)| shown.absolute(sum));
+        self.received.absolute(sums[RECEIVED_BYTES]);
+        self.sent.absolute(sums[SENT_BYTES]);
+    }
+
+    pub(crate) fn served(&self) -> Served {
+        let sums = self.counted.sums();
+        Served {
+            requests: sums[..RECEIVED_BYTES].iter().sum(),
+            received_bytes: sums[RECEIVED_BYTES],
+            sent_bytes: sums[SENT_BYTES],
         }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn spawn_sweeps(server: &Arc<StorageServer>) {
         loop {
             tick.tick().await;
             let Some(server) = server.upgrade() else { return };
+            server.traffic.show();
             sweep(&server, server.clock.now()).await;
         }
     });

@@ -13,9 +13,9 @@ use crate::size_class::SizeClass;
 use crate::span::{Left, STAMP_BITS, Span};
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::ChunkError;
-use pocket_api::ids::JobId;
+use pocket_api::ids::{IdMap, JobId};
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// Spans that can ever be numbered: at 100 k new ones a second, five years of them.
 const SERIALS: u64 = 1 << (u64::BITS - STAMP_BITS);
@@ -26,10 +26,10 @@ pub(crate) struct Space {
     budget: ByteBudget,
     buddy: Buddy,
     /// By serial number.
-    spans: HashMap<u64, Span>,
+    spans: IdMap<u64, Span>,
     next_serial: u64,
     /// Jobs that have a span.
-    jobs: HashMap<JobId, JobSpans>,
+    jobs: IdMap<JobId, JobSpans>,
     ended: EndedJobs,
     used_bytes: u64,
     reserved_bytes: u64,
@@ -93,9 +93,9 @@ impl Space {
             capacity_bytes: u64::from(units) * BLOCK_MIN_BYTES,
             budget,
             buddy: Buddy::new(units),
-            spans: HashMap::new(),
+            spans: IdMap::default(),
             next_serial: 0,
-            jobs: HashMap::new(),
+            jobs: IdMap::default(),
             ended: EndedJobs::default(),
             used_bytes: 0,
             reserved_bytes: 0,

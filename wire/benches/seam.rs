@@ -55,7 +55,7 @@ impl Ready {
             headers: None,
             parts: 0,
         };
-        let page = SegmentPage { segments: vec![Segment::Inline { len: 1 << 10 }], next: None };
+        let page = SegmentPage { segments: [Segment::Inline { len: 1 << 10 }].into(), next: None };
         let found = Found {
             meta,
             now: Timestamp(1_800_000_000_001),

@@ -9,6 +9,7 @@ use crate::ids::{LeaseId, WriteId};
 use crate::names::ObjectKey;
 use crate::object::{ObjectMeta, Segment};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::time::Duration;
 
 /// Looks one key up. Without `wait`, a missing key is [`MetadataError::NoSuchKey`] at once; with it, the call sleeps
@@ -88,7 +89,8 @@ pub struct Found {
 /// Segments in the order of their bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentPage {
-    pub segments: Vec<Segment>,
+    /// Most reads find a single one, which is in place.
+    pub segments: SmallVec<[Segment; 1]>,
     /// Set when the page ends before the selected bytes do: how many bytes from `Found::offset` it covers.
     pub next: Option<u64>,
 }

@@ -48,7 +48,7 @@ pub(super) async fn an_append_adds_behind_what_is_there(client: Client) {
     assert_eq!((found.meta.size, found.meta.etag, &payload[..]), (30, done.etag, &b"abc"[..]));
     let chunk = |extent: &Extent| Segment::Chunk { chunk: extent.chunk, offset: 0, len: extent.len };
     let expected = [chunk(&extents[0]), chunk(&extents[1]), Segment::Inline { len: 3 }, chunk(&more[0])];
-    assert_eq!(found.page.segments, expected);
+    assert_eq!(found.page.segments[..], expected);
     client.release(found.lease, Delivery::Sent).await;
     assert!(!client.was_any_freed(&extents), "nothing that was there is freed");
     client.delete("k").await;

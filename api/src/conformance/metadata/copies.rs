@@ -49,7 +49,7 @@ async fn settle(client: &Client) {
 async fn segments(client: &Client, name: &str) -> Vec<Segment> {
     let (found, _) = client.get(name).await.unwrap();
     client.release(found.lease, Delivery::Sent).await;
-    found.page.segments
+    found.page.segments.into_vec()
 }
 
 async fn ends(client: &Client, request: fn(Vec<(crate::ids::JobId, WriteId)>) -> ShardRequest, id: WriteId) {
@@ -159,7 +159,7 @@ pub(super) async fn a_copy_from_elsewhere_releases_its_reference_once(client: Cl
         Segment::Remote(far(reference, 20, 5)),
     ];
     let (found, payload) = client.get("k").await.unwrap();
-    assert_eq!((found.page.segments, &payload[..]), (expected.to_vec(), &b"ab"[..]));
+    assert_eq!((&found.page.segments[..], &payload[..]), (&expected[..], &b"ab"[..]));
     let known = client.tell(ShardRequest::AskReferences(vec![(client.job.job, reference)])).await;
     assert_eq!(known, ShardReply::Known(vec![true]));
     let (again, _) = refer(&client, "k", Select::Whole, client.write_id(), OTHER).await.unwrap();
@@ -191,7 +191,7 @@ pub(super) async fn forks_keep_a_manifest(client: Client) {
     let of = SegmentsOf::Manifest { manifest: write, offset: 5, len: 10 };
     match client.ask(Request::Segments(of)).await {
         Ok(Reply::Segments(page)) => {
-            assert_eq!(page.segments, [chunk(&extents[0], 5, 5), chunk(&extents[1], 0, 5)]);
+            assert_eq!(page.segments[..], [chunk(&extents[0], 5, 5), chunk(&extents[1], 0, 5)]);
         }
         other => panic!("segments of a manifest were answered with {other:?}"),
     }

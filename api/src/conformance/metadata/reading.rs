@@ -18,7 +18,7 @@ pub(super) async fn ranges_and_parts_are_selected(client: Client) {
     let (_, extents) = client.put_chunks("large", &[10, 10]).await;
     let read = async |name: &str, select| {
         let found = client.look(Lookup { select, ..lookup(name, Want::Data) }).await;
-        found.map(|(found, payload)| (found.offset, found.len, found.page.segments, payload))
+        found.map(|(found, payload)| (found.offset, found.len, found.page.segments.into_vec(), payload))
     };
     let (offset, len, _, payload) = read("small", Select::Range(ByteRange::FromTo(2, 4))).await.unwrap();
     assert_eq!((offset, len, &payload[..]), (2, 3, &b"234"[..]));

@@ -117,7 +117,7 @@ pub(super) async fn parts_become_an_object(client: Client) {
     assert_eq!((found.meta.parts, found.len, committed.size), (2, 19, 19));
     assert_eq!(found.meta.headers.and_then(|h| h.storage_class), Some(StorageClass::Standard));
     let chunk = |i: usize, len| Segment::Chunk { chunk: extents[i].chunk, offset: 0, len };
-    assert_eq!(found.page.segments, [chunk(0, 10), chunk(1, 4), Segment::Inline { len: 5 }]);
+    assert_eq!(found.page.segments[..], [chunk(0, 10), chunk(1, 4), Segment::Inline { len: 5 }]);
     assert_eq!(&payload[..], b"seven");
     let part = async |number| {
         let lookup = Lookup { select: Select::Part(number), ..super::client::lookup("k", Want::Meta) };
