@@ -16,6 +16,8 @@ pub struct ProcessUse {
     threads_ns: HashMap<i32, u64>,
     thread_names: HashMap<i32, String>,
     pub rss_bytes: u64,
+    /// Of the resident bytes those that no file holds as well: heap, stacks, data.
+    pub anonymous_bytes: u64,
     /// The most since the process began.
     pub peak_rss_bytes: u64,
 }
@@ -43,6 +45,7 @@ impl ProcessUse {
             threads_ns,
             thread_names,
             rss_bytes: status.vmrss.unwrap_or(0) << 10,
+            anonymous_bytes: status.rssanon.unwrap_or(0) << 10,
             peak_rss_bytes: status.vmhwm.unwrap_or(0) << 10,
         })
     }
@@ -116,7 +119,8 @@ mod tests {
         let after = ProcessUse::of(pid).unwrap();
         assert!(
             after.cpu_us_since(&before) > 0.0
-                && after.rss_bytes > 0
+                && after.rss_bytes > after.anonymous_bytes
+                && after.anonymous_bytes > 0
                 && after.peak_rss_bytes >= after.rss_bytes
         );
     }
@@ -130,6 +134,7 @@ mod tests {
             threads_ns: threads.iter().copied().collect(),
             thread_names: threads.iter().map(|(tid, _)| (*tid, format!("worker-{tid}"))).collect(),
             rss_bytes: 0,
+            anonymous_bytes: 0,
             peak_rss_bytes: 0,
         };
         let before = at(10_000, &[(1, 1_000_000), (2, 5_000)]);

@@ -3,11 +3,11 @@
 mod support;
 
 use pocket_api::limits::{DEAD_AFTER, HEARTBEAT_EVERY};
-use pocket_compat_tests::http;
 use pocket_compat_tests::s3::Client;
+use pocket_compat_tests::{http, metrics};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
-use support::{ACCESS_KEY, Running, SECRET_KEY, output, pocket};
+use support::{ACCESS_KEY, Running, SECRET_KEY, eventually, output, pocket, pocket_with_credentials};
 
 #[test]
 fn it_is_ready_within_a_second() {
@@ -23,6 +23,38 @@ fn it_is_ready_within_a_second() {
     });
     let took: Vec<Duration> = took.collect();
     assert!(took.iter().min().unwrap() < &Duration::from_secs(1), "{took:?}");
+}
+
+/// What a server that nobody has written to may hold for itself, whatever the machine. Faulting ahead would add 256 MiB.
+const IDLE_MAX_BYTES: u64 = 64 << 20;
+
+#[test]
+fn memory_is_taken_by_the_first_large_write_and_not_by_waiting() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = pocket_with_credentials(home.path());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--capacity", "1GiB"]);
+    let mut serve = Running::start(command, home);
+    let banner = serve.banner();
+    let faulted = || metrics::sum(banner.admin(), "pocket_storage_faulted_bytes");
+    let client = Client::new(banner.endpoint(), ACCESS_KEY, SECRET_KEY);
+    client.create_bucket("a-bucket", &[]).expect(200);
+    // A small object is kept beside its key.
+    client.put("/a-bucket/small", b"few bytes").expect(200);
+    // Were anything faulted in without use, it would have begun with the start.
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(faulted(), 0.0);
+    assert!(anonymous_bytes(serve.pid()) < IDLE_MAX_BYTES, "{}", anonymous_bytes(serve.pid()));
+
+    client.put("/a-bucket/large", &vec![7; 2 << 20]).expect(200);
+    eventually("fresh memory kept ahead", || (faulted() >= f64::from(256 << 20)).then_some(()));
+    assert!(anonymous_bytes(serve.pid()) > 200 << 20);
+}
+
+/// Resident memory of a process that no file holds as well.
+fn anonymous_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let kib = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
+    kib.unwrap_or_else(|| panic!("no RssAnon in {status}")).trim().parse::<u64>().unwrap() << 10
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Free memory that is kept ready above what is in use. At 1 to 2 GiB/s of writing it hides an eighth of a second
-/// in which the thread gets no core; an idle server holds no more than this of the machine.
+/// in which the thread gets no core; a server takes no more than this of the machine beyond what it ever held.
 const KEEP_AHEAD_BYTES: u64 = 256 << 20;
 /// Faulted in at once: a multiple of the huge page, some milliseconds of work, after which the thread looks anew.
 const STEP_BYTES: u64 = 4 << 20;
@@ -83,9 +83,12 @@ fn run(shared: &Shared, mut frontier: Frontier) {
     }
 }
 
-/// Offset and length of what to fault in next. Memory that came into use faster than the thread could follow is left
-/// to those who write there.
+/// Offset and length of what to fault in next: nothing before the first use. Memory that came into use faster than the
+/// thread could follow is left to those who write there, and so is the step in which use begins.
 fn next_step(frontier: u64, high_water_bytes: u64, capacity_bytes: u64) -> Option<(u64, u32)> {
+    if high_water_bytes == 0 {
+        return None;
+    }
     let from = frontier.max(high_water_bytes.next_multiple_of(STEP_BYTES));
     let until = high_water_bytes.saturating_add(KEEP_AHEAD_BYTES).min(capacity_bytes);
     (from < until).then(|| (from, STEP_BYTES.min(capacity_bytes - from) as u32))
@@ -113,9 +116,15 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn a_small_arena_is_faulted_in_whole() {
-        let mut frontier = 0;
-        while let Some((offset, len)) = next_step(frontier, 0, 9 * MIB + 65_536) {
+    fn nothing_is_faulted_in_before_anything_is_used() {
+        assert_eq!(next_step(0, 0, 1 << 40), None);
+        assert_eq!(next_step(0, 65_536, 1 << 40), Some((STEP_BYTES, STEP_BYTES as u32)));
+    }
+
+    #[test]
+    fn a_small_arena_is_faulted_in_to_its_end_once_it_is_used() {
+        let mut frontier = STEP_BYTES;
+        while let Some((offset, len)) = next_step(frontier, 65_536, 9 * MIB + 65_536) {
             assert_eq!(offset, frontier);
             frontier += u64::from(len);
         }
@@ -125,7 +134,6 @@ mod tests {
     #[test]
     fn a_large_arena_is_faulted_in_ahead_of_what_is_used() {
         let ahead = KEEP_AHEAD_BYTES;
-        assert_eq!(next_step(ahead, 0, 1 << 40), None);
         assert_eq!(next_step(ahead, 65_536, 1 << 40), Some((ahead, STEP_BYTES as u32)));
         assert_eq!(next_step(ahead + STEP_BYTES, 65_536, 1 << 40), None);
     }

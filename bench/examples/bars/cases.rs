@@ -1,5 +1,6 @@
 //! The bars, one function each.
 
+use crate::footprint;
 use crate::multipart;
 use crate::servers::{Server, pocket};
 use crate::turns::{Side, compare, median};
@@ -10,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 15] = [
     "get-1k",
     "put-1k",
     "get-1m",
@@ -24,6 +25,8 @@ pub(crate) const NAMES: [&str; 13] = [
     "delete-1000",
     "copy-1g",
     "multipart-5g",
+    "idle-memory",
+    "binary-size",
 ];
 
 /// Objects of 1 MiB in the working set: larger than the caches of any machine.
@@ -80,6 +83,8 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Lin
         "delete-1000" => delete(options).await,
         "copy-1g" => copy(options).await,
         "multipart-5g" => multipart::run(),
+        "idle-memory" => footprint::idle_memory().await,
+        "binary-size" => footprint::binary_size(),
         _ => bail!("no bar is called {name:?}"),
     }
 }

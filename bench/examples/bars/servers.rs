@@ -41,7 +41,7 @@ impl Server {
     /// Bare hyper, answering `size` bytes.
     pub(crate) fn floor_hyper(size: &str) -> anyhow::Result<Self> {
         let listen = free_address()?;
-        let mut command = Command::new(built("examples/floor_hyper")?);
+        let mut command = Command::new(program("examples/floor_hyper")?);
         command.args(["--listen", &listen, "--size", size]);
         Self::start(command, listen, String::new())
     }
@@ -49,16 +49,21 @@ impl Server {
     /// s3s over a map.
     pub(crate) fn floor_s3s() -> anyhow::Result<Self> {
         let listen = free_address()?;
-        let mut command = Command::new(built("examples/floor_s3s")?);
+        let mut command = Command::new(program("examples/floor_s3s")?);
         command.args(["--listen", &listen, "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY]);
         Self::start(command, listen, String::new())
     }
 
     /// Pocket in one process.
     pub(crate) fn embedded(capacity: &str) -> anyhow::Result<Self> {
+        Self::serve(&["--capacity", capacity])
+    }
+
+    /// `pocket serve` on ports of its own, and else as the options say.
+    pub(crate) fn serve(options: &[&str]) -> anyhow::Result<Self> {
         let (listen, admin) = (free_address()?, free_address()?);
         let mut command = pocket()?;
-        command.args(["serve", "--listen", &listen, "--admin", &admin, "--capacity", capacity]);
+        command.args(["serve", "--listen", &listen, "--admin", &admin]).args(options);
         Self::start(command, listen, admin)
     }
 
@@ -119,13 +124,13 @@ impl Drop for Server {
 
 /// The program, with the bars' credentials.
 pub(crate) fn pocket() -> anyhow::Result<Command> {
-    let mut command = Command::new(built("pocket")?);
+    let mut command = Command::new(program("pocket")?);
     command.env("POCKET_ACCESS_KEY_ID", ACCESS_KEY).env("POCKET_SECRET_ACCESS_KEY", SECRET_KEY);
     Ok(command)
 }
 
 /// A program that was built beside this one.
-fn built(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder =
         own.parent().and_then(|examples| examples.parent()).context("this program is in no folder")?;
