@@ -170,12 +170,17 @@ impl<'a> Session<'a> {
 
     /// Starts what has been received, as far as there is room.
     fn take_calls(&mut self) -> Result<bool, FrameError> {
-        let mut progress = false;
+        let (mut progress, mut calls) = (false, 0);
         while self.has_room()
             && let Some((header, call, payload)) = self.reader.next_frame()?
         {
+            calls += u64::from(!matches!(call, Call::Cancel));
             self.start(header, call, payload);
             progress = true;
+        }
+        if calls > 0 {
+            // Together, because all connections share the counter.
+            self.metrics.calls.increment(calls);
         }
         Ok(progress)
     }
@@ -188,7 +193,6 @@ impl<'a> Session<'a> {
             }
             return;
         }
-        self.metrics.calls.increment(1);
         let waits = call.waits();
         // A lookup has no payload; one that waits must not keep what a peer made up.
         let payload = if waits { Bytes::new() } else { payload };
