@@ -57,9 +57,9 @@ async fn run(ops: &Operations, request: S3Request<Body>) -> Result<S3Response<Bo
     let is_told = matches!(condition, WriteCondition::Meets(_));
     let writes = super::writing(headers, &Said::Nothing).and_if(is_told, Action::GetObject);
     let mut bucket = ops.bucket(ask!(request, context, writes).on(&to), name, owner).await?;
-    // Whoever may rename an object could read it under the key of his choice.
+    // Whoever may rename an object could read it, and its tags, under the key of his choice.
     let takes = Actions::from(Action::GetObject).and(Action::DeleteObject);
-    let source = ops.bucket(ask!(request, context, takes).on(&from), name, owner).await?;
+    let source = ops.bucket(ask!(request, context, takes).on(&from).taking_tags(), name, owner).await?;
     bucket.ask_also(&source);
     if from == to {
         return Err(s3(ErrorCode::InvalidRequest, "An object cannot be renamed to its own key"));
