@@ -196,26 +196,3 @@ async fn whoever_may_write_may_say_that_the_object_is_its_buckets_owners() {
     .await;
     assert_eq!(code(put("other", Some("bucket-owner-full-control")).await), "AccessDenied");
 }
-
-#[tokio::test]
-async fn of_two_gateways_that_delete_a_bucket_one_does_and_the_other_finds_none() {
-    let cluster = Cluster::start().await;
-    let other = cluster.another_gateway().await;
-    for round in 0..20 {
-        let name = format!("gone-{round}");
-        cluster.bucket_with(&name, &[("x-pocket-workers", "100")]).await;
-        let delete = |ops: &Operations| {
-            let input = DeleteBucketInput { bucket: name.clone(), ..Default::default() };
-            let call = Call::new().with(input);
-            let ops = ops.clone();
-            tokio::spawn(async move { code(ops.delete_bucket(call).await) })
-        };
-        let both = [delete(&cluster.ops), delete(&other), delete(&cluster.ops), delete(&other)];
-        let mut codes = Vec::new();
-        for one in both {
-            codes.push(one.await.unwrap());
-        }
-        codes.sort();
-        assert_eq!(codes, ["NoSuchBucket", "NoSuchBucket", "NoSuchBucket", "no error"]);
-    }
-}
