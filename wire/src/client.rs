@@ -197,4 +197,8 @@ impl Chunks for PlaneClient {
     async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
         self.done(ChunkRequest::EndJobs(jobs), Bytes::new()).await
     }
+
+    fn is_away(&self) -> bool {
+        self.link().is_away()
+    }
 }

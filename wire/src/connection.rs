@@ -253,6 +253,12 @@ impl Connection {
         wake(shared.task.take());
     }
 
+    /// Shook hands, and did not end since.
+    pub(crate) fn is_ready(&self) -> bool {
+        let shared = self.shared.lock();
+        shared.ready_since.is_some() && shared.closed.is_none()
+    }
+
     pub(crate) fn closed(&self) -> Option<Closed> {
         self.shared.lock().closed.clone()
     }

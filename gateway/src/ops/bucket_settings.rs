@@ -6,8 +6,8 @@ use crate::access::action::Action;
 use crate::access::rules::Rules;
 use crate::errors::{s3, unavailable};
 use crate::headers;
+use crate::placements::PlacementRef;
 use crate::refusal::{ErrorCode, Refusal};
-use pocket_api::control::Placement;
 use pocket_api::names::TenantName;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
@@ -88,7 +88,7 @@ pub(super) async fn check<T>(
     request: &S3Request<T>,
     bucket: &str,
     action: Action,
-) -> Result<Arc<Placement>, Refusal> {
+) -> Result<PlacementRef, Refusal> {
     let context = context(request)?;
     // From the header, because some of S3's types here lack it.
     let owner = headers::text(&request.headers, "x-amz-expected-bucket-owner")?;

@@ -48,7 +48,9 @@ async fn while_a_peer_is_down_calls_fail_fast_and_once_it_is_back_they_succeed()
     let address = served.address.to_string();
     let client = served.client();
     let ping = async || client.job(JOB, Request::Ping, Bytes::new()).await;
+    assert!(!client.is_away(), "nobody has asked yet");
     ping().await.unwrap();
+    assert!(!client.is_away());
     served.shutdown.cancel();
     // Nobody listens any more once a connection is refused.
     while TcpStream::connect(served.address).await.is_ok() {
@@ -62,8 +64,15 @@ async fn while_a_peer_is_down_calls_fail_fast_and_once_it_is_back_they_succeed()
         }
         tokio::task::yield_now().await;
     }
+    for _ in 0..100 {
+        assert!(client.is_away(), "also while it tries again");
+        tokio::task::yield_now().await;
+    }
     let _served = Served::start_at(&address, None).await;
     let back = async {
+        while client.is_away() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         while ping().await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
