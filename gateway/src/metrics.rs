@@ -122,10 +122,15 @@ impl Metrics {
     ) -> Result<T, Refusal> {
         let started = Instant::now();
         let answer = run.await;
+        self.record(operation, started, answer.as_ref().err());
+        answer
+    }
+
+    /// An operation that began at `started` has ended. For those that are hot: their futures are large, and moving them costs.
+    pub(crate) fn record(&self, operation: Operation, started: Instant, refused: Option<&Refusal>) {
         let metrics = self.by_operation[operation as usize].get_or_init(|| OperationMetrics::new(operation));
         metrics.seconds.record(started.elapsed());
-        metrics.by_class[class(answer.as_ref().err())].increment(1);
-        answer
+        metrics.by_class[class(refused)].increment(1);
     }
 }
 

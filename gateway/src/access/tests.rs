@@ -3,22 +3,14 @@
 use super::action::Action;
 use super::{Ask, Effect};
 use crate::caller::Caller;
-use crate::context::{BodyOutcome, RequestContext};
+use crate::context::{RequestContext, RequestId};
 use http::{HeaderMap, Uri};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 /// Of a caller without a key, for an object.
 pub(crate) fn nobodys_ask() -> Ask<'static> {
     static REQUEST: LazyLock<(RequestContext, HeaderMap, Uri)> = LazyLock::new(|| {
-        let context = RequestContext {
-            request_id: "0000000000000000".into(),
-            caller: Caller::Anonymous,
-            connection: Arc::default(),
-            signing: None,
-            body_max_bytes: None,
-            body: BodyOutcome::default(),
-            refusal: OnceLock::new(),
-        };
+        let context = RequestContext::new(RequestId([b'0'; 16]), Caller::Anonymous, None, Arc::default());
         (context, HeaderMap::new(), Uri::from_static("/"))
     });
     let (context, headers, uri) = &*REQUEST;

@@ -1,11 +1,11 @@
 //! What a request says about its signature, in the header `Authorization` or in the query of a presigned URL. Only
 //! reads; [`super::signature`] decides whether it is true.
 
+use super::arrived::Arrived;
 use super::presigned::Presigned;
 use super::query::Query;
 use super::stamp::Stamp;
 use crate::refusal::{ErrorCode, Refusal};
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, DATE};
 use std::borrow::Cow;
 
@@ -61,6 +61,11 @@ impl Authorization<'_> {
         &self.credential[self.scope.key_end + 1..]
     }
 
+    /// One by one, as they were signed.
+    pub(crate) fn signed_names(&self) -> impl Iterator<Item = &str> {
+        pieces(&self.signed_headers, b';')
+    }
+
     pub(crate) fn is_presigned(&self) -> bool {
         self.expires_secs.is_some()
     }
@@ -68,16 +73,16 @@ impl Authorization<'_> {
 
 /// Reads the claim of a request. `None` only for one that has nothing of a signature: what is there in part is refused.
 pub(crate) fn read<'a>(
-    headers: &'a HeaderMap,
+    arrived: &Arrived<'a>,
     query: &'a Query<'_>,
 ) -> Result<Option<Authorization<'a>>, Refusal> {
     refuse_token(query)?;
     let presigned = query.iter().any(|pair| Presigned::V4.is_signature(&pair.name));
-    match headers.get(AUTHORIZATION) {
+    match arrived.get(AUTHORIZATION.as_str()) {
         Some(_) if presigned => Err(two_mechanisms()),
         Some(value) => {
             let value = value.to_str().map_err(|_| malformed("Authorization is not ASCII"))?;
-            from_header(value, headers).map(Some)
+            from_header(value, arrived).map(Some)
         }
         None if presigned => from_query(query).map(Some),
         None => Ok(None),
@@ -98,17 +103,24 @@ pub(crate) fn two_mechanisms() -> Refusal {
     Refusal::new(ErrorCode::InvalidArgument, message)
 }
 
-fn from_header<'a>(value: &'a str, headers: &HeaderMap) -> Result<Authorization<'a>, Refusal> {
-    let (mechanism, fields) = value.split_once(' ').unwrap_or((value, ""));
-    if mechanism != ALGORITHM {
+fn from_header<'a>(value: &'a str, arrived: &Arrived<'_>) -> Result<Authorization<'a>, Refusal> {
+    let known = value.strip_prefix(ALGORITHM).and_then(|rest| rest.strip_prefix(' '));
+    let Some(fields) = known else {
+        let mechanism = value.split_once(' ').map_or(value, |(mechanism, _)| mechanism);
         let is_aws = mechanism.starts_with("AWS");
         let unsupported = || Refusal::new(ErrorCode::InvalidArgument, "unsupported Authorization type");
-        return Err(if is_aws { old_mechanism() } else { unsupported() });
-    }
+        return Err(match mechanism {
+            ALGORITHM => malformed("it has no fields"),
+            _ if is_aws => old_mechanism(),
+            _ => unsupported(),
+        });
+    };
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-    for field in fields.split(',') {
-        let (name, value) =
-            field.trim().split_once('=').ok_or_else(|| malformed("a field without a value"))?;
+    for field in pieces(fields, b',') {
+        let field = field.trim_ascii();
+        let at =
+            memchr::memchr(b'=', field.as_bytes()).ok_or_else(|| malformed("a field without a value"))?;
+        let (name, value) = (&field[..at], &field[at + 1..]);
         let slot = match name {
             "Credential" => &mut credential,
             "SignedHeaders" => &mut signed_headers,
@@ -123,7 +135,7 @@ fn from_header<'a>(value: &'a str, headers: &HeaderMap) -> Result<Authorization<
     else {
         return Err(malformed("it needs Credential, SignedHeaders and Signature"));
     };
-    let stamp = match (headers.get("x-amz-date"), headers.get(DATE)) {
+    let stamp = match (arrived.get("x-amz-date"), arrived.get(DATE.as_str())) {
         (Some(date), _) => date.to_str().ok().and_then(Stamp::parse),
         (None, Some(date)) => {
             date.to_str().ok().and_then(|text| Stamp::parse(text).or_else(|| Stamp::parse_http(text)))
@@ -178,6 +190,24 @@ fn from_query<'a>(query: &'a Query<'_>) -> Result<Authorization<'a>, Refusal> {
     Ok(authorization)
 }
 
+/// What stands between separators, which are ASCII.
+fn pieces(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        match memchr::memchr(separator, text.as_bytes()) {
+            Some(at) => {
+                rest = Some(&text[at + 1..]);
+                Some(&text[..at])
+            }
+            None => {
+                rest = None;
+                Some(text)
+            }
+        }
+    })
+}
+
 /// Finds the parts of `key/day/region/s3/aws4_request`; a key may have slashes in it.
 pub(crate) fn read_scope(credential: &str) -> Result<Scope, &'static str> {
     let shape = "the credential must be <key>/<YYYYMMDD>/<region>/s3/aws4_request";
@@ -198,7 +228,7 @@ fn check(authorization: &Authorization<'_>) -> Result<(), &'static str> {
     if authorization.day().as_bytes() != authorization.stamp.day() {
         return Err("the day of the credential is not the one of x-amz-date");
     }
-    let names = authorization.signed_headers.split(';');
+    let names = authorization.signed_names();
     let (mut count, mut has_host, mut in_order, mut before) = (0, false, true, "");
     for name in names {
         if name.is_empty() || name.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii_graphic()) {
@@ -213,10 +243,8 @@ fn check(authorization: &Authorization<'_>) -> Result<(), &'static str> {
         return Err("too many SignedHeaders");
     }
     // Names in order are all different; others are compared one by one.
-    let mut names = authorization.signed_headers.split(';').enumerate();
-    if !in_order
-        && names.any(|(i, name)| authorization.signed_headers.split(';').take(i).any(|other| other == name))
-    {
+    let mut names = authorization.signed_names().enumerate();
+    if !in_order && names.any(|(i, name)| authorization.signed_names().take(i).any(|other| other == name)) {
         return Err("SignedHeaders must not name a header twice");
     }
     if has_host { Ok(()) } else { Err("the header host must be signed") }
@@ -241,7 +269,7 @@ fn old_mechanism() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
     use proptest::prelude::*;
 
     fn headers(authorization: &str) -> HeaderMap {
@@ -251,12 +279,16 @@ mod tests {
         headers
     }
 
+    fn refused(headers: &HeaderMap, query: &Query<'_>) -> ErrorCode {
+        read(&Arrived::of(headers), query).unwrap_err().code
+    }
+
     fn header_code(authorization: &str) -> ErrorCode {
-        read(&headers(authorization), &Query::default()).unwrap_err().code
+        refused(&headers(authorization), &Query::default())
     }
 
     fn query_code(query: &str) -> ErrorCode {
-        read(&HeaderMap::new(), &Query::parse(query).unwrap()).unwrap_err().code
+        refused(&HeaderMap::new(), &Query::parse(query).unwrap())
     }
 
     const CREDENTIAL: &str = "Credential=A/K/20130524/eu west/s3/aws4_request";
@@ -269,7 +301,8 @@ mod tests {
             );
             let headers = headers(&text);
             let query = Query::default();
-            let claim = read(&headers, &query).unwrap().unwrap();
+            let arrived = Arrived::of(&headers);
+            let claim = read(&arrived, &query).unwrap().unwrap();
             assert_eq!((claim.access_key_id(), claim.day(), claim.region()), ("A/K", "20130524", "eu west"));
             assert_eq!(claim.scope(), "20130524/eu west/s3/aws4_request");
             assert_eq!((&*claim.signed_headers, &*claim.signature), ("host;x-amz-date", "f0"));
@@ -300,16 +333,17 @@ mod tests {
         let mut no_date = headers(&format!("AWS4-HMAC-SHA256 {CREDENTIAL},{fields}"));
         no_date.remove("x-amz-date");
         let query = Query::default();
-        assert_eq!(read(&no_date, &query).unwrap_err().code, ErrorCode::AccessDenied);
+        assert_eq!(refused(&no_date, &query), ErrorCode::AccessDenied);
     }
 
     #[test]
     fn only_a_request_without_any_part_of_a_signature_has_no_claim() {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-date", HeaderValue::from_static("20130524T000000Z"));
-        assert_eq!(read(&headers, &Query::parse("prefix=Signature&x-id=X-Amz-Date").unwrap()), Ok(None));
+        let query = Query::parse("prefix=Signature&x-id=X-Amz-Date").unwrap();
+        assert_eq!(read(&Arrived::of(&headers), &query), Ok(None));
         headers.insert(AUTHORIZATION, HeaderValue::from_static(""));
-        assert_eq!(read(&headers, &Query::default()).unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(refused(&headers, &Query::default()), ErrorCode::InvalidArgument);
     }
 
     #[test]
@@ -317,7 +351,8 @@ mod tests {
         let good = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=A%2F20130524%2Fr%2Fs3%2Faws4_request\
                     &X-Amz-Date=20130524T000000Z&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature=f0";
         let query = Query::parse(good).unwrap();
-        let expires = read(&HeaderMap::new(), &query).map(|claim| claim.and_then(|claim| claim.expires_secs));
+        let expires = read(&Arrived::of(&HeaderMap::new()), &query)
+            .map(|claim| claim.and_then(|claim| claim.expires_secs));
         assert_eq!(expires, Ok(Some(604_800)));
         for (part, bad) in [
             ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
@@ -339,7 +374,7 @@ mod tests {
         }
         assert_eq!(query_code("X-Amz-Security-Token=x"), ErrorCode::InvalidToken);
         let both = headers("AWS4-HMAC-SHA256 x=y");
-        assert_eq!(read(&both, &query).unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(refused(&both, &query), ErrorCode::InvalidArgument);
     }
 
     proptest! {
@@ -347,7 +382,9 @@ mod tests {
         fn no_header_makes_the_parser_panic(
             text in "(AWS4-HMAC-SHA256 )?(Credential|SignedHeaders|Signature|[a-z=,;/ 0-9]{0,9}){0,6}"
         ) {
-            let _ = read(&headers(&text), &Query::default());
+            let headers = headers(&text);
+            let query = Query::default();
+            let _ = read(&Arrived::of(&headers), &query);
         }
 
         #[test]

@@ -9,6 +9,7 @@
 
 mod allow_list;
 pub(crate) mod answer;
+pub(crate) mod arrived;
 pub(crate) mod authorization;
 pub(crate) mod body;
 pub(crate) mod chunked;
@@ -47,13 +48,14 @@ use crate::details::Asked;
 use crate::metrics::{Metrics, count_refusal};
 use crate::refusal::{ErrorCode, Refusal};
 use answer::{Body, RequestId, RequestIds};
+use arrived::{Arrived, Came};
 use bytes::Bytes;
 use cors::{CorsSource, Page};
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Response, Uri};
 use operation::Operation;
 use payload::Promise;
 use payload_stream::{Source, Unread};
@@ -68,8 +70,6 @@ use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
 use std::sync::Arc;
 use target::Target;
-
-const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 
 /// The front of one gateway.
 pub(crate) struct Edge<O> {
@@ -96,6 +96,7 @@ struct Admitted {
     promise: Option<Promise>,
     /// Where what is passed on differs from what came.
     uri: Option<Uri>,
+    came: Came,
 }
 
 /// A request that may pass.
@@ -103,6 +104,7 @@ pub(in crate::edge) struct Request {
     operation: Operation,
     bucket: Option<BucketName>,
     key: Option<ObjectKey>,
+    came: Came,
     headers: HeaderMap,
     /// In path style, without the parameters of a signature.
     uri: Uri,
@@ -173,13 +175,13 @@ impl<O: Operations> Edge<O> {
         if admitted.operation == Operation::PostObject {
             return Box::pin(self.serve_form(parts, admitted, body, connection, request_id)).await;
         }
-        let Admitted { operation, bucket, key, proof, promise, uri: rewritten } = admitted;
+        let Admitted { operation, bucket, key, proof, promise, uri: rewritten, came } = admitted;
         let headers = std::mem::take(&mut parts.headers);
         let uri = rewritten.unwrap_or_else(|| uri.clone());
         let asked = Asked { method: parts.method.clone(), uri: uri.clone() };
         let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
         let body = Unread::new(body, promise, proof.seed);
-        let request = Request { operation, bucket, key, headers, uri, context, body };
+        let request = Request { operation, bucket, key, came, headers, uri, context, body };
         let answered = match self.carry_out(request, &query).await {
             Ok(Err(request)) => Box::pin(self.pass_on(parts, request)).await,
             Ok(Ok(response)) => Ok(response),
@@ -236,7 +238,8 @@ impl<O: Operations> Edge<O> {
     /// All checks that need no body.
     fn admit(&self, parts: &mut Parts, uri: &Uri, query: &Query<'_>) -> Result<Admitted, Refusal> {
         let raw_path = uri.path();
-        let host = match parts.headers.get(HOST).map(HeaderValue::to_str) {
+        let arrived = Arrived::of(&parts.headers);
+        let host = match arrived.get(HOST.as_str()).map(HeaderValue::to_str) {
             Some(Ok(host)) => host,
             _ => return Err(Refusal::new(ErrorCode::InvalidRequest, "the request needs a header Host")),
         };
@@ -252,7 +255,10 @@ impl<O: Operations> Edge<O> {
             query,
             headers: &parts.headers,
         };
-        let proof = signature::verify(signed, &self.keys, now)?;
+        let proof = signature::verify(signed, &arrived, &self.keys, now)?;
+        let mut came = arrived.came;
+        // From here on the headers may change.
+        drop(arrived);
 
         let is_signing = |name: &str| proof.presigned.is_some_and(|presigned| presigned.takes(name));
         let uri = match proof.presigned.is_some() || target.host_bucket.is_some() {
@@ -260,10 +266,10 @@ impl<O: Operations> Edge<O> {
             false => None,
         };
         let moved = proof.presigned.map(|presigned| presigned.headers(query)).transpose()?;
-        let has_source = |headers: &HeaderMap| headers.contains_key(COPY_SOURCE);
-        let source = match parts.method == Method::PUT
-            && (has_source(&parts.headers) || moved.as_ref().is_some_and(has_source))
-        {
+        if let Some(moved) = &moved {
+            came = came.or(Arrived::of(moved).came);
+        }
+        let source = match parts.method == Method::PUT && came.copy_source {
             true => routing::Source::Copy,
             false => routing::Source::Body,
         };
@@ -288,7 +294,7 @@ impl<O: Operations> Edge<O> {
             refuse_forms(parts)?;
         }
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
-        Ok(Admitted { operation, bucket: target.bucket, key: target.key, proof, promise, uri })
+        Ok(Admitted { operation, bucket: target.bucket, key: target.key, proof, promise, uri, came })
     }
 }
 

@@ -25,6 +25,8 @@ const EMPTY_SHA256: [u8; 32] = [
     0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
+const EMPTY_SHA256_DIGITS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// The forms of `x-amz-content-sha256`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PayloadForm {
@@ -47,6 +49,7 @@ pub(crate) enum Trailers {
 impl PayloadForm {
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
         match text {
+            EMPTY_SHA256_DIGITS => Ok(Self::Sha256(EMPTY_SHA256)),
             UNSIGNED_PAYLOAD => Ok(Self::Unsigned),
             "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Ok(Self::SignedChunks(Trailers::None)),
             "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => Ok(Self::SignedChunks(Trailers::Signed)),

@@ -55,11 +55,11 @@ impl Body for Source {
 }
 
 /// A request's body before anybody has read of it; none where there is none.
-pub(crate) struct Unread(Option<(VerifiedBody<Source>, Promise)>);
+pub(crate) struct Unread(Option<Box<(VerifiedBody<Source>, Promise)>>);
 
 impl Unread {
     pub(super) fn new(body: Source, promise: Option<Promise>, seed: Option<ChunkSeed>) -> Self {
-        Self(promise.map(|promise| (VerifiedBody::new(body, &promise, seed), promise)))
+        Self(promise.map(|promise| Box::new((VerifiedBody::new(body, &promise, seed), promise))))
     }
 
     /// Framing taken off, where it is known.
@@ -75,7 +75,7 @@ impl Unread {
     /// To be read piece by piece.
     pub(crate) fn payload(self) -> Result<Payload, Refusal> {
         match self.0 {
-            Some((body, _)) => Ok(Payload::body(body)),
+            Some(unread) => Ok(Payload::body(unread.0)),
             None => Err(Refusal::new(ErrorCode::MissingRequestBodyError, "Request body is empty")),
         }
     }
@@ -100,7 +100,7 @@ impl Unread {
 
 /// What a request's body says, read when somebody wants to know: by then it is decided that the caller may ask.
 pub struct Document<T> {
-    unread: Option<(VerifiedBody<Source>, Promise)>,
+    unread: Option<Box<(VerifiedBody<Source>, Promise)>>,
     body_use: BodyUse,
     read: fn(Bytes) -> Result<T, Refusal>,
 }
@@ -109,7 +109,7 @@ impl<T> Document<T> {
     /// Reads it, once. What was promised of the body holds, and it is one of S3's documents.
     pub async fn read(&mut self) -> Result<T, Refusal> {
         let document = match self.unread.take() {
-            Some((body, promise)) => collect(body, &promise, self.body_use).await?,
+            Some(unread) => collect(unread.0, &unread.1, self.body_use).await?,
             None => Bytes::new(),
         };
         let document = if self.body_use.is_xml() { document::checked(document)? } else { document };

@@ -2,6 +2,7 @@
 //!
 //! The canonical request follows S3's variant: the path is encoded once and never normalised.
 
+use super::arrived::Arrived;
 use super::authorization::{self, Authorization};
 use super::headers::is_ours;
 use super::payload::{PayloadForm, UNSIGNED_PAYLOAD};
@@ -65,12 +66,19 @@ pub(crate) struct ChunkSeed {
 
 /// Verifies a request, down to the last `x-amz-*` and `x-pocket-*` header being signed. One without any signature is
 /// anonymous.
-pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp) -> Result<Proof, Refusal> {
-    let token = session_token(&request)?;
+///
+/// `arrived`: the headers of the request.
+pub(crate) fn verify<'a>(
+    request: Signed<'a, '_>,
+    arrived: &Arrived<'a>,
+    keys: &SigningKeys,
+    now: Timestamp,
+) -> Result<Proof, Refusal> {
+    let token = session_token(&request, arrived)?;
     let by_v2 = signature_v2::is_claimed(request.query);
-    let claim = if by_v2 { None } else { authorization::read(request.headers, request.query)? };
+    let claim = if by_v2 { None } else { authorization::read(arrived, request.query)? };
     match claim {
-        Some(claim) => verify_claim(request, &claim, token, keys, now),
+        Some(claim) => verify_claim(request, arrived, &claim, token, keys, now),
         None if token.is_some() => {
             let message = format!("the header {TOKEN_HEADER} belongs to a signature of SigV4");
             Err(Refusal::new(ErrorCode::InvalidToken, message))
@@ -80,12 +88,12 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
     }
 }
 
-fn session_token<'a>(request: &Signed<'a, '_>) -> Result<Option<&'a str>, Refusal> {
+fn session_token<'a>(request: &Signed<'a, '_>, arrived: &Arrived<'a>) -> Result<Option<&'a str>, Refusal> {
     let in_query = || {
         let mut pairs = request.query.iter();
         pairs.find(|pair| pair.name.eq_ignore_ascii_case(TOKEN_HEADER)).map(|pair| &*pair.value)
     };
-    match request.headers.get(TOKEN_HEADER) {
+    match arrived.get(TOKEN_HEADER).filter(|_| arrived.came.session_token) {
         None => Ok(in_query()),
         Some(value) => value.to_str().map(Some).map_err(|_| {
             Refusal::new(ErrorCode::InvalidToken, format!("the header {TOKEN_HEADER} is not ASCII"))
@@ -123,15 +131,16 @@ pub(crate) fn declared_form(headers: &HeaderMap) -> Result<Option<PayloadForm>, 
     PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii())?).map(Some)
 }
 
-fn verify_claim(
-    request: Signed<'_, '_>,
+fn verify_claim<'a>(
+    request: Signed<'a, '_>,
+    arrived: &Arrived<'a>,
     claim: &Authorization<'_>,
     token: Option<&str>,
     keys: &SigningKeys,
     now: Timestamp,
 ) -> Result<Proof, Refusal> {
     check_time(claim, now)?;
-    let payload = declared_payload(&request, claim)?;
+    let payload = declared_payload(&request, arrived, claim)?;
     let (key, session) = match token {
         None => (keys.find(claim)?, None),
         Some(token) => {
@@ -141,14 +150,14 @@ fn verify_claim(
     };
     // What S3 documents comes first; some clients sign the path as they send it (`+`, `%2F`, lower-case digits).
     // Both name the same key, so neither lets anything through that the other would not.
-    let mut signature = matching_signature(&request, claim, payload, &key, Spelling::Canonical)?;
+    let mut signature = matching_signature(&request, arrived, claim, payload, &key, Spelling::Canonical)?;
     if signature.is_none() {
-        signature = matching_signature(&request, claim, payload, &key, Spelling::AsSent)?;
+        signature = matching_signature(&request, arrived, claim, payload, &key, Spelling::AsSent)?;
     }
     let Some(signature) = signature else {
-        return Err(mismatch(&request, claim, payload, &key));
+        return Err(mismatch(&request, arrived, claim, payload, &key));
     };
-    check_all_signed(request.headers, claim)?;
+    check_all_signed(arrived, claim)?;
     if session.is_none() {
         keys.keep(claim, &key);
     }
@@ -170,12 +179,13 @@ enum Spelling {
 
 fn matching_signature(
     request: &Signed<'_, '_>,
+    arrived: &Arrived<'_>,
     claim: &Authorization<'_>,
     payload: &str,
     key: &SigningKey,
     spelling: Spelling,
 ) -> Result<Option<Signature>, Refusal> {
-    let digest = with_canonical(request, claim, payload, spelling, hex_sha256)?;
+    let digest = with_canonical(request, arrived, claim, payload, spelling, hex_sha256)?;
     let signature = key.sign(&signed_text(claim, key, &digest));
     let right: bool = signature.ct_eq(claim.signature.as_bytes()).into();
     Ok(right.then_some(signature))
@@ -189,6 +199,7 @@ fn signed_text<'a>(claim: &'a Authorization<'_>, key: &'a SigningKey, digest: &'
 /// What `read` makes of the canonical request.
 fn with_canonical<T>(
     request: &Signed<'_, '_>,
+    arrived: &Arrived<'_>,
     claim: &Authorization<'_>,
     payload: &str,
     spelling: Spelling,
@@ -208,8 +219,8 @@ fn with_canonical<T>(
         out.push(b'\n');
         request.query.canonicalize("X-Amz-Signature", out)?;
         out.push(b'\n');
-        for name in claim.signed_headers.split(';') {
-            write_header(name, request.headers, out)?;
+        for name in claim.signed_names() {
+            write_header(name, arrived, out)?;
         }
         out.push(b'\n');
         out.extend_from_slice(claim.signed_headers.as_bytes());
@@ -220,10 +231,10 @@ fn with_canonical<T>(
 }
 
 /// `name:value` with the values of repeated headers joined, blanks around them dropped and runs of spaces made one.
-fn write_header(name: &str, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn write_header(name: &str, arrived: &Arrived<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.extend_from_slice(name.as_bytes());
     out.push(b':');
-    let mut values = headers.get_all(name).iter().peekable();
+    let mut values = arrived.values(name).peekable();
     if values.peek().is_none() {
         let message = format!("the header {name} is signed, but it did not arrive");
         return Err(Refusal::new(ErrorCode::SignatureDoesNotMatch, message));
@@ -232,8 +243,14 @@ fn write_header(name: &str, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<()
         if i > 0 {
             out.push(b',');
         }
+        let value = value.as_bytes().trim_ascii();
+        // Most have no blank to fold.
+        if !value.contains(&b' ') {
+            out.extend_from_slice(value);
+            continue;
+        }
         let mut before = b' ';
-        for &byte in value.as_bytes().trim_ascii() {
+        for &byte in value {
             if byte != b' ' || before != b' ' {
                 out.push(byte);
             }
@@ -285,8 +302,12 @@ fn iso_time(secs: u64) -> String {
 }
 
 /// What the client says of the body, as it stands in the canonical request.
-fn declared_payload<'a>(request: &Signed<'a, '_>, claim: &Authorization<'_>) -> Result<&'a str, Refusal> {
-    match request.headers.get(PAYLOAD_HEADER).map(HeaderValue::to_str) {
+fn declared_payload<'a>(
+    request: &Signed<'a, '_>,
+    arrived: &Arrived<'a>,
+    claim: &Authorization<'_>,
+) -> Result<&'a str, Refusal> {
+    match arrived.get(PAYLOAD_HEADER).map(HeaderValue::to_str) {
         Some(Ok(text)) => Ok(text),
         Some(Err(_)) => Err(payload_is_not_ascii()),
         None if claim.is_presigned() => {
@@ -304,14 +325,12 @@ fn payload_is_not_ascii() -> Refusal {
 }
 
 /// All signed headers are known to be there and to be different, so equal numbers mean equal sets.
-fn check_all_signed(headers: &HeaderMap, claim: &Authorization<'_>) -> Result<(), Refusal> {
-    let arrived = headers.keys().filter(|name| is_ours(name.as_str()));
-    let signed = claim.signed_headers.split(';').filter(|name| is_ours(name));
-    if arrived.count() == signed.count() {
+fn check_all_signed(arrived: &Arrived<'_>, claim: &Authorization<'_>) -> Result<(), Refusal> {
+    if arrived.ours == claim.signed_names().filter(|name| is_ours(name)).count() {
         return Ok(());
     }
-    let is_signed = |name: &str| claim.signed_headers.split(';').any(|signed| signed == name);
-    let unsigned = headers.keys().map(|name| name.as_str()).find(|name| is_ours(name) && !is_signed(name));
+    let is_signed = |name: &str| claim.signed_names().any(|signed| signed == name);
+    let unsigned = arrived.names().find(|name| is_ours(name) && !is_signed(name));
     Err(not_signed(unsigned.unwrap_or("?")))
 }
 
@@ -337,13 +356,20 @@ pub(crate) fn does_not_match(access_key_id: &str, signature: &str, text: &[u8]) 
 }
 
 /// The same of a request, with its canonical form as S3 documents it.
-fn mismatch(request: &Signed<'_, '_>, claim: &Authorization<'_>, payload: &str, key: &SigningKey) -> Refusal {
+fn mismatch(
+    request: &Signed<'_, '_>,
+    arrived: &Arrived<'_>,
+    claim: &Authorization<'_>,
+    payload: &str,
+    key: &SigningKey,
+) -> Refusal {
     let text = |canonical: &[u8]| {
         let signed = signed_text(claim, key, &hex_sha256(canonical)).concat();
         does_not_match(claim.access_key_id(), &claim.signature, &signed)
             .with("CanonicalRequest", String::from_utf8_lossy(canonical))
     };
-    with_canonical(request, claim, payload, Spelling::Canonical, text).unwrap_or_else(|refusal| refusal)
+    with_canonical(request, arrived, claim, payload, Spelling::Canonical, text)
+        .unwrap_or_else(|refusal| refusal)
 }
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
 //! Header values that are made for one answer, written one behind the other into one piece of memory: each value is a slice of
 //! it.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderValue;
 use pocket_api::clock::Timestamp;
 use pocket_api::object::ETag;
-use std::fmt::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Room for the values of an ordinary answer: a tag, a date, a length, a range, and the request's id.
 const ROOM_BYTES: usize = 192;
 
-pub(crate) struct Stamped(BytesMut);
+pub(crate) struct Stamped(Vec<u8>);
 
 /// Where a value lies.
 pub(crate) struct At(Range<usize>);
@@ -21,12 +21,12 @@ pub(crate) struct Values(Bytes);
 
 impl Stamped {
     pub(crate) fn new() -> Self {
-        Self(BytesMut::with_capacity(ROOM_BYTES))
+        Self(Vec::with_capacity(ROOM_BYTES))
     }
 
-    pub(crate) fn write(&mut self, text: fmt::Arguments<'_>) -> At {
+    pub(crate) fn write(&mut self, text: std::fmt::Arguments<'_>) -> At {
         let start = self.0.len();
-        // Grows where it has to, and cannot fail.
+        // Writing to memory cannot fail.
         let _ = self.0.write_fmt(text);
         At(start..self.0.len())
     }
@@ -34,13 +34,12 @@ impl Stamped {
     /// An entity tag in its quotes.
     pub(crate) fn etag(&mut self, etag: &ETag) -> At {
         let start = self.0.len();
-        for byte in [b'"'].into_iter().chain(etag.digits()).chain([b'"']) {
-            self.0.put_u8(byte);
-        }
+        self.0.push(b'"');
+        self.0.extend_from_slice(&etag.digits());
         if etag.parts > 0 {
-            self.0.truncate(self.0.len() - 1);
-            self.write(format_args!("-{}\"", etag.parts));
+            self.write(format_args!("-{}", etag.parts));
         }
+        self.0.push(b'"');
         At(start..self.0.len())
     }
 
@@ -51,7 +50,7 @@ impl Stamped {
     }
 
     pub(crate) fn finish(self) -> Values {
-        Values(self.0.freeze())
+        Values(self.0.into())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::{Head, assert_refusal};
 use crate::credentials::Credentials;
+use crate::edge::arrived::Arrived;
 use crate::edge::percent::{self, Part};
 use crate::edge::presigned::put_back;
 use crate::edge::query::Query;
@@ -79,8 +80,8 @@ fn presigned_urls_of_sigv2_say_what_was_signed_or_are_refused() {
             query: &query,
             headers: &head.headers,
         };
-        let keys = keys();
-        match within_memory(mutant.len(), MEMORY_FACTOR, || verify(request, &keys, NOW)) {
+        let (keys, arrived) = (keys(), Arrived::of(&head.headers));
+        match within_memory(mutant.len(), MEMORY_FACTOR, || verify(request, &arrived, &keys, NOW)) {
             Err(refusal) => assert_refusal(&refusal),
             Ok(proof) => {
                 assert!(proof.caller.principal().is_some(), "a claim that is none");

@@ -1,6 +1,7 @@
 //! The head of a request: target, query, claim of a signature, allow-lists, promises about the body.
 
 use super::{Head, assert_refusal};
+use crate::edge::arrived::Arrived;
 use crate::edge::authorization;
 use crate::edge::headers;
 use crate::edge::operation::Operation;
@@ -100,7 +101,8 @@ fn claims_of_a_signature_are_whole_or_refused() {
     check!(10_000, seeds, |mutant: &Mutant| {
         let Some(head) = Head::parse(&mutant.text()) else { return };
         let Ok(query) = Query::parse(head.uri.query().unwrap_or("")) else { return };
-        let read = || authorization::read(&head.headers, &query);
+        let arrived = Arrived::of(&head.headers);
+        let read = || authorization::read(&arrived, &query);
         match within_memory(mutant.len(), MEMORY_FACTOR, read) {
             Err(refusal) => assert_refusal(&refusal),
             Ok(None) => assert!(!head.headers.contains_key("authorization") && !query.has("X-Amz-Signature")),

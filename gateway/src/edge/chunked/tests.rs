@@ -6,6 +6,7 @@ use super::super::query::Query;
 use super::super::signing_keys::SigningKeys;
 use super::*;
 use crate::credentials::Credentials;
+use crate::edge::arrived::Arrived;
 use crate::refusal::ErrorCode;
 use http::{HeaderMap, HeaderValue};
 use pocket_api::names::TenantName;
@@ -103,7 +104,8 @@ pub(crate) fn signer(seed: &str, trailers: Trailers) -> ChunkSigner {
     headers.insert("authorization", HeaderValue::from_static(claim));
     headers.insert("x-amz-date", HeaderValue::from_static("20130524T000000Z"));
     let query = Query::default();
-    let claim = authorization::read(&headers, &query).unwrap().unwrap();
+    let arrived = Arrived::of(&headers);
+    let claim = authorization::read(&arrived, &query).unwrap().unwrap();
     let key = SigningKeys::new(credentials).find(&claim).unwrap();
     let signature = seed.as_bytes().try_into().unwrap();
     ChunkSigner::new(ChunkSeed { key, stamp: claim.stamp, signature }, trailers)

@@ -44,7 +44,7 @@ fn check(
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let query = Query::parse(query).unwrap();
     let request = Signed { method: &method, host_bucket: None, raw_path, query: &query, headers };
-    verify(request, keys, Timestamp(now_secs * 1_000))
+    verify(request, &Arrived::of(headers), keys, Timestamp(now_secs * 1_000))
 }
 
 /// A published example of signing by header: (method, target, further headers, SignedHeaders, payload, signature).

@@ -1,5 +1,6 @@
 //! Verification against S3's documented example, and against URLs that boto3 1.43.11 made at the moment of the examples.
 
+use super::super::arrived::Arrived;
 use super::super::signature::{Signed, verify};
 use super::*;
 use crate::credentials::Credentials;
@@ -56,7 +57,8 @@ fn check(sent: Sent<'_>, now_secs: u64) -> Result<Proof, ErrorCode> {
     let headers: HeaderMap = sent.headers.iter().map(pair).collect();
     let request =
         Signed { method: &method, host_bucket: sent.host_bucket, raw_path, query: &query, headers: &headers };
-    verify(request, &keys, Timestamp(now_secs * 1_000)).map_err(|refusal| refusal.code)
+    verify(request, &Arrived::of(&headers), &keys, Timestamp(now_secs * 1_000))
+        .map_err(|refusal| refusal.code)
 }
 
 fn sent<'a>(method: &'a str, target: &'a str, headers: &'a [(&'static str, &'static str)]) -> Sent<'a> {

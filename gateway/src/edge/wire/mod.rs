@@ -12,6 +12,7 @@ mod upload_part;
 pub(super) use put_object::put_of_form;
 
 use super::answer::Body;
+use super::arrived::Came;
 use super::operation::Operation;
 use super::payload_stream::Unread;
 use super::query::Query;
@@ -22,6 +23,7 @@ use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use pocket_api::names::{BucketName, ObjectKey};
+use std::time::Instant;
 
 /// What of a request the typed one is read out of.
 pub(super) struct Head<'a, 'q> {
@@ -32,6 +34,8 @@ pub(super) struct Head<'a, 'q> {
     pub(super) key: Option<ObjectKey>,
     pub(super) headers: &'a HeaderMap,
     pub(super) query: &'a Query<'q>,
+    /// What is known of the headers without a look for it.
+    pub(super) came: Came,
 }
 
 impl Head<'_, '_> {
@@ -95,8 +99,8 @@ impl<O: Operations> Edge<O> {
         I: Wire,
         O: Serve<I>,
     {
-        let Request { operation, bucket, key, headers, uri, context, body } = request;
-        let mut head = Head { operation, bucket, key, headers: &headers, query };
+        let Request { operation, bucket, key, came, headers, uri, context, body } = request;
+        let mut head = Head { operation, bucket, key, headers: &headers, query, came };
         let (input, shown) = I::read(&mut head, body)?;
         self.serve(Call::new(context, headers, uri, input), shown).await
     }
@@ -107,8 +111,10 @@ impl<O: Operations> Edge<O> {
         I: Wire,
         O: Serve<I>,
     {
-        let answer = self.metrics.count(I::counted(&shown), self.operations.serve(call)).await?;
-        Ok(I::write(answer, shown))
+        let started = Instant::now();
+        let answer = self.operations.serve(call).await;
+        self.metrics.record(I::counted(&shown), started, answer.as_ref().err());
+        Ok(I::write(answer?, shown))
     }
 }
 

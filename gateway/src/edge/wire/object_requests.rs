@@ -1,5 +1,6 @@
 //! What requests for an object have in common: which of its bytes are wanted, and what must hold.
 
+use crate::edge::arrived::Came;
 use crate::edge::query::Query;
 use crate::errors::{bad_argument, s3};
 use crate::headers::{self, shortened};
@@ -22,8 +23,9 @@ pub(super) fn part_number(text: &str) -> Result<u16, Refusal> {
     }
 }
 
-pub(super) fn select(headers: &HeaderMap, query: &Query<'_>) -> Result<Select, Refusal> {
-    let range = headers.get(RANGE).and_then(|range| byte_range(range.to_str().ok()?));
+pub(super) fn select(headers: &HeaderMap, query: &Query<'_>, came: Came) -> Result<Select, Refusal> {
+    let range =
+        came.range.then(|| headers.get(RANGE)).flatten().and_then(|range| byte_range(range.to_str().ok()?));
     match (range, query.get("partNumber").filter(|number| !number.is_empty())) {
         (None, None) => Ok(Select::Whole),
         (Some(range), None) => Ok(Select::Range(range)),
@@ -54,7 +56,10 @@ fn byte_range(text: &str) -> Option<ByteRange> {
 }
 
 /// Dates that cannot be read are no conditions, as HTTP demands (RFC 9110, 13.1.3 and 13.1.4); nor are tags that are no text.
-pub(super) fn read_conditions(headers: &HeaderMap) -> ReadConditions {
+pub(super) fn read_conditions(headers: &HeaderMap, came: Came) -> ReadConditions {
+    if !came.conditions {
+        return ReadConditions::default();
+    }
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     ReadConditions {
         if_match: text(IF_MATCH).map(ETagMatch::parse),
@@ -67,6 +72,7 @@ pub(super) fn read_conditions(headers: &HeaderMap) -> ReadConditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::arrived::Arrived;
     use http::{HeaderName, HeaderValue};
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -75,7 +81,8 @@ mod tests {
 
     fn selected(range: Option<&str>, query: &str) -> Result<Select, ErrorCode> {
         let headers = map(&range.map(|range| ("range", range)).into_iter().collect::<Vec<_>>());
-        select(&headers, &Query::parse(query).unwrap()).map_err(|refusal| refusal.code)
+        select(&headers, &Query::parse(query).unwrap(), Arrived::of(&headers).came)
+            .map_err(|refusal| refusal.code)
     }
 
     #[test]
@@ -123,8 +130,10 @@ mod tests {
             ("yesterday", None),
             ("1994-11-06T08:49:37Z", None),
         ] {
-            let conditions =
-                read_conditions(&map(&[("if-modified-since", date), ("if-unmodified-since", date)]));
+            let conditions = {
+                let headers = map(&[("if-modified-since", date), ("if-unmodified-since", date)]);
+                read_conditions(&headers, Arrived::of(&headers).came)
+            };
             assert_eq!(
                 (conditions.if_modified_since, conditions.if_unmodified_since),
                 (secs, secs),

@@ -13,14 +13,19 @@ use crate::refusal::Refusal;
 use http::{Response, StatusCode};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::metadata::{Found, Select};
+use std::time::Duration;
+
+fn wait(head: &Head<'_, '_>) -> Result<Option<Duration>, Refusal> {
+    if head.came.wishes { headers::wait(head.headers) } else { Ok(None) }
+}
 
 impl Wire for GetObject {
     type Shown = ObjectShown;
 
     fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, ObjectShown), Refusal> {
         let (headers, query) = (head.headers, head.query);
-        let select = select(headers, query)?;
-        let conditions = read_conditions(headers);
+        let select = select(headers, query, head.came)?;
+        let conditions = read_conditions(headers, head.came);
         let range_holds_if = match select {
             Select::Range(_) => headers::if_range(headers, &conditions)?,
             Select::Whole | Select::Part(_) => None,
@@ -31,11 +36,11 @@ impl Wire for GetObject {
             conditions,
             select,
             range_holds_if,
-            wait: headers::wait(headers)?,
-            deletes: headers::flag(headers, "x-pocket-delete-after-read")?,
+            wait: wait(head)?,
+            deletes: head.came.wishes && headers::flag(headers, "x-pocket-delete-after-read")?,
             of_version: head.names_version(),
         };
-        Ok((get, ObjectShown::read(headers, query)))
+        Ok((get, ObjectShown::read(headers, query, head.came)))
     }
 
     fn write(got: GotObject, shown: ObjectShown) -> Response<Body> {
@@ -53,16 +58,16 @@ impl Wire for HeadObject {
 
     fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, Self::Shown), Refusal> {
         let (headers, query) = (head.headers, head.query);
-        let select = select(headers, query)?;
+        let select = select(headers, query, head.came)?;
         let look = Self {
             bucket: head.bucket()?,
             key: head.key()?,
-            conditions: read_conditions(headers),
+            conditions: read_conditions(headers, head.came),
             select,
-            wait: headers::wait(headers)?,
+            wait: wait(head)?,
             of_version: head.names_version(),
         };
-        Ok((look, (ObjectShown::read(headers, query), select)))
+        Ok((look, (ObjectShown::read(headers, query, head.came), select)))
     }
 
     fn write(found: Found, (shown, select): Self::Shown) -> Response<Body> {
@@ -79,7 +84,10 @@ impl Wire for DeleteObject {
     type Shown = bool;
 
     fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, bool), Refusal> {
-        let condition = headers::write_condition(head.headers)?;
+        let condition = match head.came.conditions {
+            true => headers::write_condition(head.headers)?,
+            false => WriteCondition::None,
+        };
         if condition == WriteCondition::Absent {
             return Err(not_implemented("If-None-Match is not implemented for DELETE"));
         }

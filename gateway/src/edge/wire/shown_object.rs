@@ -1,6 +1,7 @@
 //! An object as GET and HEAD show it, straight into a header map.
 
 use crate::edge::answer::Body;
+use crate::edge::arrived::Came;
 use crate::edge::query::Query;
 use crate::edge::rfc2047;
 use crate::edge::stamped::Stamped;
@@ -47,7 +48,7 @@ pub(in crate::edge) struct ObjectShown {
 }
 
 impl ObjectShown {
-    pub(super) fn read(headers: &HeaderMap, query: &Query<'_>) -> Self {
+    pub(super) fn read(headers: &HeaderMap, query: &Query<'_>, came: Came) -> Self {
         let value = |name| HeaderValue::try_from(query.get(name).filter(|value| !value.is_empty())?).ok();
         let overrides = match query.is_empty() {
             true => SmallVec::new(),
@@ -56,9 +57,8 @@ impl ObjectShown {
             }
         };
         Self {
-            with_checksum: headers
-                .get("x-amz-checksum-mode")
-                .is_some_and(|mode| mode.as_bytes() == b"ENABLED"),
+            with_checksum: came.checksum_mode
+                && headers.get("x-amz-checksum-mode").is_some_and(|mode| mode.as_bytes() == b"ENABLED"),
             with_version: query.has("versionId"),
             overrides,
         }
