@@ -31,7 +31,7 @@ const GRANT_HEADERS: [(&str, Permission); 5] = [
 
 /// Who owns objects, and whether ACLs count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Ownership {
+pub enum Ownership {
     /// ACLs neither count nor can be set. Of a bucket whose owner said nothing.
     #[default]
     BucketOwnerEnforced,
@@ -62,6 +62,21 @@ pub enum Said {
     Nothing,
     Canned(Canned),
     Grants(Acl),
+}
+
+/// A list as a document says it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SentAcl {
+    /// Whom the sender takes for the owner, where it says so.
+    pub owner: Option<String>,
+    pub acl: Acl,
+}
+
+/// What is granted on something that has an owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnedAcl {
+    pub acl: Acl,
+    pub owner: TenantName,
 }
 
 /// S3's names for lists.

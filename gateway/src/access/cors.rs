@@ -21,20 +21,20 @@ const VARIES_BY: HeaderValue =
 
 /// A bucket's configuration: the first rule that fits counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cors {
-    pub(crate) rules: Vec<CorsRule>,
+pub struct Cors {
+    pub rules: Vec<CorsRule>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CorsRule {
-    pub(crate) id: Option<String>,
+pub struct CorsRule {
+    pub id: Option<String>,
     /// With one `*` at most.
-    pub(crate) origins: Vec<String>,
-    pub(crate) methods: Vec<String>,
+    pub origins: Vec<String>,
+    pub methods: Vec<String>,
     /// With one `*` at most. In any case.
-    pub(crate) headers: Vec<String>,
-    pub(crate) expose: Vec<String>,
-    pub(crate) max_age_secs: Option<i32>,
+    pub headers: Vec<String>,
+    pub expose: Vec<String>,
+    pub max_age_secs: Option<i32>,
 }
 
 /// What a page is about to send.
