@@ -2,9 +2,9 @@
 //! the same; what pages may read is what a rule names.
 
 use super::{Head, assert_refusal};
-use crate::access::acl::tests::as_headers;
 use crate::access::acl::{GRANTS_MAX, Said};
 use crate::access::cors::{Cors, CorsRule};
+use crate::edge::acl_headers::tests::as_headers;
 use crate::edge::cors::allowed;
 use crate::edge::document::checked;
 use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
