@@ -11,6 +11,7 @@ use crate::errors::{s3, unavailable};
 use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::control::Placement;
 use pocket_api::settings::DocumentKind;
+use std::sync::Arc;
 
 impl Serve<GetBucketSetting> for Operations {
     /// The shards of the bucket have vouched for its settings: whoever was told of a change finds it here.
@@ -55,14 +56,14 @@ fn shown(placement: &Placement, setting: Setting) -> Result<BucketSetting, Refus
     let settings = &placement.settings;
     let rules = || {
         let rules = Rules::read(settings, &placement.bucket).map_err(unavailable)?;
-        Ok::<_, Refusal>(rules.as_deref().cloned().unwrap_or(Rules::DEFAULT))
+        Ok::<_, Refusal>(rules.unwrap_or_else(|| Arc::new(Rules::DEFAULT)))
     };
     let none = |code, message| move || s3(code, message);
     Ok(match setting {
         Setting::Acl => B::Acl(owned(rules()?.acl.as_ref(), &placement.tenant)),
         Setting::Cors => {
             let none = none(C::NoSuchCORSConfiguration, "The CORS configuration does not exist");
-            B::Cors(rules()?.cors.ok_or_else(none)?)
+            B::Cors(rules()?.cors.clone().ok_or_else(none)?)
         }
         Setting::Lifecycle => {
             let none = none(C::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
@@ -77,7 +78,7 @@ fn shown(placement: &Placement, setting: Setting) -> Result<BucketSetting, Refus
             B::Policy(settings.documents.get(&DocumentKind::Policy).ok_or_else(no_policy)?.clone())
         }
         Setting::PolicyStatus => {
-            B::PolicyStatus { is_public: rules()?.policy.ok_or_else(no_policy)?.is_public }
+            B::PolicyStatus { is_public: rules()?.policy.as_ref().ok_or_else(no_policy)?.is_public }
         }
         Setting::PublicAccessBlock => {
             let none = none(
