@@ -1,7 +1,8 @@
 //! Names that come from outside, parsed once at the edge into types that cannot be wrong.
 
 use crate::limits::{BUCKET_NAME_MAX_BYTES, BUCKET_NAME_MIN_BYTES, KEY_MAX_BYTES};
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -20,8 +21,7 @@ pub enum NameError {
 }
 
 /// A bucket name by S3's rules for general purpose buckets.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketName(Arc<str>);
 
 impl BucketName {
@@ -56,8 +56,7 @@ impl BucketName {
 
 /// An object key: 1 to 1,024 bytes of UTF-8, compared by bytes. Nothing in it is special to Pocket: "//", ".", a
 /// trailing "/" are bytes like others.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(Box<str>);
 
 impl ObjectKey {
@@ -81,8 +80,7 @@ impl std::borrow::Borrow<str> for ObjectKey {
 }
 
 /// Whom a job belongs to. Credentials are a tenant's; only its creator's tenant may touch a job.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantName(Arc<str>);
 
 impl TenantName {
@@ -126,6 +124,31 @@ macro_rules! name_traits {
                 name.0.to_string()
             }
         }
+
+        // By hand, because by way of a `String` each name would be copied once more on either side.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Parsed;
+                impl Visitor<'_> for Parsed {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a name")
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<$name, E> {
+                        $name::parse(name).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Parsed)
+            }
+        }
     )*};
 }
 name_traits!(BucketName, ObjectKey, TenantName);
@@ -142,6 +165,19 @@ mod tests {
         for bad in ["", "ab", &"x".repeat(64), "Abc", "a_b", "-ab", "ab-", "a..b", "10.0.0.1", "ä23"] {
             assert!(BucketName::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn names_are_read_as_text_and_held_to_their_rules() {
+        let json = r#"["abc","//x","team"]"#;
+        let names: (BucketName, ObjectKey, TenantName) = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&names).unwrap(), json);
+        for (bad, why) in [(r#""A""#, "bucket name"), (r#""""#, "bucket name"), ("7", "expected a name")] {
+            let refused = serde_json::from_str::<BucketName>(bad).unwrap_err().to_string();
+            assert!(refused.contains(why), "{refused}");
+        }
+        assert!(serde_json::from_str::<ObjectKey>(r#""""#).is_err());
+        assert!(serde_json::from_str::<TenantName>(r#""a b""#).is_err());
     }
 
     #[test]

@@ -52,7 +52,7 @@ CORS = {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}
 VERSION = {"VersionId": "null"}
 
 # Of each operation, the requests that it is asked by: what they have -> the call. `c` is the other tenant's client, `b` the
-# bucket, with the objects `k` and `source`, which is tagged, and `u` an open upload for `k`.
+# bucket, with the objects `k` and `source`, which is tagged unless it is renamed without tags, and `u` an open upload for `k`.
 CASES = {
     "HeadBucket": {"always": lambda c, b, u: c.head_bucket(Bucket=b)},
     "ListObjects": {"always": lambda c, b, u: c.list_objects_v2(Bucket=b)},
@@ -196,6 +196,7 @@ CASES = {
         "conditions on the new key": lambda c, b, u: c.rename_object(
             Bucket=b, Key="k", RenameSource="source", DestinationIfMatch='"x"'
         ),
+        "tags that come along": lambda c, b, u: c.rename_object(Bucket=b, Key="k", RenameSource="source"),
     },
 }
 
@@ -256,7 +257,8 @@ def allow(s3, bucket, rights):
 )
 def test_an_operation_takes_what_the_page_says_and_no_less(s3, bucket, other_tenant, operation, when):
     s3.put_object(Bucket=bucket, Key="k", Body=b"k")
-    s3.put_object(Bucket=bucket, Key="source", Body=b"source", Tagging="a=b")
+    is_tagged = operation != "RenameObject" or when == "tags that come along"
+    s3.put_object(Bucket=bucket, Key="source", Body=b"source", Tagging="a=b" if is_tagged else "")
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
     rights = needed(operation, when)
     assert rights, "the page names nothing"

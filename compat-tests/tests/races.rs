@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 const CREATE_ROUNDS: usize = 1_000;
 const COMPLETE_ROUNDS: usize = 50;
+const DELETE_ROUNDS: usize = 50;
 const READERS: usize = 12;
 
 /// Statuses of clients that do the same at the same time.
@@ -76,6 +77,20 @@ fn of_two_gateways_racing_to_create_one_wins_a_thousand_times() {
         assert!(found.body == body(winner, round), "round {round}: the loser's bytes are there");
     }
     server.client().end_bucket(&bucket);
+}
+
+#[test]
+fn of_gateways_racing_to_delete_a_bucket_one_does_and_the_others_find_none() {
+    let server = Server::cluster();
+    let racers = clients(&server, 4);
+    for round in 0..DELETE_ROUNDS {
+        let bucket = unique_bucket("delete");
+        server.client().create_bucket(&bucket, &[]);
+        let path = format!("/{bucket}");
+        let mut statuses = race(&racers, |_, client| client.request("DELETE", &path).send().status);
+        statuses.sort_unstable();
+        assert_eq!(statuses, [204, 404, 404, 404], "round {round}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! job behind. The lock is never held across an await.
 
 use crate::gates::Gates;
+use crate::job::Job;
 use crate::metrics::Metrics;
 use crate::state::State;
 use crate::state_file::StateFile;
@@ -145,7 +146,7 @@ impl Shared {
     pub(crate) async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError> {
         // In the middle of a change shards refuse what is still shown here: whoever asks because of that waits for its
         // outcome, and is not told the same again.
-        if self.read(|state, _| state.named(bucket).is_some_and(|job| job.unsettled)) {
+        if self.read(|state, _| state.named(bucket).is_some_and(Job::is_changing)) {
             let _inside = self.gates.enter(bucket).await;
         }
         self.read(|state, now| state.named(bucket).ok_or(ControlError::NoSuchBucket)?.shown(now).cloned())

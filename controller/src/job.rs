@@ -78,6 +78,11 @@ impl Job {
         }
     }
 
+    /// What is shown of it may be another thing in a moment, when its shards have answered.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.unsettled || matches!(self.phase, Phase::Ending { fence: Fence::IfFrozen, .. })
+    }
+
     pub(crate) fn expired(&self, now: Timestamp) -> bool {
         self.ends_at.is_some_and(|at| at <= now)
     }

@@ -17,6 +17,7 @@ use pocket_api::cluster::Directory;
 use pocket_api::ids::{ChunkId, NodeId};
 use pocket_api::metadata::{Found, JobRef, MetadataError, Reply, Request, SegmentPage, SegmentsOf};
 use pocket_api::object::{Reference, Segment};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -81,8 +82,8 @@ impl Reader {
         Self { directory, transfers }
     }
 
-    /// The body of what a lookup at `shard` found. Its first bytes are fetched here, so that what is not there is an
-    /// error instead of a broken transfer.
+    /// The body of what a lookup at `shard` found. Its first bytes are fetched here, and the servers of the others looked
+    /// at, so that what is not there is an error instead of a broken transfer.
     pub(crate) async fn open(
         &self,
         job: JobRef,
@@ -109,6 +110,7 @@ impl Reader {
                 body.ready = read_segment(&self.directory, segments[0]).await?;
             }
             page => {
+                check_servers(&self.directory, &page.segments)?;
                 let segments = Segments::new(self.directory.clone(), job, lease, page, payload);
                 let mut stream = self.stream(segments);
                 body.ready = stream.next().await.transpose()?.unwrap_or_default();
@@ -156,6 +158,22 @@ fn is_chunk(segment: &Segment) -> bool {
     matches!(segment, Segment::Chunk { .. })
 }
 
+/// Whether all servers that these segments are at can be read from, as far as that is known without asking them.
+fn check_servers(directory: &Arc<dyn Directory>, segments: &[Segment]) -> Result<(), ReadError> {
+    let mut seen: SmallVec<[NodeId; READ_AHEAD_SEGMENTS]> = SmallVec::new();
+    for segment in segments {
+        let Segment::Chunk { chunk: ChunkId { server, .. }, .. } = *segment else { continue };
+        if seen.contains(&server) {
+            continue;
+        }
+        seen.push(server);
+        if directory.server(server).is_none_or(|chunks| chunks.is_away()) {
+            return Err(of_node(directory, server, ReadError::Unreachable(server)));
+        }
+    }
+    Ok(())
+}
+
 async fn read_segment(directory: &Arc<dyn Directory>, segment: Segment) -> Result<Bytes, ReadError> {
     let Segment::Chunk { chunk, offset, len } = segment else {
         return Err(ReadError::Inconsistent("a segment that is no chunk was to be read"));
@@ -195,6 +213,8 @@ struct Segments {
     queue: VecDeque<Segment>,
     /// Where the next page of the lease begins.
     next: Option<u64>,
+    /// Something of it was handed out: there is no other end any more than to break off.
+    begun: bool,
 }
 
 impl Segments {
@@ -205,10 +225,17 @@ impl Segments {
         page: SegmentPage,
         payload: Bytes,
     ) -> Self {
-        Self { directory, job, lease, payload, queue: page.segments.into_vec().into(), next: page.next }
+        let queue = page.segments.into_vec().into();
+        Self { directory, job, lease, payload, queue, next: page.next, begun: false }
     }
 
     async fn next(&mut self) -> Result<Option<Piece>, ReadError> {
+        let piece = self.find_next().await?;
+        self.begun = true;
+        Ok(piece)
+    }
+
+    async fn find_next(&mut self) -> Result<Option<Piece>, ReadError> {
         loop {
             match self.queue.pop_front() {
                 Some(Segment::Inline { len }) if len as usize <= self.payload.len() => {
@@ -239,6 +266,9 @@ impl Segments {
         let (page, _) = self.ask(home, SegmentsOf::Manifest { manifest, offset, len }).await?;
         if page.segments.is_empty() || !page.segments.iter().all(is_chunk) {
             return Err(ReadError::Inconsistent("a manifest has no chunks"));
+        }
+        if !self.begun {
+            check_servers(&self.directory, &page.segments)?;
         }
         if let Some(covered) = page.next {
             let left = Reference { offset: offset + covered, len: len.saturating_sub(covered), ..reference };

@@ -31,10 +31,10 @@ pub(crate) async fn change(
         let name = old.bucket.clone();
         let configuration = Configuration { bucket: name.clone(), job: old.job, epoch: old.epoch, settings };
         match control.configure(configuration).await {
-            Ok(placement) => return placements.learn(bucket, placement).await.map_err(from_control),
+            Ok(placement) => return placements.learn(bucket, placement).map_err(from_control),
             Err(ControlError::Stale) if tries < TRIES_MAX => {}
             Err(refused) => {
-                placements.forget(&name).await;
+                placements.forget(&name);
                 return Err(from_control(refused));
             }
         }

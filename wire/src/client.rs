@@ -1,7 +1,7 @@
 //! A node of another process as a value of its seam: [`Metadata`] and [`Chunks`] over framed connections. Adds what a
 //! network adds, `Unavailable`, and nothing else; never retries, because only the caller knows what may be repeated.
 
-use crate::connection::{CallError, Outgoing};
+use crate::connection::{Answered, CallError, Outgoing, failed};
 use crate::handshake::{Identity, Service};
 use crate::link::{Link, Target};
 use crate::message::{Call, ChunkReply, ChunkRequest, Response};
@@ -9,6 +9,7 @@ use crate::secret::ClusterSecret;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::TryFutureExt;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
 use pocket_api::limits::WAIT_MAX;
@@ -75,13 +76,12 @@ impl PlaneClient {
         find(&links).unwrap_or_else(|| links[0].1.clone())
     }
 
-    async fn call(&self, outgoing: Outgoing) -> Result<(Response, Bytes), CallError> {
-        let connection = self.link().connection().map_err(CallError::Unavailable);
-        let answer = match connection {
-            Ok(connection) => connection.call(outgoing).await,
-            Err(e) => Err(e),
+    fn call(&self, outgoing: Outgoing) -> impl Future<Output = Answered> {
+        let calling = match self.link().connection() {
+            Ok(connection) => connection.call(outgoing),
+            Err(reason) => failed(CallError::Unavailable(reason)),
         };
-        answer.map_err(|e| match e {
+        calling.map_err(|e| match e {
             CallError::Unavailable(reason) => {
                 CallError::Unavailable(format!("{} at {}: {reason}", self.target.node, self.target.address))
             }
@@ -196,5 +196,9 @@ impl Chunks for PlaneClient {
 
     async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
         self.done(ChunkRequest::EndJobs(jobs), Bytes::new()).await
+    }
+
+    fn is_away(&self) -> bool {
+        self.link().is_away()
     }
 }

@@ -3,20 +3,26 @@
 //!
 //! Callers may be dropped at any time. What they were given, a place among the calls in flight, comes back when the
 //! reply comes, because the frame may still be queued here or at work at the server: so both sides' bounds are exact.
+//!
+//! Calls have no timers of their own: the task keeps one alarm for all. A timer a call would be put into and taken out
+//! of the runtime's wheel with every call, and wake its event loop whenever no other is set.
 
 use crate::message::{Call, Response};
 use crate::queue::FrameQueue;
 use crate::reader::FrameReader;
 use crate::session::{IN_FLIGHT_MAX, IN_FLIGHT_MAX_BYTES, WAITING_MAX};
 use bytes::Bytes;
-use parking_lot::Mutex;
+use futures::future::{BoxFuture, Either, FutureExt};
+use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
+use std::future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 
 /// Unit of the byte bound: a semaphore counts in 32 bits, and a call of less need not be counted exactly.
 const WEIGHT_UNIT_BYTES: usize = 1 << 10;
@@ -30,6 +36,16 @@ pub(crate) enum CallError {
     TooManyWaits,
     /// Longer than a frame may be; nothing was sent.
     TooLong(String),
+}
+
+/// How a call ended.
+pub(crate) type Answered = Result<(Response, Bytes), CallError>;
+
+/// A call on its way: a few words in the caller's future, unless it has to wait for room or has failed already.
+pub(crate) type Calling = Either<Ticket, BoxFuture<'static, Answered>>;
+
+pub(crate) fn failed(e: CallError) -> Calling {
+    Either::Right(future::ready(Err(e)).boxed())
 }
 
 /// A call as the connection sees it.
@@ -57,6 +73,8 @@ struct Shared {
     queue: FrameQueue,
     /// Of the task that owns the socket, while it sleeps.
     task: Option<Waker>,
+    /// When the task looks for calls whose time is up: with the first deadline of those in flight, or before.
+    look_at: Option<tokio::time::Instant>,
     /// The handshake is done.
     ready_since: Option<Instant>,
     closed: Option<Closed>,
@@ -74,6 +92,7 @@ pub(crate) struct Closed {
 #[derive(Debug)]
 struct Slot {
     generation: u32,
+    until: tokio::time::Instant,
     state: SlotState,
     _permits: Permits,
 }
@@ -87,6 +106,8 @@ struct Permits {
 #[derive(Debug)]
 enum SlotState {
     Pending(Option<Waker>),
+    /// The time is up, which the caller is yet to see.
+    Overdue,
     Answered(Response, Bytes),
     /// The caller has gone; the reply is still to come.
     Abandoned,
@@ -99,6 +120,21 @@ impl Shared {
             self.task = Some(cx.waker().clone());
         }
         self.closed.as_ref().map(|closed| closed.reason.clone())
+    }
+
+    /// Ends the wait of the calls whose time is up, and says when to look again. Calls that were answered do not move
+    /// that time, so with calls coming and going this is done once in the time that one may take.
+    fn end_overdue(&mut self, now: tokio::time::Instant) {
+        self.look_at = None;
+        for (_, slot) in &mut self.slots {
+            let SlotState::Pending(waker) = &mut slot.state else { continue };
+            if slot.until <= now {
+                wake(waker.take());
+                slot.state = SlotState::Overdue;
+            } else {
+                self.look_at = Some(self.look_at.map_or(slot.until, |at| at.min(slot.until)));
+            }
+        }
     }
 }
 
@@ -122,26 +158,36 @@ impl Connection {
         connection
     }
 
-    /// Sends a call and waits for its answer, at most for its deadline.
-    pub(crate) async fn call(&self, outgoing: Outgoing) -> Result<(Response, Bytes), CallError> {
-        let deadline = outgoing.deadline;
+    /// Queues a call, as soon as there is room for it; the future of its answer, which comes within its deadline.
+    pub(crate) fn call(self: &Arc<Self>, outgoing: Outgoing) -> Calling {
+        let (waits, weight_bytes, deadline) =
+            (outgoing.call.waits(), outgoing.weight_bytes, outgoing.deadline);
         let until = tokio::time::Instant::now() + deadline;
-        match tokio::time::timeout_at(until, self.call_unbounded(outgoing, until)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(CallError::Unavailable(format!("no answer within {deadline:?}"))),
+        if let Some(permits) = self.permits_at_once(waits, weight_bytes) {
+            return match self.enqueue(outgoing, until, deadline, permits) {
+                Ok(ticket) => Either::Left(ticket),
+                Err(e) => failed(e),
+            };
         }
+        let connection = self.clone();
+        let crowded = async move {
+            let permits = tokio::time::timeout_at(until, connection.permits(waits, weight_bytes)).await;
+            let permits = permits.unwrap_or_else(|_| Err(CallError::overdue(deadline)))?;
+            let remaining = until.saturating_duration_since(tokio::time::Instant::now());
+            connection.enqueue(outgoing, until, remaining, permits)?.await
+        };
+        Either::Right(crowded.boxed())
     }
 
-    async fn call_unbounded(
-        &self,
-        outgoing: Outgoing,
-        until: tokio::time::Instant,
-    ) -> Result<(Response, Bytes), CallError> {
-        let cancellable = outgoing.call.waits();
-        let permits = self.permits(cancellable, outgoing.weight_bytes).await?;
-        let id =
-            self.enqueue(outgoing, until.saturating_duration_since(tokio::time::Instant::now()), permits)?;
-        Ticket { connection: self, id, cancellable, taken: false }.await
+    /// The rule: there is room, and nothing to wait for.
+    fn permits_at_once(&self, waits: bool, weight_bytes: usize) -> Option<Permits> {
+        let calls = if waits { &self.waits } else { &self.calls };
+        let _call = calls.clone().try_acquire_owned().ok()?;
+        let _weight = match weight_units(weight_bytes) {
+            0 => None,
+            units => Some(self.weight.clone().try_acquire_many_owned(units).ok()?),
+        };
+        Some(Permits { _call, _weight })
     }
 
     async fn permits(&self, waits: bool, weight_bytes: usize) -> Result<Permits, CallError> {
@@ -154,16 +200,22 @@ impl Connection {
         } else {
             self.calls.clone().acquire_owned().await.map_err(closed)?
         };
-        let units = weight_bytes.min(IN_FLIGHT_MAX_BYTES) / WEIGHT_UNIT_BYTES;
-        let _weight = match units {
+        let _weight = match weight_units(weight_bytes) {
             0 => None,
-            units => Some(self.weight.clone().acquire_many_owned(units as u32).await.map_err(closed)?),
+            units => Some(self.weight.clone().acquire_many_owned(units).await.map_err(closed)?),
         };
         Ok(Permits { _call, _weight })
     }
 
-    /// `remaining` is what the caller will still wait.
-    fn enqueue(&self, outgoing: Outgoing, remaining: Duration, permits: Permits) -> Result<u64, CallError> {
+    /// `remaining` is what the caller will still wait: the time to `until`.
+    fn enqueue(
+        self: &Arc<Self>,
+        outgoing: Outgoing,
+        until: tokio::time::Instant,
+        remaining: Duration,
+        permits: Permits,
+    ) -> Result<Ticket, CallError> {
+        let Outgoing { call, payload, deadline, .. } = outgoing;
         let mut shared = self.shared.lock();
         if let Some(closed) = &shared.closed {
             return Err(CallError::Unavailable(closed.reason.clone()));
@@ -172,13 +224,12 @@ impl Connection {
         let generation = shared.generation;
         let id = id_of(shared.slots.vacant_key(), generation);
         let deadline_ms = u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX);
-        outgoing
-            .call
-            .push(&mut shared.queue, id, deadline_ms, outgoing.payload)
+        call.push(&mut shared.queue, id, deadline_ms, payload)
             .map_err(|e| CallError::TooLong(e.to_string()))?;
-        shared.slots.insert(Slot { generation, state: SlotState::Pending(None), _permits: permits });
+        shared.slots.insert(Slot { generation, until, state: SlotState::Pending(None), _permits: permits });
+        shared.look_at = Some(shared.look_at.map_or(until, |at| at.min(until)));
         wake(shared.task.take());
-        Ok(id)
+        Ok(Ticket { connection: self.clone(), id, deadline, cancellable: call.waits(), taken: false })
     }
 
     /// Ends the connection; every call on it fails. The first reason stays.
@@ -200,6 +251,12 @@ impl Connection {
             }
         }
         wake(shared.task.take());
+    }
+
+    /// Shook hands, and did not end since.
+    pub(crate) fn is_ready(&self) -> bool {
+        let shared = self.shared.lock();
+        shared.ready_since.is_some() && shared.closed.is_none()
     }
 
     pub(crate) fn closed(&self) -> Option<Closed> {
@@ -225,6 +282,10 @@ impl Connection {
                 wake(waker);
                 Ok(())
             }
+            SlotState::Overdue => {
+                slot.state = SlotState::Answered(response, payload);
+                Ok(())
+            }
             SlotState::Abandoned => {
                 shared.slots.remove(key);
                 Ok(())
@@ -232,6 +293,16 @@ impl Connection {
             SlotState::Answered(..) => Err(format!("peer answered call {id:x} twice")),
         }
     }
+}
+
+impl CallError {
+    fn overdue(deadline: Duration) -> Self {
+        Self::Unavailable(format!("no answer within {deadline:?}"))
+    }
+}
+
+fn weight_units(weight_bytes: usize) -> u32 {
+    (weight_bytes.min(IN_FLIGHT_MAX_BYTES) / WEIGHT_UNIT_BYTES) as u32
 }
 
 fn id_of(key: usize, generation: u32) -> u64 {
@@ -249,16 +320,18 @@ fn wake(waker: Option<Waker>) {
 }
 
 /// A call that was queued: a future of its answer.
-struct Ticket<'a> {
-    connection: &'a Connection,
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    connection: Arc<Connection>,
     id: u64,
+    deadline: Duration,
     /// The server is told when the caller goes, because it would wait for long.
     cancellable: bool,
     taken: bool,
 }
 
-impl Future for Ticket<'_> {
-    type Output = Result<(Response, Bytes), CallError>;
+impl Future for Ticket {
+    type Output = Answered;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ticket = &mut *self;
@@ -282,19 +355,20 @@ impl Future for Ticket<'_> {
                     None => Poll::Pending,
                 }
             }
+            SlotState::Overdue => Poll::Ready(Err(CallError::overdue(ticket.deadline))),
             SlotState::Abandoned => unreachable!("only a dropped ticket abandons its slot"),
         }
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for Ticket {
     fn drop(&mut self) {
         if self.taken {
             return;
         }
         let mut shared = self.connection.shared.lock();
         let (key, _) = parts_of(self.id);
-        let pending = matches!(shared.slots[key].state, SlotState::Pending(_));
+        let pending = matches!(shared.slots[key].state, SlotState::Pending(_) | SlotState::Overdue);
         if !pending || shared.closed.is_some() {
             shared.slots.remove(key);
             return;
@@ -324,25 +398,51 @@ impl Owner {
         &self,
         dial: impl Future<Output = Result<TcpStream, E>>,
     ) -> String {
+        let mut alarm = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut dial = std::pin::pin!(dial);
-        let dialled = std::future::poll_fn(|cx| match self.connection.shared.lock().listen(cx) {
-            Some(reason) => Poll::Ready(Err(reason)),
-            None => dial.as_mut().poll(cx).map_err(|e| e.to_string()),
+        let dialled = future::poll_fn(|cx| match self.attend(alarm.as_mut(), cx).map(drop) {
+            Err(reason) => Poll::Ready(Err(reason)),
+            Ok(()) => dial.as_mut().poll(cx).map_err(|e| e.to_string()),
         });
         let stream = match dialled.await {
             Ok(stream) => stream,
             Err(reason) => return reason,
         };
         self.connection.shared.lock().ready_since = Some(Instant::now());
-        let mut pump =
-            Pump { owner: self, stream, reader: FrameReader::default(), sending: FrameQueue::default() };
-        std::future::poll_fn(|cx| pump.poll(cx)).await
+        let (reader, sending) = (FrameReader::default(), FrameQueue::default());
+        let mut pump = Pump { owner: self, alarm, stream, reader, sending };
+        future::poll_fn(|cx| pump.poll(cx)).await
+    }
+
+    /// What callers have left for the task, which is woken when they leave more and when the time of one is up; the
+    /// reason when the connection was closed.
+    fn attend(
+        &self,
+        mut alarm: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Result<MutexGuard<'_, Shared>, String> {
+        let mut shared = self.connection.shared.lock();
+        if let Some(reason) = shared.listen(cx) {
+            return Err(reason);
+        }
+        while let Some(at) = shared.look_at {
+            if alarm.deadline() != at {
+                alarm.as_mut().reset(at);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            shared.end_overdue(tokio::time::Instant::now().max(at));
+        }
+        Ok(shared)
     }
 }
 
 /// Moves frames between the socket and the callers.
 struct Pump<'a> {
     owner: &'a Owner,
+    /// Set to [`Shared::look_at`].
+    alarm: Pin<&'a mut Sleep>,
     stream: TcpStream,
     reader: FrameReader<Response>,
     /// Taken from the callers' queue, so that they are not held up by a system call.
@@ -353,12 +453,9 @@ impl Pump<'_> {
     /// Ready with the reason why the connection has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         loop {
-            {
-                let mut shared = self.owner.connection.shared.lock();
-                if let Some(reason) = shared.listen(cx) {
-                    return Poll::Ready(reason);
-                }
-                self.sending.append(&mut shared.queue);
+            match self.owner.attend(self.alarm.as_mut(), cx) {
+                Ok(mut shared) => self.sending.append(&mut shared.queue),
+                Err(reason) => return Poll::Ready(reason),
             }
             let mut progress = false;
             if !self.sending.is_empty() {

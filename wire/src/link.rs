@@ -33,6 +33,8 @@ pub(crate) struct Link {
 #[derive(Debug, Default)]
 struct State {
     connection: Option<Arc<Connection>>,
+    /// It is not the first.
+    is_another: bool,
     /// Connections in a row that failed to come up or to stay.
     failures: u32,
     retry_at: Option<Instant>,
@@ -67,9 +69,17 @@ impl Link {
         let target = self.target.clone();
         let connection =
             Connection::open(async move { dial(&target.address, &target.own, target.node).await });
-        state.connection = Some(connection.clone());
+        state.is_another = state.connection.replace(connection.clone()).is_some();
         state.retry_at = None;
         Ok(connection)
+    }
+
+    /// Whether the connection broke, or did not come up, and there is none again yet. Connects where it is time to.
+    pub(crate) fn is_away(&self) -> bool {
+        match self.connection() {
+            Ok(connection) => self.state.lock().is_another && !connection.is_ready(),
+            Err(_) => true,
+        }
     }
 
     /// Ends the connection, if there is one. The next call makes another unless the node has left.

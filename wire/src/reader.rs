@@ -13,6 +13,15 @@ use tokio_util::io::poll_read_buf;
 /// is copied.
 const READ_BUFFER_BYTES: usize = 16 << 10;
 
+/// A payload of at least this much is bulk. Where one comes, more are likely to follow: reads then end shortly behind a
+/// payload and begin shortly before one, so that nearly all of it is received where it stays, and still one read takes
+/// the end of one and the beginning of the next. Far above what is kept for long, whose buffers have no room to spare.
+const BULK_MIN_BYTES: usize = 32 << 10;
+
+/// What a read between bulk payloads takes beyond the one in front: the header and the message of the next one, or the
+/// replies of thirty writes.
+const BETWEEN_BULK_BYTES: usize = 2 << 10;
+
 /// A payload's buffer has this size at first and doubles as bytes come in: a peer must send to make us allocate.
 /// Chunks fit without doubling.
 const PAYLOAD_FIRST_BYTES: usize = 1 << 20;
@@ -25,6 +34,8 @@ pub trait Message: Sized {
 #[derive(Debug)]
 pub struct FrameReader<M> {
     buffer: BytesMut,
+    /// The last payload was one.
+    in_bulk: bool,
     /// A frame that lacks some of its payload, which then is all that is read.
     filling: Option<Filling<M>>,
 }
@@ -33,18 +44,19 @@ pub struct FrameReader<M> {
 struct Filling<M> {
     header: FrameHeader,
     message: M,
+    /// With what was received behind it, once it is complete.
     payload: Vec<u8>,
 }
 
 impl<M> Filling<M> {
     fn missing(&self) -> usize {
-        self.header.payload_bytes as usize - self.payload.len()
+        (self.header.payload_bytes as usize).saturating_sub(self.payload.len())
     }
 }
 
 impl<M> Default for FrameReader<M> {
     fn default() -> Self {
-        Self { buffer: BytesMut::new(), filling: None }
+        Self { buffer: BytesMut::new(), in_bulk: false, filling: None }
     }
 }
 
@@ -54,7 +66,10 @@ impl<M: Message> FrameReader<M> {
         if self.filling.as_ref().is_some_and(|f| f.missing() > 0) {
             return Ok(None);
         }
-        if let Some(Filling { header, message, payload }) = self.filling.take() {
+        if let Some(Filling { header, message, mut payload }) = self.filling.take() {
+            // The buffer is empty: all that came went into the payload.
+            self.buffer.extend_from_slice(&payload[header.payload_bytes as usize..]);
+            payload.truncate(header.payload_bytes as usize);
             return Ok(Some((header, message, payload.into())));
         }
         let Some(header) = self.header()? else { return Ok(None) };
@@ -67,9 +82,12 @@ impl<M: Message> FrameReader<M> {
             // A copy, so that a payload that is kept does not keep the whole buffer.
             let payload = Bytes::copy_from_slice(payload);
             self.buffer.advance(payload_bytes);
+            self.in_bulk &= payload_bytes == 0;
             return Ok(Some((header, message, payload)));
         }
-        let mut payload = Vec::with_capacity(payload_bytes.min(PAYLOAD_FIRST_BYTES));
+        self.in_bulk = payload_bytes >= BULK_MIN_BYTES;
+        let capacity = (payload_bytes + self.room_behind()).min(PAYLOAD_FIRST_BYTES);
+        let mut payload = Vec::with_capacity(capacity);
         payload.extend_from_slice(&self.buffer);
         self.buffer.clear();
         self.filling = Some(Filling { header, message, payload });
@@ -82,14 +100,14 @@ impl<M: Message> FrameReader<M> {
         io: &mut R,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let io = Pin::new(io);
+        let (io, behind) = (Pin::new(io), self.room_behind());
         if let Some(filling) = &mut self.filling {
-            let missing = filling.missing();
+            let wanted = filling.missing() + behind;
             let payload = &mut filling.payload;
             if payload.len() == payload.capacity() {
-                payload.reserve_exact(missing.min(payload.len()));
+                payload.reserve_exact(wanted.min(payload.len()));
             }
-            return poll_read_buf(io, cx, &mut payload.limit(missing));
+            return poll_read_buf(io, cx, &mut payload.limit(wanted));
         }
         if self.buffer.is_empty() && self.buffer.capacity() > 4 * READ_BUFFER_BYTES {
             // Grown for one long message: back to normal.
@@ -105,6 +123,11 @@ impl<M: Message> FrameReader<M> {
         self.filling.is_some() || !self.buffer.is_empty()
     }
 
+    /// What a read may take behind the payload that it completes.
+    fn room_behind(&self) -> usize {
+        if self.in_bulk { BETWEEN_BULK_BYTES } else { 0 }
+    }
+
     fn header(&self) -> Result<Option<FrameHeader>, FrameError> {
         self.buffer.first_chunk().map(FrameHeader::decode).transpose()
     }
@@ -115,7 +138,8 @@ impl<M: Message> FrameReader<M> {
             Ok(Some(header)) => header.header_bytes as usize,
             _ => 0,
         };
-        (FRAME_HEADER_BYTES + header_part).saturating_sub(self.buffer.len()).max(READ_BUFFER_BYTES)
+        let least = if self.in_bulk { BETWEEN_BULK_BYTES } else { READ_BUFFER_BYTES };
+        (FRAME_HEADER_BYTES + header_part).saturating_sub(self.buffer.len()).max(least)
     }
 }
 
@@ -264,6 +288,32 @@ mod tests {
         assert_eq!(reader.next_frame(), Ok(None));
         let allocated = reader.filling.as_ref().unwrap().payload.capacity();
         assert!((100..=PAYLOAD_FIRST_BYTES).contains(&allocated), "{allocated}");
+    }
+
+    #[test]
+    fn of_bulk_little_is_copied_and_each_read_begins_the_next_frame() {
+        const FRAMES: usize = 8;
+        let mut queue = FrameQueue::default();
+        for _ in 0..FRAMES {
+            queue.push(FrameKind::ChunkReply, 1, 0, &"text", vec![7; 64 << 10].into()).unwrap();
+        }
+        queue.push(FrameKind::ChunkReply, 1, 0, &"text", vec![7; 100].into()).unwrap();
+        let bytes = sent(&mut queue);
+        let (mut stream, mut reader) = (&bytes[..], FrameReader::<Text>::default());
+        let mut context = Context::from_waker(Waker::noop());
+        let (mut frames, mut reads) = (0, 0);
+        while frames <= FRAMES {
+            if reader.next_frame().unwrap().is_some() {
+                frames += 1;
+                continue;
+            }
+            assert!(matches!(reader.poll_fill(&mut stream, &mut context), Poll::Ready(Ok(1..))));
+            reads += 1;
+            let copied = reader.buffer.len();
+            assert!(reads == 1 || copied <= BETWEEN_BULK_BYTES, "{copied} bytes lie where they cannot stay");
+        }
+        assert_eq!(reads, 1 + FRAMES, "one for the first header, then one a payload");
+        assert!(!reader.in_bulk && reader.wanted_bytes() == READ_BUFFER_BYTES, "small frames come in tens");
     }
 
     #[test]

@@ -125,7 +125,7 @@ async fn serve_connection(
     metrics: ServerMetrics,
     shutdown: CancellationToken,
 ) {
-    let mut session = Session::new(stream, planes, metrics.clone());
+    let mut session = Session::new(stream, &planes, metrics.clone());
     let ended = match shutdown.run_until_cancelled(session.run()).await {
         Some(ended) => ended,
         None => tokio::time::timeout(DRAIN_MAX, session.drain()).await.unwrap_or(Ok(())),

@@ -11,14 +11,14 @@ use crate::queue::FrameQueue;
 use crate::reader::FrameReader;
 use crate::server::ServedPlanes;
 use bytes::Bytes;
-use futures::future::{AbortHandle, FutureExt, abortable};
+use futures::future::{AbortHandle, BoxFuture, FutureExt, abortable};
 use futures::stream::{FuturesUnordered, StreamExt};
 use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::limits::WAIT_MAX;
 use pocket_api::metadata::MetadataError;
 use std::collections::HashMap;
+use std::future;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
@@ -59,16 +59,21 @@ struct Finished {
     request_bytes: usize,
 }
 
-type Running = Pin<Box<dyn Future<Output = Finished> + Send>>;
+/// A call as it was taken.
+struct Started {
+    header: FrameHeader,
+    waits: bool,
+    request_bytes: usize,
+}
 
-pub(crate) struct Session {
+pub(crate) struct Session<'a> {
     stream: TcpStream,
-    planes: ServedPlanes,
+    planes: &'a ServedPlanes,
     reader: FrameReader<Call>,
     replies: FrameQueue,
-    in_flight: FuturesUnordered<Running>,
+    in_flight: FuturesUnordered<BoxFuture<'a, Finished>>,
     in_flight_bytes: usize,
-    waiting: FuturesUnordered<Running>,
+    waiting: FuturesUnordered<BoxFuture<'a, Finished>>,
     /// Of waiting lookups only.
     cancels: HashMap<u64, AbortHandle>,
     /// False once the server is shutting down.
@@ -76,8 +81,8 @@ pub(crate) struct Session {
     metrics: ServerMetrics,
 }
 
-impl Session {
-    pub(crate) fn new(stream: TcpStream, planes: ServedPlanes, metrics: ServerMetrics) -> Self {
+impl<'a> Session<'a> {
+    pub(crate) fn new(stream: TcpStream, planes: &'a ServedPlanes, metrics: ServerMetrics) -> Self {
         metrics.connections.increment(1);
         Self {
             stream,
@@ -95,7 +100,7 @@ impl Session {
 
     /// Serves until the peer leaves. Can be dropped between polls and called again.
     pub(crate) async fn run(&mut self) -> Result<(), SessionError> {
-        std::future::poll_fn(|cx| self.poll(cx)).await
+        future::poll_fn(|cx| self.poll(cx)).await
     }
 
     /// Takes no more calls, finishes those in flight and gives up those that wait.
@@ -165,12 +170,17 @@ impl Session {
 
     /// Starts what has been received, as far as there is room.
     fn take_calls(&mut self) -> Result<bool, FrameError> {
-        let mut progress = false;
+        let (mut progress, mut calls) = (false, 0);
         while self.has_room()
             && let Some((header, call, payload)) = self.reader.next_frame()?
         {
+            calls += u64::from(!matches!(call, Call::Cancel));
             self.start(header, call, payload);
             progress = true;
+        }
+        if calls > 0 {
+            // Together, because all connections share the counter.
+            self.metrics.calls.increment(calls);
         }
         Ok(progress)
     }
@@ -183,26 +193,79 @@ impl Session {
             }
             return;
         }
-        self.metrics.calls.increment(1);
         let waits = call.waits();
         // A lookup has no payload; one that waits must not keep what a peer made up.
         let payload = if waits { Bytes::new() } else { payload };
         let request_bytes = payload.len();
-        let planes = self.planes.clone();
-        let mut running: Running = Box::pin(async move {
-            let (response, payload) = perform(&planes, header.kind, call, payload).await;
-            Finished { id, response, payload, request_bytes }
-        });
-        // Most calls are ready here. The others are polled again where a wake-up reaches them.
-        if let Some(finished) = (&mut running).now_or_never() {
-            return self.reply(finished);
+        let started = Started { header, waits, request_bytes };
+        match (call, &self.planes.metadata, &self.planes.chunks) {
+            (Call::Job(job, request), Some(metadata), _) => {
+                self.perform(started, metadata.job(job, request, payload), |answer| match answer {
+                    Ok(answer) => (Response::Job(Ok(answer.reply)), answer.payload),
+                    Err(e) => (Response::Job(Err(e)), Bytes::new()),
+                });
+            }
+            (Call::Shard(request), Some(metadata), _) => {
+                let conclude = |answer| (Response::Shard(answer), Bytes::new());
+                self.perform(started, metadata.shard(request), conclude);
+            }
+            (Call::Chunk(request), _, Some(chunks)) => {
+                self.perform_chunk(started, chunks.as_ref(), request, payload)
+            }
+            _ => {
+                let response = refusal(header.kind, "this plane is not served here");
+                self.reply(Finished { id, response, payload: Bytes::new(), request_bytes });
+            }
         }
-        let time = Duration::from_millis(header.deadline_ms.into()).min(CALL_MAX);
-        let give_up = move || {
-            let response = refusal(header.kind, "the deadline has passed");
-            Finished { id, response, payload: Bytes::new(), request_bytes }
-        };
-        let running = tokio::time::timeout(time, running);
+    }
+
+    fn perform_chunk(
+        &mut self,
+        started: Started,
+        chunks: &'a dyn Chunks,
+        request: ChunkRequest,
+        payload: Bytes,
+    ) {
+        fn conclude(answer: Result<ChunkReply, ChunkError>) -> (Response, Bytes) {
+            (Response::Chunk(answer), Bytes::new())
+        }
+        let done = |answer: Result<(), ChunkError>| conclude(answer.map(|()| ChunkReply::Done));
+        match request {
+            ChunkRequest::Allocate(request) => {
+                let allocated = |answer: Result<_, _>| conclude(answer.map(ChunkReply::Allocated));
+                self.perform(started, chunks.allocate(request), allocated);
+            }
+            ChunkRequest::Write { chunk, offset } => {
+                self.perform(started, chunks.write(chunk, offset, payload), done)
+            }
+            ChunkRequest::Read { chunk, offset, len } => {
+                self.perform(started, chunks.read(chunk, offset, len), |answer| match answer {
+                    Ok(bytes) => (Response::Chunk(Ok(ChunkReply::Done)), bytes),
+                    Err(e) => conclude(Err(e)),
+                });
+            }
+            ChunkRequest::Free(ids) => self.perform(started, chunks.free(ids), done),
+            ChunkRequest::Touch(writes) => self.perform(started, chunks.touch(writes), done),
+            ChunkRequest::EndJobs(jobs) => self.perform(started, chunks.end_jobs(jobs), done),
+        }
+    }
+
+    /// Replies at once to what is ready, as most calls are. The others are kept, and polled again where a wake-up
+    /// reaches them.
+    fn perform<T: 'a>(
+        &mut self,
+        started: Started,
+        mut work: BoxFuture<'a, T>,
+        conclude: impl FnOnce(T) -> (Response, Bytes) + Send + 'a,
+    ) {
+        let Started { header: FrameHeader { id, kind, deadline_ms, .. }, waits, request_bytes } = started;
+        let finished = move |(response, payload)| Finished { id, response, payload, request_bytes };
+        if let Some(answer) = (&mut work).now_or_never() {
+            return self.reply(finished(conclude(answer)));
+        }
+        let give_up = move || finished((refusal(kind, "the deadline has passed"), Bytes::new()));
+        let time = Duration::from_millis(deadline_ms.into()).min(CALL_MAX);
+        let running = tokio::time::timeout(time, work.map(conclude).map(finished));
         if !waits {
             self.in_flight_bytes += request_bytes;
             self.in_flight.push(Box::pin(async move { running.await.unwrap_or_else(|_| give_up()) }));
@@ -216,8 +279,7 @@ impl Session {
                 }
             }));
         } else {
-            let response = Response::Job(Err(MetadataError::Full));
-            self.reply(Finished { id, response, payload: Bytes::new(), request_bytes });
+            self.reply(finished((Response::Job(Err(MetadataError::Full)), Bytes::new())));
         }
     }
 
@@ -235,7 +297,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Session<'_> {
     fn drop(&mut self) {
         self.metrics.connections.decrement(1);
     }
@@ -247,44 +309,5 @@ fn refusal(kind: FrameKind, text: &str) -> Response {
         FrameKind::JobRequest => Response::Job(Err(MetadataError::Unavailable(text.into()))),
         FrameKind::ShardRequest => Response::Shard(Err(MetadataError::Unavailable(text.into()))),
         _ => Response::Chunk(Err(ChunkError::Unavailable(text.into()))),
-    }
-}
-
-async fn perform(planes: &ServedPlanes, kind: FrameKind, call: Call, payload: Bytes) -> (Response, Bytes) {
-    match (call, &planes.metadata, &planes.chunks) {
-        (Call::Job(job, request), Some(metadata), _) => match metadata.job(job, request, payload).await {
-            Ok(answer) => (Response::Job(Ok(answer.reply)), answer.payload),
-            Err(e) => (Response::Job(Err(e)), Bytes::new()),
-        },
-        (Call::Shard(request), Some(metadata), _) => {
-            (Response::Shard(metadata.shard(request).await), Bytes::new())
-        }
-        (Call::Chunk(request), _, Some(chunks)) => {
-            match perform_chunk(chunks.as_ref(), request, payload).await {
-                Ok((reply, payload)) => (Response::Chunk(Ok(reply)), payload),
-                Err(e) => (Response::Chunk(Err(e)), Bytes::new()),
-            }
-        }
-        _ => (refusal(kind, "this plane is not served here"), Bytes::new()),
-    }
-}
-
-async fn perform_chunk(
-    chunks: &dyn Chunks,
-    request: ChunkRequest,
-    payload: Bytes,
-) -> Result<(ChunkReply, Bytes), ChunkError> {
-    let done = |()| (ChunkReply::Done, Bytes::new());
-    match request {
-        ChunkRequest::Allocate(request) => {
-            chunks.allocate(request).await.map(|ids| (ChunkReply::Allocated(ids), Bytes::new()))
-        }
-        ChunkRequest::Write { chunk, offset } => chunks.write(chunk, offset, payload).await.map(done),
-        ChunkRequest::Read { chunk, offset, len } => {
-            chunks.read(chunk, offset, len).await.map(|bytes| (ChunkReply::Done, bytes))
-        }
-        ChunkRequest::Free(ids) => chunks.free(ids).await.map(done),
-        ChunkRequest::Touch(writes) => chunks.touch(writes).await.map(done),
-        ChunkRequest::EndJobs(jobs) => chunks.end_jobs(jobs).await.map(done),
     }
 }

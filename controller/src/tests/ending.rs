@@ -1,6 +1,8 @@
 //! The end of a job when shards fail in the middle of it.
 
 use crate::fixture::{Rig, bucket};
+use crate::job::{Cause, Fence, Phase};
+use futures::FutureExt;
 use pocket_api::conformance::control::stubs::Fault;
 use pocket_api::control::{ControlError, EndMode};
 use pocket_api::ids::JobId;
@@ -127,6 +129,25 @@ async fn a_shard_that_hangs_in_the_freeze_holds_a_client_up_for_a_bounded_time()
 fn a_freeze_outlasts_everything_that_the_controller_does_under_it() {
     let longest = crate::calls::NOTE_DEADLINE + crate::calls::FENCE_DEADLINE;
     assert!(longest + Duration::from_secs(2) < pocket_api::limits::FREEZE_LEASE);
+}
+
+#[tokio::test]
+async fn who_asks_while_a_job_may_be_ending_gets_the_outcome() {
+    for lives in [false, true] {
+        let rig = Rig::new(1, 1);
+        let placed = rig.register("data").await.unwrap();
+        let name = bucket("data");
+        let inside = rig.shared.gates.enter(&name).await;
+        rig.shared.change(|state, _| state.set_ending(placed.job, Fence::IfFrozen, Cause::Deleted));
+        let mut asked = Box::pin(rig.shared.placement(&name));
+        assert!(asked.as_mut().now_or_never().is_none());
+        rig.shared.change(|state, _| match lives {
+            true => state.set_phase(placed.job, Phase::Live),
+            false => drop(state.remove(placed.job)),
+        });
+        drop(inside);
+        assert_eq!(asked.await, if lives { Ok(placed) } else { Err(ControlError::NoSuchBucket) });
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! What a request asks of a bucket, borrowed from the request: nothing is copied before a rule wants to know.
 
 use super::acl::{self, On, Said};
-use super::action::Actions;
+use super::action::{Action, Actions};
 use super::decide::{Question, Verdict, decide, without_rules};
 use super::facts::Facts;
 use super::rules::Rules;
@@ -35,6 +35,8 @@ pub(crate) enum Effect<'r> {
     NewObject(&'r Said),
     /// Another ACL for an object that is there.
     ObjectAcl(&'r Acl),
+    /// The tags of an object that is there, if it has any, come along to where the caller may read them.
+    TakesTags,
     Other,
 }
 
@@ -51,6 +53,16 @@ impl<'r> Ask<'r> {
         Self { effect: Effect::NewObject(acl), ..self }
     }
 
+    pub(crate) fn taking_tags(self) -> Self {
+        Self { effect: Effect::TakesTags, ..self }
+    }
+
+    /// The same wish for an object that has tags, where that is another one.
+    pub(crate) fn for_tags(self) -> Option<Self> {
+        let actions = self.actions.and(Action::GetObjectTagging);
+        (self.effect == Effect::TakesTags).then_some(Self { actions, effect: Effect::Other, ..self })
+    }
+
     pub(crate) fn setting_acl(self, acl: &'r Acl) -> Self {
         Self { effect: Effect::ObjectAcl(acl), ..self }
     }
@@ -60,14 +72,20 @@ impl<'r> Ask<'r> {
         match self.effect {
             Effect::NewObject(said) => said.check_new_object(self.context.caller.principal(), rules, owner),
             Effect::ObjectAcl(acl) => acl::check(acl, rules, owner),
-            Effect::Other => Ok(()),
+            Effect::TakesTags | Effect::Other => Ok(()),
         }
     }
 
     /// Whether the ACL of an object has a say.
     pub(crate) fn asks_for_acl(&self, rules: &Rules, owner: &TenantName) -> bool {
         let is_owner = self.context.caller.tenant() == Some(owner);
-        rules.acls_count() && !is_owner && self.actions.iter().any(|action| On::Object.decides(action))
+        let asks =
+            |action| On::Object.decides(action) && !(self.makes_object() && action == Action::PutObjectAcl);
+        rules.acls_count() && !is_owner && self.actions.iter().any(asks)
+    }
+
+    fn makes_object(&self) -> bool {
+        matches!(self.effect, Effect::NewObject(_))
     }
 
     /// `existing`: of the one object that is asked for, where a rule asks for it.
@@ -78,6 +96,10 @@ impl<'r> Ask<'r> {
         existing: Option<&ObjectHeaders>,
         clock: &dyn Clock,
     ) -> Verdict {
+        let has_tags = existing.is_some_and(|headers| !headers.tags.is_empty());
+        if let Some(for_tags) = self.for_tags().filter(|_| has_tags) {
+            return for_tags.decide(rules, placement, existing, clock);
+        }
         let principal = self.context.caller.principal();
         let Some(rules) = rules else { return without_rules(principal, &placement.tenant) };
         let facts = Facts {
@@ -92,7 +114,12 @@ impl<'r> Ask<'r> {
             existing_acl: existing.and_then(|headers| headers.acl.as_deref()),
             owner: &placement.tenant,
         };
-        let question = Question { bucket: &placement.bucket, keys: self.keys, actions: self.actions };
+        let question = Question {
+            bucket: &placement.bucket,
+            keys: self.keys,
+            actions: self.actions,
+            makes_object: self.makes_object(),
+        };
         decide(rules, question, &facts)
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Question<'a> {
     /// The objects that actions on objects are done to.
     pub(crate) keys: &'a [ObjectKey],
     pub(crate) actions: Actions,
+    /// The ACL that is put, if one is, is that of the object that is made.
+    pub(crate) makes_object: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +44,19 @@ pub(crate) fn decide(rules: &Rules, question: Question<'_>, facts: &Facts<'_>) -
     let bucket = question.bucket.as_str();
     for action in question.actions.iter() {
         let verdict = match action.target() {
-            Target::Bucket => one(rules, is_owner, action, bucket, facts),
+            Target::Bucket => one(rules, is_owner, action, action, bucket, facts),
             Target::Object => {
+                let by_list = match action {
+                    // What a new object's list says is part of writing it: no list that is there has a say in that but the
+                    // bucket's, which says who may write.
+                    Action::PutObjectAcl if question.makes_object => Action::PutObject,
+                    action => action,
+                };
                 let mut resource = format!("{bucket}/");
                 let mut verdicts = question.keys.iter().map(|key| {
                     resource.truncate(bucket.len() + 1);
                     resource.push_str(key.as_str());
-                    one(rules, is_owner, action, &resource, facts)
+                    one(rules, is_owner, action, by_list, &resource, facts)
                 });
                 verdicts.find(|verdict| *verdict != Verdict::Allowed).unwrap_or(Verdict::Allowed)
             }
@@ -60,7 +68,15 @@ pub(crate) fn decide(rules: &Rules, question: Question<'_>, facts: &Facts<'_>) -
     Verdict::Allowed
 }
 
-fn one(rules: &Rules, is_owner: bool, action: Action, resource: &str, facts: &Facts<'_>) -> Verdict {
+/// `by_list`: the action that an ACL has to allow for it.
+fn one(
+    rules: &Rules,
+    is_owner: bool,
+    action: Action,
+    by_list: Action,
+    resource: &str,
+    facts: &Facts<'_>,
+) -> Verdict {
     let is_policy_action = POLICY_ACTIONS.contains(&action);
     let policy = rules.policy.as_ref();
     let opinion = policy.map_or(Opinion::None, |policy| policy.policy.opinion(action, resource, facts));
@@ -74,7 +90,7 @@ fn one(rules: &Rules, is_owner: bool, action: Action, resource: &str, facts: &Fa
         Opinion::Denies => Verdict::Denied,
         Opinion::Allows if !is_restricted && is_policy_action => Verdict::OwnersAlone,
         Opinion::Allows if !is_restricted => Verdict::Allowed,
-        _ if rules.acls_allow(facts.existing_acl, facts.principal, facts.owner, action) => Verdict::Allowed,
+        _ if rules.acls_allow(facts.existing_acl, facts.principal, facts.owner, by_list) => Verdict::Allowed,
         _ => Verdict::Denied,
     }
 }
@@ -91,7 +107,7 @@ mod tests {
     fn verdict(rules: Option<&Rules>, caller: Option<&Principal>, action: Action) -> Verdict {
         let bucket = BucketName::parse("data").unwrap();
         let keys = [ObjectKey::parse("k").unwrap()];
-        let question = Question { bucket: &bucket, keys: &keys, actions: action.into() };
+        let question = Question { bucket: &bucket, keys: &keys, actions: action.into(), makes_object: false };
         let facts = Facts { principal: caller, ..nobody() };
         rules.map_or_else(|| without_rules(caller, facts.owner), |rules| decide(rules, question, &facts))
     }
@@ -195,7 +211,8 @@ mod tests {
         let key = ObjectKey::parse("k").unwrap();
         let both = Actions::from(Action::GetObject).and(Action::GetObjectTagging);
         for (actions, expected) in [(Action::GetObject.into(), Verdict::Allowed), (both, Verdict::Denied)] {
-            let question = Question { bucket: &bucket, keys: std::slice::from_ref(&key), actions };
+            let question =
+                Question { bucket: &bucket, keys: std::slice::from_ref(&key), actions, makes_object: false };
             assert_eq!(decide(&rules, question, &nobody()), expected);
         }
     }

@@ -18,3 +18,6 @@ pub(crate) mod rules;
 
 pub(crate) use ask::{Ask, Effect};
 pub(crate) use decide::Verdict;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -166,12 +166,13 @@ pub(crate) fn needs(operation: Operation) -> Vec<Need> {
         O::AbortMultipartUpload => vec![always(A::AbortMultipartUpload, Key)],
         O::ListParts => vec![always(A::ListMultipartUploadParts, Key)],
         // S3 has it in directory buckets alone, where a session for reading and writing is all that it asks for. Whoever
-        // may rename an object could read it under the key of his choice.
+        // may rename an object could read it, and its tags, under the key of his choice.
         O::RenameObject => vec![
             always(A::PutObject, Key),
             when("conditions on the new key", A::GetObject, Key),
             always(A::GetObject, Source),
             always(A::DeleteObject, Source),
+            when("tags that come along", A::GetObjectTagging, Source),
         ],
     }
 }

@@ -32,6 +32,7 @@ pub(super) async fn find(
     let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
     let answer = outcome.map_err(|error| of_source(bucket, key, ops.placements.shown(bucket, error)))?;
     let Reply::Found(found) = answer.reply else { return Err(wrong_reply()) };
+    let found = ops.admitted(bucket, key, found)?;
     if let Some(kept) = kept(&found.meta, found.len).filter(|sum| sum.algorithm == algorithm) {
         return Ok((found.meta.etag, kept));
     }

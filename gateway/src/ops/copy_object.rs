@@ -8,7 +8,7 @@ use crate::access::action::Action;
 use crate::checksums::{parse_algorithm, show_checksum};
 use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
-use crate::errors::{access_denied, bad_argument, from_call, invalid_argument, not_implemented, s3};
+use crate::errors::{bad_argument, from_call, invalid_argument, not_implemented, s3};
 use crate::headers::{self, Given, given};
 use crate::placements::{Bucket, Follow};
 use crate::reader::{ObjectBody, Purpose};
@@ -58,6 +58,7 @@ pub(super) async fn run(
     let owner = input.expected_bucket_owner.as_deref();
     let mut to = ops.bucket_to_write(writes, &super::bucket_name(&input.bucket)?, &key, owner).await?;
     let reads = ask!(request, context, reading_source(&input.copy_source)).on(&source_key);
+    let reads = if directives.tags == Directive::Copy { reads.taking_tags() } else { reads };
     let owner = input.expected_source_bucket_owner.as_deref();
     let mut from = ops.bucket(reads, &super::bucket_name(source_bucket)?, owner).await?;
     let is_same_object = from.placement.job == to.placement.job && source_key == key;
@@ -75,12 +76,7 @@ pub(super) async fn run(
         }
         None => None,
     };
-    let meta_of = |source: &ObjectMeta, now: Timestamp, from: &Bucket<'_>| -> Result<NewMeta, Refusal> {
-        let copies_tags =
-            directives.tags == Directive::Copy && !super::tags_of(source.headers.as_ref()).is_empty();
-        if copies_tags && !ops.may(from, Action::GetObjectTagging) {
-            return Err(access_denied("Access Denied"));
-        }
+    let meta_of = |source: &ObjectMeta, now: Timestamp| -> Result<NewMeta, Refusal> {
         check_readable(source)?;
         Ok(NewMeta {
             etag: source.etag,
@@ -138,7 +134,7 @@ async fn by_reference(
     bucket: &mut Bucket<'_>,
     mut from: Bucket<'_>,
     plan: Plan<'_>,
-    meta_of: impl Fn(&ObjectMeta, Timestamp, &Bucket<'_>) -> Result<NewMeta, Refusal>,
+    meta_of: impl Fn(&ObjectMeta, Timestamp) -> Result<NewMeta, Refusal>,
 ) -> Result<Answer, Refusal> {
     let source = CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
     let (reference, write) = (ops.writer.mint(), ops.writer.mint());
@@ -147,7 +143,7 @@ async fn by_reference(
     let source = taken.source.meta.clone();
     from.catch_up(bucket);
     let admitted = ops.placements.admits_found(&from, &source).map_err(from_call);
-    let meta = match admitted.and_then(|()| meta_of(&source, taken.source.now, &from)) {
+    let meta = match admitted.and_then(|()| meta_of(&source, taken.source.now)) {
         Ok(meta) => meta,
         Err(error) => {
             taken.release(&ops.directory, bucket).await;
@@ -165,11 +161,11 @@ async fn by_bytes(
     from: &mut Bucket<'_>,
     to: &mut Bucket<'_>,
     plan: Plan<'_>,
-    meta_of: impl Fn(&ObjectMeta, Timestamp, &Bucket<'_>) -> Result<NewMeta, Refusal>,
+    meta_of: impl Fn(&ObjectMeta, Timestamp) -> Result<NewMeta, Refusal>,
 ) -> Result<Answer, Refusal> {
     let source = CopySource { key: plan.source, conditions: plan.conditions, select: Select::Whole };
     let (found, written) = copy_bytes(ops, context, from, source, to, plan.key).await?;
-    let meta = meta_of(&found.meta, found.now, from)?;
+    let meta = meta_of(&found.meta, found.now)?;
     let (write, size) = (written.write, written.size);
     let make = |content| plan.commit(write, size, content, &meta);
     let outcome = written.commit(&ops.placements, to, plan.key, make).await;
@@ -222,12 +218,12 @@ pub(super) async fn open_source(
     };
     let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
     let answer = outcome.map_err(|error| of_source(bucket, key, ops.placements.shown(bucket, error)))?;
-    let Reply::Found(mut found) = answer.reply else { return Err(super::wrong_reply()) };
+    let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
+    let mut found = ops.admitted(bucket, key, found)?;
     let (job, shard) = (bucket.job(), bucket.shard(key));
     let connection = &context.connection;
     let page = std::mem::take(&mut found.page);
     let body = ops.reader.open(job, shard, &found, page, answer.payload, connection, Purpose::Copy).await?;
-    ops.placements.admits_found(bucket, &found.meta).map_err(from_call)?;
     check_readable(&found.meta)?;
     Ok((*found, body))
 }

@@ -16,6 +16,6 @@ impl CorsSource for Operations {
     }
 
     async fn remembered(&self, bucket: &BucketName) -> Option<Arc<Cors>> {
-        self.placements.remembered_cors(bucket).await
+        self.placements.remembered_cors(bucket)
     }
 }

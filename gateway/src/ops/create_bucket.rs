@@ -52,8 +52,8 @@ pub(super) async fn run(
         }
         Err(error) => return Err(from_control(error)),
     };
-    // What was cached of an earlier life of the name would only cost the next request a detour.
-    ops.placements.forget(&bucket).await;
+    // Of an earlier life of the name, or that there is none.
+    ops.placements.forget(&bucket);
     let output = CreateBucketOutput { location: Some(format!("/{bucket}")) };
     Ok(S3Response::with_headers(output, granted(&placement)))
 }

@@ -3,14 +3,10 @@
 use super::{Operations, ask, context, object_key, of_version};
 use crate::access::Ask;
 use crate::access::action::{Action, Actions};
-use crate::errors::{CallError, access_denied, from_call, not_implemented, s3};
-use crate::placements::{Bucket, Follow};
+use crate::errors::{from_call, not_implemented, s3};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::versions::check_version;
-use bytes::Bytes;
-use futures::future::join_all;
 use pocket_api::conditions::{ETagMatch, WriteCondition};
-use pocket_api::ids::NodeId;
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::Request;
 use pocket_api::names::ObjectKey;
@@ -38,7 +34,7 @@ pub(super) async fn run(
 
     let mut failed: Vec<(usize, Refusal)> = Vec::new();
     let mut conditional: Vec<(usize, ObjectKey, WriteCondition, Actions)> = Vec::new();
-    let mut alike: BTreeMap<(NodeId, Actions), Vec<(usize, ObjectKey)>> = BTreeMap::new();
+    let mut alike: BTreeMap<Actions, (Vec<usize>, Vec<ObjectKey>)> = BTreeMap::new();
     for (i, object) in objects.iter().enumerate() {
         let version = object.version_id.as_ref();
         let asked =
@@ -46,17 +42,21 @@ pub(super) async fn run(
         match check(object) {
             Err(error) => failed.push((i, error)),
             Ok((key, WriteCondition::None)) => {
-                alike.entry((bucket.shard(&key), asked)).or_default().push((i, key))
+                let (places, keys) = alike.entry(asked).or_default();
+                places.push(i);
+                keys.push(key);
             }
             // The answer to a condition tells what is there.
             Ok((key, condition)) => conditional.push((i, key, condition, asked.and(Action::GetObject))),
         }
     }
-    let bulk = join_all(alike.into_iter().map(|((_, actions), keys)| {
-        let ask = Ask { actions, ..ask };
-        delete_many(ops, bucket.clone().asking(ask), ask, keys)
-    }));
-    failed.extend(bulk.await.into_iter().flatten());
+    for (actions, (places, keys)) in alike {
+        let mut bucket = bucket.clone().asking(Ask { actions, ..ask });
+        let make = |keys| Request::DeleteMany { keys };
+        let outcomes = ops.placements.call_each(&mut bucket, &keys, make).await;
+        let errors = places.into_iter().zip(outcomes).filter_map(|(i, outcome)| Some((i, outcome.err()?)));
+        failed.extend(errors.map(|(i, error)| (i, from_call(error))));
+    }
     for (i, key, condition, actions) in conditional {
         let make = || Request::Delete { key: key.clone(), condition: condition.clone() };
         let outcome = async {
@@ -80,53 +80,6 @@ fn check(object: &ObjectIdentifier) -> Result<(ObjectKey, WriteCondition), Refus
         None => WriteCondition::None,
     };
     Ok((object_key(&object.key)?, condition))
-}
-
-/// All keys of one shard that may be deleted. Should the placement change meanwhile, their shards may part: then each
-/// goes its own way.
-async fn delete_many(
-    ops: &Operations,
-    mut bucket: Bucket<'_>,
-    ask: Ask<'_>,
-    keys: Vec<(usize, ObjectKey)>,
-) -> Vec<(usize, Refusal)> {
-    let (places, keys): (Vec<usize>, Vec<ObjectKey>) = keys.into_iter().unzip();
-    let job = bucket.job();
-    let admitted = match ops.placements.admits_each(&mut bucket, &keys).await {
-        Ok(admitted) => admitted,
-        Err(error) => return places.into_iter().map(|i| (i, from_call(error.clone()))).collect(),
-    };
-    let (mut failed, mut admitted) = (Vec::new(), admitted.into_iter());
-    let mut is_admitted = |i: &usize| {
-        let admitted = admitted.next().unwrap_or(false);
-        if !admitted {
-            failed.push((*i, access_denied("Access Denied")));
-        }
-        admitted
-    };
-    let (places, keys): (Vec<usize>, Vec<ObjectKey>) =
-        places.into_iter().zip(keys).filter(|(i, _)| is_admitted(i)).unzip();
-    let Some(first) = keys.first() else { return failed };
-    let is_where_it_was = bucket.job() == job;
-    let mut bucket = bucket.asking(Ask { keys: &keys, ..ask });
-    let make = || Request::DeleteMany { keys: keys.clone() };
-    let outcome = match is_where_it_was {
-        true => ops.placements.call(&mut bucket, first, Follow::SameShard, Bytes::new(), make).await,
-        false => Err(CallError::Moved),
-    };
-    match outcome {
-        Ok(_) => {}
-        Err(CallError::Moved) => {
-            for (i, key) in places.into_iter().zip(&keys) {
-                let make = || Request::Delete { key: key.clone(), condition: WriteCondition::None };
-                if let Err(error) = ops.call(&mut bucket, key, make).await {
-                    failed.push((i, error));
-                }
-            }
-        }
-        Err(error) => failed.extend(places.into_iter().map(|i| (i, from_call(error.clone())))),
-    }
-    failed
 }
 
 /// `failed` is in the order of the objects.

@@ -71,7 +71,10 @@ async fn find(
     // would find that its own last one has taken the object away.
     let settled = ops.transfers.settled();
     match ops.lookup(bucket, lookup).await {
-        Err(error) if error.code == ErrorCode::NoSuchKey && ops.transfers.settle(settled).await => {
+        Err(error)
+            if error.code == ErrorCode::NoSuchKey
+                && ops.transfers.settle(bucket.shard(&lookup.key), settled).await =>
+        {
             ops.lookup(bucket, &Lookup { wait: Duration::ZERO, ..lookup.clone() }).await
         }
         // The job's own wait became longer, and this gateway learned of it from this very answer.

@@ -52,7 +52,7 @@ use crate::planes::Planes;
 use crate::profiles::{self, Profiles};
 use crate::reader::Reader;
 use crate::refusal::{ErrorCode, Refusal};
-use crate::transfers::Transfers;
+use crate::transfers::{Lease, Transfers};
 use crate::writer::Writer;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -95,7 +95,7 @@ impl Operations {
         Arc::new(Self {
             region: config.region.as_str().into(),
             profiles: config.profiles.clone().into(),
-            placements: Placements::new(control.clone(), directory.clone(), clock.clone()),
+            placements: Placements::start(control.clone(), directory.clone(), clock.clone()),
             writer: Arc::new(Writer::new(node, directory.clone(), transfers.clone())),
             reader: Reader::new(directory.clone(), transfers.clone()),
             control,
@@ -117,7 +117,7 @@ impl Operations {
 
     /// These have ended: their transfers are cut.
     pub fn drop_jobs(&self, ended: &[JobId]) {
-        self.placements.drop_jobs(self.transfers.handle(), ended);
+        self.placements.drop_jobs(ended);
         self.transfers.drop_jobs(ended);
     }
 
@@ -151,8 +151,7 @@ impl Operations {
     ) -> Result<T, Refusal> {
         match self.bucket(ask, name, expected_owner).await {
             Ok(_) => {}
-            Err(refusal)
-                if refusal.code == ErrorCode::AccessDenied && self.placements.has_policy(name).await => {}
+            Err(refusal) if refusal.code == ErrorCode::AccessDenied && self.placements.has_policy(name) => {}
             Err(refusal) => return Err(refusal),
         }
         document.read().await
@@ -190,14 +189,10 @@ impl Operations {
             Ok(_) | Err(ControlError::BucketExists { .. }) => {}
             Err(error) => return Err(from_control(error)),
         }
+        self.placements.forget(name);
         self.placements.get_anew(name).await.map_err(from_control)?;
         // Somebody else's bucket may have come first, so whose it is counts like for any other.
         self.bucket(ask, name, expected_owner).await
-    }
-
-    /// Whether the request that a bucket was found for could ask for `action` as well.
-    fn may(&self, bucket: &Bucket<'_>, action: Action) -> bool {
-        bucket.may(action, &*self.clock)
     }
 
     /// As [`Self::bucket`], with what the controller knows at this moment: for operations that change the bucket itself.
@@ -216,7 +211,7 @@ impl Operations {
         let Placement { job, bucket: name, tenant, .. } = &*bucket.placement;
         let end = EndJob { tenant: Some(tenant.clone()), bucket: name.clone(), job: Some(*job), mode };
         self.control.end(end).await.map_err(from_control)?;
-        self.placements.forget(name).await;
+        self.placements.forget(name);
         self.transfers.drop_jobs(&[*job]);
         Ok(())
     }
@@ -248,12 +243,24 @@ impl Operations {
         };
         let answer = self.call(bucket, &lookup.key, make).await?;
         match answer.reply {
-            Reply::Found(found) => {
-                self.placements.admits_found(bucket, &found.meta).map_err(from_call)?;
-                Ok((*found, answer.payload))
-            }
+            Reply::Found(found) => Ok((*self.admitted(bucket, &lookup.key, found)?, answer.payload)),
             _ => Err(wrong_reply()),
         }
+    }
+
+    /// What a lookup of `key` found, if it may be seen. What the shard holds for whoever may not goes back at once.
+    fn admitted(
+        &self,
+        bucket: &Bucket<'_>,
+        key: &ObjectKey,
+        found: Box<Found>,
+    ) -> Result<Box<Found>, Refusal> {
+        let admitted = self.placements.admits_found(bucket, &found.meta).map_err(from_call);
+        if let (Err(_), Some(id)) = (&admitted, found.lease) {
+            let lease = Lease { shard: bucket.shard(key), id };
+            self.transfers.give_back(bucket.placement.job, lease, found.counted);
+        }
+        admitted.map(|()| found)
     }
 }
 

@@ -58,10 +58,10 @@ async fn run(ops: &Operations, request: S3Request<Body>) -> Result<S3Response<Bo
     let writes = super::writing_by(headers, &Said::Nothing).and_if(is_told, Action::GetObject);
     let mut bucket =
         ops.bucket(ask!(request, context, writes).on(&to), &super::bucket_name(name)?, owner).await?;
-    // Whoever may rename an object could read it under the key of his choice.
+    // Whoever may rename an object could read it, and its tags, under the key of his choice.
     let takes = Actions::from(Action::GetObject).and(Action::DeleteObject);
-    let source =
-        ops.bucket(ask!(request, context, takes).on(&from), &super::bucket_name(name)?, owner).await?;
+    let reads = ask!(request, context, takes).on(&from).taking_tags();
+    let source = ops.bucket(reads, &super::bucket_name(name)?, owner).await?;
     bucket.ask_also(&source);
     if from == to {
         return Err(s3(ErrorCode::InvalidRequest, "An object cannot be renamed to its own key"));

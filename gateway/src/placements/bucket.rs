@@ -1,5 +1,6 @@
 //! A bucket as one request sees it: where it is, what its rules are, and what was asked of it.
 
+use super::recent::PlacementRef;
 use crate::access::action::Action;
 use crate::access::rules::Rules;
 use crate::access::{Ask, Effect, Verdict};
@@ -8,21 +9,18 @@ use crate::errors::{CallError, from_call};
 use crate::refusal::{ErrorCode, Refusal};
 use http::header::RANGE;
 use pocket_api::clock::Clock;
-use pocket_api::control::{Placement, shard_of};
+use pocket_api::control::shard_of;
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::{JobRef, MetadataError};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ObjectHeaders;
 use smallvec::{SmallVec, smallvec};
-use std::sync::Arc;
 
 /// A bucket as one request sees it, which has been admitted to it. Its placement is replaced when a shard finds it stale,
 /// and then the request has to be admitted again: what the bucket's owner changes counts from the change's answer on.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket<'r> {
-    pub(crate) placement: Arc<Placement>,
-    /// `None`: it is its owner's alone.
-    pub(super) rules: Option<Arc<Rules>>,
+    pub(crate) placement: PlacementRef,
     pub(super) asks: SmallVec<[Ask<'r>; 1]>,
 }
 
@@ -37,12 +35,12 @@ impl<'r> Bucket<'r> {
     }
 
     pub(crate) fn rules(&self) -> &Rules {
-        self.rules.as_deref().unwrap_or(&Rules::DEFAULT)
+        self.placement.rules().unwrap_or(&Rules::DEFAULT)
     }
 
     /// The same bucket for another wish, which has not been admitted yet.
     pub(crate) fn asking<'s>(self, ask: Ask<'s>) -> Bucket<'s> {
-        Bucket { placement: self.placement, rules: self.rules, asks: smallvec![ask] }
+        Bucket { placement: self.placement, asks: smallvec![ask] }
     }
 
     /// From now on asks for what `other` asks for too, because both are the same bucket.
@@ -53,27 +51,33 @@ impl<'r> Bucket<'r> {
     /// Goes by what is known of `other`, where both are the same bucket.
     pub(crate) fn catch_up(&mut self, other: &Bucket<'_>) {
         if self.placement.job == other.placement.job {
-            (self.placement, self.rules) = (other.placement.clone(), other.rules.clone());
+            self.placement = other.placement.clone();
         }
     }
 
     /// Whether the tags or the ACL of an object have a say in what was asked.
-    pub(super) fn asks_for_object(&self, ask: &Ask<'_>) -> bool {
-        self.rules.as_ref().is_some_and(|rules| rules.asks_for_tags(ask.actions)) || self.asks_for_acl(ask)
+    pub(super) fn asks_for_object(&self, ask: &Ask<'_>, clock: &dyn Clock) -> bool {
+        let Some(rules) = self.placement.rules() else { return false };
+        rules.asks_for_tags(ask.actions)
+            || self.asks_for_acl(ask)
+            || ask.for_tags().is_some_and(|for_tags| {
+                rules.asks_for_tags(for_tags.actions) || self.decide(&for_tags, None, clock).is_err()
+            })
     }
 
     /// Whether the ACL of an object has one.
     pub(super) fn asks_for_acl(&self, ask: &Ask<'_>) -> bool {
-        self.rules.as_ref().is_some_and(|rules| ask.asks_for_acl(rules, &self.placement.tenant))
+        self.placement.rules().is_some_and(|rules| ask.asks_for_acl(rules, &self.placement.tenant))
     }
 
+    /// `existing`: of the one object that is asked for, where it has a say and is there.
     pub(super) fn decide(
         &self,
         ask: &Ask<'_>,
         existing: Option<&ObjectHeaders>,
         clock: &dyn Clock,
     ) -> Result<(), CallError> {
-        match ask.decide(self.rules.as_deref(), &self.placement, existing, clock) {
+        match ask.decide(self.placement.rules(), &self.placement, existing, clock) {
             Verdict::Allowed => {
                 ask.check_effect(self.rules(), &self.placement.tenant).map_err(CallError::Refused)
             }
@@ -85,7 +89,8 @@ impl<'r> Bucket<'r> {
     /// What its caller may know of an error: who may not list a bucket may not find out either that a key is not there.
     pub(super) fn shown(&self, error: CallError, clock: &dyn Clock) -> CallError {
         let is_missing = matches!(error, CallError::Metadata(MetadataError::NoSuchKey | MetadataError::Lost));
-        let is_hidden = is_missing && self.rules.is_some() && !self.may(Action::ListBucket, clock);
+        let is_hidden =
+            is_missing && self.placement.rules().is_some() && !self.may(Action::ListBucket, clock);
         if is_hidden { CallError::Denied } else { error }
     }
 
@@ -109,7 +114,7 @@ impl<'r> Bucket<'r> {
     }
 
     /// Whether the request could ask for `action` as well.
-    pub(crate) fn may(&self, action: Action, clock: &dyn Clock) -> bool {
+    pub(super) fn may(&self, action: Action, clock: &dyn Clock) -> bool {
         self.asks.iter().all(|ask| {
             let other = Ask { actions: action.into(), effect: Effect::Other, ..*ask };
             self.decide(&other, None, clock).is_ok()

@@ -12,10 +12,14 @@ use pocket_api::chunks::Chunks;
 use pocket_api::clock::{Clock, SystemClock};
 use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
 use pocket_api::control::{Control, Heartbeat, JobHolder};
+use pocket_api::hints::ObjectHints;
 use pocket_api::ids::NodeId;
 use pocket_api::limits::HEARTBEAT_EVERY;
-use pocket_api::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
-use pocket_api::names::TenantName;
+use pocket_api::metadata::{
+    Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest, Want,
+};
+use pocket_api::names::{ObjectKey, TenantName};
+use pocket_api::object::Tags;
 use pocket_api::usage::{UsageReport, UsageSource};
 use pocket_controller::{Controller, ControllerConfig};
 use pocket_gateway::caller::{Caller, Principal};
@@ -45,7 +49,8 @@ pub(crate) struct Cluster {
     /// Keeps the members alive; aborted with the cluster.
     heartbeats: tokio::task::JoinHandle<()>,
     shards: Vec<Arc<Shard>>,
-    _controller: Arc<Controller>,
+    pub(crate) controller: Arc<Controller>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Drop for Cluster {
@@ -68,11 +73,30 @@ impl LocalDirectory {
         self.servers.lock().clear();
     }
 
+    /// Before a shard looks up bytes, `key` of the bucket gets these tags.
+    pub(crate) fn tag_before_lookups(&self, key: &str, tags: &[(&str, &str)]) {
+        let key = ObjectKey::parse(key).unwrap();
+        let tags: Tags = tags.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        for shard in self.shards.lock().values_mut() {
+            *shard = Arc::new(TagsFirst { shard: shard.clone(), key: key.clone(), tags: tags.clone() });
+        }
+    }
+
     /// Refusals of shards take a while on their way back, as they do over a network.
     pub(crate) fn delay_refusals(&self) {
         for shard in self.shards.lock().values_mut() {
             *shard = Arc::new(SlowRefusals(shard.clone()));
         }
+    }
+
+    /// As [`Self::lose_servers`], for one of them; what brings it back.
+    pub(crate) fn lose_server(&self, nth: usize) -> impl FnOnce() {
+        let mut servers = self.servers.lock();
+        let mut nodes: Vec<NodeId> = servers.keys().copied().collect();
+        nodes.sort();
+        let node = nodes[nth];
+        let server = servers.remove(&node).unwrap();
+        move || drop(self.servers.lock().insert(node, server))
     }
 
     /// All storage servers are dead, and that is known here; views that come later are passed over.
@@ -82,6 +106,29 @@ impl LocalDirectory {
         view.version = u64::MAX;
         view.nodes.retain(|node| node.spec.role != Role::Storage);
         self.update(view);
+    }
+}
+
+struct TagsFirst {
+    shard: Arc<dyn Metadata>,
+    key: ObjectKey,
+    tags: Tags,
+}
+
+#[async_trait::async_trait]
+impl Metadata for TagsFirst {
+    async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
+        if matches!(&request, Request::Lookup(lookup) if lookup.want != Want::Meta && lookup.key == self.key)
+        {
+            let (key, tags) = (self.key.clone(), self.tags.clone());
+            let set = Request::SetTags { key, tags, hints: ObjectHints::default() };
+            self.shard.job(job, set, Bytes::new()).await?;
+        }
+        self.shard.job(job, request, payload).await
+    }
+
+    async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
+        self.shard.shard(request).await
     }
 }
 
@@ -158,12 +205,28 @@ impl Cluster {
         }
         let node = join(&*controller, Role::Gateway, 0).await;
         directory.update(controller.heartbeat(beat(node, vec![])).await.unwrap().view.unwrap());
-        let planes = Planes { node, control: controller.clone(), directory: seam, clock };
+        let planes = Planes { node, control: controller.clone(), directory: seam, clock: clock.clone() };
         let config = GatewayConfig { region: region.into(), ..GatewayConfig::default() };
         let ops = Operations::start(&config, planes);
         let heartbeats =
             tokio::spawn(keep_alive(controller.clone(), directory.clone(), members, node, ops.clone()));
-        Self { ops, directory, servers, heartbeats, shards, _controller: controller }
+        Self { ops, directory, servers, heartbeats, shards, controller, clock }
+    }
+
+    /// Another gateway of the same cluster.
+    pub(crate) async fn another_gateway(&self) -> Arc<Operations> {
+        self.gateway_with(self.controller.clone(), self.clock.clone()).await
+    }
+
+    /// One that sees the controller so, and goes by this clock.
+    pub(crate) async fn gateway_with(
+        &self,
+        control: Arc<dyn Control>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Operations> {
+        let node = join(&*self.controller, Role::Gateway, 0).await;
+        let planes = Planes { node, control, directory: self.directory.clone(), clock };
+        Operations::start(&GatewayConfig::default(), planes)
     }
 
     /// Bytes that chunks take on all servers.

@@ -1,5 +1,6 @@
 //! The operations against the real planes, all in one process.
 
+mod admissions;
 mod appends;
 mod buckets;
 mod cluster;
@@ -10,3 +11,4 @@ mod listed;
 mod lists;
 mod objects;
 mod uploads;
+mod without_controller;

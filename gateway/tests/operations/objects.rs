@@ -255,6 +255,33 @@ async fn a_dead_storage_server_makes_its_objects_fail_cleanly_and_not_hang() {
 }
 
 #[tokio::test]
+async fn a_read_of_which_some_bytes_cannot_be_had_does_not_begin() {
+    let cluster = Cluster::start().await;
+    cluster.bucket_with("partly", &[("x-pocket-workers", "100")]).await;
+    cluster.put("partly", "big", pattern(12 * CHUNK)).await;
+    // At both shards, so that one is a reference to bytes whose manifest is at another.
+    let keys: Vec<String> = (0..6).map(|i| format!("copy-{i}")).collect();
+    for key in &keys {
+        let mut copy = CopyObjectInput::builder();
+        copy.set_bucket("partly".into());
+        copy.set_key(key.clone());
+        copy.set_copy_source(CopySource::parse("partly/big").unwrap());
+        cluster.ops.copy_object(Call::new().with(copy.build().unwrap())).await.unwrap();
+    }
+    for nth in 0..2 {
+        let bring_back = cluster.directory.lose_server(nth);
+        for key in keys.iter().map(String::as_str).chain(["big"]) {
+            let answer = cluster.ops.get_object(Call::new().with(get_input("partly", key))).await;
+            assert_eq!(answer.err().map(|error| status(&error)), Some(503), "{key} without server {nth}");
+        }
+        bring_back();
+    }
+    for key in &keys {
+        assert_eq!(cluster.get("partly", key).await.unwrap(), pattern(12 * CHUNK));
+    }
+}
+
+#[tokio::test]
 async fn attributes_are_those_that_are_asked_for() {
     let cluster = Cluster::start().await;
     cluster.bucket("attributes").await;

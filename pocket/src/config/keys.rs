@@ -92,7 +92,7 @@ const KEYS: &[Key] = &[
     key(
         "gateway.threads",
         "2",
-        "the cores in `gateway`, half of them in `serve`",
+        "the cores in `gateway`, half of them in `serve` and `dev-cluster`",
         "",
         "Threads that serve connections, each with its own event loop; `0` shares one work-stealing runtime with the other roles.",
     ),

@@ -22,6 +22,8 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// How long a child may take to end in good order before it is killed. Members and then the controller fit into
 /// [`crate::shutdown::END_WITHIN`].
 const END_WITHIN: Duration = Duration::from_millis(3_500);
+/// Read by tokio, when a runtime is built that was not told how many threads it has.
+const RUNTIME_THREADS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 /// Longest line taken from a child; a longer one is cut in two.
 const LINE_MAX_BYTES: u64 = 64 << 10;
 
@@ -43,6 +45,7 @@ impl Child {
             .arg(&program.config)
             .args(["--log", &program.log, "--json", "--end-with-stdin"])
             .args(&plan.options)
+            .envs(threads(program.threads))
             // What they say is in the file already, where it is meant for these processes.
             .env_remove(ACCESS_KEY_VARIABLE)
             .env_remove(SECRET_KEY_VARIABLE)
@@ -72,6 +75,13 @@ impl Child {
         let ready = serde_json::from_str(&line).with_context(|| format!("{name} said {line:?}"))?;
         Ok(Self { ready, name, process, stdin })
     }
+}
+
+/// How many threads the runtime of a child has, unless whoever started this process said so.
+fn threads(of_each: usize) -> Option<(&'static str, String)> {
+    std::env::var_os(RUNTIME_THREADS_VARIABLE)
+        .is_none()
+        .then(|| (RUNTIME_THREADS_VARIABLE, of_each.to_string()))
 }
 
 /// Why a child ended before it was ready: its own words, as far as it found any.

@@ -39,6 +39,7 @@ pub(crate) async fn run(args: DevClusterArgs) -> anyhow::Result<()> {
         executable: std::env::current_exe().context("cannot find the program of this process")?,
         config: plan::write_config(folder.path(), &config, &keys)?,
         log: config.log.filter.clone(),
+        threads: plan::threads_of_each(),
     };
     let cluster = tokio::select! {
         started = Cluster::start(&plan, &program, folder.path()) => started?,

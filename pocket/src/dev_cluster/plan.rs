@@ -11,6 +11,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 
 /// What all children have in common.
 pub(super) struct Program {
@@ -18,6 +19,8 @@ pub(super) struct Program {
     /// The file that [`write_config`] wrote.
     pub(super) config: PathBuf,
     pub(super) log: String,
+    /// Of each child, for what the configuration does not say.
+    pub(super) threads: usize,
 }
 
 /// One child to be.
@@ -116,6 +119,13 @@ impl RolePlan {
     }
 }
 
+/// Threads of each process where nobody said otherwise: half of the cores, as in `serve`, since all of them and their
+/// clients share one machine. With a thread for each core all threads of all processes sleep and wake between two
+/// requests, and fewer requests go in one message.
+pub(super) fn threads_of_each() -> usize {
+    available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
 /// Any free port of loopback.
 fn anywhere() -> String {
     Address::loopback(0).to_string()
@@ -141,10 +151,11 @@ fn config_text(config: &Config, keys: &[AccessKey]) -> anyhow::Result<String> {
         let cluster = toml::Table::from_iter([("secret".to_owned(), secret.reveal().into())]);
         table.insert("cluster".into(), cluster.into());
     }
-    let GatewayTable { default_profile, auto_register, .. } = &config.gateway;
+    let GatewayTable { default_profile, auto_register, threads, .. } = &config.gateway;
     let auto_register = auto_register.clone().map(|profile| ("auto-register".to_owned(), profile.into()));
     let default_profile = ("default-profile".to_owned(), default_profile.clone().into());
-    let gateway = [default_profile].into_iter().chain(auto_register).collect::<toml::Table>();
+    let threads = ("threads".to_owned(), toml::Value::try_from(threads.unwrap_or_else(threads_of_each))?);
+    let gateway = [default_profile, threads].into_iter().chain(auto_register).collect::<toml::Table>();
     table.insert("gateway".into(), gateway.into());
     table.insert("profile".into(), toml::Value::try_from(&config.profile)?);
     let tenant = |key: &AccessKey| {
@@ -205,6 +216,7 @@ mod tests {
         config.profile = [("scratch".to_owned(), [("ttl".to_owned(), "1h".to_owned())].into())].into();
         config.gateway.default_profile = "scratch".into();
         config.gateway.auto_register = Some("scratch".into());
+        config.gateway.threads = Some(3);
         let keys = [AccessKey {
             tenant: "team".into(),
             id: "TEAMKEY".into(),
@@ -219,5 +231,13 @@ mod tests {
             (&read.tenant[0].access_key_id, &read.tenant[0].secret_access_key),
             (&keys[0].id, &keys[0].secret)
         );
+    }
+
+    #[test]
+    fn gateways_leave_cores_to_the_others_unless_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_config(folder.path(), &Config::default(), &[]).unwrap();
+        let threads = Config::load(Some(&path)).unwrap().gateway.threads;
+        assert_eq!(threads, Some(threads_of_each()));
     }
 }

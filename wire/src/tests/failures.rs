@@ -15,7 +15,7 @@ use pocket_api::chunks::Chunks;
 use pocket_api::ids::{ChunkId, NodeId};
 use pocket_api::metadata::{Metadata, MetadataError, Reply, Request};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -48,7 +48,9 @@ async fn while_a_peer_is_down_calls_fail_fast_and_once_it_is_back_they_succeed()
     let address = served.address.to_string();
     let client = served.client();
     let ping = async || client.job(JOB, Request::Ping, Bytes::new()).await;
+    assert!(!client.is_away(), "nobody has asked yet");
     ping().await.unwrap();
+    assert!(!client.is_away());
     served.shutdown.cancel();
     // Nobody listens any more once a connection is refused.
     while TcpStream::connect(served.address).await.is_ok() {
@@ -62,8 +64,15 @@ async fn while_a_peer_is_down_calls_fail_fast_and_once_it_is_back_they_succeed()
         }
         tokio::task::yield_now().await;
     }
+    for _ in 0..100 {
+        assert!(client.is_away(), "also while it tries again");
+        tokio::task::yield_now().await;
+    }
     let _served = Served::start_at(&address, None).await;
     let back = async {
+        while client.is_away() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         while ping().await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -115,6 +124,29 @@ async fn a_peer_that_does_not_answer_is_unavailable_after_the_deadline_and_may_a
         assert_eq!(ping(PATIENCE).await, Ok((done.clone(), Bytes::new())));
     };
     tokio::join!(server, client);
+}
+
+#[tokio::test]
+async fn each_call_ends_at_its_own_deadline_also_while_there_is_no_connection_yet() {
+    let connection = Connection::open(std::future::pending::<Result<TcpStream, String>>());
+    let ping = async |deadline| {
+        let call = Call::Job(JOB, Request::Ping);
+        connection.call(Outgoing { call, payload: Bytes::new(), weight_bytes: 0, deadline }).await
+    };
+    let mut patient = std::pin::pin!(ping(10 * PATIENCE));
+    for ms in [30, 10, 20] {
+        let start = Instant::now();
+        let short = tokio::time::timeout(PATIENCE, ping(Duration::from_millis(ms)));
+        let answer = tokio::select! {
+            biased;
+            answer = &mut patient => panic!("it was to wait for minutes, but: {answer:?}"),
+            answer = short => answer.expect("it ends in time, although another may wait for longer"),
+        };
+        assert_eq!(answer, Err(CallError::Unavailable(format!("no answer within {ms}ms"))));
+        assert!(start.elapsed() >= Duration::from_millis(ms), "{ms} ms were {:?}", start.elapsed());
+    }
+    connection.close("the test is over");
+    assert_eq!(patient.await, Err(CallError::Unavailable("the test is over".into())));
 }
 
 #[tokio::test]

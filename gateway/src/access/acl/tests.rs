@@ -173,7 +173,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
 
 fn verdict(rules: &Rules, of_object: Option<&Acl>, caller: Option<&Principal>, action: Action) -> Verdict {
     let (bucket, keys) = (BucketName::parse("data").unwrap(), [ObjectKey::parse("k").unwrap()]);
-    let question = Question { bucket: &bucket, keys: &keys, actions: action.into() };
+    let question = Question { bucket: &bucket, keys: &keys, actions: action.into(), makes_object: false };
     decide(rules, question, &Facts { principal: caller, existing_acl: of_object, ..nobody() })
 }
 

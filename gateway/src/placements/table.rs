@@ -1,0 +1,216 @@
+//! What [`super::known`] keeps: placements up to a weight, the questions that are on their way, and for a moment the names
+//! that there was no bucket for. Pure but for the flags by which threads see what is current and what is used.
+
+use super::known::{ABSENT_PAUSE, Answer, Placed, Question};
+use pocket_api::clock::Timestamp;
+use pocket_api::control::ControlError;
+use pocket_api::names::BucketName;
+use slab::Slab;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Memory for the buckets that are remembered: some 30,000 that say nothing but hints, and 30 with the longest settings.
+const PLACEMENTS_MAX_BYTES: usize = 16 << 20;
+/// Names without a bucket that are remembered. Each is for [`ABSENT_PAUSE`] at most, so these are more than a controller
+/// answers in that time.
+const ABSENT_MAX: usize = 4_096;
+
+/// Questions on their way at a time. A controller that answers has a handful; of one that does not, each waits for the
+/// deadline, and whoever asks for new names all the time gets no more memory than this.
+const ASKED_MAX: usize = 4_096;
+
+#[derive(Default)]
+pub(super) struct Table {
+    places: HashMap<BucketName, usize>,
+    placed: Slab<Arc<Placed>>,
+    bytes: usize,
+    /// Who may have to make room next.
+    hand: usize,
+    asked: HashMap<BucketName, (u64, Question)>,
+    /// Of the last question.
+    number: u64,
+    /// When the controller said so.
+    absent: HashMap<BucketName, Timestamp>,
+    /// In that order.
+    absences: VecDeque<(BucketName, Timestamp)>,
+}
+
+impl Table {
+    pub(super) fn get(&self, name: &BucketName) -> Option<Arc<Placed>> {
+        let placed = &self.placed[*self.places.get(name)?];
+        placed.use_now();
+        Some(placed.clone())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Placed>> {
+        self.placed.iter().map(|(_, placed)| placed)
+    }
+
+    pub(super) fn insert(&mut self, placed: Arc<Placed>) {
+        let name = placed.placement.bucket.clone();
+        self.remove(&name);
+        self.bytes += placed.weight_bytes();
+        self.places.insert(name, self.placed.insert(placed));
+        self.make_room();
+    }
+
+    pub(super) fn remove(&mut self, name: &BucketName) {
+        if let Some(place) = self.places.remove(name) {
+            let placed = self.placed.remove(place);
+            placed.outdate();
+            self.bytes -= placed.weight_bytes();
+        }
+    }
+
+    /// Goes round; who was used since the last round stays.
+    fn make_room(&mut self) {
+        let mut steps = 0..2 * self.placed.capacity();
+        while self.bytes > PLACEMENTS_MAX_BYTES {
+            self.hand = (self.hand + 1) % self.placed.capacity();
+            let Some(placed) = self.placed.get(self.hand) else { continue };
+            if placed.was_used() && steps.next().is_some() {
+                continue;
+            }
+            let name = placed.placement.bucket.clone();
+            self.remove(&name);
+        }
+    }
+
+    pub(super) fn asked(&self, name: &BucketName) -> Option<&Question> {
+        self.asked.get(name).map(|(_, question)| question)
+    }
+
+    pub(super) fn is_asking_enough(&self) -> bool {
+        self.asked.len() >= ASKED_MAX
+    }
+
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    pub(super) fn ask(&mut self, name: BucketName, number: u64, question: Question) {
+        self.asked.insert(name, (number, question));
+    }
+
+    /// Takes the answer to a question, unless it was forgotten meanwhile. What whoever asked goes by.
+    pub(super) fn answered(
+        &mut self,
+        name: &BucketName,
+        number: u64,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Answer {
+        let is_awaited = self.asked.get(name).is_some_and(|(asked, _)| *asked == number);
+        if is_awaited {
+            self.asked.remove(name);
+        }
+        match answer {
+            Ok(placed) if !is_awaited => {
+                placed.outdate();
+                Ok(placed)
+            }
+            Ok(placed) => {
+                self.absent.remove(name);
+                let life = |placed: &Placed| (placed.placement.job, placed.placement.epoch);
+                let known = self.places.get(name).map(|place| &self.placed[*place]);
+                if let Some(known) = known.filter(|known| life(known) == life(&placed)) {
+                    known.asked_at(now);
+                    return Ok(known.clone());
+                }
+                self.insert(placed.clone());
+                Ok(placed)
+            }
+            Err(ControlError::NoSuchBucket) if is_awaited => {
+                self.remove(name);
+                self.is_absent(name, now);
+                Err(ControlError::NoSuchBucket)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_absent(&mut self, name: &BucketName, now: Timestamp) {
+        self.absent.insert(name.clone(), now);
+        self.absences.push_back((name.clone(), now));
+        let is_over = |at: Timestamp| now.since(at) >= ABSENT_PAUSE;
+        while self.absences.len() > ABSENT_MAX || self.absences.front().is_some_and(|(_, at)| is_over(*at)) {
+            let Some((name, at)) = self.absences.pop_front() else { break };
+            if self.absent.get(&name) == Some(&at) {
+                self.absent.remove(&name);
+            }
+        }
+    }
+
+    pub(super) fn absent_since(&self, name: &BucketName) -> Option<Timestamp> {
+        self.absent.get(name).copied()
+    }
+
+    /// All that was heard of a name, and what is still to be heard.
+    pub(super) fn forget(&mut self, name: &BucketName) {
+        self.remove(name);
+        self.asked.remove(name);
+        self.absent.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pocket_api::control::Placement;
+    use pocket_api::hints::JobHints;
+    use pocket_api::ids::{Epoch, JobId, NodeId};
+    use pocket_api::names::TenantName;
+
+    fn name(number: u64) -> BucketName {
+        BucketName::parse(&format!("bucket-{number}")).unwrap()
+    }
+
+    fn placed(number: u64) -> Arc<Placed> {
+        let placement = Placement {
+            job: JobId(number),
+            epoch: Epoch(1),
+            bucket: name(number),
+            tenant: TenantName::parse("alice").unwrap(),
+            created_at_ms: 0,
+            hints: JobHints::default(),
+            settings: Arc::default(),
+            shards: vec![NodeId(1)],
+            weights: Vec::new(),
+        };
+        Placed::read(placement, Timestamp(0)).unwrap()
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound_and_what_is_used_stays_longest() {
+        let mut table = Table::default();
+        let used = placed(0);
+        table.insert(used.clone());
+        for number in 1..100_000 {
+            used.use_now();
+            table.insert(placed(number));
+            assert!(table.bytes <= PLACEMENTS_MAX_BYTES);
+        }
+        let kept = table.iter().count();
+        assert!((10_000..100_000).contains(&kept), "{kept}");
+        assert!(table.get(&name(0)).is_some() && used.is_current());
+        assert!(table.get(&name(1)).is_none());
+        for number in 0..100_000 {
+            table.remove(&name(number));
+        }
+        assert_eq!((table.bytes, table.iter().count(), used.is_current()), (0, 0, false));
+    }
+
+    #[test]
+    fn names_without_a_bucket_are_remembered_for_a_moment_and_within_a_bound() {
+        let mut table = Table::default();
+        for number in 0..2 * ABSENT_MAX as u64 {
+            table.is_absent(&name(number), Timestamp(1));
+        }
+        assert_eq!((table.absent.len(), table.absences.len()), (ABSENT_MAX, ABSENT_MAX));
+        let later = Timestamp(1) + ABSENT_PAUSE;
+        table.is_absent(&name(0), later);
+        assert_eq!((table.absent.len(), table.absences.len()), (1, 1));
+        assert_eq!(table.absent_since(&name(0)), Some(later));
+    }
+}
