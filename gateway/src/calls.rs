@@ -4,14 +4,24 @@
 
 mod lists;
 mod reads;
+mod settings;
 mod tagging;
 mod writes;
 
-pub use crate::access::acl::Said;
+pub use crate::access::acl::{OwnedAcl, Ownership, Said, SentAcl};
+pub use crate::access::cors::{Cors, CorsRule};
+pub use crate::access::public_access_block::PublicAccessBlock;
+pub(crate) use crate::edge::documents::lifecycle::of as lifecycle_of;
+pub use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
 pub use crate::edge::payload_stream::{Document, Payload};
 pub use crate::listing::Page;
 pub use lists::{ListObjects, ListedAs, ListedObjects};
 pub use reads::{Content, ContentStream, GetObject, GotObject, HeadObject};
+pub use settings::{
+    BucketSetting, DeleteBucketSetting, GetBucketSetting, GetObjectAcl, Many, PutBucketAcl, PutBucketCors,
+    PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging, PutObjectAcl,
+    PutPublicAccessBlock, Removable, Setting, Unmade, Which,
+};
 pub use tagging::{DeleteObjectTagging, GetObjectTagging, PutObjectTagging};
 pub use writes::{BodySize, DeleteObject, PartWritten, PutObject, UploadPart};
 
@@ -54,6 +64,17 @@ pub trait Operations:
     + Serve<GetObjectTagging>
     + Serve<PutObjectTagging>
     + Serve<DeleteObjectTagging>
+    + Serve<GetBucketSetting>
+    + Serve<DeleteBucketSetting>
+    + Serve<PutBucketAcl>
+    + Serve<PutBucketCors>
+    + Serve<PutBucketLifecycle>
+    + Serve<PutBucketOwnershipControls>
+    + Serve<PutBucketPolicy>
+    + Serve<PutBucketTagging>
+    + Serve<PutPublicAccessBlock>
+    + Serve<GetObjectAcl>
+    + Serve<PutObjectAcl>
     + 'static
 {
 }

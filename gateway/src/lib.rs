@@ -27,7 +27,6 @@ mod errors;
 #[cfg(test)]
 mod fuzz;
 mod headers;
-mod lifecycle;
 mod listing;
 mod metrics;
 mod placements;

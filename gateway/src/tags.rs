@@ -1,13 +1,10 @@
-//! Tags between S3's forms (a header, a document) and the domain, with S3's limits. Pure; the same for objects and
-//! buckets but for how many there may be.
+//! Tags with S3's limits, and as a header has them. Pure; the same for objects and buckets but for how many there may be.
 
 use crate::edge::percent::{self, Part};
-use crate::errors::{bad_argument, malformed_xml, s3};
+use crate::errors::{bad_argument, s3};
 use crate::headers::shortened;
-use crate::lifecycle::UNIT_TAG;
 use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::object::Tags;
-use s3s::dto::{Tag, TagSet};
 
 /// What has tags, for S3 bounds their number by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +29,8 @@ const TAG_KEY_MAX_CHARS: usize = 128;
 const TAG_VALUE_MAX_CHARS: usize = 256;
 /// What the key of a tag begins with that carries a hint.
 pub(crate) const HINT_PREFIX: &str = "pocket:";
+/// The tag of a bucket that says what the days of its lifecycle rules are.
+pub(crate) const UNIT_TAG: &str = "pocket:lifecycle-unit";
 
 /// Tags of an object as `x-amz-tagging` carries them: a query.
 pub(crate) fn from_header(value: &str) -> Result<Tags, Refusal> {
@@ -59,23 +58,6 @@ pub(crate) fn from_header(value: &str) -> Result<Tags, Refusal> {
     Ok(tags)
 }
 
-/// Tags as a document lists them.
-pub(crate) fn from_set(set: TagSet, of: Tagged) -> Result<Tags, Refusal> {
-    let mut tags = Tags::new();
-    for tag in set {
-        let (Some(key), Some(value)) = (tag.key, tag.value) else { return Err(malformed_xml()) };
-        tags.push((key, value));
-        check_count(&tags, of)?;
-    }
-    check_all(&tags)?;
-    Ok(tags)
-}
-
-pub(crate) fn to_set(tags: &[(String, String)]) -> TagSet {
-    let tag = |(key, value): &(String, String)| Tag { key: Some(key.clone()), value: Some(value.clone()) };
-    tags.iter().map(tag).collect()
-}
-
 /// Each tag by itself, and that no key is there twice.
 pub(crate) fn check_all(tags: &[(String, String)]) -> Result<(), Refusal> {
     for (i, tag) in tags.iter().enumerate() {
@@ -88,7 +70,8 @@ pub(crate) fn check_all(tags: &[(String, String)]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_count(tags: &[(String, String)], of: Tagged) -> Result<(), Refusal> {
+/// That there are not too many.
+pub(crate) fn check_count(tags: &[(String, String)], of: Tagged) -> Result<(), Refusal> {
     if tags.len() <= of.tags_max() {
         return Ok(());
     }
@@ -177,13 +160,11 @@ mod tests {
         }
         let many = |n| (0..n).map(|i| (format!("k{i}"), "v".to_owned())).collect::<Tags>();
         for (of, most) in [(Tagged::Object, 10), (Tagged::Bucket, 50)] {
-            assert_eq!(from_set(to_set(&many(most)), of).unwrap(), many(most));
-            assert_eq!(code(from_set(to_set(&many(most + 1)), of)).as_deref(), Some("BadRequest"));
+            assert_eq!(code(check_count(&many(most), of)), None);
+            assert_eq!(code(check_count(&many(most + 1), of)).as_deref(), Some("BadRequest"));
         }
-        let twice = to_set(&pairs(&[("k", "1"), ("k", "2")]));
-        assert_eq!(code(from_set(twice, Tagged::Object)).as_deref(), Some("InvalidTag"));
-        let keyless = vec![Tag { key: None, value: Some("v".into()) }];
-        assert_eq!(code(from_set(keyless, Tagged::Object)).as_deref(), Some("MalformedXML"));
+        let twice = pairs(&[("k", "1"), ("k", "2")]);
+        assert_eq!(code(check_all(&twice)).as_deref(), Some("InvalidTag"));
     }
 
     #[test]

@@ -73,3 +73,28 @@ fn keys_in_a_document_are_what_xml_says_and_nothing_in_it_is_passed_over() {
         f.on_key("HEAD", key).send().expect(404);
     }
 }
+
+#[test]
+fn who_may_not_put_a_document_is_told_before_it_is_read() {
+    let f = fixture();
+    for target in [
+        "?acl",
+        "?cors",
+        "?lifecycle",
+        "?ownershipControls",
+        "?policy",
+        "?publicAccessBlock",
+        "?tagging",
+        "/k?acl",
+        "/k?tagging",
+    ] {
+        // Nothing follows this head: whoever waited for the document would wait for long.
+        let head = format!(
+            "PUT /{}{target} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n",
+            f.bucket, f.client.address
+        );
+        let answer = f.raw(&head).unwrap_or_else(|error| panic!("{target} has no answer: {error}"));
+        answer.expect_error(403, "AccessDenied");
+    }
+    f.expect_untouched();
+}

@@ -6,7 +6,6 @@ use super::rules::Rules;
 use crate::caller::Principal;
 use crate::headers::shortened;
 use crate::refusal::{ErrorCode, Refusal};
-use http::{HeaderMap, HeaderValue};
 use pocket_api::acl::{Acl, Grant, Grantee, Permission};
 use pocket_api::names::TenantName;
 use serde::{Deserialize, Serialize};
@@ -18,20 +17,13 @@ const GROUPS: [(&str, Grantee); 2] = [
     ("http://acs.amazonaws.com/groups/global/AllUsers", Grantee::Everybody),
     ("http://acs.amazonaws.com/groups/global/AuthenticatedUsers", Grantee::EveryTenant),
 ];
-const CANNED_HEADER: &str = "x-amz-acl";
-const GRANT_PREFIX: &str = "x-amz-grant-";
-/// What each header grants, in the order in which the grants are kept.
-const GRANT_HEADERS: [(&str, Permission); 5] = [
-    ("x-amz-grant-full-control", Permission::FullControl),
-    ("x-amz-grant-read", Permission::Read),
-    ("x-amz-grant-write", Permission::Write),
-    ("x-amz-grant-read-acp", Permission::ReadAcp),
-    ("x-amz-grant-write-acp", Permission::WriteAcp),
-];
+/// What can be granted.
+pub(crate) const PERMISSIONS: [Permission; 5] =
+    [Permission::FullControl, Permission::Read, Permission::Write, Permission::ReadAcp, Permission::WriteAcp];
 
 /// Who owns objects, and whether ACLs count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Ownership {
+pub enum Ownership {
     /// ACLs neither count nor can be set. Of a bucket whose owner said nothing.
     #[default]
     BucketOwnerEnforced,
@@ -64,6 +56,21 @@ pub enum Said {
     Grants(Acl),
 }
 
+/// A list as a document says it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SentAcl {
+    /// Whom the sender takes for the owner, where it says so.
+    pub owner: Option<String>,
+    pub acl: Acl,
+}
+
+/// What is granted on something that has an owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnedAcl {
+    pub acl: Acl,
+    pub owner: TenantName,
+}
+
 /// S3's names for lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Canned {
@@ -86,14 +93,14 @@ impl Canned {
     ];
 
     /// An error names what there is not.
-    fn parse(name: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(name: &str) -> Result<Self, Refusal> {
         let found = Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, canned)| *canned);
         found.ok_or_else(|| match name {
             // Nobody here fetches machine images, and nothing delivers logs.
             "aws-exec-read" | "log-delivery-write" => {
                 Refusal::new(ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
             }
-            _ => Refusal::invalid(CANNED_HEADER, name, format!("unknown canned ACL {:?}", shortened(name))),
+            _ => Refusal::invalid("x-amz-acl", name, format!("unknown canned ACL {:?}", shortened(name))),
         })
     }
 
@@ -119,28 +126,6 @@ impl Canned {
 }
 
 impl Said {
-    /// Reads them; costs one look at each name where there is nothing to read.
-    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let is_ours = |name: &str| name == CANNED_HEADER || name.starts_with(GRANT_PREFIX);
-        if !headers.keys().any(|name| is_ours(name.as_str())) {
-            return Ok(Self::Nothing);
-        }
-        let mut grants = Vec::new();
-        for (name, permission) in GRANT_HEADERS {
-            if let Some(value) = headers.get(name) {
-                read_grants(name, text(name, value)?, permission, &mut grants)?;
-            }
-        }
-        match (headers.get(CANNED_HEADER), grants.is_empty()) {
-            (Some(name), true) => Canned::parse(text(CANNED_HEADER, name)?).map(Self::Canned),
-            (Some(_), false) => {
-                let message = "Specifying both Canned ACLs and Header Grants is not allowed";
-                Err(Refusal::new(ErrorCode::InvalidRequest, message))
-            }
-            (None, _) => Ok(Self::Grants(Acl { grants })),
-        }
-    }
-
     /// `None` where nothing was said.
     pub(crate) fn list(&self) -> Option<Cow<'_, Acl>> {
         match self {
@@ -190,38 +175,6 @@ pub(crate) fn kept(acl: Acl) -> Option<Box<Acl>> {
     (acl != Acl::private()).then(|| Box::new(acl))
 }
 
-/// `id="...", uri="..."`
-fn read_grants(
-    header: &'static str,
-    value: &str,
-    permission: Permission,
-    grants: &mut Vec<Grant>,
-) -> Result<(), Refusal> {
-    for one in value.split(',') {
-        let bad = || {
-            let message = format!("Argument format not recognized: {header} has {:?}", shortened(one));
-            Refusal::invalid(header, one, message)
-        };
-        let (kind, named) = one.split_once('=').ok_or_else(bad)?;
-        let named = named.trim();
-        let named = named.strip_prefix('"').and_then(|named| named.strip_suffix('"')).unwrap_or(named);
-        let grantee = match kind.trim() {
-            "id" => grantee_by_id(named)?,
-            "uri" => grantee_by_uri(named)?,
-            "emailAddress" => return Err(by_email_address()),
-            _ => return Err(bad()),
-        };
-        let grant = Grant { grantee, permission };
-        if !grants.contains(&grant) {
-            grants.push(grant);
-        }
-        if grants.len() > GRANTS_MAX {
-            return Err(invalid(format!("a list has at most {GRANTS_MAX} grants")));
-        }
-    }
-    Ok(())
-}
-
 pub(crate) fn grantee_by_id(id: &str) -> Result<Grantee, Refusal> {
     TenantName::parse(id)
         .map(Grantee::Tenant)
@@ -246,7 +199,7 @@ pub(crate) fn uri_of(grantee: &Grantee) -> Option<&'static str> {
 }
 
 pub(crate) fn parse_permission(name: &str) -> Option<Permission> {
-    GRANT_HEADERS.iter().map(|(_, permission)| *permission).find(|permission| name_of(*permission) == name)
+    PERMISSIONS.into_iter().find(|permission| name_of(*permission) == name)
 }
 
 pub(crate) fn name_of(permission: Permission) -> &'static str {
@@ -325,13 +278,5 @@ fn no_acls() -> Refusal {
     Refusal::new(ErrorCode::AccessControlListNotSupported, "The bucket does not allow ACLs")
 }
 
-fn invalid(message: String) -> Refusal {
-    Refusal::new(ErrorCode::InvalidArgument, message)
-}
-
-fn text<'a>(header: &str, value: &'a HeaderValue) -> Result<&'a str, Refusal> {
-    value.to_str().map_err(|_| invalid(format!("header {header} is not plain ASCII text")))
-}
-
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

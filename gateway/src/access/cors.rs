@@ -1,11 +1,6 @@
 //! CORS: which pages of a browser may read which answers. It protects readers from pages, not objects from readers: who
 //! may do what is decided elsewhere.
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, VARY,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
 /// S3's bound on the rules of a bucket.
@@ -15,26 +10,23 @@ const ID_MAX_CHARS: usize = 255;
 /// Most headers that a page may ask to send at once: far more than any library does, and few enough for the rules to be
 /// held against each, since nobody has to sign a preflight.
 const ASKED_HEADERS_MAX: usize = 100;
-/// What an answer to a page depends on, for caches on the way.
-const VARIES_BY: HeaderValue =
-    HeaderValue::from_static("Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
 
 /// A bucket's configuration: the first rule that fits counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cors {
-    pub(crate) rules: Vec<CorsRule>,
+pub struct Cors {
+    pub rules: Vec<CorsRule>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CorsRule {
-    pub(crate) id: Option<String>,
+pub struct CorsRule {
+    pub id: Option<String>,
     /// With one `*` at most.
-    pub(crate) origins: Vec<String>,
-    pub(crate) methods: Vec<String>,
+    pub origins: Vec<String>,
+    pub methods: Vec<String>,
     /// With one `*` at most. In any case.
-    pub(crate) headers: Vec<String>,
-    pub(crate) expose: Vec<String>,
-    pub(crate) max_age_secs: Option<i32>,
+    pub headers: Vec<String>,
+    pub expose: Vec<String>,
+    pub max_age_secs: Option<i32>,
 }
 
 /// What a page is about to send.
@@ -42,8 +34,8 @@ pub(crate) struct CorsRule {
 pub(crate) struct Preflight<'a> {
     pub(crate) origin: &'a str,
     pub(crate) method: &'a str,
-    /// `Access-Control-Request-Headers`
-    pub(crate) headers: Option<&'a str>,
+    /// Names of headers.
+    pub(crate) headers: &'a [&'a str],
 }
 
 impl Cors {
@@ -57,27 +49,19 @@ impl Cors {
         self.rules.iter().try_for_each(CorsRule::check)
     }
 
-    /// The headers of an answer to a preflight; `None` where no rule fits, or too many headers are asked for.
-    pub(crate) fn preflight(&self, asked: Preflight<'_>) -> Option<HeaderMap> {
-        let wanted: Vec<&str> =
-            asked.headers.unwrap_or("").split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-        if wanted.len() > ASKED_HEADERS_MAX {
+    /// The rule by which a page may send what it is about to; `None` where no rule fits, or too many headers are asked for.
+    pub(crate) fn lets_send(&self, asked: Preflight<'_>) -> Option<&CorsRule> {
+        if asked.headers.len() > ASKED_HEADERS_MAX {
             return None;
         }
-        let rule = self.rules.iter().find(|rule| {
-            rule.takes(asked.origin, asked.method) && wanted.iter().all(|name| rule.takes_header(name))
-        })?;
-        let mut answer = rule.answer(asked.origin)?;
-        if !wanted.is_empty() {
-            let names = wanted.join(", ").to_ascii_lowercase();
-            answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::try_from(names).ok()?);
-        }
-        Some(answer)
+        self.rules.iter().find(|rule| {
+            rule.takes(asked.origin, asked.method) && asked.headers.iter().all(|name| rule.takes_header(name))
+        })
     }
 
-    /// The headers that go with an answer to a request of a page; `None` where no rule fits.
-    pub(crate) fn headers(&self, origin: &str, method: &Method) -> Option<HeaderMap> {
-        self.rules.iter().find(|rule| rule.takes(origin, method.as_str()))?.answer(origin)
+    /// The rule by which a page may read the answer to a request; `None` where no rule fits.
+    pub(crate) fn lets_read(&self, origin: &str, method: &str) -> Option<&CorsRule> {
+        self.rules.iter().find(|rule| rule.takes(origin, method))
     }
 }
 
@@ -100,8 +84,7 @@ impl CorsRule {
             ));
         }
         // What is not a header's name could not be sent as one.
-        let is_name = |name: &str| HeaderName::try_from(name).is_ok();
-        if let Some(name) = self.expose.iter().find(|name| !is_name(name)) {
+        if let Some(name) = self.expose.iter().find(|name| !is_token(name)) {
             return Err(format!("ExposeHeader \"{name}\" is not the name of a header."));
         }
         if let Some(id) = self.id.as_deref().filter(|id| id.chars().count() > ID_MAX_CHARS) {
@@ -119,25 +102,16 @@ impl CorsRule {
         self.headers.iter().any(|pattern| star_matches(pattern, name, str::eq_ignore_ascii_case))
     }
 
-    /// `None` where the origin is nothing that a header can carry.
-    fn answer(&self, origin: &str) -> Option<HeaderMap> {
-        let mut answer = HeaderMap::new();
-        if self.origins.iter().any(|allowed| allowed == "*") {
-            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        } else {
-            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_str(origin).ok()?);
-            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        }
-        answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::try_from(self.methods.join(", ")).ok()?);
-        if !self.expose.is_empty() {
-            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::try_from(self.expose.join(", ")).ok()?);
-        }
-        if let Some(secs) = self.max_age_secs {
-            answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(secs));
-        }
-        answer.insert(VARY, VARIES_BY);
-        Some(answer)
+    /// Whether any page at all is one of its origins.
+    pub(crate) fn takes_every_origin(&self) -> bool {
+        self.origins.iter().any(|allowed| allowed == "*")
     }
+}
+
+/// As HTTP demands of the names of headers.
+fn is_token(name: &str) -> bool {
+    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_sign)
 }
 
 /// Only `*` is special here: a `?` is one.
@@ -165,66 +139,53 @@ mod tests {
         }
     }
 
-    fn ask<'a>(origin: &'a str, method: &'a str, headers: Option<&'a str>) -> Preflight<'a> {
+    fn ask<'a>(origin: &'a str, method: &'a str, headers: &'a [&'a str]) -> Preflight<'a> {
         Preflight { origin, method, headers }
     }
 
     #[test]
-    fn the_first_rule_that_fits_answers_a_preflight() {
-        let first = CorsRule {
-            expose: texts(&["ETag", "x-amz-request-id"]),
-            max_age_secs: Some(600),
-            ..rule(&["https://*.example.com"], &["PUT", "GET"], &["x-amz-*", "Content-Type"])
-        };
+    fn the_first_rule_that_fits_lets_a_page_send() {
+        let first = rule(&["https://*.example.com"], &["PUT", "GET"], &["x-amz-*", "Content-Type"]);
         let cors = Cors { rules: vec![first, rule(&["*"], &["GET"], &[])] };
-        let answer =
-            cors.preflight(ask("https://a.example.com", "PUT", Some("Content-Type,X-Amz-Date"))).unwrap();
-        for (name, value) in [
-            ("access-control-allow-origin", "https://a.example.com"),
-            ("access-control-allow-credentials", "true"),
-            ("access-control-allow-methods", "PUT, GET"),
-            ("access-control-allow-headers", "content-type, x-amz-date"),
-            ("access-control-expose-headers", "ETag, x-amz-request-id"),
-            ("access-control-max-age", "600"),
-        ] {
-            assert_eq!(answer[name], value, "{name}");
-        }
-        let everybody = cors.preflight(ask("https://example.org", "GET", None)).unwrap();
-        assert_eq!(everybody["access-control-allow-origin"], "*");
-        assert!(!everybody.contains_key("access-control-allow-credentials"));
-        assert!(!everybody.contains_key("access-control-allow-headers"));
+        let by = |asked| cors.lets_send(asked).unwrap();
+        let of_page = by(ask("https://a.example.com", "PUT", &["Content-Type", "X-Amz-Date"]));
+        assert_eq!(of_page, &cors.rules[0]);
+        assert!(!of_page.takes_every_origin());
+        let everybody = by(ask("https://example.org", "GET", &[]));
+        assert_eq!(everybody, &cors.rules[1]);
+        assert!(everybody.takes_every_origin());
     }
 
     #[test]
-    fn what_no_rule_fits_has_no_answer() {
+    fn what_no_rule_fits_is_not_let_through() {
         let cors = Cors { rules: vec![rule(&["https://*.example.com"], &["GET"], &["x-amz-*"])] };
         for asked in [
-            ask("https://example.com", "GET", None),
-            ask("http://a.example.com", "GET", None),
-            ask("https://a.example.com.evil.org", "GET", None),
-            ask("https://a.example.com", "PUT", None),
-            ask("https://a.example.com", "get", None),
-            ask("https://a.example.com", "GET", Some("x-amz-date, authorization")),
+            ask("https://example.com", "GET", &[]),
+            ask("http://a.example.com", "GET", &[]),
+            ask("https://a.example.com.evil.org", "GET", &[]),
+            ask("https://a.example.com", "PUT", &[]),
+            ask("https://a.example.com", "get", &[]),
+            ask("https://a.example.com", "GET", &["x-amz-date", "authorization"]),
         ] {
-            assert!(cors.preflight(asked).is_none(), "{asked:?}");
+            assert!(cors.lets_send(asked).is_none(), "{asked:?}");
         }
-        assert!(cors.headers("https://a.example.com", &Method::GET).is_some());
-        assert!(cors.headers("https://a.example.com", &Method::PUT).is_none());
+        assert!(cors.lets_read("https://a.example.com", "GET").is_some());
+        assert!(cors.lets_read("https://a.example.com", "PUT").is_none());
         let overlapping = Cors { rules: vec![rule(&["http://aba*aba"], &["GET"], &[])] };
-        assert!(overlapping.headers("http://aba", &Method::GET).is_none());
+        assert!(overlapping.lets_read("http://aba", "GET").is_none());
     }
 
     #[test]
     fn names_of_headers_are_alike_in_any_case_and_bounded_in_number() {
         let cors = Cors { rules: vec![rule(&["*"], &["GET"], &["X-Amz-*-é", "ETag"])] };
-        let fits = |headers: &str| cors.preflight(ask("http://a", "GET", Some(headers))).is_some();
-        assert!(fits("etag"));
-        assert!(fits("ETAG"));
-        assert!(!fits("x-amz-a"));
-        assert!(!fits("x-amz-aé-"));
-        assert!(!fits("etags"));
-        assert!(fits(&["etag"; ASKED_HEADERS_MAX].join(",")));
-        assert!(!fits(&["etag"; ASKED_HEADERS_MAX + 1].join(",")));
+        let fits = |headers: &[&str]| cors.lets_send(ask("http://a", "GET", headers)).is_some();
+        assert!(fits(&["etag"]));
+        assert!(fits(&["ETAG"]));
+        assert!(!fits(&["x-amz-a"]));
+        assert!(!fits(&["x-amz-aé-"]));
+        assert!(!fits(&["etags"]));
+        assert!(fits(&["etag"; ASKED_HEADERS_MAX]));
+        assert!(!fits(&["etag"; ASKED_HEADERS_MAX + 1]));
     }
 
     #[test]
@@ -237,6 +198,8 @@ mod tests {
             (rule(&["*"], &["GET"], &["*-*"]), "more than one wildcard"),
             (CorsRule { expose: texts(&["x-*"]), ..fine() }, "wildcard for ExposeHeader"),
             (CorsRule { expose: texts(&["a b"]), ..fine() }, "a b"),
+            (CorsRule { expose: texts(&["é"]), ..fine() }, "é"),
+            (CorsRule { expose: texts(&[""]), ..fine() }, "name of a header"),
             (CorsRule { id: Some("x".repeat(256)), ..fine() }, "255"),
         ] {
             let error = Cors { rules: vec![bad] }.check().unwrap_err();

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 
 /// S3's four switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PublicAccessBlock {
+pub struct PublicAccessBlock {
     /// An ACL that grants anything to everybody, or to every tenant, is refused.
-    pub(crate) block_public_acls: bool,
+    pub block_public_acls: bool,
     /// Such grants that are there are passed over.
-    pub(crate) ignore_public_acls: bool,
+    pub ignore_public_acls: bool,
     /// A public policy is refused.
-    pub(crate) block_public_policy: bool,
+    pub block_public_policy: bool,
     /// A public policy that is there lets nobody in but the owner's tenant.
-    pub(crate) restrict_public_buckets: bool,
+    pub restrict_public_buckets: bool,
 }
 
 impl PublicAccessBlock {

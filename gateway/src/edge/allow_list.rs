@@ -4,7 +4,9 @@
 //! `docs/s3-coverage.md` is written from these tables and the one in `headers.rs`.
 
 use super::operation::Operation;
+use super::query::Query;
 use super::target::Level;
+use crate::calls::{Many, Setting, Which};
 use http::Method;
 
 /// One line of the allow-list.
@@ -99,8 +101,9 @@ pub(super) static RULES: &[Rule] = {
 };
 
 /// A setting that buckets have in S3. Its GET is answered for every bucket ([`Operation::GetBucketSetting`]).
-pub(super) struct Setting {
+pub(super) struct SettingRule {
     pub(super) name: &'static str,
+    pub(super) setting: Setting,
     /// These may come with its GET: of some settings a bucket may have many in S3, and one is asked for by its id, or all
     /// in pages.
     pub(super) takes: &'static [&'static str],
@@ -109,48 +112,70 @@ pub(super) struct Setting {
     pub(super) delete: Option<Operation>,
 }
 
-const fn setting(name: &'static str, put: Option<Operation>, delete: Option<Operation>) -> Setting {
-    Setting { name, takes: &[], put, delete }
+const fn made(
+    name: &'static str,
+    setting: Setting,
+    put: Operation,
+    delete: Option<Operation>,
+) -> SettingRule {
+    SettingRule { name, setting, takes: &[], put: Some(put), delete }
 }
 
 /// A setting that is never there.
-const fn unset(name: &'static str, takes: &'static [&'static str]) -> Setting {
-    Setting { name, takes, put: None, delete: None }
+const fn unset(name: &'static str, setting: Setting) -> SettingRule {
+    SettingRule { name, setting, takes: &[], put: None, delete: None }
 }
 
-pub(super) static SETTINGS: &[Setting] = {
+/// Likewise; in S3 a bucket may have many of it.
+const fn many(name: &'static str, many: Many) -> SettingRule {
+    let takes = &["id", "continuation-token"];
+    SettingRule { name, setting: Setting::Many(many, Which::All), takes, put: None, delete: None }
+}
+
+pub(super) static SETTINGS: &[SettingRule] = {
     use Operation as O;
-    const MANY: &[&str] = &["id", "continuation-token"];
+    use Setting as S;
     &[
-        setting("tagging", Some(O::PutBucketTagging), Some(O::DeleteBucketTagging)),
-        unset("accelerate", &[]),
-        setting("acl", Some(O::PutBucketAcl), None),
-        unset("analytics", MANY),
-        setting("cors", Some(O::PutBucketCors), Some(O::DeleteBucketCors)),
-        unset("encryption", &[]),
-        unset("intelligent-tiering", MANY),
-        unset("inventory", MANY),
-        setting("lifecycle", Some(O::PutBucketLifecycleConfiguration), Some(O::DeleteBucketLifecycle)),
-        unset("logging", &[]),
-        unset("metrics", MANY),
-        unset("notification", &[]),
-        unset("object-lock", &[]),
-        setting(
+        made("tagging", S::Tagging, O::PutBucketTagging, Some(O::DeleteBucketTagging)),
+        unset("accelerate", S::Accelerate),
+        made("acl", S::Acl, O::PutBucketAcl, None),
+        many("analytics", Many::Analytics),
+        made("cors", S::Cors, O::PutBucketCors, Some(O::DeleteBucketCors)),
+        unset("encryption", S::Encryption),
+        many("intelligent-tiering", Many::IntelligentTiering),
+        many("inventory", Many::Inventory),
+        made("lifecycle", S::Lifecycle, O::PutBucketLifecycleConfiguration, Some(O::DeleteBucketLifecycle)),
+        unset("logging", S::Logging),
+        many("metrics", Many::Metrics),
+        unset("notification", S::Notification),
+        unset("object-lock", S::ObjectLock),
+        made(
             "ownershipControls",
-            Some(O::PutBucketOwnershipControls),
+            S::OwnershipControls,
+            O::PutBucketOwnershipControls,
             Some(O::DeleteBucketOwnershipControls),
         ),
-        setting("policy", Some(O::PutBucketPolicy), Some(O::DeleteBucketPolicy)),
-        unset("policyStatus", &[]),
-        setting("publicAccessBlock", Some(O::PutPublicAccessBlock), Some(O::DeletePublicAccessBlock)),
-        unset("replication", &[]),
-        unset("requestPayment", &[]),
-        unset("versioning", &[]),
-        unset("website", &[]),
+        made("policy", S::Policy, O::PutBucketPolicy, Some(O::DeleteBucketPolicy)),
+        unset("policyStatus", S::PolicyStatus),
+        made(
+            "publicAccessBlock",
+            S::PublicAccessBlock,
+            O::PutPublicAccessBlock,
+            Some(O::DeletePublicAccessBlock),
+        ),
+        unset("replication", S::Replication),
+        unset("requestPayment", S::RequestPayment),
+        unset("versioning", S::Versioning),
+        unset("website", S::Website),
     ]
 };
 
-impl Setting {
+impl SettingRule {
+    /// That of a request for a bucket, where it names a setting.
+    pub(super) fn of(query: &Query<'_>) -> Option<&'static Self> {
+        SETTINGS.iter().find(|rule| query.has(rule.name))
+    }
+
     pub(super) fn operation(&self, method: &Method) -> Option<Operation> {
         match *method {
             Method::GET => Some(Operation::GetBucketSetting),
@@ -161,7 +186,7 @@ impl Setting {
     }
 
     pub(super) fn is_named(name: &str) -> bool {
-        SETTINGS.iter().any(|setting| setting.name == name)
+        SETTINGS.iter().any(|rule| rule.name == name)
     }
 }
 

@@ -2,7 +2,7 @@
 //! do. What a setting answers that nobody has made is said here; `compat-tests/tests/coverage.rs` sends every line of the
 //! page to a running server.
 
-use super::allow_list::{NOT_BUILT, RULES, SETTINGS, Setting};
+use super::allow_list::{NOT_BUILT, RULES, SETTINGS, SettingRule};
 use super::headers::{Verdict, verdict};
 use super::operation::Operation;
 use super::target::Level;
@@ -126,7 +126,7 @@ fn document() -> String {
         "\n## Settings of buckets\n\nGET answers for every bucket: what was put, and where nothing was, what S3 says then.\n\n\
          | sub-resource | GET where nothing was put | PUT | DELETE |\n|---|---|---|---|\n",
     );
-    let mut settings: Vec<&Setting> = SETTINGS.iter().collect();
+    let mut settings: Vec<&SettingRule> = SETTINGS.iter().collect();
     settings.sort_by_key(|setting| setting.name);
     for setting in settings {
         let absent = ABSENT.iter().find(|(name, _)| *name == setting.name).map_or("?", |(_, answer)| answer);

@@ -1,9 +1,9 @@
 //! The allow-list of headers: which of those that change what a request does may come with which operation. A header
 //! that is not understood is refused, never ignored: ignoring a condition, an offset or an owner loses data.
 
+use super::documents::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
 use super::operation::{BodyUse, Operation};
 use super::session;
-use crate::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
 use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::hints::HINTS;

@@ -7,6 +7,7 @@
 //!
 //! The edge never touches another plane, and never lets a header or parameter pass that nobody behind it acts on.
 
+pub(crate) mod acl_headers;
 mod allow_list;
 pub(crate) mod answer;
 pub(crate) mod arrived;

@@ -62,6 +62,11 @@ impl Unread {
         Self(promise.map(|promise| Box::new((VerifiedBody::new(body, &promise, seed), promise))))
     }
 
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
     /// Framing taken off, where it is known.
     pub(crate) fn size_bytes(&self) -> Option<u64> {
         self.0.as_ref()?.1.decoded_bytes

@@ -5,7 +5,7 @@
 //! s3s routes again behind the edge. Since no parameter passes that the operation does not take, it cannot come to
 //! another result.
 
-use super::allow_list::{NOT_BUILT, RULES, SETTINGS, Setting};
+use super::allow_list::{NOT_BUILT, RULES, SettingRule};
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;
@@ -30,7 +30,7 @@ pub(crate) fn classify(
     signing: impl Fn(&str) -> bool,
 ) -> Result<Operation, Refusal> {
     if level == Level::Bucket
-        && let Some(setting) = SETTINGS.iter().find(|setting| query.has(setting.name))
+        && let Some(setting) = SettingRule::of(query)
         && let Some(operation) = setting.operation(method)
     {
         let takes = if *method == Method::GET { setting.takes } else { &[] };
@@ -96,7 +96,7 @@ fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
 
 fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
     let name: String = name.chars().take(80).collect();
-    if Setting::is_named(&name) || NOT_BUILT.contains(&&*name) {
+    if SettingRule::is_named(&name) || NOT_BUILT.contains(&&*name) {
         let message = format!("the sub-resource {name:?} is not implemented here ({})", operation.name());
         return Refusal::new(ErrorCode::NotImplemented, message);
     }
@@ -107,7 +107,7 @@ fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
 fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
     let named = query.iter().find(|pair| {
         let name = &*pair.name;
-        Setting::is_named(name) || NOT_BUILT.contains(&name)
+        SettingRule::is_named(name) || NOT_BUILT.contains(&name)
     });
     match named {
         Some(pair) => {

@@ -2,13 +2,15 @@
 //! the same; what pages may read is what a rule names.
 
 use super::{Head, assert_refusal};
-use crate::access::acl::tests::as_headers;
 use crate::access::acl::{GRANTS_MAX, Said};
-use crate::access::cors::{Cors, CorsRule, Preflight};
+use crate::access::cors::{Cors, CorsRule};
+use crate::edge::acl_headers::tests::as_headers;
+use crate::edge::cors::allowed;
 use crate::edge::document::checked;
+use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
+use crate::edge::documents::tagging::{from_set, to_set};
 use crate::edge::headers;
 use crate::edge::operation::Operation;
-use crate::lifecycle::Document;
 use crate::tags;
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -34,14 +36,13 @@ fn lifecycle_configurations_that_are_taken_are_kept_and_mean_the_same() {
     check!(10_000, seeds, |mutant: &Mutant| {
         let read = || read::<BucketLifecycleConfiguration>(mutant);
         let Some(configuration) = within_memory(mutant.len(), MEMORY_FACTOR, read) else { return };
+        let rules = match LifecycleRules::new(Some(configuration)) {
+            Ok(rules) => rules,
+            Err(error) => return assert_refusal(&error),
+        };
         for unit in [None, Some("1s")] {
-            let document = match Document::new(Some(configuration.clone()), unit, None) {
-                Ok(document) => document,
-                Err(error) => {
-                    assert_refusal(&error);
-                    continue;
-                }
-            };
+            let terms = LifecycleTerms::new(unit, None).unwrap();
+            let document = LifecycleDocument::new(rules.clone(), terms);
             let meant = match within_memory(mutant.len(), MEMORY_FACTOR, || document.lifecycle(&[])) {
                 Ok(meant) => meant,
                 Err(error) => {
@@ -49,9 +50,9 @@ fn lifecycle_configurations_that_are_taken_are_kept_and_mean_the_same() {
                     continue;
                 }
             };
-            let kept = [(DocumentKind::Lifecycle, document.stored().unwrap().into())].into();
+            let kept = [(DocumentKind::Lifecycle, document.kept().unwrap())].into();
             let settings = JobSettings { documents: kept, ..JobSettings::default() };
-            let again = Document::of(&settings).unwrap().expect("it was kept");
+            let again = LifecycleDocument::of(&settings).unwrap().expect("it was kept");
             assert_eq!(again, document);
             assert_eq!(again.lifecycle(&[]).unwrap(), meant);
             judged.fetch_add(1, Ordering::Relaxed);
@@ -80,9 +81,9 @@ fn a_page_reads_only_what_a_rule_lets_it() {
         if let Err(message) = cors.check() {
             return assert!(!message.is_empty());
         }
-        let asked = Preflight { origin: &origin, method: "GET", headers: Some(&names) };
+        let asked = |method| allowed(&cors, &origin, method, Some(&names));
         let bytes = pattern.len() + origin.len() + names.len();
-        let answer = within_memory(bytes, MEMORY_FACTOR, || cors.preflight(asked));
+        let answer = within_memory(bytes, MEMORY_FACTOR, || asked("GET"));
         let matches = match pattern.split_once('*') {
             None => pattern == origin,
             Some((start, end)) => {
@@ -91,12 +92,11 @@ fn a_page_reads_only_what_a_rule_lets_it() {
         };
         if let Some(answer) = answer {
             assert!(matches, "{pattern} lets {origin} in");
-            let allowed = answer["access-control-allow-origin"].as_bytes();
-            assert!(allowed == origin.as_bytes() || (allowed == b"*" && pattern == "*"), "{answer:?}");
+            let named = answer["access-control-allow-origin"].as_bytes();
+            assert!(named == origin.as_bytes() || (named == b"*" && pattern == "*"), "{answer:?}");
             judged.fetch_add(1, Ordering::Relaxed);
         }
-        let other = Preflight { method: "PUT", ..asked };
-        assert!(cors.preflight(other).is_none());
+        assert!(asked("PUT").is_none());
     });
     assert!(GUIDED || judged.into_inner() > 100);
 }
@@ -129,10 +129,10 @@ fn tags_in_a_document_are_the_same_as_in_a_header() {
         let Some(tagging) = within_memory(mutant.len(), MEMORY_FACTOR, || read::<Tagging>(mutant)) else {
             return;
         };
-        match tags::from_set(tagging.tag_set, tags::Tagged::Object) {
+        match from_set(tagging.tag_set, tags::Tagged::Object) {
             Err(error) => assert_refusal(&error),
             Ok(read) => {
-                assert_eq!(tags::from_set(tags::to_set(&read), tags::Tagged::Object).unwrap(), read);
+                assert_eq!(from_set(to_set(&read), tags::Tagged::Object).unwrap(), read);
             }
         }
     });

@@ -1,110 +1,127 @@
-//! Reading bucket settings that S3 has and Pocket has not: each answers S3's own "not configured", for a bucket that
-//! exists. Setting them is refused by the edge. Settings that can be made have files of their own.
+//! Reading a bucket's settings: those that can be made, and those that S3 has and Pocket has not. Each of the latter answers S3's
+//! own "not configured", for a bucket that exists. Setting them is refused by the edge.
 
-use super::{Operations, ask, context};
+use super::{Operations, ask, bucket_tagging, owned};
 use crate::access::action::Action;
 use crate::access::rules::Rules;
+use crate::calls::{
+    BucketSetting, Call, GetBucketSetting, LifecycleDocument, Many, Serve, Setting, Unmade, Which,
+};
 use crate::errors::{s3, unavailable};
-use crate::headers;
-use crate::placements::PlacementRef;
 use crate::refusal::{ErrorCode, Refusal};
-use pocket_api::names::TenantName;
-use s3s::dto::*;
-use s3s::{S3Request, S3Response};
+use pocket_api::control::Placement;
+use pocket_api::settings::DocumentKind;
 use std::sync::Arc;
 
-/// Settings whose absence is an error.
-macro_rules! not_configured {
-    ($($name:ident($input:ty) -> $output:ty = $action:ident, $error:expr;)*) => {$(
-        pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> Result<S3Response<$output>, Refusal> {
-            check(ops, &request, &request.input.bucket, Action::$action).await?;
-            Err($error)
+impl Serve<GetBucketSetting> for Operations {
+    /// The shards of the bucket have vouched for its settings: whoever was told of a change finds it here.
+    async fn serve(&self, call: Call<GetBucketSetting>) -> Result<BucketSetting, Refusal> {
+        let GetBucketSetting { bucket: name, setting } = &call.input;
+        let ask = ask!(call, call.context, action(*setting));
+        let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
+        self.ping(&mut bucket).await?;
+        shown(&bucket.placement, *setting)
+    }
+}
+
+fn action(setting: Setting) -> Action {
+    match setting {
+        Setting::Accelerate => Action::GetAccelerateConfiguration,
+        Setting::Acl => Action::GetBucketAcl,
+        Setting::Cors => Action::GetBucketCORS,
+        Setting::Encryption => Action::GetEncryptionConfiguration,
+        Setting::Lifecycle => Action::GetLifecycleConfiguration,
+        Setting::Logging => Action::GetBucketLogging,
+        Setting::Many(Many::Analytics, _) => Action::GetAnalyticsConfiguration,
+        Setting::Many(Many::IntelligentTiering, _) => Action::GetIntelligentTieringConfiguration,
+        Setting::Many(Many::Inventory, _) => Action::GetInventoryConfiguration,
+        Setting::Many(Many::Metrics, _) => Action::GetMetricsConfiguration,
+        Setting::Notification => Action::GetBucketNotification,
+        Setting::ObjectLock => Action::GetBucketObjectLockConfiguration,
+        Setting::OwnershipControls => Action::GetBucketOwnershipControls,
+        Setting::Policy => Action::GetBucketPolicy,
+        Setting::PolicyStatus => Action::GetBucketPolicyStatus,
+        Setting::PublicAccessBlock => Action::GetBucketPublicAccessBlock,
+        Setting::Replication => Action::GetReplicationConfiguration,
+        Setting::RequestPayment => Action::GetBucketRequestPayment,
+        Setting::Tagging => Action::GetBucketTagging,
+        Setting::Versioning => Action::GetBucketVersioning,
+        Setting::Website => Action::GetBucketWebsite,
+    }
+}
+
+fn shown(placement: &Placement, setting: Setting) -> Result<BucketSetting, Refusal> {
+    use BucketSetting as B;
+    use ErrorCode as C;
+    let settings = &placement.settings;
+    let rules = || {
+        let rules = Rules::read(settings, &placement.bucket).map_err(unavailable)?;
+        Ok::<_, Refusal>(rules.unwrap_or_else(|| Arc::new(Rules::DEFAULT)))
+    };
+    let none = |code, message| move || s3(code, message);
+    Ok(match setting {
+        Setting::Acl => B::Acl(owned(rules()?.acl.as_ref(), &placement.tenant)),
+        Setting::Cors => {
+            let none = none(C::NoSuchCORSConfiguration, "The CORS configuration does not exist");
+            B::Cors(rules()?.cors.clone().ok_or_else(none)?)
         }
-    )*};
-}
-
-/// Settings that answer what holds anyway.
-macro_rules! as_it_is {
-    ($($name:ident($input:ty) -> $output:ty = $action:ident, $answer:expr;)*) => {$(
-        pub(super) async fn $name(ops: &Operations, request: S3Request<$input>) -> Result<S3Response<$output>, Refusal> {
-            check(ops, &request, &request.input.bucket, Action::$action).await?;
-            Ok(S3Response::new($answer))
+        Setting::Lifecycle => {
+            let none = none(C::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist");
+            B::Lifecycle(LifecycleDocument::of(settings)?.ok_or_else(none)?)
         }
-    )*};
+        Setting::OwnershipControls => {
+            let none =
+                none(C::OwnershipControlsNotFoundError, "The bucket ownership controls were not found");
+            B::OwnershipControls(rules()?.ownership.ok_or_else(none)?)
+        }
+        Setting::Policy => {
+            B::Policy(settings.documents.get(&DocumentKind::Policy).ok_or_else(no_policy)?.clone())
+        }
+        Setting::PolicyStatus => {
+            B::PolicyStatus { is_public: rules()?.policy.as_ref().ok_or_else(no_policy)?.is_public }
+        }
+        Setting::PublicAccessBlock => {
+            let none = none(
+                C::NoSuchPublicAccessBlockConfiguration,
+                "The public access block configuration was not found",
+            );
+            B::PublicAccessBlock(rules()?.public_access_block.ok_or_else(none)?)
+        }
+        Setting::Tagging => {
+            let tags = bucket_tagging::shown(settings);
+            if tags.is_empty() {
+                return Err(s3(C::NoSuchTagSet, "The TagSet does not exist"));
+            }
+            B::Tagging(tags)
+        }
+        Setting::Accelerate => B::Unmade(Unmade::Accelerate),
+        Setting::Logging => B::Unmade(Unmade::Logging),
+        Setting::Many(many, Which::All) => B::Unmade(Unmade::NoneOf(many)),
+        Setting::Notification => B::Unmade(Unmade::Notification),
+        Setting::RequestPayment => B::Unmade(Unmade::RequestPayment),
+        Setting::Versioning => B::Unmade(Unmade::Versioning),
+        Setting::Many(_, Which::One) => {
+            return Err(s3(C::NoSuchConfiguration, "The specified configuration does not exist."));
+        }
+        Setting::Encryption => {
+            let message = "The server side encryption configuration was not found";
+            return Err(s3(C::ServerSideEncryptionConfigurationNotFoundError, message));
+        }
+        Setting::ObjectLock => {
+            let message = "Object Lock configuration does not exist for this bucket";
+            return Err(s3(C::ObjectLockConfigurationNotFoundError, message));
+        }
+        Setting::Replication => {
+            let message = "The replication configuration was not found";
+            return Err(s3(C::ReplicationConfigurationNotFoundError, message));
+        }
+        Setting::Website => {
+            let message = "The specified bucket does not have a website configuration";
+            return Err(s3(C::NoSuchWebsiteConfiguration, message));
+        }
+    })
 }
 
-not_configured! {
-    analytics(GetBucketAnalyticsConfigurationInput) -> GetBucketAnalyticsConfigurationOutput
-        = GetAnalyticsConfiguration, no_such_configuration();
-    intelligent_tiering(GetBucketIntelligentTieringConfigurationInput)
-        -> GetBucketIntelligentTieringConfigurationOutput = GetIntelligentTieringConfiguration, no_such_configuration();
-    inventory(GetBucketInventoryConfigurationInput) -> GetBucketInventoryConfigurationOutput
-        = GetInventoryConfiguration, no_such_configuration();
-    metrics(GetBucketMetricsConfigurationInput) -> GetBucketMetricsConfigurationOutput
-        = GetMetricsConfiguration, no_such_configuration();
-    encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput
-        = GetEncryptionConfiguration, missing(ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
-            "The server side encryption configuration was not found",
-        );
-    object_lock(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput
-        = GetBucketObjectLockConfiguration, missing(ErrorCode::ObjectLockConfigurationNotFoundError, "Object Lock configuration does not exist for this bucket");
-    replication(GetBucketReplicationInput) -> GetBucketReplicationOutput
-        = GetReplicationConfiguration, missing(ErrorCode::ReplicationConfigurationNotFoundError, "The replication configuration was not found");
-    website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput
-        = GetBucketWebsite, s3(ErrorCode::NoSuchWebsiteConfiguration, "The specified bucket does not have a website configuration");
-}
-
-as_it_is! {
-    analytics_list(ListBucketAnalyticsConfigurationsInput) -> ListBucketAnalyticsConfigurationsOutput
-        = GetAnalyticsConfiguration, ListBucketAnalyticsConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
-    intelligent_tiering_list(ListBucketIntelligentTieringConfigurationsInput) -> ListBucketIntelligentTieringConfigurationsOutput
-        = GetIntelligentTieringConfiguration, ListBucketIntelligentTieringConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
-    inventory_list(ListBucketInventoryConfigurationsInput) -> ListBucketInventoryConfigurationsOutput
-        = GetInventoryConfiguration, ListBucketInventoryConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
-    metrics_list(ListBucketMetricsConfigurationsInput) -> ListBucketMetricsConfigurationsOutput
-        = GetMetricsConfiguration, ListBucketMetricsConfigurationsOutput { is_truncated: Some(false), ..Default::default() };
-    accelerate(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput
-        = GetAccelerateConfiguration, GetBucketAccelerateConfigurationOutput::default();
-    logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = GetBucketLogging, GetBucketLoggingOutput::default();
-    notification(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput
-        = GetBucketNotification, GetBucketNotificationConfigurationOutput::default();
-    request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput
-        = GetBucketRequestPayment, GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(Payer::BUCKET_OWNER)) };
-    versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = GetBucketVersioning, GetBucketVersioningOutput::default();
-}
-
-fn no_such_configuration() -> Refusal {
-    missing(ErrorCode::NoSuchConfiguration, "The specified configuration does not exist.")
-}
-
-fn missing(code: ErrorCode, message: &'static str) -> Refusal {
-    s3(code, message)
-}
-
-/// The bucket, which is alive and lets the caller do this. Its shards have vouched for its settings: whoever was told of
-/// a change finds it here.
-pub(super) async fn check<T>(
-    ops: &Operations,
-    request: &S3Request<T>,
-    bucket: &str,
-    action: Action,
-) -> Result<PlacementRef, Refusal> {
-    let context = context(request)?;
-    // From the header, because some of S3's types here lack it.
-    let owner = headers::text(&request.headers, "x-amz-expected-bucket-owner")?;
-    let mut bucket = ops.bucket(ask!(request, context, action), &super::bucket_name(bucket)?, owner).await?;
-    ops.ping(&mut bucket).await?;
-    Ok(bucket.placement)
-}
-
-/// As [`check`]: the rules of the bucket, and whose it is.
-pub(super) async fn check_rules<T>(
-    ops: &Operations,
-    request: &S3Request<T>,
-    bucket: &str,
-    action: Action,
-) -> Result<(Arc<Rules>, TenantName), Refusal> {
-    let placement = check(ops, request, bucket, action).await?;
-    let rules = Rules::read(&placement.settings, &placement.bucket).map_err(unavailable)?;
-    Ok((rules.unwrap_or_else(|| Arc::new(Rules::DEFAULT)), placement.tenant.clone()))
+fn no_policy() -> Refusal {
+    s3(ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist")
 }

@@ -1,9 +1,9 @@
 //! Changing one document of a bucket's settings: what the operations for policies, ACLs, CORS and the like share.
 
 use super::Operations;
-use crate::access::Ask;
 use crate::access::rules::Rules;
 use crate::errors::unavailable;
+use crate::placements::Bucket;
 use crate::refusal::Refusal;
 use crate::settings;
 use pocket_api::control::Placement;
@@ -17,25 +17,19 @@ pub(super) struct Held<'a> {
     pub(super) owner: &'a TenantName,
 }
 
-/// Replaces the document by what `decide` says, or takes it away. Where `decide` refuses, nothing changes.
-pub(super) async fn change(
+/// Puts what `decide` says in the place of the document. Where `decide` refuses, nothing changes.
+pub(super) async fn put(
     ops: &Operations,
-    ask: Ask<'_>,
-    bucket: &str,
-    expected_owner: Option<&str>,
+    bucket: &mut Bucket<'_>,
     kind: DocumentKind,
-    decide: impl Fn(Held<'_>) -> Result<Option<Arc<str>>, Refusal>,
+    decide: impl Fn(Held<'_>) -> Result<Arc<str>, Refusal>,
 ) -> Result<(), Refusal> {
-    let mut bucket = ops.bucket(ask, &super::bucket_name(bucket)?, expected_owner).await?;
     let changed = |old: &Placement| {
         let rules = Rules::read(&old.settings, &old.bucket).map_err(unavailable)?;
         let rules = rules.as_deref().unwrap_or(&Rules::DEFAULT);
         let mut settings = JobSettings::clone(&old.settings);
-        match decide(Held { rules, owner: &old.tenant })? {
-            Some(text) => settings.documents.insert(kind, text),
-            None => settings.documents.remove(&kind),
-        };
+        settings.documents.insert(kind, decide(Held { rules, owner: &old.tenant })?);
         Ok(settings)
     };
-    settings::change(&*ops.control, &ops.placements, &mut bucket, changed).await
+    settings::change(&*ops.control, &ops.placements, bucket, changed).await
 }

@@ -17,6 +17,7 @@ mod create_bucket;
 mod create_multipart_upload;
 mod create_session;
 mod delete_bucket;
+mod delete_bucket_setting;
 mod delete_object;
 mod delete_objects;
 mod documents;
@@ -41,7 +42,7 @@ mod upload_part_copy;
 use crate::access::Ask;
 use crate::access::acl::Said;
 use crate::access::action::{Action, Actions};
-use crate::calls::Document;
+use crate::calls::{Document, OwnedAcl};
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
 use crate::errors::{self, from_call, from_control, from_name, s3};
@@ -56,6 +57,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::IF_MATCH;
+use pocket_api::acl::Acl;
 use pocket_api::checksum::ChecksumKind;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
@@ -326,6 +328,11 @@ fn check_readable(meta: &ObjectMeta) -> Result<(), Refusal> {
 
 fn bucket_name(name: &str) -> Result<BucketName, Refusal> {
     BucketName::parse(name).map_err(from_name)
+}
+
+/// What a list grants, or what holds without one.
+fn owned(acl: Option<&Acl>, owner: &TenantName) -> OwnedAcl {
+    OwnedAcl { acl: acl.cloned().unwrap_or_else(Acl::private), owner: owner.clone() }
 }
 
 fn show_owner(tenant: &TenantName) -> s3s::dto::Owner {

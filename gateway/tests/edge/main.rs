@@ -6,4 +6,5 @@ mod connections;
 mod forms;
 mod recorder;
 mod refusals;
+mod settings;
 mod wire;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::{Extensions, HeaderMap, Method, Uri};
 use parking_lot::Mutex;
+use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;
 use pocket_api::metadata::{Committed, Found, SegmentPage};
 use pocket_api::names::TenantName;
@@ -12,6 +13,11 @@ use pocket_gateway::calls::{
     BodySize, Call, Content, DeleteObject, DeleteObjectTagging, GetObject, GetObjectTagging, GotObject,
     HeadObject, Input, ListObjects, ListedObjects, Operations, Page, PartWritten, PutObject,
     PutObjectTagging, Serve, UploadPart,
+};
+use pocket_gateway::calls::{
+    BucketSetting, DeleteBucketSetting, GetBucketSetting, GetObjectAcl, OwnedAcl, PutBucketAcl,
+    PutBucketCors, PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
+    PutObjectAcl, PutPublicAccessBlock, Unmade,
 };
 use pocket_gateway::context::{RenameRequest, RequestContext};
 use pocket_gateway::refusal::{ErrorCode, Refusal};
@@ -122,6 +128,17 @@ named! {
     GetObjectTagging -> Vec::new();
     PutObjectTagging -> ();
     DeleteObjectTagging -> ();
+    GetBucketSetting -> BucketSetting::Unmade(Unmade::Versioning);
+    DeleteBucketSetting -> ();
+    PutBucketAcl -> ();
+    PutBucketCors -> ();
+    PutBucketLifecycle -> ();
+    PutBucketOwnershipControls -> ();
+    PutBucketPolicy -> ();
+    PutBucketTagging -> ();
+    PutPublicAccessBlock -> ();
+    GetObjectAcl -> OwnedAcl { acl: Acl::private(), owner: TenantName::parse("me").expect("a good name") };
+    PutObjectAcl -> ();
 }
 
 impl Serve<GetObject> for Recorder {

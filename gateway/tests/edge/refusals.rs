@@ -43,7 +43,7 @@ async fn what_must_be_refused_never_arrives() {
         (Raw::new("DELETE", "/bucket?anythingUnknown").sign(EMPTY), 400, "InvalidArgument"),
         (Raw::new("DELETE", "/bucket/k?anythingUnknown").sign(EMPTY), 400, "InvalidArgument"),
         (Raw::new("DELETE", "/bucket?metrics&id=1").sign(EMPTY), 501, "NotImplemented"),
-        (Raw::new("DELETE", "/bucket?policy").sign(EMPTY), 501, "NotImplemented"),
+        (Raw::new("DELETE", "/bucket?encryption").sign(EMPTY), 501, "NotImplemented"),
         (Raw::new("DELETE", "/bucket/k?legal-hold").sign(EMPTY), 501, "NotImplemented"),
         (Raw::new("DELETE", "/bucket/k?versionId=gone").sign(EMPTY), 404, "NoSuchVersion"),
         (Raw::new("PUT", "/bucket/k?restore").body("x").sign("UNSIGNED-PAYLOAD"), 501, "NotImplemented"),

@@ -1,9 +1,12 @@
 //! Operations as HTTP carries them: one file reads the typed request of an operation out of headers, query and document, and writes
 //! its answer into a header map. What operations do is theirs; nothing here knows.
 
+mod bucket_settings;
 mod list_objects;
+mod object_acl;
 mod object_requests;
 mod put_object;
+mod put_settings;
 mod read_object;
 mod shown_object;
 mod tagging;
@@ -90,6 +93,30 @@ impl<O: Operations> Edge<O> {
             Op::DeleteObjectTagging => {
                 Box::pin(self.run::<calls::DeleteObjectTagging>(request, query)).await?
             }
+            Op::GetBucketSetting => Box::pin(self.run::<calls::GetBucketSetting>(request, query)).await?,
+            Op::DeleteBucketCors
+            | Op::DeleteBucketLifecycle
+            | Op::DeleteBucketOwnershipControls
+            | Op::DeleteBucketPolicy
+            | Op::DeleteBucketTagging
+            | Op::DeletePublicAccessBlock => {
+                Box::pin(self.run::<calls::DeleteBucketSetting>(request, query)).await?
+            }
+            Op::PutBucketAcl => Box::pin(self.run::<calls::PutBucketAcl>(request, query)).await?,
+            Op::PutBucketCors => Box::pin(self.run::<calls::PutBucketCors>(request, query)).await?,
+            Op::PutBucketLifecycleConfiguration => {
+                Box::pin(self.run::<calls::PutBucketLifecycle>(request, query)).await?
+            }
+            Op::PutBucketOwnershipControls => {
+                Box::pin(self.run::<calls::PutBucketOwnershipControls>(request, query)).await?
+            }
+            Op::PutBucketPolicy => Box::pin(self.run::<calls::PutBucketPolicy>(request, query)).await?,
+            Op::PutBucketTagging => Box::pin(self.run::<calls::PutBucketTagging>(request, query)).await?,
+            Op::PutPublicAccessBlock => {
+                Box::pin(self.run::<calls::PutPublicAccessBlock>(request, query)).await?
+            }
+            Op::GetObjectAcl => Box::pin(self.run::<calls::GetObjectAcl>(request, query)).await?,
+            Op::PutObjectAcl => Box::pin(self.run::<calls::PutObjectAcl>(request, query)).await?,
             _ => return Ok(Err(request)),
         }))
     }

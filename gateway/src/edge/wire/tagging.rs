@@ -3,16 +3,13 @@
 use super::{Head, Wire, done};
 use crate::calls::{DeleteObjectTagging, GetObjectTagging, PutObjectTagging};
 use crate::edge::answer::Body;
-use crate::edge::documents::{parsed, write};
+use crate::edge::documents::tagging;
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
-use crate::tags::{self, Tagged};
-use bytes::Bytes;
 use http::{Response, StatusCode};
 use pocket_api::object::Tags;
-use s3s::dto;
 
 impl Wire for GetObjectTagging {
     type Shown = ();
@@ -23,7 +20,7 @@ impl Wire for GetObjectTagging {
     }
 
     fn write(tags: Tags, (): ()) -> Response<Body> {
-        write("Tagging", &dto::Tagging { tag_set: tags::to_set(&tags) })
+        tagging::shown(&tags)
     }
 
     fn counted((): &()) -> Counted {
@@ -36,7 +33,7 @@ impl Wire for PutObjectTagging {
 
     fn read(head: &mut Head<'_, '_>, body: Unread) -> Result<(Self, ()), Refusal> {
         let (of_version, tags) =
-            (head.names_version(), body.document(Operation::PutObjectTagging, read_tags));
+            (head.names_version(), body.document(Operation::PutObjectTagging, tagging::of_object));
         Ok((Self { bucket: head.bucket()?, key: head.key()?, of_version, tags }, ()))
     }
 
@@ -64,8 +61,4 @@ impl Wire for DeleteObjectTagging {
     fn counted((): &()) -> Counted {
         Counted::DeleteObjectTagging
     }
-}
-
-fn read_tags(document: Bytes) -> Result<Tags, Refusal> {
-    tags::from_set(parsed::<dto::Tagging>(&document)?.tag_set, Tagged::Object)
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 const SECONDS: LifecycleUnit = LifecycleUnit::Of(Duration::from_secs(1));
 
 /// As it comes from the client, through s3s.
-fn document(rules: &str, unit: Option<&str>) -> Result<Document, Refusal> {
+fn document(rules: &str, unit: Option<&str>) -> Result<LifecycleDocument, Refusal> {
     let text = format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
-    let read = xml::Deserialize::deserialize(&mut xml::Deserializer::new(text.as_bytes()));
-    Document::new(read.ok(), unit, None)
+    Ok(LifecycleDocument::new(LifecycleRules::read(text.into())?, LifecycleTerms::new(unit, None)?))
 }
 
 fn lifecycle(rules: &str, unit: Option<&str>, tags: &[(String, String)]) -> Result<Lifecycle, String> {
@@ -164,9 +163,7 @@ fn documents_that_s3_does_not_take_are_refused_with_its_errors() {
     let named = |chars| good.replace("<ID>r</ID>", &format!("<ID>{}</ID>", "ü".repeat(chars)));
     assert_eq!(code(&named(255)), None);
     assert_eq!(code(&named(256)).as_deref(), Some("InvalidArgument"));
-    let minimum = Some(TransitionDefaultMinimumObjectSize::from("tiny".to_owned()));
-    let configuration = document(&good, None).unwrap().configuration;
-    assert!(Document::new(Some(configuration), None, minimum).is_err());
+    assert!(LifecycleTerms::new(None, Some("tiny")).is_err());
 }
 
 #[test]
@@ -215,13 +212,16 @@ fn documents_are_kept_as_they_were_sent_with_an_id_for_each_rule() {
     );
     let sent = document(&rules, Some("1s")).unwrap();
     let mut settings = JobSettings::default();
-    assert!(matches!(Document::of(&settings), Ok(None)));
-    settings.documents.insert(DocumentKind::Lifecycle, sent.stored().unwrap().into());
-    let kept = Document::of(&settings).unwrap().unwrap();
+    assert!(matches!(LifecycleDocument::of(&settings), Ok(None)));
+    settings.documents.insert(DocumentKind::Lifecycle, sent.kept().unwrap());
+    let kept = LifecycleDocument::of(&settings).unwrap().unwrap();
     assert_eq!(kept, sent);
-    assert_eq!(kept.unit(), Some("1s"));
     assert_eq!(of(&settings).unwrap().unit, SECONDS);
-    let rules = kept.into_rules();
+    let shown = kept.clone().shown();
+    assert_eq!(shown.headers()[UNIT_HEADER], "1s");
+    assert_eq!(shown.headers()[MINIMUM_HEADER], "all_storage_classes_128K");
+    assert_eq!(LifecycleRules::read(shown.body().bytes().unwrap()), Ok(kept.rules.clone()));
+    let rules = kept.rules.0.rules;
     let ids: Vec<&str> = rules.iter().filter_map(|rule| rule.id.as_deref()).collect();
     assert_eq!(ids, ["rule-2", "rule-1"]);
     assert_eq!(rules[0].prefix.as_deref(), Some("a&b"));
@@ -235,7 +235,7 @@ fn rules_without_an_id_get_one_that_no_other_has() {
     let named = (1..=500).map(|number| rule(format!("<ID>rule-{number}</ID>")));
     let sent = document(&unnamed.chain(named).collect::<String>(), None).unwrap();
     assert!(sent.lifecycle(&[]).is_ok(), "no id is there twice");
-    let ids: Vec<String> = sent.into_rules().into_iter().filter_map(|rule| rule.id).collect();
+    let ids: Vec<String> = sent.rules.0.rules.into_iter().filter_map(|rule| rule.id).collect();
     let expected = (501..=1_000).chain(1..=500).map(|number| format!("rule-{number}"));
     assert_eq!(ids, expected.collect::<Vec<_>>());
 }
@@ -264,10 +264,11 @@ proptest! {
             transitions: None,
         };
         let configuration = BucketLifecycleConfiguration { rules: vec![rule] };
-        if let Ok(document) = Document::new(Some(configuration), None, None) {
+        if let Ok(rules) = LifecycleRules::new(Some(configuration)) {
+            let document = LifecycleDocument::new(rules, LifecycleTerms::new(None, None).unwrap());
             if let Ok(lifecycle) = document.lifecycle(&[]) {
                 let settings = JobSettings {
-                    documents: [(DocumentKind::Lifecycle, document.stored().unwrap().into())].into(),
+                    documents: [(DocumentKind::Lifecycle, document.kept().unwrap())].into(),
                     ..JobSettings::default()
                 };
                 prop_assert_eq!(of(&settings).unwrap(), lifecycle, "what is kept says the same");

@@ -4,10 +4,14 @@
 //! An action that would have to take effect here and has none is refused by name. Actions on noncurrent versions and
 //! delete markers are taken: a bucket without versioning has neither, in S3 as here.
 
+use super::{parsed_if_any, write};
+use crate::edge::answer::Body;
 use crate::errors::{invalid_argument, malformed_xml, not_implemented, s3};
-use crate::headers::shortened;
+use crate::headers::{self, shortened};
 use crate::refusal::{ErrorCode, Refusal};
-use crate::tags;
+use crate::tags::{self, UNIT_TAG};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Response};
 use pocket_api::clock::Timestamp;
 use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
 use pocket_api::limits::KEY_MAX_BYTES;
@@ -16,6 +20,7 @@ use s3s::dto::{self, BucketLifecycleConfiguration, ExpirationStatus, TransitionD
 use s3s::xml;
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// S3's bound on the rules of a bucket.
 const RULES_MAX: usize = 1_000;
@@ -29,61 +34,90 @@ const DAY_MS: i128 = 86_400_000;
 const OWN_RULES: &str = "pocket:";
 /// A rule of this id ends the bucket itself.
 const END_JOB_RULE: &str = "pocket:end-job";
-/// The header that says what a document's days are, and with the prefix of hints the tag of a bucket that does.
+/// The header that says what a document's days are, as [`UNIT_TAG`] does for a bucket.
 pub(crate) const UNIT_HEADER: &str = "x-pocket-lifecycle-unit";
-/// See [`UNIT_HEADER`].
-pub(crate) const UNIT_TAG: &str = "pocket:lifecycle-unit";
 /// S3's header for the smallest object that transitions are about. There are none here, so any value holds.
 pub(crate) const MINIMUM_HEADER: &str = "x-amz-transition-default-minimum-object-size";
 
-/// A document with what came beside it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Document {
-    configuration: BucketLifecycleConfiguration,
-    /// As its header said.
+/// What comes with a document in headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifecycleTerms {
+    /// What the document's days are, in the words of its sender.
     unit: Option<String>,
-    minimum: TransitionDefaultMinimumObjectSize,
+    minimum: String,
 }
 
-impl Document {
-    /// As it was sent, with an id for each rule, as S3 gives one to those that have none. Not checked yet.
-    pub(crate) fn new(
-        configuration: Option<BucketLifecycleConfiguration>,
-        unit: Option<&str>,
-        minimum: Option<TransitionDefaultMinimumObjectSize>,
-    ) -> Result<Self, Refusal> {
+impl LifecycleTerms {
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+        Self::new(headers::text(headers, UNIT_HEADER)?, headers::text(headers, MINIMUM_HEADER)?)
+    }
+
+    pub(crate) fn new(unit: Option<&str>, minimum: Option<&str>) -> Result<Self, Refusal> {
         use TransitionDefaultMinimumObjectSize as Minimum;
+        let minimum = minimum.unwrap_or(Minimum::ALL_STORAGE_CLASSES_128K);
+        if ![Minimum::ALL_STORAGE_CLASSES_128K, Minimum::VARIES_BY_STORAGE_CLASS].contains(&minimum) {
+            let text = format!("invalid {MINIMUM_HEADER} {:?}", shortened(minimum));
+            return Err(invalid_argument(text));
+        }
+        unit.map(parse_unit).transpose()?;
+        Ok(Self { unit: unit.map(str::to_owned), minimum: minimum.to_owned() })
+    }
+
+    /// As answers show them.
+    pub(crate) fn put(self, headers: &mut HeaderMap) {
+        headers::put(headers, HeaderName::from_static(MINIMUM_HEADER), self.minimum);
+        if let Some(unit) = self.unit {
+            headers::put(headers, HeaderName::from_static(UNIT_HEADER), unit);
+        }
+    }
+}
+
+/// Rules as they were sent, with an id for each, as S3 gives one to those that have none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LifecycleRules(BucketLifecycleConfiguration);
+
+impl LifecycleRules {
+    pub(crate) fn read(document: Bytes) -> Result<Self, Refusal> {
+        Self::new(parsed_if_any(&document)?)
+    }
+
+    pub(crate) fn new(configuration: Option<BucketLifecycleConfiguration>) -> Result<Self, Refusal> {
         let mut configuration = configuration.ok_or_else(malformed_xml)?;
         if !(1..=RULES_MAX).contains(&configuration.rules.len()) {
             return Err(malformed_xml());
         }
-        let minimum = minimum.unwrap_or(Minimum::from_static(Minimum::ALL_STORAGE_CLASSES_128K));
-        if ![Minimum::ALL_STORAGE_CLASSES_128K, Minimum::VARIES_BY_STORAGE_CLASS].contains(&minimum.as_str())
-        {
-            let text = format!("invalid {MINIMUM_HEADER} {:?}", shortened(minimum.as_str()));
-            return Err(invalid_argument(text));
-        }
         name_rules(&mut configuration.rules);
-        let unit = unit.map(str::to_owned);
-        unit.as_deref().map(parse_unit).transpose()?;
-        Ok(Self { configuration, unit, minimum })
+        Ok(Self(configuration))
+    }
+}
+
+/// A document with what came beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LifecycleDocument {
+    rules: LifecycleRules,
+    terms: LifecycleTerms,
+}
+
+impl LifecycleDocument {
+    /// As it was sent. Not checked yet.
+    pub(crate) fn new(rules: LifecycleRules, terms: LifecycleTerms) -> Self {
+        Self { rules, terms }
     }
 
     /// As it is kept: what came beside the document in lines, then the document.
-    pub(crate) fn stored(&self) -> Result<String, Refusal> {
+    pub(crate) fn kept(&self) -> Result<Arc<str>, Refusal> {
         let mut document = Vec::new();
-        let written =
-            xml::Serialize::serialize(&self.configuration, &mut xml::Serializer::new(&mut document));
+        let written = xml::Serialize::serialize(&self.rules.0, &mut xml::Serializer::new(&mut document));
         written.map_err(|error| Refusal::new(ErrorCode::InternalError, error.to_string()))?;
         let document = String::from_utf8(document)
             .map_err(|error| Refusal::new(ErrorCode::InternalError, error.to_string()))?;
-        let mut text = format!("{MINIMUM_HEADER}: {}\n", self.minimum.as_str());
-        if let Some(unit) = &self.unit {
+        let mut text = format!("{MINIMUM_HEADER}: {}\n", self.terms.minimum);
+        if let Some(unit) = &self.terms.unit {
             let _ = writeln!(text, "{UNIT_HEADER}: {unit}");
         }
         text.push('\n');
         text.push_str(&document);
-        Ok(text)
+        Ok(text.into())
     }
 
     /// The document of a bucket, where it has one.
@@ -96,36 +130,30 @@ impl Document {
         for line in beside.lines() {
             match line.split_once(": ") {
                 Some((UNIT_HEADER, value)) => unit = Some(value.to_owned()),
-                Some((MINIMUM_HEADER, value)) => {
-                    minimum = Some(TransitionDefaultMinimumObjectSize::from(value.to_owned()));
-                }
+                Some((MINIMUM_HEADER, value)) => minimum = Some(value.to_owned()),
                 _ => return Err(unreadable()),
             }
         }
         let mut reader = xml::Deserializer::new(document.as_bytes());
         let configuration = xml::Deserialize::deserialize(&mut reader).map_err(|_| unreadable())?;
-        Ok(Some(Self { configuration, unit, minimum: minimum.ok_or_else(unreadable)? }))
+        let terms = LifecycleTerms { unit, minimum: minimum.ok_or_else(unreadable)? };
+        Ok(Some(Self { rules: LifecycleRules(configuration), terms }))
     }
 
-    pub(crate) fn into_rules(self) -> dto::LifecycleRules {
-        self.configuration.rules
-    }
-
-    pub(crate) fn unit(&self) -> Option<&str> {
-        self.unit.as_deref()
-    }
-
-    pub(crate) fn minimum(&self) -> TransitionDefaultMinimumObjectSize {
-        self.minimum.clone()
+    /// The answer that shows it.
+    pub(crate) fn shown(self) -> Response<Body> {
+        let mut response = write("LifecycleConfiguration", &self.rules.0);
+        self.terms.put(response.headers_mut());
+        response
     }
 
     /// Checks the document, and says what shards are to do. Its own unit is before that of the bucket's `tags`.
     pub(crate) fn lifecycle(&self, tags: &[(String, String)]) -> Result<Lifecycle, Refusal> {
         let of_tags = unit_of(tags)?;
-        let own = self.unit.as_deref().map(parse_unit).transpose()?;
+        let own = self.terms.unit.as_deref().map(parse_unit).transpose()?;
         let mut lifecycle = Lifecycle { unit: own.or(of_tags).unwrap_or_default(), ..Lifecycle::default() };
         let mut ids = HashSet::new();
-        for rule in &self.configuration.rules {
+        for rule in &self.rules.0.rules {
             let id = rule.id.as_deref().unwrap_or_default();
             if id.chars().count() > RULE_ID_MAX_CHARS {
                 return Err(invalid_argument("ID length should not exceed allowed limit of 255"));
@@ -145,7 +173,7 @@ impl Document {
 
 /// What shards are to do by a bucket's document and tags.
 pub(crate) fn of(settings: &JobSettings) -> Result<Lifecycle, Refusal> {
-    match Document::of(settings)? {
+    match LifecycleDocument::of(settings)? {
         Some(document) => document.lifecycle(&settings.tags),
         None => unit_of(&settings.tags).map(|_| Lifecycle::default()),
     }

@@ -1,0 +1,46 @@
+//! GetObjectAcl and PutObjectAcl.
+
+use super::{Head, Wire, done};
+use crate::access::acl::{OwnedAcl, Said};
+use crate::calls::{GetObjectAcl, PutObjectAcl};
+use crate::edge::answer::Body;
+use crate::edge::documents::acl;
+use crate::edge::payload_stream::Unread;
+use crate::metrics::Operation as Counted;
+use crate::refusal::Refusal;
+use http::{Response, StatusCode};
+
+impl Wire for GetObjectAcl {
+    type Shown = ();
+
+    fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, ()), Refusal> {
+        let of_version = head.names_version();
+        Ok((Self { bucket: head.bucket()?, key: head.key()?, of_version }, ()))
+    }
+
+    fn write(list: OwnedAcl, (): ()) -> Response<Body> {
+        acl::shown(&list)
+    }
+
+    fn counted((): &()) -> Counted {
+        Counted::GetObjectAcl
+    }
+}
+
+impl Wire for PutObjectAcl {
+    type Shown = ();
+
+    fn read(head: &mut Head<'_, '_>, body: Unread) -> Result<(Self, ()), Refusal> {
+        let (said, sent) = (Said::read(head.headers)?, body.document(head.operation, acl::read));
+        let of_version = head.names_version();
+        Ok((Self { bucket: head.bucket()?, key: head.key()?, of_version, said, sent }, ()))
+    }
+
+    fn write((): (), (): ()) -> Response<Body> {
+        done(StatusCode::OK, false)
+    }
+
+    fn counted((): &()) -> Counted {
+        Counted::PutObjectAcl
+    }
+}
