@@ -2,14 +2,21 @@
 //! headers, query and body, and writes the other into them; an operation sees neither. Who asks, from where and how it was
 //! signed travels beside it.
 
+mod buckets;
+mod delete_objects;
 mod lists;
 mod reads;
 mod tagging;
 mod writes;
 
-pub use crate::access::acl::Said;
+pub use crate::access::acl::{Ownership, Said};
 pub use crate::edge::payload_stream::{Document, Payload};
 pub use crate::listing::Page;
+pub use buckets::{
+    BucketConfiguration, CreateBucket, CreateSession, DeleteBucket, GetBucketLocation, Granted, HeadBucket,
+    ListBuckets, ListedBucket, ListedBuckets, SeenBucket, SessionCredentials,
+};
+pub use delete_objects::{DeleteList, DeleteObjects, DeletedObjects, NamedObject, ObjectToDelete};
 pub use lists::{ListObjects, ListedAs, ListedObjects};
 pub use reads::{Content, ContentStream, GetObject, GotObject, HeadObject};
 pub use tagging::{DeleteObjectTagging, GetObjectTagging, PutObjectTagging};
@@ -54,6 +61,13 @@ pub trait Operations:
     + Serve<GetObjectTagging>
     + Serve<PutObjectTagging>
     + Serve<DeleteObjectTagging>
+    + Serve<ListBuckets>
+    + Serve<CreateBucket>
+    + Serve<HeadBucket>
+    + Serve<DeleteBucket>
+    + Serve<GetBucketLocation>
+    + Serve<CreateSession>
+    + Serve<DeleteObjects>
     + 'static
 {
 }

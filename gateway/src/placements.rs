@@ -10,6 +10,7 @@ use crate::access::action::Action;
 use crate::access::cors::Cors;
 use crate::access::rules::Rules;
 use crate::errors::CallError;
+use crate::slices::end_step;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use moka::future::Cache;
@@ -121,7 +122,7 @@ impl Placements {
 
     async fn admit_each(&self, bucket: &Bucket<'_>, keys: &[ObjectKey]) -> Result<Vec<bool>, CallError> {
         let mut admitted = Vec::with_capacity(keys.len());
-        for key in keys {
+        for (step, key) in keys.iter().enumerate() {
             let mut outcome = Ok(());
             for ask in &bucket.asks {
                 outcome = outcome.and(self.admit_one(bucket, &ask.on(key)).await);
@@ -130,6 +131,9 @@ impl Placements {
                 Ok(()) => admitted.push(true),
                 Err(CallError::Denied | CallError::OwnersAlone) => admitted.push(false),
                 Err(error) => return Err(error),
+            }
+            if bucket.rules.is_some() {
+                end_step(step).await;
             }
         }
         Ok(admitted)
@@ -144,6 +148,20 @@ impl Placements {
     }
 
     async fn admit_one(&self, bucket: &Bucket<'_>, ask: &Ask<'_>) -> Result<(), CallError> {
+        match ask.keys {
+            [_, _, ..] if bucket.rules.is_some() => {
+                for (step, key) in ask.keys.iter().enumerate() {
+                    self.admit_key(bucket, &ask.on(key)).await?;
+                    end_step(step).await;
+                }
+                Ok(())
+            }
+            _ => self.admit_key(bucket, ask).await,
+        }
+    }
+
+    /// As [`Self::admit_one`], for one key at most.
+    async fn admit_key(&self, bucket: &Bucket<'_>, ask: &Ask<'_>) -> Result<(), CallError> {
         let [key] = ask.keys else { return bucket.decide(ask, None, &*self.clock) };
         if !bucket.asks_for_object(ask) {
             return bucket.decide(ask, None, &*self.clock);

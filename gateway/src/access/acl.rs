@@ -31,7 +31,7 @@ const GRANT_HEADERS: [(&str, Permission); 5] = [
 
 /// Who owns objects, and whether ACLs count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Ownership {
+pub enum Ownership {
     /// ACLs neither count nor can be set. Of a bucket whose owner said nothing.
     #[default]
     BucketOwnerEnforced,

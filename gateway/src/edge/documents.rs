@@ -3,13 +3,16 @@
 
 use super::answer::{Body, xml_answer};
 use super::xml;
-use crate::errors::malformed_xml;
-use crate::refusal::Refusal;
+use crate::errors::{malformed_xml, s3};
+use crate::refusal::{ErrorCode, Refusal};
 use http::Response;
 use s3s::xml::{Deserialize, Deserializer, SerializeContent, Serializer};
 
-/// Reads a document.
+/// Reads a document of a request that has to have one.
 pub(crate) fn parsed<'xml, T: Deserialize<'xml>>(document: &'xml [u8]) -> Result<T, Refusal> {
+    if document.is_empty() {
+        return Err(s3(ErrorCode::MissingRequestBodyError, "Request body is empty"));
+    }
     let mut xml = Deserializer::new(document);
     let parsed = T::deserialize(&mut xml).and_then(|parsed| xml.expect_eof().map(|()| parsed));
     parsed.map_err(|_| malformed_xml())

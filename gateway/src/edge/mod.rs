@@ -11,6 +11,7 @@ mod allow_list;
 pub(crate) mod answer;
 pub(crate) mod authorization;
 pub(crate) mod body;
+pub(crate) mod bucket_tags;
 pub(crate) mod chunked;
 pub(crate) mod cors;
 #[cfg(test)]
@@ -38,9 +39,8 @@ pub(crate) mod target;
 mod wire;
 pub(crate) mod xml;
 
-use crate::bucket_tags::split_tags;
 use crate::caller::Caller;
-use crate::calls::Operations;
+use crate::calls::{Operations, SessionCredentials};
 use crate::context::{Connection, RenameRequest, RequestContext, StoredExpires};
 use crate::credentials::Credentials;
 use crate::details::Asked;
@@ -96,6 +96,8 @@ struct Admitted {
     promise: Option<Promise>,
     /// Where what is passed on differs from what came.
     uri: Option<Uri>,
+    /// What a request for a session is about.
+    session: Option<Box<SessionCredentials>>,
 }
 
 /// A request that may pass.
@@ -103,6 +105,7 @@ pub(in crate::edge) struct Request {
     operation: Operation,
     bucket: Option<BucketName>,
     key: Option<ObjectKey>,
+    session: Option<Box<SessionCredentials>>,
     headers: HeaderMap,
     /// In path style, without the parameters of a signature.
     uri: Uri,
@@ -173,13 +176,13 @@ impl<O: Operations> Edge<O> {
         if admitted.operation == Operation::PostObject {
             return Box::pin(self.serve_form(parts, admitted, body, connection, request_id)).await;
         }
-        let Admitted { operation, bucket, key, proof, promise, uri: rewritten } = admitted;
+        let Admitted { operation, bucket, key, proof, promise, uri: rewritten, session } = admitted;
         let headers = std::mem::take(&mut parts.headers);
         let uri = rewritten.unwrap_or_else(|| uri.clone());
         let asked = Asked { method: parts.method.clone(), uri: uri.clone() };
         let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
         let body = Unread::new(body, promise, proof.seed);
-        let request = Request { operation, bucket, key, headers, uri, context, body };
+        let request = Request { operation, bucket, key, session, headers, uri, context, body };
         let answered = match self.carry_out(request, &query).await {
             Ok(Err(request)) => Box::pin(self.pass_on(parts, request)).await,
             Ok(Ok(response)) => Ok(response),
@@ -194,12 +197,6 @@ impl<O: Operations> Edge<O> {
         let context = Arc::new(context);
         let mut passed = http::Request::new(s3s::Body::empty());
         if let Some(document) = body.whole(operation).await? {
-            let mut document = document;
-            if operation == Operation::CreateBucket {
-                let tags;
-                (document, tags) = split_tags(&document)?;
-                parts.extensions.insert(tags);
-            }
             unframe(&mut headers, Some(document.len() as u64));
             *passed.body_mut() = s3s::Body::from(document);
         }
@@ -279,16 +276,20 @@ impl<O: Operations> Edge<O> {
         if let Some(session) = &proof.session {
             session.check(operation, target.bucket_str(), &parts.headers)?;
         }
-        if let (Operation::CreateSession, Some(principal)) = (operation, proof.caller.principal()) {
-            let session = Session::begin(target.bucket_str(), &parts.headers, now)?;
-            let credential = self.keys.credential(&principal.access_key_id)?;
-            parts.extensions.insert(session.issue(&principal.access_key_id, &credential.secret));
-        }
+        let session = match (operation, proof.caller.principal()) {
+            (Operation::CreateSession, Some(principal)) => {
+                let session = Session::begin(target.bucket_str(), &parts.headers, now)?;
+                let credential = self.keys.credential(&principal.access_key_id)?;
+                Some(Box::new(session.issue(&principal.access_key_id, &credential.secret)))
+            }
+            _ => None,
+        };
         if parts.method == Method::POST && operation != Operation::PostObject {
             refuse_forms(parts)?;
         }
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
-        Ok(Admitted { operation, bucket: target.bucket, key: target.key, proof, promise, uri })
+        let Target { bucket, key, .. } = target;
+        Ok(Admitted { operation, bucket, key, proof, promise, uri, session })
     }
 }
 

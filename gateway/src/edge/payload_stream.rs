@@ -62,6 +62,11 @@ impl Unread {
         Self(promise.map(|promise| (VerifiedBody::new(body, &promise, seed), promise)))
     }
 
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     /// Framing taken off, where it is known.
     pub(crate) fn size_bytes(&self) -> Option<u64> {
         self.0.as_ref()?.1.decoded_bytes

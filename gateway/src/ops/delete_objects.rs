@@ -1,152 +1,177 @@
 //! DeleteObjects: up to 1,000 keys in one request, each with an outcome of its own.
 
-use super::{Operations, ask, context, object_key, of_version};
+use super::{Operations, ask, object_key, of_version};
 use crate::access::Ask;
 use crate::access::action::{Action, Actions};
-use crate::errors::{CallError, access_denied, from_call, not_implemented, s3};
+use crate::calls::{Call, DeleteObjects, DeletedObjects, ObjectToDelete, Serve};
+use crate::errors::{CallError, access_denied, from_call};
 use crate::placements::{Bucket, Follow};
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::Refusal;
+use crate::slices::end_step;
 use crate::versions::check_version;
 use bytes::Bytes;
 use futures::future::join_all;
-use pocket_api::conditions::{ETagMatch, WriteCondition};
+use pocket_api::conditions::WriteCondition;
 use pocket_api::ids::NodeId;
-use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::Request;
-use pocket_api::names::ObjectKey;
-use s3s::dto::{DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, Error, ObjectIdentifier};
-use s3s::{S3Request, S3Response};
+use pocket_api::names::{BucketName, ObjectKey};
 use std::collections::BTreeMap;
 
-pub(super) async fn run(
-    ops: &Operations,
-    request: S3Request<DeleteObjectsInput>,
-) -> Result<S3Response<DeleteObjectsOutput>, Refusal> {
-    let context = context(&request)?;
-    let input = request.input;
-    let objects = input.delete.objects;
-    if objects.is_empty() || objects.len() > LIST_MAX_KEYS as usize {
-        let text = format!("a request deletes 1 to {LIST_MAX_KEYS} objects, not {}", objects.len());
-        return Err(s3(ErrorCode::MalformedXML, text));
-    }
-    if objects.iter().any(|o| o.last_modified_time.is_some() || o.size.is_some()) {
-        return Err(not_implemented("conditions on an object's time or size are not implemented"));
-    }
-    let ask = ask!(request, context, Actions::NONE);
-    let owner = input.expected_bucket_owner.as_deref();
-    let bucket = ops.bucket(ask, &super::bucket_name(&input.bucket)?, owner).await?;
+/// Keys that a shard is asked to delete at once: it does so without anything between, in some microseconds each.
+const KEYS_A_CALL: usize = 125;
 
-    let mut failed: Vec<(usize, Refusal)> = Vec::new();
-    let mut conditional: Vec<(usize, ObjectKey, WriteCondition, Actions)> = Vec::new();
-    let mut alike: BTreeMap<(NodeId, Actions), Vec<(usize, ObjectKey)>> = BTreeMap::new();
-    for (i, object) in objects.iter().enumerate() {
-        let version = object.version_id.as_ref();
-        let asked =
-            Actions::from(of_version(version.is_some(), Action::DeleteObject, Action::DeleteObjectVersion));
-        match check(object) {
-            Err(error) => failed.push((i, error)),
-            Ok((key, WriteCondition::None)) => {
-                alike.entry((bucket.shard(&key), asked)).or_default().push((i, key))
+/// A key of the list, with its place there.
+type Listed = (usize, ObjectKey);
+
+impl Serve<DeleteObjects> for Operations {
+    async fn serve(&self, mut call: Call<DeleteObjects>) -> Result<DeletedObjects, Refusal> {
+        let DeleteObjects { bucket: name, list: document } = &mut call.input;
+        let owner = call.expected_owner.as_str();
+        // Where no policy tells keys apart, any of them stands for all.
+        let any_key = object_key("*")?;
+        let to_delete = ask!(call, call.context, Action::DeleteObject).on(&any_key);
+        let list = self.read(document, to_delete, name, owner).await?;
+        let ask = ask!(call, call.context, Actions::NONE);
+        let bucket = self.bucket(ask, name, owner).await?;
+
+        let mut failed: Vec<(usize, Refusal)> = Vec::new();
+        let mut conditional: Vec<(Listed, WriteCondition, Actions)> = Vec::new();
+        let mut alike: BTreeMap<(NodeId, Actions), Vec<Listed>> = BTreeMap::new();
+        for (i, object) in list.objects.iter().enumerate() {
+            let versioned = object.named.version.is_some();
+            let asked =
+                Actions::from(of_version(versioned, Action::DeleteObject, Action::DeleteObjectVersion));
+            match check(object) {
+                Err(error) => failed.push((i, error)),
+                Ok((key, WriteCondition::None)) => {
+                    alike.entry((bucket.shard(&key), asked)).or_default().push((i, key))
+                }
+                // The answer to a condition tells what is there.
+                Ok((key, condition)) => conditional.push(((i, key), condition, asked.and(Action::GetObject))),
             }
-            // The answer to a condition tells what is there.
-            Ok((key, condition)) => conditional.push((i, key, condition, asked.and(Action::GetObject))),
         }
-    }
-    let bulk = join_all(alike.into_iter().map(|((_, actions), keys)| {
-        let ask = Ask { actions, ..ask };
-        delete_many(ops, bucket.clone().asking(ask), ask, keys)
-    }));
-    failed.extend(bulk.await.into_iter().flatten());
-    for (i, key, condition, actions) in conditional {
-        let make = || Request::Delete { key: key.clone(), condition: condition.clone() };
-        let outcome = async {
-            let ask = Ask { actions, ..ask }.on(&key);
-            ops.call(&mut ops.bucket(ask, &super::bucket_name(&input.bucket)?, owner).await?, &key, make)
-                .await
-        };
-        if let Err(error) = outcome.await {
-            failed.push((i, error));
+        let mut admitted = Vec::new();
+        // One after the other, or one poll would have a slice of each.
+        for ((_, actions), keys) in alike {
+            let ask = Ask { actions, ..ask };
+            match admit_many(self, bucket.clone().asking(ask), keys, &mut failed).await {
+                Ok(may) => admitted.push((ask, may)),
+                Err(refused) => failed.extend(refused),
+            }
         }
+        let bulk = admitted.iter().map(|(ask, admitted)| delete_many(self, *ask, name, owner, admitted));
+        failed.extend(join_all(bulk).await.into_iter().flatten());
+        for (step, ((i, key), condition, actions)) in conditional.into_iter().enumerate() {
+            let ask = Ask { actions, ..ask };
+            if let Err(error) = delete_one(self, ask, name, owner, &key, &condition).await {
+                failed.push((i, error));
+            }
+            end_step(step).await;
+        }
+        failed.sort_by_key(|(i, _)| *i);
+        Ok(answer(list.objects, failed, list.quiet))
     }
-    failed.sort_by_key(|(i, _)| *i);
-    let quiet = input.delete.quiet.unwrap_or(false);
-    Ok(S3Response::new(answer(objects, failed, quiet)))
 }
 
-fn check(object: &ObjectIdentifier) -> Result<(ObjectKey, WriteCondition), Refusal> {
-    object.version_id.as_deref().map_or(Ok(()), check_version)?;
-    let condition = match &object.e_tag {
-        Some(tag) => WriteCondition::Matches(ETagMatch::parse(tag.value())),
-        None => WriteCondition::None,
-    };
-    Ok((object_key(&object.key)?, condition))
+fn check(object: &ObjectToDelete) -> Result<(ObjectKey, WriteCondition), Refusal> {
+    object.named.version.as_deref().map_or(Ok(()), check_version)?;
+    let condition = object.if_match.clone().map_or(WriteCondition::None, WriteCondition::Matches);
+    Ok((object_key(&object.named.key)?, condition))
 }
 
-/// All keys of one shard that may be deleted. Should the placement change meanwhile, their shards may part: then each
-/// goes its own way.
-async fn delete_many(
+/// Keys of one shard that may be deleted.
+struct Admitted<'r> {
+    bucket: Bucket<'r>,
+    places: Vec<usize>,
+    keys: Vec<ObjectKey>,
+    /// The placement has not changed since the keys were found to be of one shard.
+    of_one_shard: bool,
+}
+
+/// Decides key by key; those that may not be deleted are added to `failed`.
+async fn admit_many<'r>(
     ops: &Operations,
-    mut bucket: Bucket<'_>,
-    ask: Ask<'_>,
-    keys: Vec<(usize, ObjectKey)>,
-) -> Vec<(usize, Refusal)> {
+    mut bucket: Bucket<'r>,
+    keys: Vec<Listed>,
+    failed: &mut Vec<(usize, Refusal)>,
+) -> Result<Admitted<'r>, Vec<(usize, Refusal)>> {
     let (places, keys): (Vec<usize>, Vec<ObjectKey>) = keys.into_iter().unzip();
     let job = bucket.job();
     let admitted = match ops.placements.admits_each(&mut bucket, &keys).await {
         Ok(admitted) => admitted,
-        Err(error) => return places.into_iter().map(|i| (i, from_call(error.clone()))).collect(),
+        Err(error) => return Err(places.into_iter().map(|i| (i, from_call(error.clone()))).collect()),
     };
-    let (mut failed, mut admitted) = (Vec::new(), admitted.into_iter());
-    let mut is_admitted = |i: &usize| {
-        let admitted = admitted.next().unwrap_or(false);
-        if !admitted {
-            failed.push((*i, access_denied("Access Denied")));
+    let (mut may_places, mut may_keys) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+    for ((i, key), is_admitted) in places.into_iter().zip(keys).zip(admitted) {
+        if is_admitted {
+            may_places.push(i);
+            may_keys.push(key);
+        } else {
+            failed.push((i, access_denied("Access Denied")));
         }
-        admitted
-    };
-    let (places, keys): (Vec<usize>, Vec<ObjectKey>) =
-        places.into_iter().zip(keys).filter(|(i, _)| is_admitted(i)).unzip();
-    let Some(first) = keys.first() else { return failed };
-    let is_where_it_was = bucket.job() == job;
-    let mut bucket = bucket.asking(Ask { keys: &keys, ..ask });
-    let make = || Request::DeleteMany { keys: keys.clone() };
-    let outcome = match is_where_it_was {
-        true => ops.placements.call(&mut bucket, first, Follow::SameShard, Bytes::new(), make).await,
-        false => Err(CallError::Moved),
-    };
-    match outcome {
-        Ok(_) => {}
-        Err(CallError::Moved) => {
-            for (i, key) in places.into_iter().zip(&keys) {
-                let make = || Request::Delete { key: key.clone(), condition: WriteCondition::None };
-                if let Err(error) = ops.call(&mut bucket, key, make).await {
-                    failed.push((i, error));
+    }
+    let of_one_shard = bucket.job() == job;
+    Ok(Admitted { bucket, places: may_places, keys: may_keys, of_one_shard })
+}
+
+/// Should the placement change meanwhile, shards may part, and rules may tell keys apart: then each key goes its own way, and is
+/// decided about by itself.
+async fn delete_many(
+    ops: &Operations,
+    ask: Ask<'_>,
+    name: &BucketName,
+    owner: Option<&str>,
+    admitted: &Admitted<'_>,
+) -> Vec<(usize, Refusal)> {
+    let mut failed = Vec::new();
+    let slices = admitted.places.chunks(KEYS_A_CALL).zip(admitted.keys.chunks(KEYS_A_CALL));
+    for (places, keys) in slices {
+        let mut bucket = admitted.bucket.clone().asking(Ask { keys, ..ask });
+        let make = || Request::DeleteMany { keys: keys.to_vec() };
+        let outcome = match admitted.of_one_shard {
+            true => ops.placements.call(&mut bucket, &keys[0], Follow::SameShard, Bytes::new(), make).await,
+            false => Err(CallError::Moved),
+        };
+        match outcome {
+            Ok(_) => {}
+            Err(CallError::Moved | CallError::Denied | CallError::OwnersAlone) => {
+                for (step, (i, key)) in places.iter().zip(keys).enumerate() {
+                    let outcome = delete_one(ops, ask, name, owner, key, &WriteCondition::None).await;
+                    failed.extend(outcome.err().map(|error| (*i, error)));
+                    end_step(step).await;
                 }
             }
+            Err(error) => failed.extend(places.iter().map(|i| (*i, from_call(error.clone())))),
         }
-        Err(error) => failed.extend(places.into_iter().map(|i| (i, from_call(error.clone())))),
+        tokio::task::yield_now().await;
     }
     failed
 }
 
+async fn delete_one(
+    ops: &Operations,
+    ask: Ask<'_>,
+    name: &BucketName,
+    owner: Option<&str>,
+    key: &ObjectKey,
+    condition: &WriteCondition,
+) -> Result<(), Refusal> {
+    let make = || Request::Delete { key: key.clone(), condition: condition.clone() };
+    let mut bucket = ops.bucket(ask.on(key), name, owner).await?;
+    ops.call(&mut bucket, key, make).await?;
+    Ok(())
+}
+
 /// `failed` is in the order of the objects.
-fn answer(objects: Vec<ObjectIdentifier>, failed: Vec<(usize, Refusal)>, quiet: bool) -> DeleteObjectsOutput {
+fn answer(objects: Vec<ObjectToDelete>, failed: Vec<(usize, Refusal)>, quiet: bool) -> DeletedObjects {
     let mut failed = failed.into_iter().peekable();
-    let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+    let mut answer = DeletedObjects::default();
     for (i, object) in objects.into_iter().enumerate() {
         match failed.next_if(|(at, _)| *at == i) {
-            Some((_, error)) => errors.push(Error {
-                code: Some(error.code.as_str().to_owned()),
-                message: Some(error.message.into_owned()),
-                key: Some(object.key),
-                version_id: object.version_id,
-            }),
+            Some((_, refusal)) => answer.failed.push((object.named, refusal)),
             None if quiet => {}
-            None => {
-                let (key, version_id) = (Some(object.key), object.version_id);
-                deleted.push(DeletedObject { key, version_id, ..Default::default() });
-            }
+            None => answer.deleted.push(object.named),
         }
     }
-    DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), ..Default::default() }
+    answer
 }

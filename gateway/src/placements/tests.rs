@@ -1,8 +1,12 @@
 //! What becomes of requests that meet a placement while it changes. The controller answers when the test says so.
 
 use super::*;
+use crate::access::Effect;
+use crate::caller::{Caller, Principal};
+use crate::context::{RequestContext, RequestId};
 use async_trait::async_trait;
 use futures::future::join;
+use http::{HeaderMap, Uri};
 use pocket_api::chunks::Chunks;
 use pocket_api::clock::{ManualClock, Timestamp};
 use pocket_api::cluster::{ClusterView, NodeSpec};
@@ -13,6 +17,8 @@ use pocket_api::hints::JobHints;
 use pocket_api::ids::Epoch;
 use pocket_api::metadata::{Metadata, ShardReply, ShardRequest};
 use pocket_api::names::TenantName;
+use pocket_api::settings::{DocumentKind, JobSettings};
+use std::task::Poll;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -168,4 +174,34 @@ async fn a_placement_that_does_not_change_is_asked_for_a_bounded_number_of_times
     let (outcome, ()) = join(ping(&placements, &mut refused), answers).await;
     assert!(matches!(outcome, Err(CallError::Metadata(MetadataError::StaleEpoch(Epoch(9))))), "{outcome:?}");
     assert!(questions.try_recv().is_err(), "and not once more");
+}
+
+#[tokio::test]
+async fn a_long_list_of_keys_is_decided_in_slices_between_which_others_run() {
+    let name = BucketName::parse("data").unwrap();
+    let text = r#"{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject",
+        "Resource": "arn:aws:s3:::data/kept"}}"#;
+    let settings =
+        JobSettings { documents: [(DocumentKind::Policy, Arc::from(text))].into(), ..Default::default() };
+    let rules = Rules::read(&settings, &name).unwrap();
+    let principal = Principal { tenant: TenantName::parse("alice").unwrap(), access_key_id: "a".into() };
+    let caller = Caller::Key(Arc::new(principal));
+    let context = RequestContext::new(RequestId(*b"00ff00ff00ff00ff"), caller, None, Arc::default());
+    let (headers, uri) = (HeaderMap::new(), Uri::from_static("/data?delete"));
+    let (actions, effect) = (Action::DeleteObject.into(), Effect::Other);
+    let ask = Ask { context: &context, headers: &headers, uri: &uri, actions, keys: &[], tags: &[], effect };
+    let keys: Vec<_> = (0..999).map(|n| ObjectKey::parse(&format!("k{n}")).unwrap()).collect();
+    let keys = [keys, vec![ObjectKey::parse("kept").unwrap()]].concat();
+    let (placements, _) = placements(1);
+    let mut bucket = Bucket { placement: Arc::new(at(1)), rules, asks: smallvec![ask] };
+    let mut decided = std::pin::pin!(placements.admits_each(&mut bucket, &keys));
+    let mut polls = 1;
+    let admitted = loop {
+        match futures::poll!(&mut decided) {
+            Poll::Pending => polls += 1,
+            Poll::Ready(admitted) => break admitted.unwrap(),
+        }
+    };
+    assert!(admitted[..999].iter().all(|&may| may) && !admitted[999]);
+    assert!(polls > 1_000 / 20, "a thousand decisions in {polls} polls");
 }

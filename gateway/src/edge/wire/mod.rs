@@ -1,6 +1,9 @@
 //! Operations as HTTP carries them: one file reads the typed request of an operation out of headers, query and document, and writes
 //! its answer into a header map. What operations do is theirs; nothing here knows.
 
+mod buckets;
+mod create_bucket;
+mod delete_objects;
 mod list_objects;
 mod object_requests;
 mod put_object;
@@ -16,7 +19,7 @@ use super::operation::Operation;
 use super::payload_stream::Unread;
 use super::query::Query;
 use super::{Edge, Request};
-use crate::calls::{self, Call, Input, Operations, Serve};
+use crate::calls::{self, Call, Input, Operations, Serve, SessionCredentials};
 use crate::errors::s3;
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
@@ -32,6 +35,8 @@ pub(super) struct Head<'a, 'q> {
     pub(super) key: Option<ObjectKey>,
     pub(super) headers: &'a HeaderMap,
     pub(super) query: &'a Query<'q>,
+    /// Of a request for a session.
+    pub(super) session: Option<Box<SessionCredentials>>,
 }
 
 impl Head<'_, '_> {
@@ -86,6 +91,13 @@ impl<O: Operations> Edge<O> {
             Op::DeleteObjectTagging => {
                 Box::pin(self.run::<calls::DeleteObjectTagging>(request, query)).await?
             }
+            Op::ListBuckets => Box::pin(self.run::<calls::ListBuckets>(request, query)).await?,
+            Op::CreateBucket => Box::pin(self.run::<calls::CreateBucket>(request, query)).await?,
+            Op::HeadBucket => Box::pin(self.run::<calls::HeadBucket>(request, query)).await?,
+            Op::DeleteBucket => Box::pin(self.run::<calls::DeleteBucket>(request, query)).await?,
+            Op::GetBucketLocation => Box::pin(self.run::<calls::GetBucketLocation>(request, query)).await?,
+            Op::CreateSession => Box::pin(self.run::<calls::CreateSession>(request, query)).await?,
+            Op::DeleteObjects => Box::pin(self.run::<calls::DeleteObjects>(request, query)).await?,
             _ => return Ok(Err(request)),
         }))
     }
@@ -95,8 +107,8 @@ impl<O: Operations> Edge<O> {
         I: Wire,
         O: Serve<I>,
     {
-        let Request { operation, bucket, key, headers, uri, context, body } = request;
-        let mut head = Head { operation, bucket, key, headers: &headers, query };
+        let Request { operation, bucket, key, session, headers, uri, context, body } = request;
+        let mut head = Head { operation, bucket, key, headers: &headers, query, session };
         let (input, shown) = I::read(&mut head, body)?;
         self.serve(Call::new(context, headers, uri, input), shown).await
     }
