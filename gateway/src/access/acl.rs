@@ -216,7 +216,8 @@ fn read_grants(
             grants.push(grant);
         }
         if grants.len() > GRANTS_MAX {
-            return Err(invalid(format!("a list has at most {GRANTS_MAX} grants")));
+            let message = format!("a list has at most {GRANTS_MAX} grants");
+            return Err(Refusal::invalid(header, value, message));
         }
     }
     Ok(())
@@ -325,12 +326,11 @@ fn no_acls() -> Refusal {
     Refusal::new(ErrorCode::AccessControlListNotSupported, "The bucket does not allow ACLs")
 }
 
-fn invalid(message: String) -> Refusal {
-    Refusal::new(ErrorCode::InvalidArgument, message)
-}
-
 fn text<'a>(header: &str, value: &'a HeaderValue) -> Result<&'a str, Refusal> {
-    value.to_str().map_err(|_| invalid(format!("header {header} is not plain ASCII text")))
+    value.to_str().map_err(|_| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        Refusal::invalid(header, value, format!("header {header} is not plain ASCII text"))
+    })
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use super::presigned::Presigned;
 use super::query::Query;
 use super::stamp::Stamp;
 use crate::refusal::{ErrorCode, Refusal};
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, DATE};
+use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
 
 /// Most names in SignedHeaders. S3A and the SDKs sign below 20; user metadata adds some.
@@ -74,7 +74,7 @@ pub(crate) fn read<'a>(
     refuse_token(query)?;
     let presigned = query.iter().any(|pair| Presigned::V4.is_signature(&pair.name));
     match headers.get(AUTHORIZATION) {
-        Some(_) if presigned => Err(two_mechanisms()),
+        Some(_) if presigned => Err(two_mechanisms(headers)),
         Some(value) => {
             let value = value.to_str().map_err(|_| malformed("Authorization is not ASCII"))?;
             from_header(value, headers).map(Some)
@@ -93,16 +93,25 @@ pub(crate) fn refuse_token(query: &Query<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(crate) fn two_mechanisms() -> Refusal {
-    let message = "only one auth mechanism allowed: the header Authorization or one signature in the query";
-    Refusal::new(ErrorCode::InvalidArgument, message)
+pub(crate) const TWO_MECHANISMS: &str =
+    "only one auth mechanism allowed: the header Authorization or one signature in the query";
+
+/// `headers`: of the request.
+pub(crate) fn two_mechanisms(headers: &HeaderMap) -> Refusal {
+    bad_authorization(headers, TWO_MECHANISMS)
+}
+
+/// Says what came, as S3 does.
+fn bad_authorization(headers: &HeaderMap, message: &'static str) -> Refusal {
+    let value = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+    Refusal::invalid("Authorization", String::from_utf8_lossy(value), message)
 }
 
 fn from_header<'a>(value: &'a str, headers: &HeaderMap) -> Result<Authorization<'a>, Refusal> {
     let (mechanism, fields) = value.split_once(' ').unwrap_or((value, ""));
     if mechanism != ALGORITHM {
         let is_aws = mechanism.starts_with("AWS");
-        let unsupported = || Refusal::new(ErrorCode::InvalidArgument, "unsupported Authorization type");
+        let unsupported = || bad_authorization(headers, "unsupported Authorization type");
         return Err(if is_aws { old_mechanism() } else { unsupported() });
     }
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
@@ -241,7 +250,6 @@ fn old_mechanism() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     fn headers(authorization: &str) -> HeaderMap {

@@ -102,7 +102,12 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
             (ErrorCode::InvalidArgument, format!("unknown hint {name}; a bucket takes x-pocket-{hints}"))
         }
     };
-    Err(Refusal::new(code, message))
+    Err(match code {
+        ErrorCode::InvalidArgument => {
+            Refusal::invalid(name, String::from_utf8_lossy(value.as_bytes()), message)
+        }
+        code => Refusal::new(code, message),
+    })
 }
 
 /// The table. Patterns of one line share their reason.

@@ -53,7 +53,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use operation::Operation;
 use payload::Promise;
 use payload_stream::{Source, Unread};
@@ -67,9 +67,10 @@ use session::Session;
 use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
 use std::sync::Arc;
-use target::Target;
+use target::{Level, Target};
 
 const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
+const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 /// The front of one gateway.
 pub(crate) struct Edge<O> {
@@ -78,6 +79,7 @@ pub(crate) struct Edge<O> {
     domain: Option<String>,
     request_ids: RequestIds,
     host_id: HeaderValue,
+    region: HeaderValue,
     operations: O,
     metrics: Metrics,
     service: S3Service,
@@ -119,6 +121,7 @@ impl<O: Operations> Edge<O> {
     pub(crate) fn new(
         credentials: Credentials,
         domain: Option<String>,
+        region: &str,
         node: NodeId,
         clock: Arc<dyn Clock>,
         seed: u64,
@@ -128,8 +131,9 @@ impl<O: Operations> Edge<O> {
     ) -> Self {
         let host_id = HeaderValue::from_str(&node.to_string()).unwrap_or(HeaderValue::from_static("pocket"));
         let (keys, request_ids) = (SigningKeys::new(credentials), RequestIds::new(seed));
-        let metrics = Metrics::new();
-        Self { keys, clock, domain, request_ids, host_id, operations, metrics, service, cors }
+        let (metrics, region) = (Metrics::new(), HeaderValue::from_str(region));
+        let region = region.unwrap_or(HeaderValue::from_static(""));
+        Self { keys, clock, domain, request_ids, host_id, region, operations, metrics, service, cors }
     }
 
     /// Answers a request. The body is read only as far as the answer needs it; the rest stays in `body`, whose owner
@@ -144,6 +148,7 @@ impl<O: Operations> Edge<O> {
         let method = parts.method.clone();
         let target = parts.uri.path_and_query().cloned();
         let path = target.as_ref().map_or("/", |target| target.path());
+        let host_of_head = parts.headers.get(HOST).filter(|_| method == Method::HEAD).cloned();
         let cors = self.cors.as_deref();
         let page = cors.and_then(|_| Page::of(&parts, self.domain.as_deref()));
         let outcome = match cors {
@@ -154,7 +159,11 @@ impl<O: Operations> Edge<O> {
         };
         let mut response = outcome.unwrap_or_else(|refusal| {
             count_refusal(refusal.code);
-            answer::refuse(&refusal, path, request_id)
+            let mut response = answer::refuse(&refusal, path, request_id, &self.host_id);
+            if let Some(host) = &host_of_head {
+                self.tell_region(path, host, &mut response);
+            }
+            response
         });
         if let (Some(cors), Some(page)) = (cors, page) {
             page.let_read(cors, &mut response).await;
@@ -191,6 +200,15 @@ impl<O: Operations> Edge<O> {
         answered.map_err(|refusal| asked.explain(refusal))
     }
 
+    /// Who may not see a bucket, or has to look for it elsewhere, may still know where it is: SDKs ask so for a region.
+    fn tell_region(&self, path: &str, host: &HeaderValue, response: &mut Response<Body>) {
+        let is_told = matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::MOVED_PERMANENTLY);
+        let target = host.to_str().map(|host| Target::parse(path, host, self.domain.as_deref()));
+        if is_told && target.is_ok_and(|target| target.is_ok_and(|target| target.level == Level::Bucket)) {
+            response.headers_mut().insert(BUCKET_REGION, self.region.clone());
+        }
+    }
+
     /// What s3s takes apart.
     async fn pass_on(&self, parts: &mut Parts, request: Request) -> Result<Response<Body>, Refusal> {
         let Request { operation, mut headers, uri, context, body, .. } = request;
@@ -225,7 +243,7 @@ impl<O: Operations> Edge<O> {
     pub(crate) fn unread(&self, refusal: &Refusal) -> Bytes {
         let request_id = self.request_ids.issue();
         count_refusal(refusal.code);
-        let mut response = answer::refuse(refusal, "/", request_id);
+        let mut response = answer::refuse(refusal, "/", request_id, &self.host_id);
         answer::finish(&mut response, &Method::GET, "/", request_id, &self.host_id);
         answer::last_of_connection(&response)
     }
@@ -239,7 +257,7 @@ impl<O: Operations> Edge<O> {
         };
         let target = Target::parse(raw_path, host, self.domain.as_deref())?;
         if ![Method::GET, Method::PUT, Method::HEAD, Method::POST, Method::DELETE].contains(&parts.method) {
-            return Err(routing::not_allowed(&parts.method, target.level));
+            return Err(routing::not_allowed(&parts.method, target.level, query));
         }
         let now = self.clock.now();
         let signed = Signed {

@@ -9,7 +9,8 @@ use super::allow_list::{NOT_BUILT, RULES, SETTINGS, Setting};
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal, Said};
 use crate::versions::check_version;
 use http::Method;
 
@@ -66,7 +67,7 @@ fn check_others(
             continue;
         }
         if !takes.contains(&name) {
-            return Err(unknown_parameter(name, operation));
+            return Err(unknown_parameter(name, &pair.value, operation));
         }
         if name == "versionId" {
             check_version(&pair.value)?;
@@ -94,14 +95,13 @@ fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
-    let name: String = name.chars().take(80).collect();
-    if Setting::is_named(&name) || NOT_BUILT.contains(&&*name) {
+fn unknown_parameter(name: &str, value: &str, operation: Operation) -> Refusal {
+    if Setting::is_named(name) || NOT_BUILT.contains(&name) {
         let message = format!("the sub-resource {name:?} is not implemented here ({})", operation.name());
         return Refusal::new(ErrorCode::NotImplemented, message);
     }
-    let message = format!("{} does not take the query parameter {name:?}", operation.name());
-    Refusal::new(ErrorCode::InvalidArgument, message)
+    let message = format!("{} does not take the query parameter {:?}", operation.name(), shortened(name));
+    Refusal::invalid(name, value, message)
 }
 
 fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
@@ -114,15 +114,43 @@ fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
             let message = format!("the sub-resource {:?} is not implemented here ({method})", pair.name);
             Refusal::new(ErrorCode::NotImplemented, message)
         }
-        None => not_allowed(method, level),
+        None => not_allowed(method, level, query),
     }
 }
 
-pub(super) fn not_allowed(method: &Method, level: Level) -> Refusal {
+pub(super) fn not_allowed(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
     let message = "The specified method is not allowed against this resource.";
-    Refusal::new(ErrorCode::MethodNotAllowed, message)
+    saying_methods(Refusal::new(ErrorCode::MethodNotAllowed, message), method, level, query)
+}
+
+/// Says of a method that is not allowed what it was, and which ones are.
+pub(crate) fn saying_methods(refusal: Refusal, method: &Method, level: Level, query: &Query<'_>) -> Refusal {
+    refusal
         .with("Method", method)
         .with("ResourceType", level.resource_type())
+        .saying(Said::Allowed(methods(level, query)))
+}
+
+/// The methods with which something can be done to the resource that a request is aimed at.
+fn methods(level: Level, query: &Query<'_>) -> Vec<&'static str> {
+    const METHODS: [(&str, Method); 5] = [
+        ("GET", Method::GET),
+        ("HEAD", Method::HEAD),
+        ("PUT", Method::PUT),
+        ("POST", Method::POST),
+        ("DELETE", Method::DELETE),
+    ];
+    let setting = match level {
+        Level::Bucket => SETTINGS.iter().find(|setting| query.has(setting.name)),
+        Level::Service | Level::Object => None,
+    };
+    let is_allowed = |method: &Method| match setting {
+        Some(setting) => setting.operation(method).is_some(),
+        None => RULES.iter().any(|rule| {
+            rule.method == *method && rule.level == level && rule.selectors.iter().all(|name| query.has(name))
+        }),
+    };
+    METHODS.iter().filter(|(_, method)| is_allowed(method)).map(|(name, _)| *name).collect()
 }
 
 #[cfg(test)]
@@ -262,6 +290,21 @@ mod tests {
         assert_eq!(classified("PATCH", Level::Object, ""), Err(ErrorCode::MethodNotAllowed));
         assert_eq!(classified("POST", Level::Object, ""), Err(ErrorCode::MethodNotAllowed));
         assert_eq!(classified("PUT", Level::Service, ""), Err(ErrorCode::MethodNotAllowed));
+    }
+
+    #[test]
+    fn a_method_that_is_not_allowed_is_told_which_ones_are() {
+        for (level, query, allowed) in [
+            (Level::Service, "", &["GET"][..]),
+            (Level::Bucket, "", &["GET", "HEAD", "PUT", "POST", "DELETE"]),
+            (Level::Bucket, "policy", &["GET", "PUT", "DELETE"]),
+            (Level::Bucket, "versioning", &["GET"]),
+            (Level::Object, "", &["GET", "HEAD", "PUT", "DELETE"]),
+            (Level::Object, "uploads", &["GET", "HEAD", "PUT", "POST", "DELETE"]),
+        ] {
+            let refusal = not_allowed(&Method::PATCH, level, &Query::parse(query).unwrap());
+            assert_eq!(refusal.said(), Some(&Said::Allowed(allowed.to_vec())), "{level:?} ?{query}");
+        }
     }
 
     #[test]

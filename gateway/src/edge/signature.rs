@@ -120,7 +120,7 @@ impl Proof {
 /// The header that says what the body is.
 pub(crate) fn declared_form(headers: &HeaderMap) -> Result<Option<PayloadForm>, Refusal> {
     let Some(value) = headers.get(PAYLOAD_HEADER) else { return Ok(None) };
-    PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii())?).map(Some)
+    PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii(value))?).map(Some)
 }
 
 fn verify_claim(
@@ -286,9 +286,8 @@ fn iso_time(secs: u64) -> String {
 
 /// What the client says of the body, as it stands in the canonical request.
 fn declared_payload<'a>(request: &Signed<'a, '_>, claim: &Authorization<'_>) -> Result<&'a str, Refusal> {
-    match request.headers.get(PAYLOAD_HEADER).map(HeaderValue::to_str) {
-        Some(Ok(text)) => Ok(text),
-        Some(Err(_)) => Err(payload_is_not_ascii()),
+    match request.headers.get(PAYLOAD_HEADER) {
+        Some(value) => value.to_str().map_err(|_| payload_is_not_ascii(value)),
         None if claim.is_presigned() => {
             Ok(request.query.get("X-Amz-Content-Sha256").unwrap_or(UNSIGNED_PAYLOAD))
         }
@@ -299,8 +298,9 @@ fn declared_payload<'a>(request: &Signed<'a, '_>, claim: &Authorization<'_>) -> 
     }
 }
 
-fn payload_is_not_ascii() -> Refusal {
-    Refusal::new(ErrorCode::InvalidArgument, "x-amz-content-sha256 is not ASCII")
+fn payload_is_not_ascii(value: &HeaderValue) -> Refusal {
+    let value = String::from_utf8_lossy(value.as_bytes());
+    Refusal::invalid(PAYLOAD_HEADER, value, "x-amz-content-sha256 is not ASCII")
 }
 
 /// All signed headers are known to be there and to be different, so equal numbers mean equal sets.

@@ -97,7 +97,7 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
     let query = request.query;
     let by_v4 = query.iter().any(|pair| Presigned::V4.is_signature(&pair.name));
     if by_v4 || request.headers.contains_key(AUTHORIZATION) {
-        return Err(two_mechanisms());
+        return Err(two_mechanisms(request.headers));
     }
     refuse_token(query)?;
     let get = |name| query.get(name).filter(|value| !value.is_empty());

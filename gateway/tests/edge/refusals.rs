@@ -1,6 +1,7 @@
 //! The refusal table: requests that other stores took although they mean something else than what was done.
 
 use crate::wire::{EMPTY, Raw, Server};
+use pocket_gateway::config::GatewayConfig;
 
 #[tokio::test]
 async fn what_is_known_gets_through_unchanged_with_the_name_of_who_signed_it() {
@@ -108,7 +109,15 @@ async fn what_must_be_refused_never_arrives() {
     ] {
         let reply = server.send(&request).await;
         assert_eq!((reply.status, reply.code()), (status, Some(code)), "{request:?}: {reply:?}");
-        assert!(reply.body.contains(&format!("<RequestId>{}<", reply.header("x-amz-request-id").unwrap())));
+        let id = |name| reply.header(name).unwrap();
+        let ids = format!(
+            "<RequestId>{}</RequestId><HostId>{}</HostId></Error>",
+            id("x-amz-request-id"),
+            id("x-amz-id-2")
+        );
+        assert!(reply.body.ends_with(&ids), "{reply:?}");
+        let names_it = reply.body.contains("<ArgumentName>") && reply.body.contains("<ArgumentValue>");
+        assert_eq!(names_it, code == "InvalidArgument", "{request:?}: {reply:?}");
         assert_eq!(server.recorder.calls(), [""; 0], "{request:?}");
     }
 }
@@ -217,4 +226,35 @@ async fn a_session_is_made_for_who_signs_and_for_nobody_else() {
         assert!(reply.body.contains(&format!("<{element}>")), "{}", reply.body);
     }
     assert_eq!(server.send(&open).await.code(), Some("AccessDenied"));
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_allowed_is_told_which_ones_are() {
+    let server = Server::start();
+    for (method, target, allowed) in [
+        ("PATCH", "/bucket/k", "GET, HEAD, PUT, DELETE"),
+        ("POST", "/bucket/k", "GET, HEAD, PUT, DELETE"),
+        ("DELETE", "/", "GET"),
+        ("OPTIONS", "/bucket", "GET, HEAD, PUT, POST, DELETE"),
+    ] {
+        let reply = server.send(&Raw::new(method, target)).await;
+        assert_eq!((reply.status, reply.header("allow")), (405, Some(allowed)), "{method} {target}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_of_a_bucket_that_is_forbidden_tells_its_region() {
+    let server = Server::start();
+    let region = GatewayConfig::default().region;
+    for (method, target, host, told) in [
+        ("HEAD", "/forbidden", None, true),
+        ("HEAD", "/", Some("forbidden.s3.local"), true),
+        ("GET", "/forbidden?session", None, false),
+    ] {
+        let request =
+            host.map_or(Raw::new(method, target), |host| Raw::new(method, target).header("host", host));
+        let reply = server.send(&request).await;
+        let found = (reply.status, reply.header("x-amz-bucket-region"));
+        assert_eq!(found, (403, told.then_some(&*region)), "{method} {target}");
+    }
 }

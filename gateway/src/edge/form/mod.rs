@@ -76,7 +76,7 @@ impl<O: Operations> Edge<O> {
         let boundary = boundary(&parts.headers)?;
         let Admitted { proof, promise, uri, bucket, .. } = admitted;
         if proof.caller != Caller::Anonymous {
-            return Err(two_mechanisms());
+            return Err(two_mechanisms(&parts.headers));
         }
         let promise = promise.filter(|promise| !promise.form.is_chunked());
         let (Some((length, promise)), Some(bucket)) =
@@ -187,7 +187,7 @@ impl Opened {
                     Some(data) => input = data?,
                     None => return Err(malformed("it ends before its last boundary")),
                 },
-                Piece::End => return Err(not_one_file()),
+                Piece::End => return Err(not_one_file(0)),
             }
         }
     }

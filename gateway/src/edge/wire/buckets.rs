@@ -5,6 +5,7 @@ use crate::calls::{
     CreateSession, DeleteBucket, GetBucketLocation, Granted, HeadBucket, ListBuckets, ListedBuckets,
     SeenBucket, SessionCredentials,
 };
+use crate::edge::BUCKET_REGION;
 use crate::edge::answer::{Body, xml_answer};
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml;
@@ -22,7 +23,6 @@ const BUCKETS_MAX: usize = 10_000;
 /// What GetBucketLocation shows as nothing: the region that S3 had when it had no other.
 const FIRST_REGION: &str = "us-east-1";
 const JOB: HeaderName = HeaderName::from_static("x-pocket-job");
-const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 impl Wire for ListBuckets {
     /// The prefix.
