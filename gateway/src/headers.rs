@@ -144,7 +144,8 @@ fn user_metadata(headers: &HeaderMap) -> Result<Vec<(String, String)>, Refusal> 
                 format!("the value of {header} is neither text nor an encoded word of RFC 2047"),
             ));
         };
-        match user.iter_mut().find(|(known, _)| known == name) {
+        // Those of one name come one after the other.
+        match user.last_mut().filter(|(known, _)| known == name) {
             Some((_, before)) => {
                 before.push(',');
                 before.push_str(&text);

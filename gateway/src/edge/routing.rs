@@ -6,6 +6,7 @@
 //! another result.
 
 use super::allow_list::{NOT_BUILT, RULES, SETTINGS, Setting};
+use super::headers::is_ours;
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;
@@ -66,24 +67,46 @@ fn check_others(
         if selectors.contains(&name) || name == "x-id" || signing(name) {
             continue;
         }
-        if !takes.contains(&name) {
-            return Err(unknown_parameter(name, &pair.value, operation));
-        }
-        if name == "versionId" {
-            check_version(&pair.value)?;
-        }
-        // Without it the first version of the listing is meant: another number is neither.
-        if name == "list-type" && pair.value != "2" {
-            return Err(Refusal::invalid(name, &pair.value, "list-type must be 2"));
+        match takes.contains(&name) {
+            true if name == "versionId" => check_version(&pair.value)?,
+            true => {}
+            false if only_reads(operation) && !means_something(name) => {}
+            false => return Err(unknown_parameter(name, &pair.value, operation)),
         }
     }
     Ok(())
 }
 
+/// Those that show an object or a list, and change nothing. S3 passes over what it does not know in their queries: caches and
+/// trackers add parameters of their own to links.
+pub(crate) fn only_reads(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(
+        operation,
+        O::GetObject
+            | O::HeadObject
+            | O::ListObjects
+            | O::ListObjectVersions
+            | O::ListMultipartUploads
+            | O::ListParts
+            | O::ListBuckets
+    )
+}
+
+/// Whether a parameter makes another operation of some request, of S3's or of ours, or is a header that a signer moved into the
+/// query: then it is never passed over.
+fn means_something(name: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    is_ours(&name.to_ascii_lowercase())
+        || SETTINGS.iter().any(|setting| is(setting.name))
+        || NOT_BUILT.iter().any(|known| is(known))
+        || RULES.iter().any(|rule| rule.selectors.iter().any(|known| is(known)))
+}
+
 /// Each version of the listing would ignore where the other one goes on, and a client would never come to an end.
 fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
-    let (others, version): (&[&str], _) = match query.has("list-type") {
-        true => (&["marker"], "without list-type"),
+    let (others, version): (&[&str], _) = match query.get("list-type") == Some("2") {
+        true => (&["marker"], "without list-type=2"),
         false => (&["continuation-token", "start-after"], "with list-type=2"),
     };
     match others.iter().find(|name| query.get(name).is_some_and(|value| !value.is_empty())) {
@@ -188,6 +211,14 @@ mod tests {
             ("PUT", Bucket, "lifecycle", PutBucketLifecycleConfiguration),
             ("DELETE", Bucket, "lifecycle=", DeleteBucketLifecycle),
             ("GET", Bucket, "", ListObjects),
+            ("GET", Bucket, "list-type=1&marker=a", ListObjects),
+            ("GET", Bucket, "list-type=&prefx=a", ListObjects),
+            ("GET", Bucket, "versions&colour=blue", ListObjectVersions),
+            ("GET", Bucket, "uploads&colour=blue", ListMultipartUploads),
+            ("GET", Service, "colour=blue", ListBuckets),
+            ("GET", Object, "utm_source=mail&_=1", GetObject),
+            ("HEAD", Object, "colour&prefix=a", HeadObject),
+            ("GET", Object, "uploadId=u&colour", ListParts),
             ("GET", Bucket, "list-type=2&prefix=&delimiter=%2F&fetch-owner=false&max-keys=5000", ListObjects),
             ("GET", Bucket, "versions=&key-marker=a&version-id-marker=null&max-keys=1", ListObjectVersions),
             ("GET", Bucket, "uploads&prefix=a/&max-uploads=5000", ListMultipartUploads),
@@ -276,8 +307,14 @@ mod tests {
             ("PUT", Level::Object, "partNumber=1"),
             ("DELETE", Level::Bucket, "uploads"),
             ("GET", Level::Bucket, "location&uploads"),
-            ("GET", Level::Bucket, "list-type=2&prefx=a"),
-            ("GET", Level::Bucket, "list-type=7"),
+            ("GET", Level::Bucket, "location&colour"),
+            ("HEAD", Level::Bucket, "colour"),
+            ("GET", Level::Object, "tagging&colour"),
+            ("GET", Level::Object, "renameobject"),
+            ("GET", Level::Object, "x-pocket-wait=1s"),
+            ("HEAD", Level::Object, "x-amz-checksum-mode=ENABLED"),
+            ("GET", Level::Bucket, "uploadid=u"),
+            ("GET", Level::Bucket, "list-type=1&start-after=a"),
             ("GET", Level::Bucket, "list-type=2&marker=a"),
             ("GET", Level::Bucket, "continuation-token=a"),
             ("GET", Level::Bucket, "start-after=a"),

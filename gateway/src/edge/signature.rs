@@ -139,13 +139,7 @@ fn verify_claim(
             (key, Some(session))
         }
     };
-    // What S3 documents comes first; some clients sign the path as they send it (`+`, `%2F`, lower-case digits).
-    // Both name the same key, so neither lets anything through that the other would not.
-    let mut signature = matching_signature(&request, claim, payload, &key, Spelling::Canonical)?;
-    if signature.is_none() {
-        signature = matching_signature(&request, claim, payload, &key, Spelling::AsSent)?;
-    }
-    let Some(signature) = signature else {
+    let Some(signature) = matching_signature(&request, claim, payload, &key)? else {
         return Err(mismatch(&request, claim, payload, &key));
     };
     check_all_signed(request.headers, claim)?;
@@ -161,24 +155,55 @@ fn verify_claim(
     Ok(Proof { caller, signing: Some(signing), payload, presigned, session, seed })
 }
 
-/// How the path stands in the canonical request.
+/// How a request is spelled in its canonical form, where clients differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spelling {
+struct Spelling {
+    path: Path,
+    blanks: Blanks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
     Canonical,
+    /// Some clients sign the path as they send it (`+`, `%2F`, lower-case digits).
     AsSent,
 }
 
+/// Which blanks within the value of a header a run of becomes one space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blanks {
+    /// As S3 documents it, and the SDK for Go has it.
+    Spaces,
+    /// The SDKs for Python and Java take tabs for spaces.
+    SpacesAndTabs,
+}
+
+impl Spelling {
+    const DOCUMENTED: Self = Self { path: Path::Canonical, blanks: Blanks::Spaces };
+}
+
+/// The signature, if it is that of the request in one of its spellings. What S3 documents comes first. All name the same key, and
+/// the same values but for their blanks, so none lets anything through that another would not.
 fn matching_signature(
     request: &Signed<'_, '_>,
     claim: &Authorization<'_>,
     payload: &str,
     key: &SigningKey,
-    spelling: Spelling,
 ) -> Result<Option<Signature>, Refusal> {
-    let digest = with_canonical(request, claim, payload, spelling, hex_sha256)?;
-    let signature = key.sign(&signed_text(claim, key, &digest));
-    let right: bool = signature.ct_eq(claim.signature.as_bytes()).into();
-    Ok(right.then_some(signature))
+    let has_tab = || request.headers.values().any(|value| value.as_bytes().contains(&b'\t'));
+    for blanks in [Blanks::Spaces, Blanks::SpacesAndTabs] {
+        if blanks == Blanks::SpacesAndTabs && !has_tab() {
+            break;
+        }
+        for path in [Path::Canonical, Path::AsSent] {
+            let digest = with_canonical(request, claim, payload, Spelling { path, blanks }, hex_sha256)?;
+            let signature = key.sign(&signed_text(claim, key, &digest));
+            if signature.ct_eq(claim.signature.as_bytes()).into() {
+                return Ok(Some(signature));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What is signed, in pieces. `digest`: of the canonical request.
@@ -201,15 +226,15 @@ fn with_canonical<T>(
         out.clear();
         out.extend_from_slice(request.method.as_str().as_bytes());
         out.push(b'\n');
-        match spelling {
-            Spelling::Canonical => percent::canonicalize(request.raw_path, Part::Path, out)?,
-            Spelling::AsSent => out.extend_from_slice(request.raw_path.as_bytes()),
+        match spelling.path {
+            Path::Canonical => percent::canonicalize(request.raw_path, Part::Path, out)?,
+            Path::AsSent => out.extend_from_slice(request.raw_path.as_bytes()),
         }
         out.push(b'\n');
         request.query.canonicalize("X-Amz-Signature", out)?;
         out.push(b'\n');
         for name in claim.signed_headers.split(';') {
-            write_header(name, request.headers, out)?;
+            write_header(name, request.headers, spelling.blanks, out)?;
         }
         out.push(b'\n');
         out.extend_from_slice(claim.signed_headers.as_bytes());
@@ -219,8 +244,8 @@ fn with_canonical<T>(
     })
 }
 
-/// `name:value` with the values of repeated headers joined, blanks around them dropped and runs of spaces made one.
-fn write_header(name: &str, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// `name:value` with the values of repeated headers joined, blanks around them dropped and runs of blanks made one space.
+fn write_header(name: &str, headers: &HeaderMap, blanks: Blanks, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.extend_from_slice(name.as_bytes());
     out.push(b':');
     let mut values = headers.get_all(name).iter().peekable();
@@ -234,6 +259,7 @@ fn write_header(name: &str, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<()
         }
         let mut before = b' ';
         for &byte in value.as_bytes().trim_ascii() {
+            let byte = if byte == b'\t' && blanks == Blanks::SpacesAndTabs { b' ' } else { byte };
             if byte != b' ' || before != b' ' {
                 out.push(byte);
             }
@@ -343,7 +369,7 @@ fn mismatch(request: &Signed<'_, '_>, claim: &Authorization<'_>, payload: &str, 
         does_not_match(claim.access_key_id(), &claim.signature, &signed)
             .with("CanonicalRequest", String::from_utf8_lossy(canonical))
     };
-    with_canonical(request, claim, payload, Spelling::Canonical, text).unwrap_or_else(|refusal| refusal)
+    with_canonical(request, claim, payload, Spelling::DOCUMENTED, text).unwrap_or_else(|refusal| refusal)
 }
 
 #[cfg(test)]

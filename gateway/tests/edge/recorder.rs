@@ -14,7 +14,7 @@ use pocket_gateway::calls::{
     BodySize, Call, Content, CreateBucket, CreateSession, DeleteBucket, DeleteObject, DeleteObjectTagging,
     DeleteObjects, DeletedObjects, GetBucketLocation, GetObject, GetObjectTagging, GotObject, Granted,
     HeadBucket, HeadObject, Input, ListBuckets, ListObjects, ListedBuckets, ListedObjects, Operations, Page,
-    PartWritten, PutObject, PutObjectTagging, SeenBucket, Serve, SessionCredentials, UploadPart,
+    PartWritten, PutObject, PutObjectTagging, Said, SeenBucket, Serve, SessionCredentials, UploadPart,
 };
 use pocket_gateway::context::RenameRequest;
 use pocket_gateway::refusal::{ErrorCode, Refusal};
@@ -257,6 +257,17 @@ impl Serve<PutObject> for Recorder {
             if name.as_str().starts_with("x-amz-meta-") || name.as_str().starts_with("x-pocket-") {
                 note += &format!(", {name}={}", value.to_str().unwrap_or("?"));
             }
+        }
+        for (name, value) in input.headers.iter().flat_map(|headers| &headers.user) {
+            if value.contains(',') {
+                note += &format!(", {name} is {value}");
+            }
+        }
+        if let Some(expires) = input.headers.as_ref().and_then(|headers| headers.expires.as_ref()) {
+            note += &format!(", expires {expires}");
+        }
+        if let Said::Canned(canned) = &input.acl {
+            note += &format!(", {canned:?}");
         }
         self.note(note);
         Ok(Committed {

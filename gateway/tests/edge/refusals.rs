@@ -137,7 +137,7 @@ async fn headers_that_a_signer_moved_into_the_query_count_as_headers() {
         server.recorder.calls(),
         ["PutObject bucket k: \"x\", x-amz-meta-colour=light blue, x-pocket-ttl=5s"]
     );
-    let not_built = Raw::new("PUT", "/bucket/k?X-Amz-Request-Payer=requester").presign().body("x");
+    let not_built = Raw::new("PUT", "/bucket/k?X-Amz-Object-Lock-Mode=GOVERNANCE").presign().body("x");
     assert_eq!(server.send(&not_built).await.code(), Some("NotImplemented"));
     let hash = Raw::new("PUT", "/bucket/k?x-amz-content-sha256=UNSIGNED-PAYLOAD").presign().body("x");
     assert_eq!(server.send(&hash).await.code(), Some("InvalidArgument"));
@@ -256,5 +256,51 @@ async fn a_head_of_a_bucket_that_is_forbidden_tells_its_region() {
         let reply = server.send(&request).await;
         let found = (reply.status, reply.header("x-amz-bucket-region"));
         assert_eq!(found, (403, told.then_some(&*region)), "{method} {target}");
+    }
+}
+
+/// S3's bound is on the bytes of metadata, and not on their number.
+#[tokio::test]
+async fn metadata_come_in_many_pieces_and_under_one_name() {
+    let server = Server::start();
+    let many = (0..400)
+        .fold(Raw::new("PUT", "/bucket/k"), |request, n| request.header(&format!("x-amz-meta-{n}"), "1"));
+    assert_eq!(server.send(&many.body("x").sign("UNSIGNED-PAYLOAD")).await.status, 200);
+    assert_eq!(server.recorder.calls().concat().matches("x-amz-meta-").count(), 400);
+    let twice = Raw::new("PUT", "/bucket/k").header("x-amz-meta-a", "1").header("x-amz-meta-a", "2");
+    let reply = server.send(&twice.body("x").sign("UNSIGNED-PAYLOAD")).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let noted = server.recorder.calls().concat();
+    assert!(noted.ends_with(", a is 1,2"), "{noted}");
+}
+
+#[tokio::test]
+async fn what_s3_passes_over_is_passed_over() {
+    let server = Server::start();
+    for request in [
+        Raw::new("PUT", "/bucket/k").header("x-amz-foo", "bar").body("x").sign("UNSIGNED-PAYLOAD"),
+        Raw::new("PUT", "/bucket/k?x-amz-foo=bar").presign().body("x"),
+        Raw::new("GET", "/bucket/k?utm_source=mail").sign(EMPTY),
+        Raw::new("GET", "/bucket?list-type=1&colour=blue").sign(EMPTY),
+    ] {
+        let reply = server.send(&request).await;
+        assert_eq!((reply.status, server.recorder.calls().len()), (200, 1), "{request:?}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_may_stand_in_a_host_of_this_machine_where_no_domain_is_said() {
+    let server = Server::with(GatewayConfig::default());
+    for host in ["bucket.localhost", "bucket.localhost:9000", "bucket.s3.localhost:9000"] {
+        let get = Raw::new("GET", "/k//v").header("host", host);
+        for request in [get.clone(), get.clone().sign(EMPTY), get.presign()] {
+            assert_eq!(server.send(&request).await.status, 200, "{request:?}");
+            assert_eq!(server.recorder.calls(), ["GetObject bucket k//v"], "{host}");
+        }
+    }
+    for host in ["localhost", "s3.localhost:9000"] {
+        let request = Raw::new("GET", "/bucket/k").header("host", host).sign(EMPTY);
+        assert_eq!(server.send(&request).await.status, 200);
+        assert_eq!(server.recorder.calls(), ["GetObject bucket k"], "{host}");
     }
 }
