@@ -20,12 +20,18 @@ pub enum NameError {
     Tenant(String),
 }
 
+/// What names of buckets must not begin with: S3 keeps these for itself.
+const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+/// Likewise what they must not end with: aliases of access points, and kinds of buckets that there are none of here. `--x-s3`, of
+/// buckets in single zones, is not among them: SDKs open sessions with these.
+const RESERVED_SUFFIXES: [&str; 4] = ["-s3alias", "--ol-s3", ".mrap", "--table-s3"];
+
 /// A bucket name by S3's rules for general purpose buckets.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketName(Arc<str>);
 
 impl BucketName {
-    /// Refuses what S3 refuses: length, characters, ends, two dots in a row, the look of an IPv4 address.
+    /// Refuses what S3 refuses: length, characters, ends, two dots in a row, the look of an IPv4 address, what S3 keeps for itself.
     pub fn parse(name: &str) -> Result<Self, NameError> {
         let refuse = |why| Err(NameError::Bucket(name.chars().take(80).collect(), why));
         let bytes = name.as_bytes();
@@ -45,6 +51,12 @@ impl BucketName {
         }
         if name.parse::<std::net::Ipv4Addr>().is_ok() {
             return refuse("must not look like an IP address");
+        }
+        if RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            return refuse("must not begin with xn--, sthree- or amzn-s3-demo-");
+        }
+        if RESERVED_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+            return refuse("must not end with -s3alias, --ol-s3, .mrap or --table-s3");
         }
         Ok(Self(name.into()))
     }
@@ -178,6 +190,24 @@ mod tests {
         }
         assert!(serde_json::from_str::<ObjectKey>(r#""""#).is_err());
         assert!(serde_json::from_str::<TenantName>(r#""a b""#).is_err());
+    }
+
+    #[test]
+    fn names_that_s3_keeps_for_itself_are_no_buckets() {
+        for bad in [
+            "xn--bucket",
+            "sthree-bucket",
+            "amzn-s3-demo-bucket",
+            "bucket-s3alias",
+            "bucket--ol-s3",
+            "bucket.mrap",
+            "bucket--table-s3",
+        ] {
+            assert!(BucketName::parse(bad).is_err(), "{bad}");
+        }
+        for good in ["bucket--x-s3", "bucket-xn--a", "sthree", "s3alias", "mrap"] {
+            assert!(BucketName::parse(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! headers, query and body, and writes the other into them; an operation sees neither. Who asks, from where and how it was
 //! signed travels beside it.
 
+mod buckets;
+mod delete_objects;
 mod lists;
 mod reads;
 mod settings;
@@ -15,6 +17,11 @@ pub(crate) use crate::edge::documents::lifecycle::of as lifecycle_of;
 pub use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
 pub use crate::edge::payload_stream::{Document, Payload};
 pub use crate::listing::Page;
+pub use buckets::{
+    BucketConfiguration, CreateBucket, CreateSession, DeleteBucket, GetBucketLocation, Granted, HeadBucket,
+    ListBuckets, ListedBucket, ListedBuckets, SeenBucket, SessionCredentials,
+};
+pub use delete_objects::{DeleteList, DeleteObjects, DeletedObjects, NamedObject, ObjectToDelete};
 pub use lists::{ListObjects, ListedAs, ListedObjects};
 pub use reads::{Content, ContentStream, GetObject, GotObject, HeadObject};
 pub use settings::{
@@ -75,6 +82,13 @@ pub trait Operations:
     + Serve<PutPublicAccessBlock>
     + Serve<GetObjectAcl>
     + Serve<PutObjectAcl>
+    + Serve<ListBuckets>
+    + Serve<CreateBucket>
+    + Serve<HeadBucket>
+    + Serve<DeleteBucket>
+    + Serve<GetBucketLocation>
+    + Serve<CreateSession>
+    + Serve<DeleteObjects>
     + 'static
 {
 }

@@ -3,6 +3,7 @@
 
 use crate::edge::percent::{self, Part};
 use crate::edge::query::Query;
+use crate::edge::routing;
 use crate::edge::target::Level;
 use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, Method, Uri};
@@ -54,8 +55,7 @@ impl Asked {
             C::NoSuchUpload | C::InvalidPart => with(refusal, "UploadId", "uploadId"),
             C::InvalidPartNumber => with(refusal, "PartNumberRequested", "partNumber"),
             C::MethodNotAllowed if !refusal.has("Method") => {
-                let level = level(bucket, key).resource_type();
-                refusal.with("Method", &self.method).with("ResourceType", level)
+                routing::saying_methods(refusal, &self.method, level(bucket, key), &query)
             }
             _ => refusal,
         }

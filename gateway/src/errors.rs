@@ -177,8 +177,9 @@ pub(crate) fn from_chunks(error: ChunkError) -> Refusal {
 
 pub(crate) fn from_hint(error: HintError) -> Refusal {
     match error {
+        // Their values are nobody's: it is the name that is wrong.
         HintError::Unknown { ref name, .. } | HintError::Twice { ref name } => {
-            invalid_argument(error.to_string()).with("ArgumentName", name)
+            bad_argument(name, "", error.to_string())
         }
         HintError::Bad { name, ref value, .. } => bad_argument(name, value, error.to_string()),
         HintError::NotBuilt { .. } => not_implemented(error.to_string()),
@@ -191,7 +192,8 @@ pub(crate) fn from_name(error: NameError) -> Refusal {
             s3(ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", name)
         }
         NameError::KeyTooLong(bytes) => key_too_long(bytes),
-        NameError::KeyEmpty | NameError::Tenant(_) => s3(ErrorCode::InvalidArgument, error.to_string()),
+        NameError::KeyEmpty => bad_argument("Key", "", error.to_string()),
+        NameError::Tenant(ref name) => bad_argument("ID", name, error.to_string()),
     }
 }
 

@@ -85,7 +85,8 @@ impl<O: Operations> Front<O> {
             RuntimeKind::Threads(threads) => threads.max(1),
         };
         let (domain, seed) = (config.domain.clone(), rand::random());
-        let edge = Edge::new(credentials, domain, node, clock, seed, operations, service.build(), cors);
+        let (region, service) = (config.region.as_str(), service.build());
+        let edge = Edge::new(credentials, domain, region, node, clock, seed, operations, service, cors);
         Self {
             edge: Arc::new(edge),
             runtime: config.runtime,

@@ -12,11 +12,11 @@ pub(crate) use shown::{abort, etag, expiration, not_modified, put, timestamp};
 use crate::access::acl::Said;
 use crate::context::StoredExpires;
 use crate::edge::{payload, rfc2047};
-use crate::errors::{bad_argument, from_hint, invalid_argument, s3};
+use crate::errors::{bad_argument, from_hint, s3};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::tags;
 use http::header::{self, AsHeaderName};
-use http::{Extensions, HeaderMap, HeaderName};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use pocket_api::acl::Acl;
 use pocket_api::hints::{ObjectHints, parse_wait};
 use pocket_api::limits::USER_METADATA_MAX_BYTES;
@@ -100,8 +100,7 @@ pub(crate) fn describe(headers: &HeaderMap, acl: &Said) -> Result<Option<Arc<Obj
     let text = |name: HeaderName| -> Result<Option<String>, Refusal> {
         let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else { return Ok(None) };
         let text = std::str::from_utf8(value.as_bytes());
-        text.map(|text| Some(text.to_owned()))
-            .map_err(|_| invalid_argument(format!("header {name} is not text")))
+        text.map(|text| Some(text.to_owned())).map_err(|_| not_text(name.as_str(), value, "text"))
     };
     let mut described = ObjectHeaders {
         content_type: text(header::CONTENT_TYPE)?,
@@ -145,7 +144,8 @@ fn user_metadata(headers: &HeaderMap) -> Result<Vec<(String, String)>, Refusal> 
                 format!("the value of {header} is neither text nor an encoded word of RFC 2047"),
             ));
         };
-        match user.iter_mut().find(|(known, _)| known == name) {
+        // Those of one name come one after the other.
+        match user.last_mut().filter(|(known, _)| known == name) {
             Some((_, before)) => {
                 before.push(',');
                 before.push_str(&text);
@@ -180,13 +180,17 @@ pub(crate) fn text(
     name: impl AsHeaderName + Display + Copy,
 ) -> Result<Option<&str>, Refusal> {
     let Some(value) = headers.get(name) else { return Ok(None) };
-    value.to_str().map(Some).map_err(|_| invalid_argument(format!("header {name} is not plain ASCII text")))
+    value.to_str().map(Some).map_err(|_| not_text(&name.to_string(), value, "plain ASCII text"))
+}
+
+fn not_text(name: &str, value: &HeaderValue, what: &str) -> Refusal {
+    bad_argument(name, String::from_utf8_lossy(value.as_bytes()), format!("header {name} is not {what}"))
 }
 
 /// `Expires` of a request that makes an object, as it came.
 pub(crate) fn expires(extensions: &Extensions) -> Result<Option<String>, Refusal> {
     let Some(StoredExpires(value)) = extensions.get() else { return Ok(None) };
-    let text = value.to_str().map_err(|_| invalid_argument("header expires is not plain ASCII text"))?;
+    let text = value.to_str().map_err(|_| not_text("expires", value, "plain ASCII text"))?;
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
@@ -233,7 +237,6 @@ pub(crate) fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
     use pocket_api::hints::Limit;
 
     #[test]

@@ -18,7 +18,6 @@ pub mod planes;
 pub mod profiles;
 mod server;
 
-mod bucket_tags;
 mod checksums;
 mod content_tag;
 mod copies;
@@ -33,6 +32,7 @@ mod placements;
 mod reader;
 pub mod refusal;
 mod settings;
+mod slices;
 mod space;
 mod tags;
 mod transfers;

@@ -141,6 +141,8 @@ pub enum Said {
     Size(u64),
     /// What the client has is still the object.
     NotModified(Box<ObjectMeta>),
+    /// The methods that there are for what the request is aimed at.
+    Allowed(Vec<&'static str>),
 }
 
 impl Refusal {

@@ -170,7 +170,7 @@ def transfers():
 
 
 def addressing():
-    # As DNS would answer for the domain that the server was told.
+    # As resolvers answer for every name below localhost.
     resolve = socket.getaddrinfo
     socket.getaddrinfo = lambda host, *rest, **more: resolve(
         "127.0.0.1" if str(host).endswith("localhost") else host, *rest, **more

@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 const CAPACITY: &str = "4GiB";
 /// Small enough to be filled in a second.
 const SMALL_CAPACITY: &str = "32MiB";
-/// Buckets under this domain are virtual hosts.
-const DOMAIN: &str = "localhost";
 const REGION: &str = "us-east-1";
 /// Gauges are set once a second; freed chunks come back in batches.
 const EMPTY_WITHIN: Duration = Duration::from_secs(10);
@@ -44,7 +42,7 @@ pub struct Servers {
 impl Servers {
     pub fn start() -> Self {
         let config = format!(
-            "domain = \"{DOMAIN}\"\nregion = \"{REGION}\"\n[[tenant]]\nname = \"clients\"\n\
+            "region = \"{REGION}\"\n[[tenant]]\nname = \"clients\"\n\
              access-key-id = \"{ACCESS_KEY}\"\nsecret-access-key = \"{SECRET_KEY}\"\n"
         );
         Self { main: Server::serve(CAPACITY, &config), small: Server::serve(SMALL_CAPACITY, &config) }

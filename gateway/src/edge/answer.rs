@@ -8,7 +8,7 @@ use crate::errors::MALFORMED_XML;
 use crate::headers::not_modified;
 use crate::refusal::{Refusal, Said};
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use http::header::{ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use memchr::memmem;
@@ -147,7 +147,12 @@ impl RequestIds {
 }
 
 /// S3's error document for a refusal. `path` as it came.
-pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: RequestId) -> Response<Body> {
+pub(crate) fn refuse(
+    refusal: &Refusal,
+    path: &str,
+    request_id: RequestId,
+    host_id: &HeaderValue,
+) -> Response<Body> {
     let mut xml = String::with_capacity(320);
     xml.push_str(xml::DECLARATION);
     xml.push_str("<Error><Code>");
@@ -161,7 +166,7 @@ pub(crate) fn refuse(refusal: &Refusal, path: &str, request_id: RequestId) -> Re
         escape_value(value, &mut xml);
         let _ = write!(xml, "</{name}>");
     }
-    xml.push_str(&about(path, request_id));
+    xml.push_str(&about(path, request_id, host_id));
     xml.push_str("</Error>");
     let mut response = Response::new(Body::from(xml));
     *response.status_mut() =
@@ -183,6 +188,9 @@ pub(crate) fn said_headers(said: &Said) -> HeaderMap {
             .into_iter()
             .collect(),
         Said::NotModified(meta) => not_modified(meta),
+        Said::Allowed(methods) => {
+            HeaderValue::try_from(methods.join(", ")).map(|value| (ALLOW, value)).into_iter().collect()
+        }
     }
 }
 
@@ -199,12 +207,14 @@ fn escape_value(value: &str, out: &mut String) {
 }
 
 /// What an error's document says of its request. `path` as it came.
-fn about(path: &str, request_id: RequestId) -> String {
-    let mut xml = String::with_capacity(path.len() + 64);
+fn about(path: &str, request_id: RequestId, host_id: &HeaderValue) -> String {
+    let mut xml = String::with_capacity(path.len() + 128);
     xml.push_str("<Resource>");
     escape(path, &mut xml);
     // Writing to a string cannot fail.
-    let _ = write!(xml, "</Resource><RequestId>{request_id}</RequestId>");
+    let _ = write!(xml, "</Resource><RequestId>{request_id}</RequestId><HostId>");
+    escape(host_id.to_str().unwrap_or(""), &mut xml);
+    xml.push_str("</HostId>");
     xml
 }
 
@@ -225,7 +235,7 @@ pub(crate) fn finish(
         response.headers_mut().remove(CONTENT_TYPE);
         response.headers_mut().remove(CONTENT_LENGTH);
     } else if is_error {
-        complete_error(response, path, request_id);
+        complete_error(response, path, request_id, host_id);
     } else if method == Method::HEAD && response.headers().contains_key(CONTENT_RANGE) {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     } else if response.extensions().get::<BareETag>().is_some() {
@@ -256,7 +266,7 @@ pub(crate) fn last_of_connection(response: &Response<Body>) -> Bytes {
 }
 
 /// Adds to a document from behind the edge what s3s leaves out.
-fn complete_error(response: &mut Response<Body>, path: &str, request_id: RequestId) {
+fn complete_error(response: &mut Response<Body>, path: &str, request_id: RequestId, host_id: &HeaderValue) {
     let Some(document) = response.body().bytes() else { return };
     let has = |tag: &[u8]| document.windows(tag.len()).any(|window| window == tag);
     if has(b"<RequestId>") {
@@ -271,7 +281,7 @@ fn complete_error(response: &mut Response<Body>, path: &str, request_id: Request
     } else {
         "<Message>The request could not be understood</Message>".to_owned()
     };
-    add_to_error(response, [message, about(path, request_id)].concat().as_bytes());
+    add_to_error(response, [message, about(path, request_id, host_id)].concat().as_bytes());
 }
 
 /// Puts elements behind those that an error's document has.
@@ -353,13 +363,16 @@ mod tests {
     #[test]
     fn refusals_are_xml_with_everything_escaped() {
         let refusal = Refusal::new(ErrorCode::InvalidArgument, "no <b> & \u{1}");
-        let response = refuse(&refusal, "/a&b", RequestId(*b"00ff00ff00ff00ff"));
+        let host = HeaderValue::from_static("n1");
+        let response = refuse(&refusal, "/a&b", RequestId(*b"00ff00ff00ff00ff"), &host);
         let body = response.body().bytes().unwrap();
         let text = std::str::from_utf8(&body).unwrap();
         assert!(
             text.contains("<Message>no &lt;b&gt; &amp; \u{fffd}</Message><Resource>/a&amp;b</Resource>"),
             "{text}"
         );
+        let ids = "<RequestId>00ff00ff00ff00ff</RequestId><HostId>n1</HostId></Error>";
+        assert!(text.ends_with(ids), "{text}");
         assert_eq!(response.status(), 400);
     }
 
@@ -367,7 +380,8 @@ mod tests {
     fn every_text_arrives_in_an_element() {
         let refusal =
             Refusal::new(ErrorCode::SignatureDoesNotMatch, "no").with("StringToSign", "a\r\n\tü<&>\u{7f}");
-        let body = refuse(&refusal, "/", RequestId(*b"00ff00ff00ff00ff")).body().bytes().unwrap();
+        let host = HeaderValue::from_static("n1");
+        let body = refuse(&refusal, "/", RequestId(*b"00ff00ff00ff00ff"), &host).body().bytes().unwrap();
         let text = std::str::from_utf8(&body).unwrap();
         let element = "<StringToSign>a&#xd;&#xa;&#x9;ü&lt;&amp;&gt;&#x7f;</StringToSign>";
         assert!(text.contains(element), "{text}");
@@ -421,7 +435,8 @@ mod tests {
         for _ in 0..2 {
             finish(&mut response, &Method::GET, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
             let expected = "<Error><Code>NoSuchKey</Code><Message>The request could not be understood</Message>\
-                            <Resource>/b/k</Resource><RequestId>00ff00ff00ff00ff</RequestId></Error>";
+                            <Resource>/b/k</Resource><RequestId>00ff00ff00ff00ff</RequestId>\
+                            <HostId>n1</HostId></Error>";
             assert_eq!(response.body().bytes().unwrap(), expected);
         }
         finish(&mut response, &Method::HEAD, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);

@@ -65,6 +65,10 @@ impl<'a> Arrived<'a> {
         self.values(name).next()
     }
 
+    pub(crate) fn has_tab(&self) -> bool {
+        self.lines.iter().any(|(_, value)| value.as_bytes().contains(&b'\t'))
+    }
+
     /// Names, once for each line.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
         self.lines.iter().map(|(name, _)| *name)

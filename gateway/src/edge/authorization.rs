@@ -6,11 +6,13 @@ use super::presigned::Presigned;
 use super::query::Query;
 use super::stamp::Stamp;
 use crate::refusal::{ErrorCode, Refusal};
+use crate::server::connection::HEADER_LINES_MAX;
 use http::header::{AUTHORIZATION, DATE};
+use http::HeaderValue;
 use std::borrow::Cow;
 
-/// Most names in SignedHeaders. S3A and the SDKs sign below 20; user metadata adds some.
-const SIGNED_HEADERS_MAX: usize = 128;
+/// Most names in SignedHeaders: S3A and the SDKs sign below 20, and each piece of user metadata is one more.
+const SIGNED_HEADERS_MAX: usize = HEADER_LINES_MAX;
 /// S3's longest life of a presigned URL: a week.
 pub(crate) const EXPIRES_MAX_SECS: u64 = 604_800;
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -79,7 +81,7 @@ pub(crate) fn read<'a>(
     refuse_token(query)?;
     let presigned = query.iter().any(|pair| Presigned::V4.is_signature(&pair.name));
     match arrived.get(AUTHORIZATION.as_str()) {
-        Some(_) if presigned => Err(two_mechanisms()),
+        Some(_) if presigned => Err(two_mechanisms(arrived)),
         Some(value) => {
             let value = value.to_str().map_err(|_| malformed("Authorization is not ASCII"))?;
             from_header(value, arrived).map(Some)
@@ -98,9 +100,18 @@ pub(crate) fn refuse_token(query: &Query<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(crate) fn two_mechanisms() -> Refusal {
-    let message = "only one auth mechanism allowed: the header Authorization or one signature in the query";
-    Refusal::new(ErrorCode::InvalidArgument, message)
+pub(crate) const TWO_MECHANISMS: &str =
+    "only one auth mechanism allowed: the header Authorization or one signature in the query";
+
+/// `arrived`: the headers of the request.
+pub(crate) fn two_mechanisms(arrived: &Arrived<'_>) -> Refusal {
+    bad_authorization(arrived, TWO_MECHANISMS)
+}
+
+/// Says what came, as S3 does.
+fn bad_authorization(arrived: &Arrived<'_>, message: &'static str) -> Refusal {
+    let value = arrived.get(AUTHORIZATION.as_str()).map_or(&b""[..], HeaderValue::as_bytes);
+    Refusal::invalid("Authorization", String::from_utf8_lossy(value), message)
 }
 
 fn from_header<'a>(value: &'a str, arrived: &Arrived<'_>) -> Result<Authorization<'a>, Refusal> {
@@ -108,7 +119,7 @@ fn from_header<'a>(value: &'a str, arrived: &Arrived<'_>) -> Result<Authorizatio
     let Some(fields) = known else {
         let mechanism = value.split_once(' ').map_or(value, |(mechanism, _)| mechanism);
         let is_aws = mechanism.starts_with("AWS");
-        let unsupported = || Refusal::new(ErrorCode::InvalidArgument, "unsupported Authorization type");
+        let unsupported = || bad_authorization(arrived, "unsupported Authorization type");
         return Err(match mechanism {
             ALGORITHM => malformed("it has no fields"),
             _ if is_aws => old_mechanism(),
@@ -242,10 +253,13 @@ fn check(authorization: &Authorization<'_>) -> Result<(), &'static str> {
     if count > SIGNED_HEADERS_MAX {
         return Err("too many SignedHeaders");
     }
-    // Names in order are all different; others are compared one by one.
-    let mut names = authorization.signed_names().enumerate();
-    if !in_order && names.any(|(i, name)| authorization.signed_names().take(i).any(|other| other == name)) {
-        return Err("SignedHeaders must not name a header twice");
+    // Names in order are all different.
+    if !in_order {
+        let mut names: Vec<&str> = authorization.signed_names().collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("SignedHeaders must not name a header twice");
+        }
     }
     if has_host { Ok(()) } else { Err("the header host must be signed") }
 }

@@ -1,6 +1,8 @@
 //! The edge's part of CORS: preflights, which are answered here and never get further, and the headers that go with every
 //! other answer to a page, refusals too, so that the page can read why. What the rules are is the bucket's business.
 
+use super::query::Query;
+use super::routing;
 use super::target::Target;
 use crate::access::cors::{Cors, CorsRule, Preflight};
 use crate::edge::answer::Body;
@@ -62,9 +64,9 @@ pub(crate) async fn preflight(
     domain: Option<&str>,
     source: &dyn CorsSource,
 ) -> Result<Response<Body>, Refusal> {
-    let Some(bucket) = target(parts, domain)?.bucket else {
-        let message = "the specified method is not allowed against this resource";
-        return Err(Refusal::new(ErrorCode::MethodNotAllowed, message));
+    let target = target(parts, domain)?;
+    let Some(bucket) = target.bucket else {
+        return Err(routing::not_allowed(&parts.method, target.level, &Query::default()));
     };
     let origin = text(&parts.headers, ORIGIN)
         .ok_or_else(|| insufficient("Insufficient information. Origin request header needed.".into()))?;

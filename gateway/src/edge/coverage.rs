@@ -103,7 +103,8 @@ fn document() -> String {
          Written from the tables that decide at the gateway's edge (`gateway/src/edge`), and held against a running server by \
          `compat-tests/tests/coverage.rs`.\nWhatever is not listed is refused with S3's own error before anything happens: a \
          query parameter that an operation does not take is a\n400 InvalidArgument, a sub-resource of S3 that is not built a \
-         501 NotImplemented, and never the plain operation beside it.\n\n\
+         501 NotImplemented, and never the plain operation beside it. GET and\nHEAD of objects, and lists, pass over a \
+         parameter that means nothing anywhere, as S3 does.\n\n\
          ## Operations\n\n\
          | method | on | sub-resource | operation | takes besides |\n|---|---|---|---|---|\n",
     );
@@ -154,9 +155,10 @@ fn document() -> String {
         }
     }
     page.push_str(
-        "\n## Headers\n\nOf `x-amz-*`, `x-pocket-*` and conditions each is signed, known and acted on, or refused: 501 \
-         NotImplemented where S3 has it and\nit is not built, 400 InvalidArgument where it belongs to other operations, 400 \
-         InvalidToken for `x-amz-security-token`.\n\n| header | taken by |\n|---|---|\n",
+        "\n## Headers\n\nOf `x-pocket-*`, conditions and those of S3's that change what comes of a request each is signed, known and \
+         acted on, or refused: 501\nNotImplemented where S3 has it and it is not built, 400 InvalidArgument where it belongs to other \
+         operations, 400 InvalidToken for\n`x-amz-security-token`. Any other `x-amz-*` is passed over, as S3 does \
+         (`docs/decisions/0016-what-is-passed-over.md`).\n\n| header | taken by |\n|---|---|\n",
     );
     for (header, family) in HEADERS {
         let shown = if family.is_empty() { *header } else { *family };
@@ -173,7 +175,7 @@ fn code(names: &[&str]) -> String {
 /// Who takes a header, and with which values where not with all.
 fn takers(header: &str) -> String {
     let all = operations();
-    let (mut takers, mut values) = (Vec::new(), BTreeSet::new());
+    let (mut takers, mut values, mut passed_over) = (Vec::new(), BTreeSet::new(), false);
     for operation in &all {
         match verdict(header, *operation) {
             Verdict::Takes => takers.push(operation.name()),
@@ -181,10 +183,12 @@ fn takers(header: &str) -> String {
                 takers.push(operation.name());
                 values.extend(only);
             }
+            Verdict::PassedOver => passed_over = true,
             Verdict::Misplaced | Verdict::NotBuilt | Verdict::NoSessions | Verdict::NoSuchHint => {}
         }
     }
     let who = match takers.len() {
+        0 if passed_over => return "passed over by all".into(),
         0 => return "nobody".into(),
         n if n == all.len() => "all".to_owned(),
         _ => takers.join(", "),

@@ -1,5 +1,6 @@
-//! The allow-list of headers: which of those that change what a request does may come with which operation. A header
-//! that is not understood is refused, never ignored: ignoring a condition, an offset or an owner loses data.
+//! The allow-list of headers: which of those that change what a request does may come with which operation. One that could
+//! change it and is not understood is refused, never ignored: ignoring a condition, an offset or an owner loses data. Others
+//! of S3's that nobody knows are passed over, as S3 does.
 
 use super::documents::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
 use super::operation::{BodyUse, Operation};
@@ -20,7 +21,25 @@ const CHECKSUMS: [(&str, &str); 5] = [
     ("x-amz-checksum-sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
 ];
 
-/// Whether a header belongs to those that must be signed and known.
+/// What names of S3's begin with that change what comes of a request: who may, what is written where and whether at all, what it is
+/// held against and what it becomes. One that is not known here is not passed over.
+const FAMILIES: [&str; 13] = [
+    "x-amz-bucket-object-lock",
+    "x-amz-checksum-",
+    "x-amz-copy-source",
+    "x-amz-expected-",
+    "x-amz-grant-",
+    "x-amz-if-",
+    "x-amz-object-lock-",
+    "x-amz-rename-",
+    "x-amz-server-side-encryption",
+    "x-amz-source-",
+    "x-amz-tagging",
+    "x-amz-website-",
+    "x-amz-write-",
+];
+
+/// Whether a header belongs to those that must be signed.
 pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with("x-amz-") || name.starts_with("x-pocket-")
 }
@@ -58,6 +77,8 @@ pub(super) enum Verdict {
     Misplaced,
     /// S3 has it, or may have: not built.
     NotBuilt,
+    /// Nothing that anybody here acts on, and nothing that S3 would.
+    PassedOver,
     NoSessions,
     /// Pocket's own, and there is none of this name.
     NoSuchHint,
@@ -77,7 +98,7 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
         Verdict::Takes if value.is_empty() && !may_be_empty(name) => {
             (ErrorCode::InvalidArgument, format!("the header {name} has no value"))
         }
-        Verdict::Takes => return Ok(()),
+        Verdict::Takes | Verdict::PassedOver => return Ok(()),
         Verdict::Only(values) if values.iter().any(|v| v.as_bytes() == value.as_bytes()) => return Ok(()),
         Verdict::Only(values) => (
             ErrorCode::NotImplemented,
@@ -102,7 +123,12 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
             (ErrorCode::InvalidArgument, format!("unknown hint {name}; a bucket takes x-pocket-{hints}"))
         }
     };
-    Err(Refusal::new(code, message))
+    Err(match code {
+        ErrorCode::InvalidArgument => {
+            Refusal::invalid(name, String::from_utf8_lossy(value.as_bytes()), message)
+        }
+        code => Refusal::new(code, message),
+    })
 }
 
 /// The table. Patterns of one line share their reason.
@@ -189,7 +215,8 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         // A name that is left out would be left out of the object.
         "x-amz-meta-" => Verdict::Misplaced,
         _ if name.starts_with("x-amz-meta-") => only_with(&MAKES),
-        _ if name.starts_with("x-amz-") => Verdict::NotBuilt,
+        _ if FAMILIES.iter().any(|family| name.starts_with(family)) => Verdict::NotBuilt,
+        _ if name.starts_with("x-amz-") => Verdict::PassedOver,
 
         "x-pocket-force-delete" => only_with(&[O::DeleteBucket]),
         "x-pocket-delete-after-read" => only_with(&[O::GetObject]),
@@ -235,11 +262,11 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
 }
 
 /// Of a header that is there twice one would be ignored, by us or by somebody between us and the client. Codings are a
-/// list, which may come in several lines; the edge makes one of them.
+/// list, which may come in several lines; the edge makes one of them. So are metadata of one name, which are joined by commas.
 fn check_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
     let matters = |name: &HeaderName| {
         let name = name.as_str();
-        is_ours(name)
+        is_ours(name) && !name.starts_with("x-amz-meta-")
             || name.starts_with("content-") && name != "content-encoding"
             || name.starts_with("if-")
             || matches!(
@@ -304,6 +331,10 @@ mod tests {
             (ListObjects, "x-amz-expected-bucket-owner", "t"),
             (GetObject, "amz-sdk-invocation-id", "1"),
             (GetObject, "x-amzn-trace-id", "1"),
+            (PutObject, "x-amz-foo", "bar"),
+            (DeleteObject, "x-amz-foo", ""),
+            (GetObject, "x-amz-request-payer", "requester"),
+            (DeleteObject, "x-amz-mfa", "1 2"),
         ] {
             assert_eq!(code(operation, name, value), None, "{operation:?} {name}");
         }
@@ -334,7 +365,14 @@ mod tests {
             (DeleteObject, "if-none-match", "*", C::NotImplemented),
             (UploadPart, "if-match", "x", C::NotImplemented),
             (HeadObject, "if-range", "x", C::NotImplemented),
-            (GetObject, "x-amz-request-payer", "requester", C::NotImplemented),
+            (PutObject, "x-amz-checksum-md7", "AAAA", C::NotImplemented),
+            (PutObject, "x-amz-checksum-md7", "", C::NotImplemented),
+            (CopyObject, "x-amz-copy-source-version", "1", C::NotImplemented),
+            (PutObject, "x-amz-website-redirect-location", "/", C::NotImplemented),
+            (PutObject, "x-amz-write-length", "1", C::NotImplemented),
+            (DeleteObject, "x-amz-if-match-size", "1", C::NotImplemented),
+            (GetObject, "x-amz-expected-owner", "t", C::NotImplemented),
+            (PutObject, "if-unmodified", "x", C::NotImplemented),
             (GetObject, "x-amz-te", "append-sha1", C::NotImplemented),
             (GetObject, "x-amz-checksum-crc32", "AAAAAQ==", C::InvalidArgument),
             (ListObjects, "x-amz-checksum-sha1", "2jmj7l5rSw0yVb/vlWAYkK/YBwg=", C::InvalidArgument),
@@ -368,6 +406,9 @@ mod tests {
         headers.append("x-amz-object-attributes", HeaderValue::from_static("ObjectSize"));
         assert_eq!(check(&headers, Operation::GetObjectAttributes), Ok(()), "a list");
         headers.remove("x-amz-object-attributes");
+        headers.append("x-amz-meta-a", HeaderValue::from_static("1"));
+        headers.append("x-amz-meta-a", HeaderValue::from_static("2"));
+        assert_eq!(check(&headers, Operation::PutObject), Ok(()), "joined");
         headers.append("if-none-match", HeaderValue::from_static("*"));
         headers.append("if-none-match", HeaderValue::from_static("\"x\""));
         assert_eq!(check(&headers, Operation::PutObject).unwrap_err().code, ErrorCode::InvalidRequest);

@@ -13,6 +13,7 @@ pub(crate) mod answer;
 pub(crate) mod arrived;
 pub(crate) mod authorization;
 pub(crate) mod body;
+pub(crate) mod bucket_tags;
 pub(crate) mod chunked;
 pub(crate) mod cors;
 #[cfg(test)]
@@ -40,9 +41,8 @@ pub(crate) mod target;
 mod wire;
 pub(crate) mod xml;
 
-use crate::bucket_tags::split_tags;
 use crate::caller::Caller;
-use crate::calls::Operations;
+use crate::calls::{Operations, SessionCredentials};
 use crate::context::{Connection, RenameRequest, RequestContext, StoredExpires};
 use crate::credentials::Credentials;
 use crate::details::Asked;
@@ -56,7 +56,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderValue, Method, Response, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use operation::Operation;
 use payload::Promise;
 use payload_stream::{Source, Unread};
@@ -70,7 +70,9 @@ use session::Session;
 use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
 use std::sync::Arc;
-use target::Target;
+use target::{Level, Target};
+
+const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 /// The front of one gateway.
 pub(crate) struct Edge<O> {
@@ -79,6 +81,7 @@ pub(crate) struct Edge<O> {
     domain: Option<String>,
     request_ids: RequestIds,
     host_id: HeaderValue,
+    region: HeaderValue,
     operations: O,
     metrics: Metrics,
     service: S3Service,
@@ -98,6 +101,8 @@ struct Admitted {
     /// Where what is passed on differs from what came.
     uri: Option<Uri>,
     came: Came,
+    /// What a request for a session is about.
+    session: Option<Box<SessionCredentials>>,
 }
 
 /// A request that may pass.
@@ -106,6 +111,7 @@ pub(in crate::edge) struct Request {
     bucket: Option<BucketName>,
     key: Option<ObjectKey>,
     came: Came,
+    session: Option<Box<SessionCredentials>>,
     headers: HeaderMap,
     /// In path style, without the parameters of a signature.
     uri: Uri,
@@ -119,6 +125,7 @@ impl<O: Operations> Edge<O> {
     pub(crate) fn new(
         credentials: Credentials,
         domain: Option<String>,
+        region: &str,
         node: NodeId,
         clock: Arc<dyn Clock>,
         seed: u64,
@@ -128,8 +135,9 @@ impl<O: Operations> Edge<O> {
     ) -> Self {
         let host_id = HeaderValue::from_str(&node.to_string()).unwrap_or(HeaderValue::from_static("pocket"));
         let (keys, request_ids) = (SigningKeys::new(credentials), RequestIds::new(seed));
-        let metrics = Metrics::new();
-        Self { keys, clock, domain, request_ids, host_id, operations, metrics, service, cors }
+        let (metrics, region) = (Metrics::new(), HeaderValue::from_str(region));
+        let region = region.unwrap_or(HeaderValue::from_static(""));
+        Self { keys, clock, domain, request_ids, host_id, region, operations, metrics, service, cors }
     }
 
     /// Answers a request. The body is read only as far as the answer needs it; the rest stays in `body`, whose owner
@@ -144,6 +152,7 @@ impl<O: Operations> Edge<O> {
         let method = parts.method.clone();
         let target = parts.uri.path_and_query().cloned();
         let path = target.as_ref().map_or("/", |target| target.path());
+        let host_of_head = parts.headers.get(HOST).filter(|_| method == Method::HEAD).cloned();
         let cors = self.cors.as_deref();
         let page = cors.and_then(|_| Page::of(&parts, self.domain.as_deref()));
         let outcome = match cors {
@@ -154,7 +163,11 @@ impl<O: Operations> Edge<O> {
         };
         let mut response = outcome.unwrap_or_else(|refusal| {
             count_refusal(refusal.code);
-            answer::refuse(&refusal, path, request_id)
+            let mut response = answer::refuse(&refusal, path, request_id, &self.host_id);
+            if let Some(host) = &host_of_head {
+                self.tell_region(path, host, &mut response);
+            }
+            response
         });
         if let (Some(cors), Some(page)) = (cors, page) {
             page.let_read(cors, &mut response).await;
@@ -176,13 +189,13 @@ impl<O: Operations> Edge<O> {
         if admitted.operation == Operation::PostObject {
             return Box::pin(self.serve_form(parts, admitted, body, connection, request_id)).await;
         }
-        let Admitted { operation, bucket, key, proof, promise, uri: rewritten, came } = admitted;
+        let Admitted { operation, bucket, key, proof, promise, uri: rewritten, came, session } = admitted;
         let headers = std::mem::take(&mut parts.headers);
         let uri = rewritten.unwrap_or_else(|| uri.clone());
         let asked = Asked { method: parts.method.clone(), uri: uri.clone() };
         let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
         let body = Unread::new(body, promise, proof.seed);
-        let request = Request { operation, bucket, key, came, headers, uri, context, body };
+        let request = Request { operation, bucket, key, came, session, headers, uri, context, body };
         let answered = match self.carry_out(request, &query).await {
             Ok(Err(request)) => Box::pin(self.pass_on(parts, request)).await,
             Ok(Ok(response)) => Ok(response),
@@ -191,18 +204,21 @@ impl<O: Operations> Edge<O> {
         answered.map_err(|refusal| asked.explain(refusal))
     }
 
+    /// Who may not see a bucket, or has to look for it elsewhere, may still know where it is: SDKs ask so for a region.
+    fn tell_region(&self, path: &str, host: &HeaderValue, response: &mut Response<Body>) {
+        let is_told = matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::MOVED_PERMANENTLY);
+        let target = host.to_str().map(|host| Target::parse(path, host, self.domain.as_deref()));
+        if is_told && target.is_ok_and(|target| target.is_ok_and(|target| target.level == Level::Bucket)) {
+            response.headers_mut().insert(BUCKET_REGION, self.region.clone());
+        }
+    }
+
     /// What s3s takes apart.
     async fn pass_on(&self, parts: &mut Parts, request: Request) -> Result<Response<Body>, Refusal> {
         let Request { operation, mut headers, uri, context, body, .. } = request;
         let context = Arc::new(context);
         let mut passed = http::Request::new(s3s::Body::empty());
         if let Some(document) = body.whole(operation).await? {
-            let mut document = document;
-            if operation == Operation::CreateBucket {
-                let tags;
-                (document, tags) = split_tags(&document)?;
-                parts.extensions.insert(tags);
-            }
             unframe(&mut headers, Some(document.len() as u64));
             *passed.body_mut() = s3s::Body::from(document);
         }
@@ -231,7 +247,7 @@ impl<O: Operations> Edge<O> {
     pub(crate) fn unread(&self, refusal: &Refusal) -> Bytes {
         let request_id = self.request_ids.issue();
         count_refusal(refusal.code);
-        let mut response = answer::refuse(refusal, "/", request_id);
+        let mut response = answer::refuse(refusal, "/", request_id, &self.host_id);
         answer::finish(&mut response, &Method::GET, "/", request_id, &self.host_id);
         answer::last_of_connection(&response)
     }
@@ -246,7 +262,7 @@ impl<O: Operations> Edge<O> {
         };
         let target = Target::parse(raw_path, host, self.domain.as_deref())?;
         if ![Method::GET, Method::PUT, Method::HEAD, Method::POST, Method::DELETE].contains(&parts.method) {
-            return Err(routing::not_allowed(&parts.method, target.level));
+            return Err(routing::not_allowed(&parts.method, target.level, query));
         }
         let now = self.clock.now();
         let signed = Signed {
@@ -286,16 +302,20 @@ impl<O: Operations> Edge<O> {
         if let Some(session) = &proof.session {
             session.check(operation, target.bucket_str(), &parts.headers)?;
         }
-        if let (Operation::CreateSession, Some(principal)) = (operation, proof.caller.principal()) {
-            let session = Session::begin(target.bucket_str(), &parts.headers, now)?;
-            let credential = self.keys.credential(&principal.access_key_id)?;
-            parts.extensions.insert(session.issue(&principal.access_key_id, &credential.secret));
-        }
+        let session = match (operation, proof.caller.principal()) {
+            (Operation::CreateSession, Some(principal)) => {
+                let session = Session::begin(target.bucket_str(), &parts.headers, now)?;
+                let credential = self.keys.credential(&principal.access_key_id)?;
+                Some(Box::new(session.issue(&principal.access_key_id, &credential.secret)))
+            }
+            _ => None,
+        };
         if parts.method == Method::POST && operation != Operation::PostObject {
             refuse_forms(parts)?;
         }
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
-        Ok(Admitted { operation, bucket: target.bucket, key: target.key, proof, promise, uri, came })
+        let Target { bucket, key, .. } = target;
+        Ok(Admitted { operation, bucket, key, proof, promise, uri, came, session })
     }
 }
 

@@ -62,8 +62,9 @@ impl PayloadForm {
                 let mut digest = [0; 32];
                 match hex::decode_to_slice(text, &mut digest) {
                     Ok(()) => Ok(Self::Sha256(digest)),
-                    Err(_) => Err(Refusal::new(
-                        ErrorCode::InvalidArgument,
+                    Err(_) => Err(Refusal::invalid(
+                        "x-amz-content-sha256",
+                        text,
                         "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- form or a valid SHA-256",
                     )),
                 }
@@ -133,7 +134,7 @@ impl Promise {
             (false, Some(decoded)) if encoded_bytes != Some(decoded) => {
                 let message =
                     "x-amz-decoded-content-length differs from the length of a body without framing";
-                return Err(Refusal::new(ErrorCode::InvalidArgument, message));
+                return Err(Refusal::invalid("x-amz-decoded-content-length", decoded, message));
             }
             (false, _) => encoded_bytes,
         };

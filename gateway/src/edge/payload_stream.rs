@@ -67,6 +67,11 @@ impl Unread {
         Self(None)
     }
 
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     /// Framing taken off, where it is known.
     pub(crate) fn size_bytes(&self) -> Option<u64> {
         self.0.as_ref()?.1.decoded_bytes

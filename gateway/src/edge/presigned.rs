@@ -4,7 +4,7 @@
 use super::headers;
 use super::query::Query;
 use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Which signature a URL carries.
@@ -78,7 +78,7 @@ pub(crate) fn put_back(moved: &HeaderMap, headers: &mut HeaderMap) -> Result<(),
     for (name, value) in moved {
         if headers.insert(name, value.clone()).is_some_and(|other| other != value) {
             let message = format!("{name} is in the headers and in the query with different values");
-            return Err(Refusal::new(ErrorCode::InvalidArgument, message));
+            return Err(Refusal::invalid(name.as_str(), String::from_utf8_lossy(value.as_bytes()), message));
         }
     }
     Ok(())

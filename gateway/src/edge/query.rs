@@ -2,7 +2,7 @@
 
 use super::percent::{self, Part};
 use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::Refusal;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ impl<'a> Query<'a> {
             let value = percent::decode(raw_value, Part::Query)?;
             if query.0.len() == QUERY_PAIRS_MAX {
                 let message = format!("the query has more than {QUERY_PAIRS_MAX} parameters");
-                return Err(Refusal::new(ErrorCode::InvalidArgument, message));
+                return Err(Refusal::invalid(&name, &value, message));
             }
             if query.get(&name).is_some() {
                 let message = format!("the query parameter {:?} is given twice", shortened(&name));
@@ -103,6 +103,7 @@ impl<'a> Query<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::ErrorCode;
     use proptest::prelude::*;
 
     fn canonical(raw: &str) -> String {

@@ -5,11 +5,13 @@
 //! s3s routes again behind the edge. Since no parameter passes that the operation does not take, it cannot come to
 //! another result.
 
-use super::allow_list::{NOT_BUILT, RULES, SettingRule};
+use super::allow_list::{NOT_BUILT, RULES, SETTINGS, SettingRule};
+use super::headers::is_ours;
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::headers::shortened;
+use crate::refusal::{ErrorCode, Refusal, Said};
 use crate::versions::check_version;
 use http::Method;
 
@@ -65,24 +67,46 @@ fn check_others(
         if selectors.contains(&name) || name == "x-id" || signing(name) {
             continue;
         }
-        if !takes.contains(&name) {
-            return Err(unknown_parameter(name, operation));
-        }
-        if name == "versionId" {
-            check_version(&pair.value)?;
-        }
-        // Without it the first version of the listing is meant: another number is neither.
-        if name == "list-type" && pair.value != "2" {
-            return Err(Refusal::invalid(name, &pair.value, "list-type must be 2"));
+        match takes.contains(&name) {
+            true if name == "versionId" => check_version(&pair.value)?,
+            true => {}
+            false if only_reads(operation) && !means_something(name) => {}
+            false => return Err(unknown_parameter(name, &pair.value, operation)),
         }
     }
     Ok(())
 }
 
+/// Those that show an object or a list, and change nothing. S3 passes over what it does not know in their queries: caches and
+/// trackers add parameters of their own to links.
+pub(crate) fn only_reads(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(
+        operation,
+        O::GetObject
+            | O::HeadObject
+            | O::ListObjects
+            | O::ListObjectVersions
+            | O::ListMultipartUploads
+            | O::ListParts
+            | O::ListBuckets
+    )
+}
+
+/// Whether a parameter makes another operation of some request, of S3's or of ours, or is a header that a signer moved into the
+/// query: then it is never passed over.
+fn means_something(name: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    is_ours(&name.to_ascii_lowercase())
+        || SETTINGS.iter().any(|setting| is(setting.name))
+        || NOT_BUILT.iter().any(|known| is(known))
+        || RULES.iter().any(|rule| rule.selectors.iter().any(|known| is(known)))
+}
+
 /// Each version of the listing would ignore where the other one goes on, and a client would never come to an end.
 fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
-    let (others, version): (&[&str], _) = match query.has("list-type") {
-        true => (&["marker"], "without list-type"),
+    let (others, version): (&[&str], _) = match query.get("list-type") == Some("2") {
+        true => (&["marker"], "without list-type=2"),
         false => (&["continuation-token", "start-after"], "with list-type=2"),
     };
     match others.iter().find(|name| query.get(name).is_some_and(|value| !value.is_empty())) {
@@ -94,14 +118,13 @@ fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn unknown_parameter(name: &str, operation: Operation) -> Refusal {
-    let name: String = name.chars().take(80).collect();
-    if SettingRule::is_named(&name) || NOT_BUILT.contains(&&*name) {
+fn unknown_parameter(name: &str, value: &str, operation: Operation) -> Refusal {
+    if SettingRule::is_named(name) || NOT_BUILT.contains(&name) {
         let message = format!("the sub-resource {name:?} is not implemented here ({})", operation.name());
         return Refusal::new(ErrorCode::NotImplemented, message);
     }
-    let message = format!("{} does not take the query parameter {name:?}", operation.name());
-    Refusal::new(ErrorCode::InvalidArgument, message)
+    let message = format!("{} does not take the query parameter {:?}", operation.name(), shortened(name));
+    Refusal::invalid(name, value, message)
 }
 
 fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
@@ -114,15 +137,43 @@ fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
             let message = format!("the sub-resource {:?} is not implemented here ({method})", pair.name);
             Refusal::new(ErrorCode::NotImplemented, message)
         }
-        None => not_allowed(method, level),
+        None => not_allowed(method, level, query),
     }
 }
 
-pub(super) fn not_allowed(method: &Method, level: Level) -> Refusal {
+pub(super) fn not_allowed(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
     let message = "The specified method is not allowed against this resource.";
-    Refusal::new(ErrorCode::MethodNotAllowed, message)
+    saying_methods(Refusal::new(ErrorCode::MethodNotAllowed, message), method, level, query)
+}
+
+/// Says of a method that is not allowed what it was, and which ones are.
+pub(crate) fn saying_methods(refusal: Refusal, method: &Method, level: Level, query: &Query<'_>) -> Refusal {
+    refusal
         .with("Method", method)
         .with("ResourceType", level.resource_type())
+        .saying(Said::Allowed(methods(level, query)))
+}
+
+/// The methods with which something can be done to the resource that a request is aimed at.
+fn methods(level: Level, query: &Query<'_>) -> Vec<&'static str> {
+    const METHODS: [(&str, Method); 5] = [
+        ("GET", Method::GET),
+        ("HEAD", Method::HEAD),
+        ("PUT", Method::PUT),
+        ("POST", Method::POST),
+        ("DELETE", Method::DELETE),
+    ];
+    let setting = match level {
+        Level::Bucket => SettingRule::of(query),
+        Level::Service | Level::Object => None,
+    };
+    let is_allowed = |method: &Method| match setting {
+        Some(setting) => setting.operation(method).is_some(),
+        None => RULES.iter().any(|rule| {
+            rule.method == *method && rule.level == level && rule.selectors.iter().all(|name| query.has(name))
+        }),
+    };
+    METHODS.iter().filter(|(_, method)| is_allowed(method)).map(|(name, _)| *name).collect()
 }
 
 #[cfg(test)]
@@ -160,6 +211,14 @@ mod tests {
             ("PUT", Bucket, "lifecycle", PutBucketLifecycleConfiguration),
             ("DELETE", Bucket, "lifecycle=", DeleteBucketLifecycle),
             ("GET", Bucket, "", ListObjects),
+            ("GET", Bucket, "list-type=1&marker=a", ListObjects),
+            ("GET", Bucket, "list-type=&prefx=a", ListObjects),
+            ("GET", Bucket, "versions&colour=blue", ListObjectVersions),
+            ("GET", Bucket, "uploads&colour=blue", ListMultipartUploads),
+            ("GET", Service, "colour=blue", ListBuckets),
+            ("GET", Object, "utm_source=mail&_=1", GetObject),
+            ("HEAD", Object, "colour&prefix=a", HeadObject),
+            ("GET", Object, "uploadId=u&colour", ListParts),
             ("GET", Bucket, "list-type=2&prefix=&delimiter=%2F&fetch-owner=false&max-keys=5000", ListObjects),
             ("GET", Bucket, "versions=&key-marker=a&version-id-marker=null&max-keys=1", ListObjectVersions),
             ("GET", Bucket, "uploads&prefix=a/&max-uploads=5000", ListMultipartUploads),
@@ -248,8 +307,14 @@ mod tests {
             ("PUT", Level::Object, "partNumber=1"),
             ("DELETE", Level::Bucket, "uploads"),
             ("GET", Level::Bucket, "location&uploads"),
-            ("GET", Level::Bucket, "list-type=2&prefx=a"),
-            ("GET", Level::Bucket, "list-type=7"),
+            ("GET", Level::Bucket, "location&colour"),
+            ("HEAD", Level::Bucket, "colour"),
+            ("GET", Level::Object, "tagging&colour"),
+            ("GET", Level::Object, "renameobject"),
+            ("GET", Level::Object, "x-pocket-wait=1s"),
+            ("HEAD", Level::Object, "x-amz-checksum-mode=ENABLED"),
+            ("GET", Level::Bucket, "uploadid=u"),
+            ("GET", Level::Bucket, "list-type=1&start-after=a"),
             ("GET", Level::Bucket, "list-type=2&marker=a"),
             ("GET", Level::Bucket, "continuation-token=a"),
             ("GET", Level::Bucket, "start-after=a"),
@@ -262,6 +327,21 @@ mod tests {
         assert_eq!(classified("PATCH", Level::Object, ""), Err(ErrorCode::MethodNotAllowed));
         assert_eq!(classified("POST", Level::Object, ""), Err(ErrorCode::MethodNotAllowed));
         assert_eq!(classified("PUT", Level::Service, ""), Err(ErrorCode::MethodNotAllowed));
+    }
+
+    #[test]
+    fn a_method_that_is_not_allowed_is_told_which_ones_are() {
+        for (level, query, allowed) in [
+            (Level::Service, "", &["GET"][..]),
+            (Level::Bucket, "", &["GET", "HEAD", "PUT", "POST", "DELETE"]),
+            (Level::Bucket, "policy", &["GET", "PUT", "DELETE"]),
+            (Level::Bucket, "versioning", &["GET"]),
+            (Level::Object, "", &["GET", "HEAD", "PUT", "DELETE"]),
+            (Level::Object, "uploads", &["GET", "HEAD", "PUT", "POST", "DELETE"]),
+        ] {
+            let refusal = not_allowed(&Method::PATCH, level, &Query::parse(query).unwrap());
+            assert_eq!(refusal.said(), Some(&Said::Allowed(allowed.to_vec())), "{level:?} ?{query}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::operation::Operation;
 use super::percent::{self, Part};
+use crate::calls::SessionCredentials;
 use crate::headers::shortened;
 use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
@@ -40,15 +41,6 @@ pub(crate) struct Session {
     expires_at_secs: u64,
 }
 
-/// Credentials that CreateSession hands out when the caller may have them; in the extensions of its request.
-#[derive(Clone)]
-pub(crate) struct Issued {
-    pub(crate) access_key_id: String,
-    pub(crate) secret: String,
-    pub(crate) token: String,
-    pub(crate) expires_at: Timestamp,
-}
-
 impl Session {
     /// A new one, as `headers` ask for it.
     pub(crate) fn begin(bucket: &str, headers: &HeaderMap, now: Timestamp) -> Result<Self, Refusal> {
@@ -65,10 +57,10 @@ impl Session {
     }
 
     /// Its credentials, made with the key that asked for them.
-    pub(crate) fn issue(&self, access_key_id: &str, secret: &str) -> Issued {
+    pub(crate) fn issue(&self, access_key_id: &str, secret: &str) -> SessionCredentials {
         let payload = self.payload();
         let mac = keyed(secret, b"pocket session token", &payload);
-        Issued {
+        SessionCredentials {
             access_key_id: access_key_id.to_owned(),
             secret: self.secret(secret),
             token: BASE64_STANDARD.encode([&payload[..], &mac].concat()),

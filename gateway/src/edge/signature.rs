@@ -128,7 +128,7 @@ impl Proof {
 /// The header that says what the body is.
 pub(crate) fn declared_form(headers: &HeaderMap) -> Result<Option<PayloadForm>, Refusal> {
     let Some(value) = headers.get(PAYLOAD_HEADER) else { return Ok(None) };
-    PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii())?).map(Some)
+    PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii(value))?).map(Some)
 }
 
 fn verify_claim<'a>(
@@ -148,13 +148,7 @@ fn verify_claim<'a>(
             (key, Some(session))
         }
     };
-    // What S3 documents comes first; some clients sign the path as they send it (`+`, `%2F`, lower-case digits).
-    // Both name the same key, so neither lets anything through that the other would not.
-    let mut signature = matching_signature(&request, arrived, claim, payload, &key, Spelling::Canonical)?;
-    if signature.is_none() {
-        signature = matching_signature(&request, arrived, claim, payload, &key, Spelling::AsSent)?;
-    }
-    let Some(signature) = signature else {
+    let Some(signature) = matching_signature(&request, arrived, claim, payload, &key)? else {
         return Err(mismatch(&request, arrived, claim, payload, &key));
     };
     check_all_signed(arrived, claim)?;
@@ -170,25 +164,57 @@ fn verify_claim<'a>(
     Ok(Proof { caller, signing: Some(signing), payload, presigned, session, seed })
 }
 
-/// How the path stands in the canonical request.
+/// How a request is spelled in its canonical form, where clients differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spelling {
+struct Spelling {
+    path: Path,
+    blanks: Blanks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
     Canonical,
+    /// Some clients sign the path as they send it (`+`, `%2F`, lower-case digits).
     AsSent,
 }
 
+/// Which blanks within the value of a header a run of becomes one space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blanks {
+    /// As S3 documents it, and the SDK for Go has it.
+    Spaces,
+    /// The SDKs for Python and Java take tabs for spaces.
+    SpacesAndTabs,
+}
+
+impl Spelling {
+    const DOCUMENTED: Self = Self { path: Path::Canonical, blanks: Blanks::Spaces };
+}
+
+/// The signature, if it is that of the request in one of its spellings. What S3 documents comes first. All name the same key, and
+/// the same values but for their blanks, so none lets anything through that another would not.
 fn matching_signature(
     request: &Signed<'_, '_>,
     arrived: &Arrived<'_>,
     claim: &Authorization<'_>,
     payload: &str,
     key: &SigningKey,
-    spelling: Spelling,
 ) -> Result<Option<Signature>, Refusal> {
-    let digest = with_canonical(request, arrived, claim, payload, spelling, hex_sha256)?;
-    let signature = key.sign(&signed_text(claim, key, &digest));
-    let right: bool = signature.ct_eq(claim.signature.as_bytes()).into();
-    Ok(right.then_some(signature))
+    let has_tab = || arrived.has_tab();
+    for blanks in [Blanks::Spaces, Blanks::SpacesAndTabs] {
+        if blanks == Blanks::SpacesAndTabs && !has_tab() {
+            break;
+        }
+        for path in [Path::Canonical, Path::AsSent] {
+            let spelling = Spelling { path, blanks };
+            let digest = with_canonical(request, arrived, claim, payload, spelling, hex_sha256)?;
+            let signature = key.sign(&signed_text(claim, key, &digest));
+            if signature.ct_eq(claim.signature.as_bytes()).into() {
+                return Ok(Some(signature));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What is signed, in pieces. `digest`: of the canonical request.
@@ -212,15 +238,15 @@ fn with_canonical<T>(
         out.clear();
         out.extend_from_slice(request.method.as_str().as_bytes());
         out.push(b'\n');
-        match spelling {
-            Spelling::Canonical => percent::canonicalize(request.raw_path, Part::Path, out)?,
-            Spelling::AsSent => out.extend_from_slice(request.raw_path.as_bytes()),
+        match spelling.path {
+            Path::Canonical => percent::canonicalize(request.raw_path, Part::Path, out)?,
+            Path::AsSent => out.extend_from_slice(request.raw_path.as_bytes()),
         }
         out.push(b'\n');
         request.query.canonicalize("X-Amz-Signature", out)?;
         out.push(b'\n');
         for name in claim.signed_names() {
-            write_header(name, arrived, out)?;
+            write_header(name, arrived, spelling.blanks, out)?;
         }
         out.push(b'\n');
         out.extend_from_slice(claim.signed_headers.as_bytes());
@@ -230,8 +256,8 @@ fn with_canonical<T>(
     })
 }
 
-/// `name:value` with the values of repeated headers joined, blanks around them dropped and runs of spaces made one.
-fn write_header(name: &str, arrived: &Arrived<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// `name:value` with the values of repeated headers joined, blanks around them dropped and runs of blanks made one space.
+fn write_header(name: &str, arrived: &Arrived<'_>, blanks: Blanks, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.extend_from_slice(name.as_bytes());
     out.push(b':');
     let mut values = arrived.values(name).peekable();
@@ -245,12 +271,13 @@ fn write_header(name: &str, arrived: &Arrived<'_>, out: &mut Vec<u8>) -> Result<
         }
         let value = value.as_bytes().trim_ascii();
         // Most have no blank to fold.
-        if !value.contains(&b' ') {
+        if !value.iter().any(|b| matches!(b, b' ' | b'\t')) {
             out.extend_from_slice(value);
             continue;
         }
         let mut before = b' ';
         for &byte in value {
+            let byte = if byte == b'\t' && blanks == Blanks::SpacesAndTabs { b' ' } else { byte };
             if byte != b' ' || before != b' ' {
                 out.push(byte);
             }
@@ -307,9 +334,8 @@ fn declared_payload<'a>(
     arrived: &Arrived<'a>,
     claim: &Authorization<'_>,
 ) -> Result<&'a str, Refusal> {
-    match arrived.get(PAYLOAD_HEADER).map(HeaderValue::to_str) {
-        Some(Ok(text)) => Ok(text),
-        Some(Err(_)) => Err(payload_is_not_ascii()),
+    match arrived.get(PAYLOAD_HEADER) {
+        Some(value) => value.to_str().map_err(|_| payload_is_not_ascii(value)),
         None if claim.is_presigned() => {
             Ok(request.query.get("X-Amz-Content-Sha256").unwrap_or(UNSIGNED_PAYLOAD))
         }
@@ -320,8 +346,9 @@ fn declared_payload<'a>(
     }
 }
 
-fn payload_is_not_ascii() -> Refusal {
-    Refusal::new(ErrorCode::InvalidArgument, "x-amz-content-sha256 is not ASCII")
+fn payload_is_not_ascii(value: &HeaderValue) -> Refusal {
+    let value = String::from_utf8_lossy(value.as_bytes());
+    Refusal::invalid(PAYLOAD_HEADER, value, "x-amz-content-sha256 is not ASCII")
 }
 
 /// All signed headers are known to be there and to be different, so equal numbers mean equal sets.
@@ -368,7 +395,7 @@ fn mismatch(
         does_not_match(claim.access_key_id(), &claim.signature, &signed)
             .with("CanonicalRequest", String::from_utf8_lossy(canonical))
     };
-    with_canonical(request, arrived, claim, payload, Spelling::Canonical, text)
+    with_canonical(request, arrived, claim, payload, Spelling::DOCUMENTED, text)
         .unwrap_or_else(|refusal| refusal)
 }
 

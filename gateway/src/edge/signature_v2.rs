@@ -5,6 +5,7 @@
 //! parameters, and nothing else. So anything else that would change what a request does is refused here, or whoever
 //! holds a URL could turn it into another one.
 
+use super::arrived::Arrived;
 use super::authorization::{refuse_token, two_mechanisms};
 use super::payload::PayloadForm;
 use super::presigned::Presigned;
@@ -97,7 +98,7 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
     let query = request.query;
     let by_v4 = query.iter().any(|pair| Presigned::V4.is_signature(&pair.name));
     if by_v4 || request.headers.contains_key(AUTHORIZATION) {
-        return Err(two_mechanisms());
+        return Err(two_mechanisms(&Arrived::of(request.headers)));
     }
     refuse_token(query)?;
     let get = |name| query.get(name).filter(|value| !value.is_empty());

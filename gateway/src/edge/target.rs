@@ -1,10 +1,14 @@
-//! What a request is aimed at: the service, a bucket or an object, from the path and, with a domain, the host name.
+//! What a request is aimed at: the service, a bucket or an object, from the path and the host name.
 
 use super::percent::{self, Part};
 use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::limits::KEY_MAX_BYTES;
 use pocket_api::names::{BucketName, NameError, ObjectKey};
 use std::borrow::Cow;
+
+/// Domains of an endpoint that was not told its own. Browsers and resolvers take every name below `localhost` for this machine
+/// (RFC 6761, 6.3). The longer one comes first.
+const LOCAL_DOMAINS: [&str; 2] = ["s3.localhost", "localhost"];
 
 /// S3's three levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,10 @@ impl<'a> Target<'a> {
         let Some(path) = path.strip_prefix('/') else {
             return Err(Refusal::new(ErrorCode::InvalidURI, "the path must begin with /"));
         };
-        let host_bucket = domain.and_then(|domain| host_bucket(host, domain));
+        let host_bucket = match domain {
+            Some(domain) => host_bucket(host, domain),
+            None => local_bucket(host),
+        };
         let (bucket, key) = match host_bucket {
             Some(bucket) => (bucket, path),
             None => path.split_once('/').unwrap_or((path, "")),
@@ -88,12 +95,22 @@ impl Level {
     }
 }
 
-/// The bucket in a virtual host `bucket.domain[:port]`. Any other host is no bucket but one more name of this server.
-fn host_bucket<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
-    let name = match host.rsplit_once(':') {
+/// The bucket in a virtual host of this machine's own. Each of the domains is itself a name of the server and no bucket.
+fn local_bucket(host: &str) -> Option<&str> {
+    let is_domain = LOCAL_DOMAINS.iter().any(|domain| without_port(host).eq_ignore_ascii_case(domain));
+    if is_domain { None } else { LOCAL_DOMAINS.iter().find_map(|domain| host_bucket(host, domain)) }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
-    };
+    }
+}
+
+/// The bucket in a virtual host `bucket.domain[:port]`. Any other host is no bucket but one more name of this server.
+fn host_bucket<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
+    let name = without_port(host);
     let (bucket, rest) = name.split_at_checked(name.len().checked_sub(domain.len() + 1)?)?;
     let is_ours = rest.strip_prefix('.').is_some_and(|rest| rest.eq_ignore_ascii_case(domain));
     (is_ours && !bucket.is_empty()).then_some(bucket)
@@ -134,6 +151,26 @@ mod tests {
             assert_eq!(level(path), Err(code), "{path}");
         }
         assert_eq!(level(&format!("/abc/{}", "k".repeat(1_025))), Err(ErrorCode::KeyTooLongError));
+    }
+
+    #[test]
+    fn hosts_of_this_machine_name_a_bucket_where_no_domain_is_said() {
+        for (host, bucket) in [
+            ("abc.localhost", Some("abc")),
+            ("abc.LocalHost:9000", Some("abc")),
+            ("abc.s3.localhost:9000", Some("abc")),
+            ("a.b.S3.localhost", Some("a.b")),
+            ("s3.localhost:9000", None),
+            ("localhost:9000", None),
+            ("xlocalhost", None),
+            ("abc.localhost.example", None),
+            ("127.0.0.1:9000", None),
+        ] {
+            let target = Target::parse("/key/x", host, None).unwrap();
+            let of_path = Target::parse("/key/x", host, Some("s3.local")).unwrap();
+            assert_eq!((target.host_bucket, of_path.host_bucket), (bucket, None), "{host}");
+            assert_eq!(target.bucket_str(), bucket.unwrap_or("key"), "{host}");
+        }
     }
 
     #[test]

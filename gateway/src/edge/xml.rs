@@ -37,6 +37,14 @@ pub(crate) fn escape_all(text: &str, out: &mut String) {
     }
 }
 
+/// An element of text that has to arrive as it is.
+pub(crate) fn element(name: &str, text: &str, out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "<{name}>");
+    escape_all(text, out);
+    let _ = write!(out, "</{name}>");
+}
+
 /// Text of an element that a person reads. Characters that XML cannot carry become U+FFFD.
 pub(crate) fn escape(text: &str, out: &mut String) {
     for c in text.chars() {

@@ -10,7 +10,7 @@ mod lists;
 mod policies;
 mod settings;
 
-use crate::refusal::Refusal;
+use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 /// What strangers send is their mistake, or something that is not built: never ours.
@@ -19,6 +19,7 @@ fn assert_refusal(refusal: &Refusal) {
     let status = refusal.code.status();
     assert!((400..500).contains(&status) || status == 501, "refused with {status}: {refusal}");
     assert!(!refusal.message.is_empty(), "{refusal:?}");
+    assert!(refusal.code != ErrorCode::InvalidArgument || refusal.has("ArgumentName"), "{refusal:?}");
 }
 
 /// The head of a request as HTTP lets it through.

@@ -1,27 +1,16 @@
 //! GetBucketLocation: the gateway's region for every bucket.
 
-use super::{Operations, ask, context};
+use super::{Operations, ask};
 use crate::access::action::Action;
+use crate::calls::{Call, GetBucketLocation, Serve};
 use crate::refusal::Refusal;
-use s3s::dto::{BucketLocationConstraint, GetBucketLocationInput, GetBucketLocationOutput};
-use s3s::{S3Request, S3Response};
+use std::sync::Arc;
 
-pub(super) async fn run(
-    ops: &Operations,
-    request: S3Request<GetBucketLocationInput>,
-) -> Result<S3Response<GetBucketLocationOutput>, Refusal> {
-    let context = context(&request)?;
-    let input = request.input;
-    let mut bucket = ops
-        .bucket(
-            ask!(request, context, Action::GetBucketLocation),
-            &super::bucket_name(&input.bucket)?,
-            input.expected_bucket_owner.as_deref(),
-        )
-        .await?;
-    ops.ping(&mut bucket).await?;
-    // S3 shows its first region as nothing.
-    let region =
-        (*ops.region != *"us-east-1").then(|| BucketLocationConstraint::from(ops.region.to_string()));
-    Ok(S3Response::new(GetBucketLocationOutput { location_constraint: region }))
+impl Serve<GetBucketLocation> for Operations {
+    async fn serve(&self, call: Call<GetBucketLocation>) -> Result<Arc<str>, Refusal> {
+        let ask = ask!(call, call.context, Action::GetBucketLocation);
+        let mut bucket = self.bucket(ask, &call.input.bucket, call.expected_owner.as_str()).await?;
+        self.ping(&mut bucket).await?;
+        Ok(self.region.clone())
+    }
 }

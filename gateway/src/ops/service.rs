@@ -36,15 +36,6 @@ macro_rules! operations {
 }
 
 operations! {
-    list_buckets(ListBucketsInput) -> ListBucketsOutput = ListBuckets, list_buckets::run;
-    create_bucket(CreateBucketInput) -> CreateBucketOutput = CreateBucket, create_bucket::run;
-    create_session(CreateSessionInput) -> CreateSessionOutput = CreateSession, create_session::run;
-    head_bucket(HeadBucketInput) -> HeadBucketOutput = HeadBucket, head_bucket::run;
-    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput = DeleteBucket, delete_bucket::run;
-    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput
-        = GetBucketLocation, get_bucket_location::run;
-
-    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = DeleteObjects, delete_objects::run;
     copy_object(CopyObjectInput) -> CopyObjectOutput = CopyObject, copy_object::run;
     get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput
         = GetObjectAttributes, get_object_attributes::run;

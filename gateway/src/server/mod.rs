@@ -1,7 +1,7 @@
 //! HTTP: accepts connections and serves each with the edge behind it, on the threads that the configuration says.
 
 mod answer_body;
-mod connection;
+pub(crate) mod connection;
 pub(crate) mod link;
 pub(crate) mod request_body;
 mod socket;

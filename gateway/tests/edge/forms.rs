@@ -120,6 +120,15 @@ async fn what_follows_the_file_says_nothing() {
 }
 
 #[tokio::test]
+async fn a_form_may_say_when_its_object_expires_in_any_words_and_who_may_have_it() {
+    let server = Server::start();
+    let form = Form::new("k", "x").field("Expires", "next spring").field("acl", "bucket-owner-full-control");
+    assert_eq!(post(&server, &form.sign()).await.status, 204);
+    let call = r#"PutObject bucket k: "x", expires next spring, BucketOwnerFullControl"#;
+    assert_eq!(server.recorder.calls(), [call]);
+}
+
+#[tokio::test]
 async fn a_form_that_is_not_whole_leaves_nothing() {
     let server = Server::start();
     let form = Form::new("k", vec![b'x'; 100_000]).sign();

@@ -6,13 +6,16 @@ use http::{Extensions, HeaderMap, Method, Uri};
 use parking_lot::Mutex;
 use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;
+use pocket_api::hints::JobHints;
+use pocket_api::ids::JobId;
 use pocket_api::metadata::{Committed, Found, SegmentPage};
 use pocket_api::names::TenantName;
 use pocket_api::object::{ETag, ObjectMeta};
 use pocket_gateway::calls::{
-    BodySize, Call, Content, DeleteObject, DeleteObjectTagging, GetObject, GetObjectTagging, GotObject,
-    HeadObject, Input, ListObjects, ListedObjects, Operations, Page, PartWritten, PutObject,
-    PutObjectTagging, Serve, UploadPart,
+    BodySize, Call, Content, CreateBucket, CreateSession, DeleteBucket, DeleteObject, DeleteObjectTagging,
+    DeleteObjects, DeletedObjects, GetBucketLocation, GetObject, GetObjectTagging, GotObject, Granted,
+    HeadBucket, HeadObject, Input, ListBuckets, ListObjects, ListedBuckets, ListedObjects, Operations, Page,
+    PartWritten, PutObject, PutObjectTagging, Said, SeenBucket, Serve, SessionCredentials, UploadPart,
 };
 use pocket_gateway::calls::{
     BucketSetting, DeleteBucketSetting, GetBucketSetting, GetObjectAcl, OwnedAcl, PutBucketAcl,
@@ -45,10 +48,6 @@ impl Recorder {
     }
 }
 
-fn context<T>(request: &S3Request<T>) -> Arc<RequestContext> {
-    request.extensions.get::<Arc<RequestContext>>().expect("the edge adds a context").clone()
-}
-
 #[async_trait::async_trait]
 impl S3Route for Recorder {
     fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, extensions: &mut Extensions) -> bool {
@@ -67,40 +66,6 @@ impl S3Route for Recorder {
 
 #[async_trait::async_trait]
 impl S3 for Recorder {
-    async fn list_buckets(
-        &self,
-        request: S3Request<ListBucketsInput>,
-    ) -> S3Result<S3Response<ListBucketsOutput>> {
-        let context = context(&request);
-        let tenant = context.caller.tenant().map_or("nobody", |tenant| tenant.as_str());
-        self.note(format!("ListBuckets by {tenant}"));
-        Ok(S3Response::new(ListBucketsOutput::default()))
-    }
-
-    async fn create_bucket(
-        &self,
-        request: S3Request<CreateBucketInput>,
-    ) -> S3Result<S3Response<CreateBucketOutput>> {
-        self.note(format!("CreateBucket {}", request.input.bucket));
-        Ok(S3Response::new(CreateBucketOutput::default()))
-    }
-
-    async fn delete_bucket(
-        &self,
-        request: S3Request<DeleteBucketInput>,
-    ) -> S3Result<S3Response<DeleteBucketOutput>> {
-        self.note(format!("DeleteBucket {}", request.input.bucket));
-        Ok(S3Response::new(DeleteBucketOutput::default()))
-    }
-
-    async fn delete_objects(
-        &self,
-        request: S3Request<DeleteObjectsInput>,
-    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        self.note(format!("DeleteObjects {}", request.input.delete.objects.len()));
-        Ok(S3Response::new(DeleteObjectsOutput::default()))
-    }
-
     async fn copy_object(
         &self,
         request: S3Request<CopyObjectInput>,
@@ -139,6 +104,74 @@ named! {
     PutPublicAccessBlock -> ();
     GetObjectAcl -> OwnedAcl { acl: Acl::private(), owner: TenantName::parse("me").expect("a good name") };
     PutObjectAcl -> ();
+    GetBucketLocation -> "local".into();
+}
+
+fn me() -> TenantName {
+    TenantName::parse("me").expect("a good name")
+}
+
+impl Serve<ListBuckets> for Recorder {
+    async fn serve(&self, call: Call<ListBuckets>) -> Result<ListedBuckets, Refusal> {
+        let tenant = call.context.caller.tenant().map_or("nobody", |tenant| tenant.as_str());
+        self.note(format!("ListBuckets by {tenant}"));
+        Ok(ListedBuckets { buckets: Vec::new(), more: false, owner: me(), region: "local".into() })
+    }
+}
+
+/// Refuses anonymous callers before it reads, as operations must.
+impl Serve<CreateBucket> for Recorder {
+    async fn serve(&self, mut call: Call<CreateBucket>) -> Result<Granted, Refusal> {
+        if call.context.caller.tenant().is_none() {
+            return Err(Refusal::new(ErrorCode::AccessDenied, "Access Denied"));
+        }
+        let configuration = call.input.configuration.read().await?;
+        let mut note = format!("CreateBucket {}", call.input.bucket);
+        for (name, value) in &call.input.hints {
+            note += &format!(", {name} {value}");
+        }
+        for (key, value) in &configuration.tags {
+            note += &format!(", tagged {key}={value}");
+        }
+        self.note(note);
+        Ok(Granted { job: JobId(1), hints: JobHints::default() })
+    }
+}
+
+impl Serve<HeadBucket> for Recorder {
+    async fn serve(&self, call: Call<HeadBucket>) -> Result<SeenBucket, Refusal> {
+        self.note(format!("HeadBucket {}", call.input.bucket));
+        match call.input.bucket.as_str() {
+            "forbidden" => Err(Refusal::new(ErrorCode::AccessDenied, "Access Denied")),
+            _ => {
+                let granted = Granted { job: JobId(1), hints: JobHints::default() };
+                Ok(SeenBucket { granted, region: "local".into() })
+            }
+        }
+    }
+}
+
+impl Serve<DeleteBucket> for Recorder {
+    async fn serve(&self, call: Call<DeleteBucket>) -> Result<(), Refusal> {
+        self.note(format!("DeleteBucket {}", call.input.bucket));
+        Ok(())
+    }
+}
+
+impl Serve<CreateSession> for Recorder {
+    async fn serve(&self, call: Call<CreateSession>) -> Result<Box<SessionCredentials>, Refusal> {
+        self.note(format!("CreateSession {}", call.input.bucket));
+        call.input.credentials.ok_or_else(|| Refusal::new(ErrorCode::AccessDenied, "Access Denied"))
+    }
+}
+
+impl Serve<DeleteObjects> for Recorder {
+    async fn serve(&self, mut call: Call<DeleteObjects>) -> Result<DeletedObjects, Refusal> {
+        let list = call.input.list.read().await?;
+        self.note(format!("DeleteObjects {}", list.objects.len()));
+        let deleted = list.objects.into_iter().map(|object| object.named).collect();
+        Ok(DeletedObjects { deleted, failed: Vec::new() })
+    }
 }
 
 impl Serve<GetObject> for Recorder {
@@ -197,7 +230,7 @@ impl Serve<ListObjects> for Recorder {
     async fn serve(&self, call: Call<ListObjects>) -> Result<ListedObjects, Refusal> {
         self.note(format!("ListObjects {}", call.input.bucket));
         let page = Page { items: Vec::new(), more: false };
-        Ok(ListedObjects { page, owner: TenantName::parse("me").expect("a good name") })
+        Ok(ListedObjects { page, owner: me() })
     }
 }
 
@@ -241,6 +274,17 @@ impl Serve<PutObject> for Recorder {
             if name.as_str().starts_with("x-amz-meta-") || name.as_str().starts_with("x-pocket-") {
                 note += &format!(", {name}={}", value.to_str().unwrap_or("?"));
             }
+        }
+        for (name, value) in input.headers.iter().flat_map(|headers| &headers.user) {
+            if value.contains(',') {
+                note += &format!(", {name} is {value}");
+            }
+        }
+        if let Some(expires) = input.headers.as_ref().and_then(|headers| headers.expires.as_ref()) {
+            note += &format!(", expires {expires}");
+        }
+        if let Said::Canned(canned) = &input.acl {
+            note += &format!(", {canned:?}");
         }
         self.note(note);
         Ok(Committed {

@@ -38,7 +38,7 @@ const KEYS: &[Key] = &[
         "\"s3.example.net\"",
         "none",
         "`--domain`",
-        "Requests to `BUCKET.domain` are virtual host style. Path style always works.",
+        "Requests to `BUCKET.domain` are virtual host style; without a domain, those to `BUCKET.localhost` and `BUCKET.s3.localhost` are. Path style always works.",
     ),
     key(
         "log.filter",

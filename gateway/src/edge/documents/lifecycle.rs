@@ -6,7 +6,7 @@
 
 use super::{parsed_if_any, write};
 use crate::edge::answer::Body;
-use crate::errors::{invalid_argument, malformed_xml, not_implemented, s3};
+use crate::errors::{bad_argument, malformed_xml, not_implemented, s3};
 use crate::headers::{self, shortened};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::tags::{self, UNIT_TAG};
@@ -21,6 +21,7 @@ use s3s::xml;
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
+use time::format_description::well_known::Rfc3339;
 
 /// S3's bound on the rules of a bucket.
 const RULES_MAX: usize = 1_000;
@@ -57,7 +58,7 @@ impl LifecycleTerms {
         let minimum = minimum.unwrap_or(Minimum::ALL_STORAGE_CLASSES_128K);
         if ![Minimum::ALL_STORAGE_CLASSES_128K, Minimum::VARIES_BY_STORAGE_CLASS].contains(&minimum) {
             let text = format!("invalid {MINIMUM_HEADER} {:?}", shortened(minimum));
-            return Err(invalid_argument(text));
+            return Err(bad_argument(MINIMUM_HEADER, minimum, text));
         }
         unit.map(parse_unit).transpose()?;
         Ok(Self { unit: unit.map(str::to_owned), minimum: minimum.to_owned() })
@@ -156,14 +157,14 @@ impl LifecycleDocument {
         for rule in &self.rules.0.rules {
             let id = rule.id.as_deref().unwrap_or_default();
             if id.chars().count() > RULE_ID_MAX_CHARS {
-                return Err(invalid_argument("ID length should not exceed allowed limit of 255"));
+                return Err(bad_argument("ID", id, "ID length should not exceed allowed limit of 255"));
             }
             if !ids.insert(id) {
                 let text = format!(
                     "Rule ID must be unique. Found same ID for more than one rule: {:?}",
                     shortened(id)
                 );
-                return Err(invalid_argument(text));
+                return Err(bad_argument("ID", id, text));
             }
             add(&mut lifecycle, rule, id)?;
         }
@@ -186,8 +187,9 @@ fn unit_of(tags: &[(String, String)]) -> Result<Option<LifecycleUnit>, Refusal> 
 
 fn parse_unit(text: &str) -> Result<LifecycleUnit, Refusal> {
     let bad = || {
-        let text = shortened(text);
-        invalid_argument(format!("lifecycle-unit has the bad value {text:?}: days, or a duration such as 1s"))
+        let shown = shortened(text);
+        let why = format!("lifecycle-unit has the bad value {shown:?}: days, or a duration such as 1s");
+        bad_argument("lifecycle-unit", text, why)
     };
     LifecycleUnit::parse(text).ok_or_else(bad)
 }
@@ -223,7 +225,8 @@ fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> Result
     check_other_actions(rule, id, is_enabled)?;
     // A slip in it would end all objects, and not the bucket.
     if id.starts_with(OWN_RULES) && id != END_JOB_RULE {
-        return Err(invalid_argument(format!("unknown rule {:?}: there is {END_JOB_RULE:?}", shortened(id))));
+        let text = format!("unknown rule {:?}: there is {END_JOB_RULE:?}", shortened(id));
+        return Err(bad_argument("ID", id, text));
     }
     if !is_enabled {
         return Ok(());
@@ -234,7 +237,7 @@ fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> Result
             let text = format!(
                 "the rule {END_JOB_RULE:?} needs an Expiration with Days or Date, and a filter that is empty"
             );
-            return Err(invalid_argument(text));
+            return Err(bad_argument("ID", id, text));
         }
         lifecycle.job_ends = rule.expires.take();
     }
@@ -315,9 +318,7 @@ fn expiration(
     unit: LifecycleUnit,
 ) -> Result<Option<LifecycleEnd>, Refusal> {
     match (&expiration.days, &expiration.date, expiration.expired_object_delete_marker) {
-        (Some(days), None, None) => {
-            Ok(Some(LifecycleEnd::After(positive(*days, "'Days' for Expiration action")?)))
-        }
+        (Some(days), None, None) => Ok(Some(LifecycleEnd::After(positive(*days, "Days", "Expiration")?))),
         (None, Some(date), None) => Ok(Some(LifecycleEnd::At(moment(date, unit)?))),
         (None, None, Some(_)) if !filter.tags.is_empty() => {
             Err(invalid_request("ExpiredObjectDeleteMarker cannot be specified with Tags."))
@@ -329,12 +330,13 @@ fn expiration(
 
 /// A whole day, unless the document counts in another unit.
 fn moment(date: &dto::Timestamp, unit: LifecycleUnit) -> Result<Timestamp, Refusal> {
-    let ms = time::OffsetDateTime::from(date.clone()).unix_timestamp_nanos() / 1_000_000;
+    let date = time::OffsetDateTime::from(date.clone());
+    let ms = date.unix_timestamp_nanos() / 1_000_000;
+    let bad = |why| bad_argument("Date", date.format(&Rfc3339).unwrap_or_default(), why);
     if unit == LifecycleUnit::Days && ms % DAY_MS != 0 {
-        return Err(invalid_argument("'Date' must be at midnight GMT"));
+        return Err(bad("'Date' must be at midnight GMT"));
     }
-    let bad = |_| invalid_argument("'Date' must not be before 1970");
-    u64::try_from(ms).map(Timestamp).map_err(bad)
+    u64::try_from(ms).map(Timestamp).map_err(|_| bad("'Date' must not be before 1970"))
 }
 
 fn aborts(abort: &dto::AbortIncompleteMultipartUpload, filter: &LifecycleFilter) -> Result<u32, Refusal> {
@@ -347,7 +349,7 @@ fn aborts(abort: &dto::AbortIncompleteMultipartUpload, filter: &LifecycleFilter)
         return Err(cannot("Object Size"));
     }
     let days = abort.days_after_initiation.ok_or_else(malformed_xml)?;
-    positive(days, "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action")
+    positive(days, "DaysAfterInitiation", "AbortIncompleteMultipartUpload")
 }
 
 /// Those that shards never hear of.
@@ -369,12 +371,12 @@ fn check_other_actions(rule: &dto::LifecycleRule, id: &str, is_enabled: bool) ->
     }
     if let Some(noncurrent) = noncurrent {
         let days = noncurrent.noncurrent_days.ok_or_else(malformed_xml)?;
-        positive(days, "'NoncurrentDays' for NoncurrentVersionExpiration action")?;
+        positive(days, "NoncurrentDays", "NoncurrentVersionExpiration")?;
         check_newer_versions(noncurrent.newer_noncurrent_versions)?;
     }
     for transition in noncurrent_transitions {
         let days = transition.noncurrent_days.ok_or_else(malformed_xml)?;
-        positive(days, "'NoncurrentDays' for NoncurrentVersionTransition action")?;
+        positive(days, "NoncurrentDays", "NoncurrentVersionTransition")?;
         transition.storage_class.as_ref().ok_or_else(malformed_xml)?;
         check_newer_versions(transition.newer_noncurrent_versions)?;
     }
@@ -385,14 +387,15 @@ fn check_newer_versions(count: Option<i32>) -> Result<(), Refusal> {
     match count {
         Some(count) if !(1..=NEWER_VERSIONS_MAX).contains(&count) => {
             let text = format!("'NewerNoncurrentVersions' must be from 1 to {NEWER_VERSIONS_MAX}: {count}");
-            Err(invalid_argument(text))
+            Err(bad_argument("NewerNoncurrentVersions", count, text))
         }
         _ => Ok(()),
     }
 }
 
-fn positive(number: i32, what: &str) -> Result<u32, Refusal> {
-    let bad = || invalid_argument(format!("{what} must be a positive integer"));
+fn positive(number: i32, name: &str, action: &str) -> Result<u32, Refusal> {
+    let why = || format!("'{name}' for {action} action must be a positive integer");
+    let bad = || bad_argument(name, number, why());
     u32::try_from(number).ok().filter(|&n| n > 0).ok_or_else(bad)
 }
 

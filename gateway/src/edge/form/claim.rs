@@ -3,12 +3,12 @@
 
 use super::fields::Fields;
 use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
-use crate::edge::authorization::{ALGORITHM, Authorization, EXPIRES_MAX_SECS, read_scope, two_mechanisms};
+use crate::edge::authorization::{ALGORITHM, Authorization, EXPIRES_MAX_SECS, TWO_MECHANISMS, read_scope};
 use crate::edge::signature::{does_not_match, expired};
 use crate::edge::signature_v2;
 use crate::edge::signing_keys::SigningKeys;
 use crate::edge::stamp::Stamp;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::Refusal;
 use pocket_api::clock::Timestamp;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(crate) struct Sender {
 pub(crate) fn verify(fields: &Fields, keys: &SigningKeys, now: Timestamp) -> Result<Sender, Refusal> {
     let has_any = |names: &[&str]| names.iter().any(|name| fields.get(name).is_some());
     match (has_any(&V4), has_any(&V2)) {
-        (true, true) => Err(two_mechanisms()),
+        (true, true) => Err(Refusal::invalid(V2[0], fields.get(V2[0]).unwrap_or(""), TWO_MECHANISMS)),
         (true, false) => verify_v4(fields, keys, now),
         (false, true) => verify_v2(fields, keys),
         (false, false) => Ok(Sender { caller: Caller::Anonymous, signing: None }),
@@ -40,10 +40,13 @@ fn verify_v4(fields: &Fields, keys: &SigningKeys, now: Timestamp) -> Result<Send
     let [algorithm, credential, date, signature] = needed(fields, V4)?;
     let [policy] = needed(fields, ["policy"])?;
     if algorithm != ALGORITHM {
-        return Err(bad("X-Amz-Algorithm only supports AWS4-HMAC-SHA256"));
+        return Err(Refusal::invalid(V4[0], algorithm, "X-Amz-Algorithm only supports AWS4-HMAC-SHA256"));
     }
-    let stamp = Stamp::parse(date)
-        .ok_or_else(|| bad("X-Amz-Date must be formatted via ISO8601 Long format: 20130524T000000Z"))?;
+    let stamp = Stamp::parse(date).ok_or_else(|| {
+        let why = "X-Amz-Date must be formatted via ISO8601 Long format: 20130524T000000Z";
+        Refusal::invalid(V4[2], date, why)
+    })?;
+    let bad = |why: &'static str| Refusal::invalid(V4[1], credential, why);
     let claim = Authorization {
         credential: Cow::Borrowed(credential),
         scope: read_scope(credential).map_err(bad)?,
@@ -101,14 +104,11 @@ pub(crate) fn missing_field(name: &str) -> Refusal {
     Refusal::invalid(name, "", message)
 }
 
-fn bad(why: &'static str) -> Refusal {
-    Refusal::new(ErrorCode::InvalidArgument, why)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::credentials::Credentials;
+    use crate::refusal::ErrorCode;
     use pocket_api::names::TenantName;
 
     fn keys() -> SigningKeys {

@@ -117,7 +117,7 @@ impl Fields {
                 name if OF_THE_FORM.contains(&name) => continue,
                 name if NOT_OF_FORMS.contains(&name) => {
                     let message = format!("a form does not take the field {name}");
-                    return Err(Refusal::new(ErrorCode::InvalidArgument, message));
+                    return Err(Refusal::invalid(name, value, message));
                 }
                 name if name.starts_with("if-") => {
                     let message = format!("the field {name:.80} is not implemented");
@@ -128,7 +128,7 @@ impl Fields {
             };
             let bad = |_| {
                 let message = format!("bad field name {:?}", shortened(name));
-                Refusal::new(ErrorCode::InvalidArgument, message)
+                Refusal::invalid(name, value, message)
             };
             found.insert(HeaderName::from_bytes(name.as_bytes()).map_err(bad)?, header_value(name, value)?);
         }
@@ -141,7 +141,7 @@ impl Fields {
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| {
         let message = format!("the field {name:.80} has characters that no header can carry");
-        Refusal::new(ErrorCode::InvalidArgument, message)
+        Refusal::invalid(name, value, message)
     })
 }
 

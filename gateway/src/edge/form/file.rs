@@ -6,7 +6,7 @@ use super::multipart::{FormDecoder, Piece, malformed};
 use crate::edge::body::VerifiedBody;
 use crate::edge::digests::Digests;
 use crate::edge::payload;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::Refusal;
 use bytes::Bytes;
 use http_body::Body;
 use pocket_api::checksum::Checksum;
@@ -75,7 +75,7 @@ where
                 Piece::Content(data) if self.in_file => return Poll::Ready(self.pass(data).map(Some)),
                 Piece::Content(_) => {}
                 Piece::Part(part) if part.name.eq_ignore_ascii_case("file") => {
-                    return Poll::Ready(Err(not_one_file()));
+                    return Poll::Ready(Err(not_one_file(2)));
                 }
                 Piece::Part(_) => self.in_file = false,
                 Piece::End => self.input = Bytes::new(),
@@ -115,6 +115,7 @@ where
     }
 }
 
-pub(crate) fn not_one_file() -> Refusal {
-    Refusal::new(ErrorCode::InvalidArgument, "POST requires exactly one file upload per request.")
+/// `files`: as far as was read.
+pub(crate) fn not_one_file(files: usize) -> Refusal {
+    Refusal::invalid("file", files, "POST requires exactly one file upload per request.")
 }

@@ -14,6 +14,7 @@ pub(crate) use file::FileBody;
 pub(crate) use success::Success;
 
 use super::answer::{Body, RequestId};
+use super::arrived::Arrived;
 use super::authorization::two_mechanisms;
 use super::body::VerifiedBody;
 use super::digests::Digests;
@@ -76,7 +77,7 @@ impl<O: Operations> Edge<O> {
         let boundary = boundary(&parts.headers)?;
         let Admitted { proof, promise, uri, bucket, .. } = admitted;
         if proof.caller != Caller::Anonymous {
-            return Err(two_mechanisms());
+            return Err(two_mechanisms(&Arrived::of(&parts.headers)));
         }
         let promise = promise.filter(|promise| !promise.form.is_chunked());
         let (Some((length, promise)), Some(bucket)) =
@@ -187,7 +188,7 @@ impl Opened {
                     Some(data) => input = data?,
                     None => return Err(malformed("it ends before its last boundary")),
                 },
-                Piece::End => return Err(not_one_file()),
+                Piece::End => return Err(not_one_file(0)),
             }
         }
     }

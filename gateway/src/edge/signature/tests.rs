@@ -257,6 +257,26 @@ fn a_kept_key_verifies_like_a_fresh_one_and_refuses_like_one() {
 }
 
 #[test]
+fn a_tab_in_a_value_may_be_signed_as_it_is_or_as_a_space() {
+    let signed = |value| {
+        let headers = [("x-amz-meta-a", value)];
+        sign_independently("PUT", "/bucket/k", &headers, "us-east-1", SignatureLocation::Headers)
+    };
+    for (value, sent) in [("1 2", "1\t2"), ("1 2", "1 \t\t2"), ("1\t2", "1\t2"), ("1 2", "1   2")] {
+        let (target, mut headers) = signed(value);
+        headers.insert("x-amz-meta-a", HeaderValue::from_static(sent));
+        assert!(check("PUT", &target, &headers, MOMENT_SECS, &keys()).is_ok(), "{value:?} {sent:?}");
+    }
+    for sent in ["12", "1\t3", "1\u{b}2"] {
+        let (target, mut headers) = signed("1 2");
+        if let Ok(sent) = HeaderValue::from_str(sent) {
+            headers.insert("x-amz-meta-a", sent);
+            assert!(check("PUT", &target, &headers, MOMENT_SECS, &keys()).is_err());
+        }
+    }
+}
+
+#[test]
 fn a_path_may_be_signed_as_it_is_sent() {
     // `+` is sent raw by some clients, which then sign it raw; others sign what S3 documents.
     for path in ["/bucket/a+b", "/bucket/a%2Fb", "/bucket/%c3%bc"] {

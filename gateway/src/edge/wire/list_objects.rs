@@ -8,7 +8,7 @@ use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::edge::query::Query;
 use crate::edge::xml;
-use crate::errors::{bad_argument, invalid_argument};
+use crate::errors::bad_argument;
 use crate::headers::shortened;
 use crate::listing::{self, Encoding, read_token, start_after, url_encode};
 use crate::metrics::Operation as Counted;
@@ -107,7 +107,7 @@ fn read(
             if let Some(version) = &version {
                 if marker.is_none() {
                     let text = "A version-id marker cannot be specified without a key marker.";
-                    return Err(invalid_argument(text));
+                    return Err(bad_argument("version-id-marker", version, text));
                 }
                 check_version(version)?;
             }
@@ -138,7 +138,7 @@ fn max_keys(query: &Query<'_>) -> Result<usize, Refusal> {
         return Ok(LIST_MAX_KEYS as usize);
     };
     match text.parse::<i32>() {
-        Ok(asked) => listing::max_items(Some(asked), "max-keys"),
+        Ok(asked) => listing::max_items(Some(asked), "maxKeys"),
         Err(_) => {
             let why =
                 format!("Provided max-keys not an integer or within integer range: {:?}", shortened(text));
@@ -402,18 +402,25 @@ mod tests {
 
     #[test]
     fn queries_of_lists_that_make_no_sense_are_refused() {
-        for (operation, query) in [
-            (Operation::ListObjects, "max-keys=-1"),
-            (Operation::ListObjects, "max-keys=x"),
-            (Operation::ListObjects, "encoding-type=gzip"),
-            (Operation::ListObjects, "list-type=2&fetch-owner=maybe"),
-            (Operation::ListObjects, "list-type=2&continuation-token=x"),
-            (Operation::ListObjectVersions, "version-id-marker=null"),
+        // A number that is out of range goes by S3's own name of it.
+        for (operation, query, name, value) in [
+            (Operation::ListObjects, "max-keys=-1", "maxKeys", "-1"),
+            (Operation::ListObjectVersions, "max-keys=-1", "maxKeys", "-1"),
+            (Operation::ListObjects, "max-keys=x", "max-keys", "x"),
+            (Operation::ListObjects, "encoding-type=gzip", "encoding-type", "gzip"),
+            (Operation::ListObjects, "list-type=2&fetch-owner=maybe", "fetch-owner", "maybe"),
+            (Operation::ListObjects, "list-type=2&continuation-token=x", "continuation-token", "x"),
+            (Operation::ListObjectVersions, "version-id-marker=null", "version-id-marker", "null"),
         ] {
             let refusal = read(operation, BucketName::parse("abc").unwrap(), &Query::parse(query).unwrap())
                 .err()
                 .unwrap();
             assert_eq!(refusal.code, crate::refusal::ErrorCode::InvalidArgument, "{query}");
+            let named = [("ArgumentName", name.to_owned()), ("ArgumentValue", value.to_owned())];
+            assert_eq!(refusal.elements(), named, "{query}");
+            let says_so =
+                refusal.message.contains("Argument maxKeys must be an integer between 0 and 2147483647");
+            assert_eq!(says_so, name == "maxKeys", "{query}");
         }
     }
 

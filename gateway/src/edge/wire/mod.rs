@@ -2,6 +2,9 @@
 //! its answer into a header map. What operations do is theirs; nothing here knows.
 
 mod bucket_settings;
+mod buckets;
+mod create_bucket;
+mod delete_objects;
 mod list_objects;
 mod object_acl;
 mod object_requests;
@@ -20,7 +23,7 @@ use super::operation::Operation;
 use super::payload_stream::Unread;
 use super::query::Query;
 use super::{Edge, Request};
-use crate::calls::{self, Call, Input, Operations, Serve};
+use crate::calls::{self, Call, Input, Operations, Serve, SessionCredentials};
 use crate::errors::s3;
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
@@ -39,6 +42,8 @@ pub(super) struct Head<'a, 'q> {
     pub(super) query: &'a Query<'q>,
     /// What is known of the headers without a look for it.
     pub(super) came: Came,
+    /// Of a request for a session.
+    pub(super) session: Option<Box<SessionCredentials>>,
 }
 
 impl Head<'_, '_> {
@@ -117,6 +122,13 @@ impl<O: Operations> Edge<O> {
             }
             Op::GetObjectAcl => Box::pin(self.run::<calls::GetObjectAcl>(request, query)).await?,
             Op::PutObjectAcl => Box::pin(self.run::<calls::PutObjectAcl>(request, query)).await?,
+            Op::ListBuckets => Box::pin(self.run::<calls::ListBuckets>(request, query)).await?,
+            Op::CreateBucket => Box::pin(self.run::<calls::CreateBucket>(request, query)).await?,
+            Op::HeadBucket => Box::pin(self.run::<calls::HeadBucket>(request, query)).await?,
+            Op::DeleteBucket => Box::pin(self.run::<calls::DeleteBucket>(request, query)).await?,
+            Op::GetBucketLocation => Box::pin(self.run::<calls::GetBucketLocation>(request, query)).await?,
+            Op::CreateSession => Box::pin(self.run::<calls::CreateSession>(request, query)).await?,
+            Op::DeleteObjects => Box::pin(self.run::<calls::DeleteObjects>(request, query)).await?,
             _ => return Ok(Err(request)),
         }))
     }
@@ -126,8 +138,8 @@ impl<O: Operations> Edge<O> {
         I: Wire,
         O: Serve<I>,
     {
-        let Request { operation, bucket, key, came, headers, uri, context, body } = request;
-        let mut head = Head { operation, bucket, key, headers: &headers, query, came };
+        let Request { operation, bucket, key, came, session, headers, uri, context, body } = request;
+        let mut head = Head { operation, bucket, key, headers: &headers, query, came, session };
         let (input, shown) = I::read(&mut head, body)?;
         self.serve(Call::new(context, headers, uri, input), shown).await
     }

@@ -1,25 +1,22 @@
 //! The tags of a CreateBucket request. s3s's type for its body has no field for them and refuses what it does not know,
-//! so the edge takes them out of the (small, complete, verified) body before s3s sees it.
+//! so they are taken out of the (small, complete, verified) body before it is read.
 
 use crate::edge::document::{malformed, resolved};
 use crate::refusal::Refusal;
 use crate::tags::Tagged;
 use bytes::Bytes;
+use pocket_api::object::Tags;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 const TAGS_MAX: usize = Tagged::Bucket.tags_max();
 
-/// Keys and values in the order of the body; travels in the request's extensions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct BucketTags(pub(crate) Vec<(String, String)>);
-
-/// Splits a CreateBucketConfiguration, as the edge has checked it, into what s3s knows of it and its tags.
-pub(crate) fn split_tags(body: &Bytes) -> Result<(Bytes, BucketTags), Refusal> {
+/// Splits a CreateBucketConfiguration, as it was checked, into what s3s knows of it and its tags, in the order of the body.
+pub(crate) fn split_tags(body: &Bytes) -> Result<(Bytes, Tags), Refusal> {
     let mut reader = Reader::from_str(std::str::from_utf8(body).map_err(|_| malformed())?);
     let mut path: Vec<String> = Vec::new();
     let mut cut: Option<(usize, usize)> = None;
-    let mut tags = BucketTags::default();
+    let mut tags = Tags::new();
     let (mut key, mut value) = (None, None);
     loop {
         let before = reader.buffer_position() as usize;
@@ -30,7 +27,7 @@ pub(crate) fn split_tags(body: &Bytes) -> Result<(Bytes, BucketTags), Refusal> {
                 path.push(element.local_name().as_ref().to_owned());
                 let begun = match path.iter().skip(1).map(String::as_str).collect::<Vec<_>>()[..] {
                     ["Tags"] => cut.replace((before, after)).is_none(),
-                    ["Tags", "Tag"] => tags.0.len() < TAGS_MAX,
+                    ["Tags", "Tag"] => tags.len() < TAGS_MAX,
                     ["Tags", "Tag", "Key"] => key.replace(String::new()).is_none(),
                     ["Tags", "Tag", "Value"] => value.replace(String::new()).is_none(),
                     // Nobody would act on it.
@@ -49,7 +46,7 @@ pub(crate) fn split_tags(body: &Bytes) -> Result<(Bytes, BucketTags), Refusal> {
         if matches!(event, Event::End(_) | Event::Empty(_)) {
             if is(&path, &["Tags", "Tag"]) {
                 let (Some(key), Some(value)) = (key.take(), value.take()) else { return Err(malformed()) };
-                tags.0.push((key, value));
+                tags.push((key, value));
             } else if is(&path, &["Tags"])
                 && let Some((_, to)) = &mut cut
             {
@@ -81,7 +78,7 @@ mod tests {
 
     fn split(body: &str) -> (String, Vec<(String, String)>) {
         let (rest, tags) = split_tags(&Bytes::copy_from_slice(body.as_bytes())).unwrap();
-        (String::from_utf8(rest.to_vec()).unwrap(), tags.0)
+        (String::from_utf8(rest.to_vec()).unwrap(), tags)
     }
 
     #[test]
