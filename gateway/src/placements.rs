@@ -12,7 +12,6 @@ mod table;
 mod tests;
 
 pub(crate) use bucket::Bucket;
-pub(crate) use recent::PlacementRef;
 
 use crate::access::Ask;
 use crate::access::cors::Cors;
