@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::{Ask, Effect};
 use crate::caller::Caller;
-use crate::context::{BodyOutcome, RequestContext};
+use crate::context::{RequestContext, RequestId};
 use http::{HeaderMap, Uri};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -11,12 +11,10 @@ use std::sync::{Arc, LazyLock, OnceLock};
 pub(crate) fn nobodys_ask() -> Ask<'static> {
     static REQUEST: LazyLock<(RequestContext, HeaderMap, Uri)> = LazyLock::new(|| {
         let context = RequestContext {
-            request_id: "0000000000000000".into(),
+            request_id: RequestId([b'0'; 16]),
             caller: Caller::Anonymous,
             connection: Arc::default(),
             signing: None,
-            body_max_bytes: None,
-            body: BodyOutcome::default(),
             refusal: OnceLock::new(),
         };
         (context, HeaderMap::new(), Uri::from_static("/"))
