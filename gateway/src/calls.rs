@@ -2,17 +2,25 @@
 //! headers, query and body, and writes the other into them; an operation sees neither. Who asks, from where and how it was
 //! signed travels beside it.
 
+mod copies;
 mod lists;
 mod reads;
 mod tagging;
+mod uploads;
 mod writes;
 
 pub use crate::access::acl::Said;
+pub use crate::checksums::NamedChecksum;
 pub use crate::edge::payload_stream::{Document, Payload};
 pub use crate::listing::Page;
+pub use copies::{CopyObject, Directive, Directives, PartCopied, RenameObject, SourceObject, UploadPartCopy};
 pub use lists::{ListObjects, ListedAs, ListedObjects};
-pub use reads::{Content, ContentStream, GetObject, GotObject, HeadObject};
+pub use reads::{Content, ContentStream, GetObject, GetObjectAttributes, GotObject, HeadObject};
 pub use tagging::{DeleteObjectTagging, GetObjectTagging, PutObjectTagging};
+pub use uploads::{
+    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, ListMultipartUploads, ListParts,
+    ListedPart, ListedParts, ListedUploads, PromisedWhole, UploadCreated,
+};
 pub use writes::{BodySize, DeleteObject, PartWritten, PutObject, UploadPart};
 
 use crate::context::RequestContext;
@@ -54,13 +62,22 @@ pub trait Operations:
     + Serve<GetObjectTagging>
     + Serve<PutObjectTagging>
     + Serve<DeleteObjectTagging>
+    + Serve<GetObjectAttributes>
+    + Serve<CopyObject>
+    + Serve<RenameObject>
+    + Serve<CreateMultipartUpload>
+    + Serve<UploadPartCopy>
+    + Serve<CompleteMultipartUpload>
+    + Serve<AbortMultipartUpload>
+    + Serve<ListParts>
+    + Serve<ListMultipartUploads>
     + 'static
 {
 }
 
 impl<I> Call<I> {
     pub(crate) fn new(context: RequestContext, headers: HeaderMap, uri: Uri, input: I) -> Self {
-        let expected_owner = ExpectedOwner(headers.get("x-amz-expected-bucket-owner").cloned());
+        let expected_owner = ExpectedOwner::named(headers.get("x-amz-expected-bucket-owner"));
         Self { context, headers, uri, expected_owner, input }
     }
 }
@@ -70,6 +87,10 @@ impl<I> Call<I> {
 pub struct ExpectedOwner(Option<HeaderValue>);
 
 impl ExpectedOwner {
+    pub(crate) fn named(owner: Option<&HeaderValue>) -> Self {
+        Self(owner.cloned())
+    }
+
     /// One that is not text is nobody's name.
     pub fn as_str(&self) -> Option<&str> {
         self.0.as_ref().map(|owner| owner.to_str().unwrap_or(""))

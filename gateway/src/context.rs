@@ -3,7 +3,6 @@
 
 use crate::caller::{Caller, Signing};
 use crate::refusal::Refusal;
-use http::HeaderValue;
 use parking_lot::Mutex;
 use pocket_api::metadata::Delivery;
 use std::fmt;
@@ -58,22 +57,9 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// In the extensions of a response: S3 gives the ETags of this document without quotes, which s3s cannot write.
-#[derive(Clone, Copy, Debug)]
-pub struct BareETag;
-
 /// In the extensions of a response: items of a list, to be written before the end tag of its document.
 #[derive(Clone, Debug)]
 pub struct ListItems(pub String);
-
-/// In the extensions of a request that makes an object: its `Expires`, which S3 keeps whatever it says, and of which s3s
-/// takes dates alone.
-#[derive(Clone, Debug)]
-pub struct StoredExpires(pub HeaderValue);
-
-/// In the extensions of a request: it is a RenameObject, which s3s would take for a PutObject of nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct RenameRequest;
 
 /// The connection that a request came on, as far as operations may act on it.
 #[derive(Default)]

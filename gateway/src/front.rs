@@ -17,7 +17,6 @@ use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::Served;
 use s3s::S3;
-use s3s::route::S3Route;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::NameValidation;
 use std::io;
@@ -37,7 +36,6 @@ pub struct Front<O> {
 impl<O: Operations> Front<O> {
     /// Only requests signed with `credentials`, or not signed at all, reach `operations`: typed where they are hot, else by
     /// s3s, each with an `Arc` of [`RequestContext`](crate::context::RequestContext) in its extensions that says whose it is.
-    /// What s3s does not know goes by its route, see [`RenameRequest`](crate::context::RenameRequest).
     pub fn new(
         config: &GatewayConfig,
         credentials: Credentials,
@@ -46,7 +44,7 @@ impl<O: Operations> Front<O> {
         operations: O,
     ) -> Self
     where
-        O: S3 + S3Route + Clone,
+        O: S3 + Clone,
     {
         Self::assemble(config, credentials, node, clock, operations, None)
     }
@@ -60,7 +58,7 @@ impl<O: Operations> Front<O> {
         operations: O,
     ) -> Self
     where
-        O: S3 + S3Route + CorsSource + Clone,
+        O: S3 + CorsSource + Clone,
     {
         let cors = Arc::new(operations.clone());
         Self::assemble(config, credentials, node, clock, operations, Some(cors))
@@ -75,10 +73,9 @@ impl<O: Operations> Front<O> {
         cors: Option<Arc<dyn CorsSource>>,
     ) -> Self
     where
-        O: S3 + S3Route + Clone,
+        O: S3 + Clone,
     {
         let mut service = S3ServiceBuilder::new(operations.clone());
-        service.set_route(operations.clone());
         service.set_validation(CheckedBefore);
         let threads = match config.runtime {
             RuntimeKind::Shared => 1,

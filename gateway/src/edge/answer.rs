@@ -2,8 +2,8 @@
 
 use super::xml::{self, escape, needs_reference};
 use crate::calls::{Content, ContentStream};
+use crate::context::ListItems;
 pub(crate) use crate::context::RequestId;
-use crate::context::{BareETag, ListItems};
 use crate::errors::MALFORMED_XML;
 use crate::headers::not_modified;
 use crate::refusal::{Refusal, Said};
@@ -210,7 +210,7 @@ fn about(path: &str, request_id: RequestId) -> String {
 
 /// Adds what every answer has. Errors made behind the edge get what they are about and the request id into their document
 /// too; answers to HEAD lose theirs, as in S3, and so does 304. What s3s cannot express is put right: HEAD of a part of an
-/// object is partial content, [`BareETag`] and [`ListItems`].
+/// object is partial content, [`ListItems`].
 pub(crate) fn finish(
     response: &mut Response<Body>,
     method: &Method,
@@ -228,8 +228,6 @@ pub(crate) fn finish(
         complete_error(response, path, request_id);
     } else if method == Method::HEAD && response.headers().contains_key(CONTENT_RANGE) {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    } else if response.extensions().get::<BareETag>().is_some() {
-        bare_etag(response);
     }
     escape_controls(response);
     if let Some(ListItems(items)) = response.extensions_mut().remove() {
@@ -322,20 +320,6 @@ fn insert_items(response: &mut Response<Body>, items: &[u8]) {
     *response.body_mut() = Body::from(Bytes::from(whole));
 }
 
-/// Takes the quotes off the one ETag of a document.
-fn bare_etag(response: &mut Response<Body>) {
-    let Some(document) = response.body().bytes() else { return };
-    let Ok(text) = std::str::from_utf8(&document) else { return };
-    let quoted = text.split_once("<ETag>\"").and_then(|(before, rest)| {
-        let (tag, after) = rest.split_once("\"</ETag>")?;
-        Some((before, tag, after))
-    });
-    let Some((before, tag, after)) = quoted else { return };
-    let bare = [before, "<ETag>", tag, "</ETag>", after].concat();
-    response.headers_mut().remove(CONTENT_LENGTH);
-    *response.body_mut() = Body::from(bare);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,20 +355,6 @@ mod tests {
         let text = std::str::from_utf8(&body).unwrap();
         let element = "<StringToSign>a&#xd;&#xa;&#x9;ü&lt;&amp;&gt;&#x7f;</StringToSign>";
         assert!(text.contains(element), "{text}");
-    }
-
-    #[test]
-    fn the_tag_of_a_marked_document_loses_its_quotes_and_no_other_does() {
-        let host = HeaderValue::from_static("n1");
-        let (quoted, bare) = ("<A><ETag>\"f0-2\"</ETag><B/></A>", "<A><ETag>f0-2</ETag><B/></A>");
-        for (marked, expected) in [(false, quoted), (true, bare)] {
-            let mut response = Response::new(Body::from(quoted.to_owned()));
-            if marked {
-                response.extensions_mut().insert(BareETag);
-            }
-            finish(&mut response, &Method::GET, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
-            assert_eq!(response.body().bytes().unwrap(), expected);
-        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(crate) mod document;
 pub(crate) mod documents;
 pub(crate) mod form;
 pub(crate) mod headers;
+mod location;
 pub(crate) mod operation;
 pub(crate) mod payload;
 pub(crate) mod payload_stream;
@@ -35,13 +36,13 @@ pub(crate) mod signing_keys;
 pub(crate) mod stamp;
 pub(crate) mod stamped;
 pub(crate) mod target;
-mod wire;
+pub(crate) mod wire;
 pub(crate) mod xml;
 
 use crate::bucket_tags::split_tags;
 use crate::caller::Caller;
 use crate::calls::Operations;
-use crate::context::{Connection, RenameRequest, RequestContext, StoredExpires};
+use crate::context::{Connection, RequestContext};
 use crate::credentials::Credentials;
 use crate::details::Asked;
 use crate::metrics::{Metrics, count_refusal};
@@ -49,11 +50,10 @@ use crate::refusal::{ErrorCode, Refusal};
 use answer::{Body, RequestId, RequestIds};
 use bytes::Bytes;
 use cors::{CorsSource, Page};
-use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, TRANSFER_ENCODING,
-};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use location::Style;
 use operation::Operation;
 use payload::Promise;
 use payload_stream::{Source, Unread};
@@ -96,6 +96,7 @@ struct Admitted {
     promise: Option<Promise>,
     /// Where what is passed on differs from what came.
     uri: Option<Uri>,
+    style: Style,
 }
 
 /// A request that may pass.
@@ -106,6 +107,7 @@ pub(in crate::edge) struct Request {
     headers: HeaderMap,
     /// In path style, without the parameters of a signature.
     uri: Uri,
+    style: Style,
     context: RequestContext,
     body: Unread,
 }
@@ -173,13 +175,13 @@ impl<O: Operations> Edge<O> {
         if admitted.operation == Operation::PostObject {
             return Box::pin(self.serve_form(parts, admitted, body, connection, request_id)).await;
         }
-        let Admitted { operation, bucket, key, proof, promise, uri: rewritten } = admitted;
+        let Admitted { operation, bucket, key, proof, promise, uri: rewritten, style } = admitted;
         let headers = std::mem::take(&mut parts.headers);
         let uri = rewritten.unwrap_or_else(|| uri.clone());
         let asked = Asked { method: parts.method.clone(), uri: uri.clone() };
         let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
         let body = Unread::new(body, promise, proof.seed);
-        let request = Request { operation, bucket, key, headers, uri, context, body };
+        let request = Request { operation, bucket, key, headers, uri, style, context, body };
         let answered = match self.carry_out(request, &query).await {
             Ok(Err(request)) => Box::pin(self.pass_on(parts, request)).await,
             Ok(Ok(response)) => Ok(response),
@@ -203,12 +205,7 @@ impl<O: Operations> Edge<O> {
             unframe(&mut headers, Some(document.len() as u64));
             *passed.body_mut() = s3s::Body::from(document);
         }
-        keep_stored_encoding(&mut headers);
-        keep_expires(&mut headers, &mut parts.extensions);
         headers.remove(AUTHORIZATION);
-        if operation == Operation::RenameObject {
-            parts.extensions.insert(RenameRequest);
-        }
         parts.extensions.insert(context.clone());
         *passed.method_mut() = parts.method.clone();
         *passed.uri_mut() = uri;
@@ -271,6 +268,7 @@ impl<O: Operations> Edge<O> {
         if proof.caller == Caller::Anonymous {
             refuse_overrides(query)?;
         }
+        let style = if target.host_bucket.is_some() { Style::VirtualHost } else { Style::Path };
         let target = target.without_host();
         if let Some(moved) = moved {
             presigned::put_back(&moved, &mut parts.headers)?;
@@ -288,7 +286,7 @@ impl<O: Operations> Edge<O> {
             refuse_forms(parts)?;
         }
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
-        Ok(Admitted { operation, bucket: target.bucket, key: target.key, proof, promise, uri })
+        Ok(Admitted { operation, bucket: target.bucket, key: target.key, proof, promise, uri, style })
     }
 }
 
@@ -336,29 +334,5 @@ fn unframe(headers: &mut HeaderMap, decoded_bytes: Option<u64>) {
     headers.remove(&payload::TRAILER);
     if let Some(bytes) = decoded_bytes {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
-    }
-}
-
-/// Takes `Expires` past s3s.
-fn keep_expires(headers: &mut HeaderMap, extensions: &mut Extensions) {
-    if let Some(value) = headers.remove(EXPIRES) {
-        extensions.insert(StoredExpires(value));
-    }
-}
-
-/// Leaves of `Content-Encoding` what belongs to the object, in one line: SDKs send the framing in a line of its own.
-fn keep_stored_encoding(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONTENT_ENCODING) {
-        return;
-    }
-    let lines = headers.get_all(CONTENT_ENCODING).iter().map(|line| line.to_str().ok());
-    let Some(lines) = lines.collect::<Option<Vec<&str>>>() else { return };
-    match payload::stored_encoding(&lines.join(",")).and_then(|kept| HeaderValue::from_str(&kept).ok()) {
-        Some(kept) => {
-            headers.insert(CONTENT_ENCODING, kept);
-        }
-        None => {
-            headers.remove(CONTENT_ENCODING);
-        }
     }
 }

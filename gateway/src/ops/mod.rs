@@ -54,9 +54,6 @@ use crate::refusal::{ErrorCode, Refusal};
 use crate::transfers::Transfers;
 use crate::writer::Writer;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::IF_MATCH;
-use pocket_api::checksum::ChecksumKind;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
@@ -295,10 +292,6 @@ fn writing(says_tags: bool, is_told: bool, acl: &Said) -> Actions {
         .and_if(is_told, Action::GetObject)
 }
 
-fn writing_by(headers: &HeaderMap, acl: &Said) -> Actions {
-    writing(headers.contains_key("x-amz-tagging"), headers.contains_key(IF_MATCH), acl)
-}
-
 /// `versioned` where the request names a version, as in S3, though there is but one.
 fn of_version(is_named: bool, plain: Action, versioned: Action) -> Action {
     if is_named { versioned } else { plain }
@@ -323,10 +316,6 @@ fn bucket_name(name: &str) -> Result<BucketName, Refusal> {
 
 fn show_owner(tenant: &TenantName) -> s3s::dto::Owner {
     s3s::dto::Owner { display_name: Some(tenant.to_string()), id: Some(tenant.to_string()) }
-}
-
-fn checksum_type(kind: ChecksumKind) -> s3s::dto::ChecksumType {
-    s3s::dto::ChecksumType::from_static(crate::checksums::show_kind(kind))
 }
 
 /// Tags that a request gives to an object.

@@ -45,20 +45,6 @@ operations! {
         = GetBucketLocation, get_bucket_location::run;
 
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = DeleteObjects, delete_objects::run;
-    copy_object(CopyObjectInput) -> CopyObjectOutput = CopyObject, copy_object::run;
-    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput
-        = GetObjectAttributes, get_object_attributes::run;
-
-    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput
-        = CreateMultipartUpload, create_multipart_upload::run;
-    upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = UploadPartCopy, upload_part_copy::run;
-    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput
-        = CompleteMultipartUpload, complete_multipart_upload::run;
-    abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput
-        = AbortMultipartUpload, abort_multipart_upload::run;
-    list_parts(ListPartsInput) -> ListPartsOutput = ListParts, list_parts::run;
-    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput
-        = ListMultipartUploads, list_multipart_uploads::run;
 
     get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput)
         -> GetBucketAccelerateConfigurationOutput = GetBucketSetting, bucket_settings::accelerate;

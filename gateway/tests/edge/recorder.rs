@@ -2,22 +2,22 @@
 
 use bytes::Bytes;
 use futures::StreamExt;
-use http::{Extensions, HeaderMap, Method, Uri};
 use parking_lot::Mutex;
 use pocket_api::clock::Timestamp;
-use pocket_api::metadata::{Committed, Found, SegmentPage};
+use pocket_api::metadata::{Committed, Found, PartsPage, SegmentPage, UploadId, UploadInfo, UploadPage};
 use pocket_api::names::TenantName;
 use pocket_api::object::{ETag, ObjectMeta};
 use pocket_gateway::calls::{
-    BodySize, Call, Content, DeleteObject, DeleteObjectTagging, GetObject, GetObjectTagging, GotObject,
-    HeadObject, Input, ListObjects, ListedObjects, Operations, Page, PartWritten, PutObject,
-    PutObjectTagging, Serve, UploadPart,
+    AbortMultipartUpload, BodySize, Call, CompleteMultipartUpload, Content, CopyObject,
+    CreateMultipartUpload, DeleteObject, DeleteObjectTagging, GetObject, GetObjectAttributes,
+    GetObjectTagging, GotObject, HeadObject, Input, ListMultipartUploads, ListObjects, ListParts,
+    ListedObjects, ListedParts, ListedUploads, Operations, Page, PartCopied, PartWritten, PutObject,
+    PutObjectTagging, RenameObject, Serve, UploadCreated, UploadPart, UploadPartCopy,
 };
-use pocket_gateway::context::{RenameRequest, RequestContext};
+use pocket_gateway::context::RequestContext;
 use pocket_gateway::refusal::{ErrorCode, Refusal};
 use s3s::dto::*;
-use s3s::route::S3Route;
-use s3s::{Body, S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Request, S3Response, S3Result};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -41,22 +41,6 @@ impl Recorder {
 
 fn context<T>(request: &S3Request<T>) -> Arc<RequestContext> {
     request.extensions.get::<Arc<RequestContext>>().expect("the edge adds a context").clone()
-}
-
-#[async_trait::async_trait]
-impl S3Route for Recorder {
-    fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, extensions: &mut Extensions) -> bool {
-        extensions.get::<RenameRequest>().is_some()
-    }
-
-    async fn check_access(&self, _: &mut S3Request<Body>) -> S3Result<()> {
-        Ok(())
-    }
-
-    async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
-        self.note(format!("RenameObject {}", request.uri.path()));
-        Ok(S3Response::new(Body::empty()))
-    }
 }
 
 #[async_trait::async_trait]
@@ -94,14 +78,6 @@ impl S3 for Recorder {
         self.note(format!("DeleteObjects {}", request.input.delete.objects.len()));
         Ok(S3Response::new(DeleteObjectsOutput::default()))
     }
-
-    async fn copy_object(
-        &self,
-        request: S3Request<CopyObjectInput>,
-    ) -> S3Result<S3Response<CopyObjectOutput>> {
-        self.note(format!("CopyObject {} {}", request.input.bucket, request.input.key));
-        Ok(S3Response::new(CopyObjectOutput::default()))
-    }
 }
 
 impl Operations for Recorder {}
@@ -122,6 +98,66 @@ named! {
     GetObjectTagging -> Vec::new();
     PutObjectTagging -> ();
     DeleteObjectTagging -> ();
+    GetObjectAttributes -> PartsPage { meta: meta(), parts: Vec::new(), more: false };
+    CreateMultipartUpload -> UploadCreated { upload: UploadId("u".into()), rule_end: None };
+    UploadPartCopy -> PartCopied { etag: ETag::md5([0; 16]), checksum: None, copied_at: Timestamp(0) };
+    CompleteMultipartUpload -> committed(0);
+    AbortMultipartUpload -> ();
+    ListMultipartUploads -> ListedUploads { page: Page { items: Vec::new(), more: false }, owner: me() };
+}
+
+fn me() -> TenantName {
+    TenantName::parse("me").expect("a good name")
+}
+
+fn meta() -> ObjectMeta {
+    ObjectMeta {
+        size: 0,
+        etag: ETag::md5([0; 16]),
+        last_modified: Timestamp(0),
+        expires_at: None,
+        rule_end: None,
+        reads_left: None,
+        checksum: None,
+        headers: None,
+        parts: 0,
+    }
+}
+
+fn committed(size: u64) -> Committed {
+    Committed {
+        etag: ETag::md5([0; 16]),
+        checksum: None,
+        size,
+        last_modified: Timestamp(0),
+        expires_at: None,
+        rule_end: None,
+    }
+}
+
+impl Serve<CopyObject> for Recorder {
+    async fn serve(&self, call: Call<CopyObject>) -> Result<Committed, Refusal> {
+        self.note(format!("CopyObject {} {}", call.input.bucket, call.input.key));
+        Ok(committed(0))
+    }
+}
+
+impl Serve<RenameObject> for Recorder {
+    async fn serve(&self, call: Call<RenameObject>) -> Result<(), Refusal> {
+        self.note(format!("RenameObject {}", call.uri.path()));
+        Ok(())
+    }
+}
+
+impl Serve<ListParts> for Recorder {
+    async fn serve(&self, call: Call<ListParts>) -> Result<ListedParts, Refusal> {
+        let ListParts { key, upload, .. } = call.input;
+        self.note(format!("ListParts {upload}"));
+        let (initiated, checksum, storage_class) = (Timestamp(0), None, None);
+        let info = UploadInfo { key, upload, initiated, checksum, storage_class };
+        let page = UploadPage { info, parts: Vec::new(), more: false, completed: None, rule_end: None };
+        Ok(ListedParts { page, owner: me() })
+    }
 }
 
 impl Serve<GetObject> for Recorder {
@@ -137,19 +173,8 @@ impl Serve<GetObject> for Recorder {
             "held" => self.release.notified().await,
             _ => {}
         }
-        let meta = ObjectMeta {
-            size: 0,
-            etag: ETag::md5([0; 16]),
-            last_modified: Timestamp(0),
-            expires_at: None,
-            rule_end: None,
-            reads_left: None,
-            checksum: None,
-            headers: None,
-            parts: 0,
-        };
         let found = Found {
-            meta,
+            meta: meta(),
             now: Timestamp(0),
             offset: 0,
             len: 0,
@@ -180,7 +205,7 @@ impl Serve<ListObjects> for Recorder {
     async fn serve(&self, call: Call<ListObjects>) -> Result<ListedObjects, Refusal> {
         self.note(format!("ListObjects {}", call.input.bucket));
         let page = Page { items: Vec::new(), more: false };
-        Ok(ListedObjects { page, owner: TenantName::parse("me").expect("a good name") })
+        Ok(ListedObjects { page, owner: me() })
     }
 }
 
@@ -226,13 +251,6 @@ impl Serve<PutObject> for Recorder {
             }
         }
         self.note(note);
-        Ok(Committed {
-            etag: ETag::md5([0; 16]),
-            checksum,
-            size: body.len() as u64,
-            last_modified: Timestamp(0),
-            expires_at: None,
-            rule_end: None,
-        })
+        Ok(Committed { checksum, ..committed(body.len() as u64) })
     }
 }

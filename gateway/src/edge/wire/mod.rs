@@ -1,17 +1,22 @@
 //! Operations as HTTP carries them: one file reads the typed request of an operation out of headers, query and document, and writes
 //! its answer into a header map. What operations do is theirs; nothing here knows.
 
+pub(crate) mod copies;
 mod list_objects;
+mod listed_uploads;
+mod object_attributes;
 mod object_requests;
 mod put_object;
 mod read_object;
 mod shown_object;
 mod tagging;
 mod upload_part;
+mod uploads;
 
 pub(super) use put_object::put_of_form;
 
 use super::answer::Body;
+use super::location::Style;
 use super::operation::Operation;
 use super::payload_stream::Unread;
 use super::query::Query;
@@ -30,6 +35,7 @@ pub(super) struct Head<'a, 'q> {
     pub(super) bucket: Option<BucketName>,
     /// `None` for the service and for buckets.
     pub(super) key: Option<ObjectKey>,
+    pub(super) style: Style,
     pub(super) headers: &'a HeaderMap,
     pub(super) query: &'a Query<'q>,
 }
@@ -86,6 +92,25 @@ impl<O: Operations> Edge<O> {
             Op::DeleteObjectTagging => {
                 Box::pin(self.run::<calls::DeleteObjectTagging>(request, query)).await?
             }
+            Op::GetObjectAttributes => {
+                Box::pin(self.run::<calls::GetObjectAttributes>(request, query)).await?
+            }
+            Op::CopyObject => Box::pin(self.run::<calls::CopyObject>(request, query)).await?,
+            Op::RenameObject => Box::pin(self.run::<calls::RenameObject>(request, query)).await?,
+            Op::CreateMultipartUpload => {
+                Box::pin(self.run::<calls::CreateMultipartUpload>(request, query)).await?
+            }
+            Op::UploadPartCopy => Box::pin(self.run::<calls::UploadPartCopy>(request, query)).await?,
+            Op::CompleteMultipartUpload => {
+                Box::pin(self.run::<calls::CompleteMultipartUpload>(request, query)).await?
+            }
+            Op::AbortMultipartUpload => {
+                Box::pin(self.run::<calls::AbortMultipartUpload>(request, query)).await?
+            }
+            Op::ListParts => Box::pin(self.run::<calls::ListParts>(request, query)).await?,
+            Op::ListMultipartUploads => {
+                Box::pin(self.run::<calls::ListMultipartUploads>(request, query)).await?
+            }
             _ => return Ok(Err(request)),
         }))
     }
@@ -95,8 +120,8 @@ impl<O: Operations> Edge<O> {
         I: Wire,
         O: Serve<I>,
     {
-        let Request { operation, bucket, key, headers, uri, context, body } = request;
-        let mut head = Head { operation, bucket, key, headers: &headers, query };
+        let Request { operation, bucket, key, headers, uri, style, context, body } = request;
+        let mut head = Head { operation, bucket, key, style, headers: &headers, query };
         let (input, shown) = I::read(&mut head, body)?;
         self.serve(Call::new(context, headers, uri, input), shown).await
     }
