@@ -1,7 +1,7 @@
 //! Checksums of whole objects out of those of their parts, and their text form. The sums of parts were verified by
 //! the edge while their bytes passed; nothing here sees a byte of an object.
 
-use crate::errors::{bad_argument, s3};
+use crate::errors::{bad_argument, other_checksum, s3};
 use crate::headers::shortened;
 use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
@@ -23,6 +23,10 @@ pub(crate) fn show(checksum: &Checksum, parts: Option<u16>) -> String {
         _ => text,
     }
 }
+
+/// What the object of an upload gets that announced no checksum, as in S3.
+pub(crate) const UNANNOUNCED: (ChecksumAlgorithm, ChecksumKind) =
+    (ChecksumAlgorithm::Crc64Nvme, ChecksumKind::FullObject);
 
 /// A checksum as a client names it: raw bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,8 +177,7 @@ pub(crate) fn composed_etag<'a>(parts: impl ExactSizeIterator<Item = &'a Uploade
     ETag { digest: md5.finalize().into(), parts: count }
 }
 
-/// The checksum of a completed upload; `None` where a part lacks a sum of the announced algorithm, because sums that
-/// the client did not send are never demanded.
+/// The checksum of a completed upload; `None` where a part lacks a sum of the algorithm.
 pub(crate) fn composed(
     algorithm: ChecksumAlgorithm,
     kind: ChecksumKind,
@@ -207,11 +210,7 @@ pub(crate) fn appended(
         _ => return Ok(None),
     };
     if old.algorithm != added.algorithm {
-        let text = format!(
-            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
-            old.algorithm, added.algorithm
-        );
-        return Err(s3(ErrorCode::InvalidRequest, text));
+        return Err(other_checksum(old.algorithm, Some(added.algorithm)));
     }
     if old.kind != ChecksumKind::FullObject {
         return Ok(None);

@@ -12,7 +12,7 @@ use crate::server::request_body::RequestBody;
 use bytes::Bytes;
 use futures::Stream;
 use http_body::{Body, Frame};
-use pocket_api::checksum::Checksum;
+use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -70,6 +70,11 @@ impl Unread {
     /// From Content-MD5, which the body is held to.
     pub(crate) fn md5(&self) -> Option<[u8; 16]> {
         self.0.as_ref()?.1.md5
+    }
+
+    /// Of which algorithm a checksum comes with the body, or behind it.
+    pub(crate) fn named_sum(&self) -> Option<ChecksumAlgorithm> {
+        self.0.as_ref()?.1.sum.algorithm()
     }
 
     /// To be read piece by piece.

@@ -11,7 +11,7 @@ use crate::placements::Bucket;
 use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use pocket_api::checksum::Checksum;
+use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::limits::{LIST_MAX_KEYS, OBJECT_MAX_BYTES, PART_MIN_BYTES, PART_NUMBER_MAX};
 use pocket_api::metadata::{Committed, Complete, Request, UploadId, UploadInfo, UploadedPart};
@@ -131,10 +131,14 @@ fn hold(
         let text = format!("The provided x-amz-mp-object-size does not match: the parts have {size} bytes");
         return Err(s3(ErrorCode::InvalidRequest, text));
     }
-    if promised.kind.is_some() && promised.kind != info.checksum.map(|(_, kind)| kind) {
+    let (algorithm, kind) = info.checksum.unwrap_or(checksums::UNANNOUNCED);
+    let found = checksums::composed(algorithm, kind, parts);
+    if found.is_none() && info.checksum.is_some() {
+        return Err(missing_sum(algorithm, parts));
+    }
+    if promised.kind.is_some() && promised.kind != found.as_ref().map(|sum| sum.kind) {
         return Err(checksums::other_kind());
     }
-    let found = info.checksum.and_then(|(algorithm, kind)| checksums::composed(algorithm, kind, parts));
     match (&promised.checksum, &found) {
         (None, _) => Ok(found),
         (Some(named), Some(sum)) if named.is(sum, parts.len()) => Ok(found),
@@ -151,10 +155,20 @@ fn hold(
     }
 }
 
+/// A shard takes no such part, unless it is of another version than this gateway.
+fn missing_sum(algorithm: ChecksumAlgorithm, parts: &[&UploadedPart]) -> Refusal {
+    let has_sum = |part: &UploadedPart| part.checksum.as_ref().is_some_and(|sum| sum.algorithm == algorithm);
+    let number = parts.iter().find(|part| !has_sum(part)).map_or(0, |part| part.number);
+    let text =
+        format!("The upload was created using a {algorithm} checksum. It is missing for part {number}.");
+    s3(ErrorCode::InvalidRequest, text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pocket_api::checksum::ChecksumAlgorithm;
+    use crate::checksums::Running;
+    use pocket_api::checksum::ChecksumKind;
     use pocket_api::clock::Timestamp;
     use pocket_api::ids::{NodeId, WriteId};
 
@@ -171,6 +185,56 @@ mod tests {
 
     fn named(number: i32) -> ListedPart {
         ListedPart { number, etag: Some(ETag::md5([number as u8; 16]).to_string()), checksum: None }
+    }
+
+    /// Two parts, "1234" and "56789", with their sums.
+    fn summed(algorithm: ChecksumAlgorithm) -> [UploadedPart; 2] {
+        [(1, "1234"), (2, "56789")].map(|(number, bytes)| {
+            let mut running = Running::new(algorithm);
+            running.update(bytes.as_bytes());
+            UploadedPart { checksum: Some(running.finish()), ..part(number, bytes.len() as u64) }
+        })
+    }
+
+    fn held(
+        announced: Option<(ChecksumAlgorithm, ChecksumKind)>,
+        promised: &PromisedWhole,
+        parts: &[UploadedPart],
+    ) -> Result<Option<String>, ErrorCode> {
+        let (key, upload) = (ObjectKey::parse("k").unwrap(), UploadId("u".into()));
+        let (initiated, storage_class) = (Timestamp(0), None);
+        let info = UploadInfo { key, upload, initiated, checksum: announced, storage_class };
+        let parts: Vec<_> = parts.iter().collect();
+        let checksum = hold(promised, &info, &parts).map_err(|refusal| refusal.code)?;
+        Ok(checksum.map(|sum| checksums::show(&sum, Some(2))))
+    }
+
+    #[test]
+    fn the_sum_of_the_whole_is_shown_and_held_whether_it_was_announced_or_not() {
+        use ChecksumAlgorithm::*;
+        use ChecksumKind::*;
+        let named = |algorithm, sum: &[u8]| {
+            let checksum = Some(NamedChecksum { algorithm, value: sum.into(), parts: None });
+            PromisedWhole { checksum, kind: Some(FullObject), size: Some(9) }
+        };
+        let right = named(Crc64Nvme, &0xae8b_1486_0a79_9888_u64.to_be_bytes());
+        let wrong = named(Crc64Nvme, &[0; 8]);
+        let whole = Ok(Some("rosUhgp5mIg=".to_owned()));
+        for announced in [None, Some((Crc64Nvme, FullObject))] {
+            let parts = summed(Crc64Nvme);
+            assert_eq!(held(announced, &PromisedWhole::default(), &parts), whole);
+            assert_eq!(held(announced, &right, &parts), whole);
+            assert_eq!(held(announced, &wrong, &parts), Err(ErrorCode::BadDigest));
+            let other = PromisedWhole { kind: Some(Composite), ..PromisedWhole::default() };
+            assert_eq!(held(announced, &other, &parts), Err(ErrorCode::InvalidRequest));
+        }
+        let nobodys = summed(Crc32);
+        assert_eq!(held(None, &PromisedWhole::default(), &nobodys), Ok(None), "sums that nobody announced");
+        assert_eq!(held(None, &right, &nobodys), Err(ErrorCode::InvalidRequest));
+        for kind in [FullObject, Composite] {
+            let refused = held(Some((Crc32, kind)), &PromisedWhole::default(), &[part(1, 9)]);
+            assert_eq!(refused, Err(ErrorCode::InvalidRequest), "a part without a sum");
+        }
     }
 
     #[test]

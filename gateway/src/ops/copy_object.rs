@@ -171,7 +171,7 @@ pub(super) async fn copy_bytes(
     }
     let md5 = (size == shown.meta.size && shown.meta.etag.parts == 0).then_some(shown.meta.etag.digest);
     let inline_max_bytes = INLINE_MAX_BYTES;
-    let source = Source { body, size, inline_max_bytes, md5, connection };
+    let source = Source { body, size, inline_max_bytes, md5, sum: None, connection };
     let written = ops.writer.write(to, key, source).await?;
     Ok((shown, written))
 }

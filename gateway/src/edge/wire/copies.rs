@@ -16,6 +16,7 @@ use crate::errors::{bad_argument, from_name, invalid_argument, not_implemented, 
 use crate::headers::{self, http_date, shortened, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
+use crate::tags;
 use crate::versions::check_version;
 use http::{HeaderMap, Response, StatusCode};
 use percent_encoding::percent_decode_str;
@@ -39,8 +40,7 @@ impl Wire for CopyObject {
         let acl = Said::read(map)?;
         let directives =
             Directives { metadata: directive(map, "metadata")?, tags: directive(map, "tagging")? };
-        let described = taken(headers::describe(map, &acl)?, directives);
-        refuse_lost_hints(described.as_deref(), directives)?;
+        let described = taken(headers::describe(map, &acl)?, directives)?;
         let copy = Self {
             bucket: head.bucket()?,
             key: head.key()?,
@@ -86,26 +86,28 @@ fn directive(headers: &HeaderMap, of: &str) -> Result<Directive, Refusal> {
     }
 }
 
-/// As S3 does, a copy that takes tags from its source passes over those that the request says, hints among them.
-fn taken(said: Option<Arc<ObjectHeaders>>, directives: Directives) -> Option<Arc<ObjectHeaders>> {
-    let said = said?;
+/// What counts of that which a request says. As S3 does, a copy that takes metadata or tags from its source passes over those of
+/// the request; but not over hints in them, which are Pocket's own and which somebody counts on.
+fn taken(
+    said: Option<Arc<ObjectHeaders>>,
+    directives: Directives,
+) -> Result<Option<Arc<ObjectHeaders>>, Refusal> {
+    let Some(said) = said else { return Ok(None) };
+    let hint = said.user.iter().find(|(name, _)| name.starts_with(headers::METADATA_HINT_PREFIX));
+    if let Some((name, _)) = hint.filter(|_| directives.metadata == Directive::Copy) {
+        let text = format!("x-amz-meta-{name} of a copy needs x-amz-metadata-directive: REPLACE");
+        return Err(invalid_argument(text));
+    }
     if directives.tags == Directive::Replace || said.tags.is_empty() {
-        return Some(said);
+        return Ok(Some(said));
+    }
+    if let Some((name, _)) = tags::hints(&said.tags).next() {
+        let text =
+            format!("the tag {}{name} of a copy needs x-amz-tagging-directive: REPLACE", tags::HINT_PREFIX);
+        return Err(invalid_argument(text));
     }
     let kept = ObjectHeaders { tags: Vec::new(), ..ObjectHeaders::clone(&said) };
-    (kept != ObjectHeaders::default()).then(|| Arc::new(kept))
-}
-
-/// Likewise with metadata, but for hints in them, which are Pocket's own and which somebody counts on.
-fn refuse_lost_hints(said: Option<&ObjectHeaders>, directives: Directives) -> Result<(), Refusal> {
-    let mut names = said.into_iter().flat_map(|said| &said.user).map(|(name, _)| name);
-    match names.find(|name| name.starts_with(headers::METADATA_HINT_PREFIX)) {
-        Some(name) if directives.metadata == Directive::Copy => {
-            let text = format!("x-amz-meta-{name} of a copy needs x-amz-metadata-directive: REPLACE");
-            Err(invalid_argument(text))
-        }
-        _ => Ok(()),
-    }
+    Ok((kept != ObjectHeaders::default()).then(|| Arc::new(kept)))
 }
 
 impl Wire for UploadPartCopy {

@@ -22,6 +22,7 @@ impl Wire for UploadPart {
             number: part_number(head.query.get("partNumber").unwrap_or(""))?,
             size: body.size_bytes().ok_or_else(|| missing_length("content-length"))?,
             md5: body.md5(),
+            named: body.named_sum(),
             body: body.payload()?,
         };
         Ok((part, ()))

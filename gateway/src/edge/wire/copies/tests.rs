@@ -103,24 +103,27 @@ fn ranges_of_a_source_have_both_ends() {
 }
 
 #[test]
-fn tags_of_a_request_count_only_where_they_replace_those_of_the_source() {
+fn tags_of_a_request_count_only_where_they_replace_those_of_the_source_and_hints_are_never_lost() {
     let said = |names: &[(&'static str, &str)]| {
         let map = map(names);
         let directives =
             Directives { metadata: directive(&map, "metadata")?, tags: directive(&map, "tagging")? };
-        let taken = taken(headers::describe(&map, &Said::Nothing)?, directives);
-        refuse_lost_hints(taken.as_deref(), directives)?;
+        let taken = taken(headers::describe(&map, &Said::Nothing)?, directives)?;
         Ok::<_, Refusal>(taken.map_or(0, |headers| headers.tags.len()))
     };
-    let tagging = ("x-amz-tagging", "a=b&pocket:ttl=5m");
+    let tagging = ("x-amz-tagging", "a=b&c=d");
     let replacing = |what| (what, "REPLACE");
     assert_eq!(said(&[tagging]).unwrap(), 0);
     assert_eq!(said(&[tagging, ("x-amz-tagging-directive", "COPY")]).unwrap(), 0);
     assert_eq!(said(&[tagging, replacing("x-amz-tagging-directive")]).unwrap(), 2);
     assert_eq!(said(&[("content-type", "a/b"), tagging]).unwrap(), 0);
-    let hint = ("x-amz-meta-pocket-ttl", "5m");
-    assert_eq!(code(said(&[hint])), Some(ErrorCode::InvalidArgument));
-    assert_eq!(said(&[hint, replacing("x-amz-metadata-directive")]).unwrap(), 0);
+    for (hint, directive, tags) in [
+        (("x-amz-meta-pocket-ttl", "5m"), "x-amz-metadata-directive", 0),
+        (("x-amz-tagging", "pocket:ttl=5m"), "x-amz-tagging-directive", 1),
+    ] {
+        assert_eq!(code(said(&[hint])), Some(ErrorCode::InvalidArgument), "{hint:?}");
+        assert_eq!(said(&[hint, replacing(directive)]).unwrap(), tags);
+    }
     assert_eq!(code(said(&[("x-amz-tagging-directive", "MERGE")])), Some(ErrorCode::InvalidArgument));
 }
 
