@@ -22,6 +22,7 @@ pub use uploads::{
 pub use writes::{AddReference, Append, Arrive, Commit, Committed, NewMeta, Referenced, Rename};
 
 use crate::acl::Acl;
+use crate::checksum::{ChecksumAlgorithm, ChecksumKind};
 use crate::conditions::WriteCondition;
 use crate::hints::ObjectHints;
 use crate::ids::{Epoch, JobId, NodeId, WriteId};
@@ -77,6 +78,9 @@ pub enum MetadataError {
     /// A part that Complete names is missing or another one.
     #[error("invalid part {0}")]
     InvalidPart(u16),
+    /// A part comes without the checksum that its upload announced, and has to come again with one of this algorithm.
+    #[error("part without the {0} that its upload announced")]
+    OtherChecksum(ChecksumAlgorithm, ChecksumKind),
     /// The object, or its ACL, is not the one that the caller saw: there is another, of so many bytes, or none (0).
     #[error("object has changed; it has {size} bytes now")]
     Changed { size: u64 },

@@ -185,9 +185,11 @@ def test_a_part_with_another_checksum_than_was_announced_is_refused(s3, where, s
     part = {**where, "UploadId": upload_id, "PartNumber": 1, "Body": content(size)}
     assert error_of(s3.upload_part, **part, ChecksumAlgorithm="CRC32") == (400, "InvalidRequest")
     assert "Parts" not in s3.list_parts(**where, UploadId=upload_id)
+    # Nor does a sum over sums come of those that nobody sent.
+    silent = make_client(request_checksum_calculation="when_required")
+    assert error_of(silent.upload_part, **part) == (400, "InvalidRequest")
+    assert "Parts" not in s3.list_parts(**where, UploadId=upload_id)
     s3.upload_part(**part, ChecksumAlgorithm="SHA256")
-    # A client that sends none is not asked for one.
-    make_client(request_checksum_calculation="when_required").upload_part(**part)
 
 
 def test_full_object_checksum(s3, where):
@@ -268,6 +270,22 @@ def test_replacing_metadata_while_copying(s3, bucket):
     )
     head = s3.head_object(Bucket=bucket, Key="k")
     assert head["ContentType"] == "c/d" and head["Metadata"] == {"n": "2"}
+
+
+def test_the_location_of_what_was_completed_is_its_url(s3, bucket):
+    key = "a b/ü&c"
+    upload_id, parts, done = upload(s3, {"Bucket": bucket, "Key": key}, [b"x"])
+    assert done["Location"] == f"{ENDPOINTS[0]}/{bucket}/a%20b%2F%C3%BC%26c"
+
+
+def test_an_upload_passes_over_a_directive_for_metadata(s3, where):
+    """s3fs-fuse says so when it renames by parts."""
+    with headers(s3, x_amz_metadata_directive="REPLACE"):
+        upload_id = s3.create_multipart_upload(**where, Metadata={"m": "1"})["UploadId"]
+    part = s3.upload_part(**where, UploadId=upload_id, PartNumber=1, Body=b"x")
+    named = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(**where, UploadId=upload_id, MultipartUpload=named)
+    assert s3.head_object(**where)["Metadata"] == {"m": "1"}
 
 
 def test_copying_onto_itself_without_a_change_is_refused(s3, bucket):

@@ -257,14 +257,17 @@ def test_replacing_by_nothing_leaves_no_tags(s3, bucket):
     assert tags_of(s3, bucket, "l") == tags_of(s3, bucket, "m") == {}
 
 
-def test_tags_that_a_copy_would_pass_over_are_refused(s3, bucket):
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
-    for more in [{}, {"TaggingDirective": "COPY"}]:
-        bad = error_of(copy, client=s3, bucket=bucket, source="k", to="l", Tagging="a=b", **more)
-        assert bad == (400, "InvalidArgument")
-    bad = error_of(copy, client=s3, bucket=bucket, source="k", to="l", TaggingDirective="MERGE")
+def test_a_copy_without_a_directive_passes_over_the_tags_of_its_request(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="from=source")
+    for to, more in [("l", {}), ("m", {"TaggingDirective": "COPY"})]:
+        copy(s3, bucket, "k", to, Tagging="from=request", **more)
+        assert tags_of(s3, bucket, to) == {"from": "source"}
+    bad = error_of(copy, client=s3, bucket=bucket, source="k", to="n", TaggingDirective="MERGE")
     assert bad == (400, "InvalidArgument")
-    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+    hint = encoded(**{"pocket:ttl": "1s"})
+    lost = error_of(copy, client=s3, bucket=bucket, source="k", to="n", Tagging=hint)
+    assert lost == (400, "InvalidArgument"), "a hint that nobody would act on"
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 3
 
 
 # ---- hints ----

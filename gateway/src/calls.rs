@@ -3,16 +3,19 @@
 //! signed travels beside it.
 
 mod buckets;
+mod copies;
 mod delete_objects;
 mod lists;
 mod reads;
 mod settings;
 mod tagging;
+mod uploads;
 mod writes;
 
 pub use crate::access::acl::{OwnedAcl, Ownership, Said, SentAcl};
 pub use crate::access::cors::{Cors, CorsRule};
 pub use crate::access::public_access_block::PublicAccessBlock;
+pub use crate::checksums::NamedChecksum;
 pub(crate) use crate::edge::documents::lifecycle::of as lifecycle_of;
 pub use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
 pub use crate::edge::payload_stream::{Document, Payload};
@@ -21,15 +24,20 @@ pub use buckets::{
     BucketConfiguration, CreateBucket, CreateSession, DeleteBucket, GetBucketLocation, Granted, HeadBucket,
     ListBuckets, ListedBucket, ListedBuckets, SeenBucket, SessionCredentials,
 };
+pub use copies::{CopyObject, Directive, Directives, PartCopied, RenameObject, SourceObject, UploadPartCopy};
 pub use delete_objects::{DeleteList, DeleteObjects, DeletedObjects, NamedObject, ObjectToDelete};
 pub use lists::{ListObjects, ListedAs, ListedObjects};
-pub use reads::{Content, ContentStream, GetObject, GotObject, HeadObject};
+pub use reads::{Content, ContentStream, GetObject, GetObjectAttributes, GotObject, HeadObject};
 pub use settings::{
     BucketSetting, DeleteBucketSetting, GetBucketSetting, GetObjectAcl, Many, PutBucketAcl, PutBucketCors,
     PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging, PutObjectAcl,
     PutPublicAccessBlock, Removable, Setting, Unmade, Which,
 };
 pub use tagging::{DeleteObjectTagging, GetObjectTagging, PutObjectTagging};
+pub use uploads::{
+    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, ListMultipartUploads, ListParts,
+    ListedPart, ListedParts, ListedUploads, PromisedWhole, UploadCreated,
+};
 pub use writes::{BodySize, DeleteObject, PartWritten, PutObject, UploadPart};
 
 use crate::context::RequestContext;
@@ -89,13 +97,22 @@ pub trait Operations:
     + Serve<GetBucketLocation>
     + Serve<CreateSession>
     + Serve<DeleteObjects>
+    + Serve<GetObjectAttributes>
+    + Serve<CopyObject>
+    + Serve<RenameObject>
+    + Serve<CreateMultipartUpload>
+    + Serve<UploadPartCopy>
+    + Serve<CompleteMultipartUpload>
+    + Serve<AbortMultipartUpload>
+    + Serve<ListParts>
+    + Serve<ListMultipartUploads>
     + 'static
 {
 }
 
 impl<I> Call<I> {
     pub(crate) fn new(context: RequestContext, headers: HeaderMap, uri: Uri, input: I) -> Self {
-        let expected_owner = ExpectedOwner(headers.get("x-amz-expected-bucket-owner").cloned());
+        let expected_owner = ExpectedOwner::named(headers.get("x-amz-expected-bucket-owner"));
         Self { context, headers, uri, expected_owner, input }
     }
 }
@@ -105,6 +122,10 @@ impl<I> Call<I> {
 pub struct ExpectedOwner(Option<HeaderValue>);
 
 impl ExpectedOwner {
+    pub(crate) fn named(owner: Option<&HeaderValue>) -> Self {
+        Self(owner.cloned())
+    }
+
     /// One that is not text is nobody's name.
     pub fn as_str(&self) -> Option<&str> {
         self.0.as_ref().map(|owner| owner.to_str().unwrap_or(""))

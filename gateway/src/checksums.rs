@@ -1,7 +1,7 @@
 //! Checksums of whole objects out of those of their parts, and their text form. The sums of parts were verified by
 //! the edge while their bytes passed; nothing here sees a byte of an object.
 
-use crate::errors::{bad_argument, s3};
+use crate::errors::{bad_argument, other_checksum, s3};
 use crate::headers::shortened;
 use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
@@ -15,54 +15,26 @@ use sha1::Sha1;
 use sha2::Sha256;
 use smallvec::SmallVec;
 
-/// As S3 shows it: base64, with `-<parts>` where it covers the sums of parts.
-pub(crate) fn show(checksum: &Checksum, parts: u16) -> String {
+/// As S3 shows it: base64, with `-<parts>` where it covers the sums of parts and their number is to be shown.
+pub(crate) fn show(checksum: &Checksum, parts: Option<u16>) -> String {
     let text = BASE64.encode(&checksum.value);
-    match checksum.kind {
-        ChecksumKind::Composite => format!("{text}-{parts}"),
-        ChecksumKind::FullObject => text,
+    match (checksum.kind, parts) {
+        (ChecksumKind::Composite, Some(parts)) => format!("{text}-{parts}"),
+        _ => text,
     }
 }
 
-/// Puts a checksum into the fields that S3's types have for it.
-macro_rules! show_checksum {
-    ($output:expr, $checksum:expr, $parts:expr) => {
-        if let Some(checksum) = $checksum {
-            use pocket_api::checksum::ChecksumAlgorithm;
-            let text = Some($crate::checksums::show(checksum, $parts));
-            match checksum.algorithm {
-                ChecksumAlgorithm::Crc32 => $output.checksum_crc32 = text,
-                ChecksumAlgorithm::Crc32c => $output.checksum_crc32c = text,
-                ChecksumAlgorithm::Crc64Nvme => $output.checksum_crc64nvme = text,
-                ChecksumAlgorithm::Sha1 => $output.checksum_sha1 = text,
-                ChecksumAlgorithm::Sha256 => $output.checksum_sha256 = text,
-            }
-        }
-    };
-}
-pub(crate) use show_checksum;
-
-/// The one checksum, if any, that a request names in the fields that S3's types have for it.
-macro_rules! named_checksum {
-    ($input:expr) => {
-        $crate::checksums::only_one([
-            (pocket_api::checksum::ChecksumAlgorithm::Crc32, $input.checksum_crc32.as_deref()),
-            (pocket_api::checksum::ChecksumAlgorithm::Crc32c, $input.checksum_crc32c.as_deref()),
-            (pocket_api::checksum::ChecksumAlgorithm::Crc64Nvme, $input.checksum_crc64nvme.as_deref()),
-            (pocket_api::checksum::ChecksumAlgorithm::Sha1, $input.checksum_sha1.as_deref()),
-            (pocket_api::checksum::ChecksumAlgorithm::Sha256, $input.checksum_sha256.as_deref()),
-        ])
-    };
-}
-pub(crate) use named_checksum;
+/// What the object of an upload gets that announced no checksum, as in S3.
+pub(crate) const UNANNOUNCED: (ChecksumAlgorithm, ChecksumKind) =
+    (ChecksumAlgorithm::Crc64Nvme, ChecksumKind::FullObject);
 
 /// A checksum as a client names it: raw bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NamedChecksum {
-    pub(crate) algorithm: ChecksumAlgorithm,
-    pub(crate) value: SmallVec<[u8; 8]>,
+pub struct NamedChecksum {
+    pub algorithm: ChecksumAlgorithm,
+    pub value: SmallVec<[u8; 8]>,
     /// Of how many parts it covers the sums, where it says so.
-    pub(crate) parts: Option<u16>,
+    pub parts: Option<u16>,
 }
 
 impl NamedChecksum {
@@ -75,6 +47,7 @@ impl NamedChecksum {
     }
 }
 
+/// The one checksum, if any, that is named where there may be one of each algorithm.
 pub(crate) fn only_one(
     fields: [(ChecksumAlgorithm, Option<&str>); 5],
 ) -> Result<Option<NamedChecksum>, Refusal> {
@@ -145,6 +118,16 @@ pub(crate) fn parse_algorithm(name: &str) -> Result<ChecksumAlgorithm, Refusal> 
     })
 }
 
+pub(crate) fn parse_kind(name: &str) -> Option<ChecksumKind> {
+    [ChecksumKind::FullObject, ChecksumKind::Composite].into_iter().find(|kind| show_kind(*kind) == name)
+}
+
+/// Of a request that says another type than its upload has.
+pub(crate) fn other_kind() -> Refusal {
+    let text = "The checksum type does not match the one that the upload was created with";
+    s3(ErrorCode::InvalidRequest, text)
+}
+
 pub(crate) fn show_kind(kind: ChecksumKind) -> &'static str {
     match kind {
         ChecksumKind::FullObject => "FULL_OBJECT",
@@ -194,8 +177,7 @@ pub(crate) fn composed_etag<'a>(parts: impl ExactSizeIterator<Item = &'a Uploade
     ETag { digest: md5.finalize().into(), parts: count }
 }
 
-/// The checksum of a completed upload; `None` where a part lacks a sum of the announced algorithm, because sums that
-/// the client did not send are never demanded.
+/// The checksum of a completed upload; `None` where a part lacks a sum of the algorithm.
 pub(crate) fn composed(
     algorithm: ChecksumAlgorithm,
     kind: ChecksumKind,
@@ -228,11 +210,7 @@ pub(crate) fn appended(
         _ => return Ok(None),
     };
     if old.algorithm != added.algorithm {
-        let text = format!(
-            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
-            old.algorithm, added.algorithm
-        );
-        return Err(s3(ErrorCode::InvalidRequest, text));
+        return Err(other_checksum(old.algorithm, Some(added.algorithm)));
     }
     if old.kind != ChecksumKind::FullObject {
         return Ok(None);
@@ -317,7 +295,8 @@ mod tests {
         assert_eq!(composed_etag(parts.iter()).to_string(), "96e024ba2074fe77e8e965ba43a704be-2");
         let both: Vec<_> = parts.iter().collect();
         let sum = composed(ChecksumAlgorithm::Sha256, ChecksumKind::Composite, &both).unwrap();
-        assert_eq!(show(&sum, 2), "5aAf7hTg7VxIcU8iGA8lrYNltT+XefedxKPX6Tlj+Uo=-2");
+        assert_eq!(show(&sum, Some(2)), "5aAf7hTg7VxIcU8iGA8lrYNltT+XefedxKPX6Tlj+Uo=-2");
+        assert_eq!(show(&sum, None), "5aAf7hTg7VxIcU8iGA8lrYNltT+XefedxKPX6Tlj+Uo=");
     }
 
     #[test]
@@ -332,7 +311,7 @@ mod tests {
     fn sums_read_back_as_they_are_shown() {
         let sum = part(1, b"x", ChecksumAlgorithm::Crc32).checksum.unwrap();
         let composite = Checksum { kind: ChecksumKind::Composite, ..sum.clone() };
-        for (text, parts) in [(show(&sum, 0), None), (show(&composite, 7), Some(7))] {
+        for (text, parts) in [(show(&sum, Some(7)), None), (show(&composite, Some(7)), Some(7))] {
             assert_eq!(parse(ChecksumAlgorithm::Crc32, &text).unwrap(), (sum.value.clone(), parts));
         }
         for bad in ["", "AAAA", "AAAAAAAA", "not base64", "AAAAA", "AAAAAA==-", "AAAAAA==-x"] {

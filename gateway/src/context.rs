@@ -1,14 +1,11 @@
-//! What the edge found out about a request, for the operations behind s3s: it travels in the request's extensions as
-//! an `Arc<RequestContext>`.
+//! What the edge found out about a request, for the operations, and the connection that it came on.
 
 use crate::caller::{Caller, Signing};
-use crate::refusal::Refusal;
-use http::HeaderValue;
 use parking_lot::Mutex;
 use pocket_api::metadata::Delivery;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// One request that the edge has let through.
@@ -21,8 +18,6 @@ pub struct RequestContext {
     pub connection: Arc<Connection>,
     /// There whenever the caller has a key.
     pub signing: Option<Signing>,
-    /// Why its operation refused it, told past s3s.
-    pub refusal: OnceLock<Refusal>,
 }
 
 impl RequestContext {
@@ -32,7 +27,7 @@ impl RequestContext {
         signing: Option<Signing>,
         connection: Arc<Connection>,
     ) -> Self {
-        Self { request_id, caller, connection, signing, refusal: OnceLock::new() }
+        Self { request_id, caller, connection, signing }
     }
 }
 
@@ -57,23 +52,6 @@ impl fmt::Debug for RequestId {
         f.write_str(self.as_str())
     }
 }
-
-/// In the extensions of a response: S3 gives the ETags of this document without quotes, which s3s cannot write.
-#[derive(Clone, Copy, Debug)]
-pub struct BareETag;
-
-/// In the extensions of a response: items of a list, to be written before the end tag of its document.
-#[derive(Clone, Debug)]
-pub struct ListItems(pub String);
-
-/// In the extensions of a request that makes an object: its `Expires`, which S3 keeps whatever it says, and of which s3s
-/// takes dates alone.
-#[derive(Clone, Debug)]
-pub struct StoredExpires(pub HeaderValue);
-
-/// In the extensions of a request: it is a RenameObject, which s3s would take for a PutObject of nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct RenameRequest;
 
 /// The connection that a request came on, as far as operations may act on it.
 #[derive(Default)]

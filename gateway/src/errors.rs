@@ -3,6 +3,7 @@
 
 use crate::edge::target::key_too_long;
 use crate::refusal::{ErrorCode, Refusal, Said};
+use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::chunks::ChunkError;
 use pocket_api::control::ControlError;
 use pocket_api::hints::HintError;
@@ -135,6 +136,7 @@ pub(crate) fn from_metadata(error: MetadataError) -> Refusal {
             format!("The object has {APPEND_PIECES_MAX} parts already: no more can be appended."),
         ),
         MetadataError::NoSuchUpload => no_such_upload(),
+        MetadataError::OtherChecksum(announced, _) => other_checksum(announced, None),
         MetadataError::InvalidPart(number) => invalid_part(number.into(), None),
         MetadataError::WriteBurned | MetadataError::Moving | MetadataError::Busy | MetadataError::Full => {
             slow_down(error.to_string())
@@ -202,6 +204,15 @@ pub(crate) fn precondition_failed() -> Refusal {
     s3(ErrorCode::PreconditionFailed, text)
 }
 
+/// Of a part, or of bytes to append, with another checksum than that which is wanted, or with none.
+pub(crate) fn other_checksum(wanted: ChecksumAlgorithm, found: Option<ChecksumAlgorithm>) -> Refusal {
+    let found = found.map_or("null", ChecksumAlgorithm::as_str);
+    let text = format!(
+        "Checksum Type mismatch occurred, expected checksum Type: {wanted}, actual checksum Type: {found}"
+    );
+    s3(ErrorCode::InvalidRequest, text)
+}
+
 pub(crate) fn no_such_upload() -> Refusal {
     s3(
         ErrorCode::NoSuchUpload,
@@ -234,6 +245,7 @@ pub(crate) fn access_denied(message: impl Into<Cow<'static, str>>) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pocket_api::checksum::ChecksumKind;
     use pocket_api::clock::Timestamp;
     use pocket_api::ids::Epoch;
     use pocket_api::object::{ETag, ObjectMeta};
@@ -263,6 +275,11 @@ mod tests {
             (MetadataError::Changed { size: 7 }, 409, "OperationAborted"),
             (MetadataError::TooManyPieces, 400, "TooManyParts"),
             (MetadataError::Moving, 503, "SlowDown"),
+            (
+                MetadataError::OtherChecksum(ChecksumAlgorithm::Crc32, ChecksumKind::Composite),
+                400,
+                "InvalidRequest",
+            ),
             (MetadataError::TokenTaken, 400, "IdempotencyParameterMismatch"),
             (MetadataError::NoSuchUpload, 404, "NoSuchUpload"),
             (MetadataError::InvalidPart(2), 400, "InvalidPart"),

@@ -16,10 +16,6 @@ use http::{Request, Response};
 use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::Served;
-use s3s::S3;
-use s3s::route::S3Route;
-use s3s::service::S3ServiceBuilder;
-use s3s::validation::NameValidation;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -35,19 +31,15 @@ pub struct Front<O> {
 }
 
 impl<O: Operations> Front<O> {
-    /// Only requests signed with `credentials`, or not signed at all, reach `operations`: typed where they are hot, else by
-    /// s3s, each with an `Arc` of [`RequestContext`](crate::context::RequestContext) in its extensions that says whose it is.
-    /// What s3s does not know goes by its route, see [`RenameRequest`](crate::context::RenameRequest).
+    /// Only requests signed with `credentials`, or not signed at all, reach `operations`, each with a
+    /// [`RequestContext`](crate::context::RequestContext) that says whose it is.
     pub fn new(
         config: &GatewayConfig,
         credentials: Credentials,
         node: NodeId,
         clock: Arc<dyn Clock>,
         operations: O,
-    ) -> Self
-    where
-        O: S3 + S3Route + Clone,
-    {
+    ) -> Self {
         Self::assemble(config, credentials, node, clock, operations, None)
     }
 
@@ -60,7 +52,7 @@ impl<O: Operations> Front<O> {
         operations: O,
     ) -> Self
     where
-        O: S3 + S3Route + CorsSource + Clone,
+        O: CorsSource + Clone,
     {
         let cors = Arc::new(operations.clone());
         Self::assemble(config, credentials, node, clock, operations, Some(cors))
@@ -73,20 +65,14 @@ impl<O: Operations> Front<O> {
         clock: Arc<dyn Clock>,
         operations: O,
         cors: Option<Arc<dyn CorsSource>>,
-    ) -> Self
-    where
-        O: S3 + S3Route + Clone,
-    {
-        let mut service = S3ServiceBuilder::new(operations.clone());
-        service.set_route(operations.clone());
-        service.set_validation(CheckedBefore);
+    ) -> Self {
         let threads = match config.runtime {
             RuntimeKind::Shared => 1,
             RuntimeKind::Threads(threads) => threads.max(1),
         };
         let (domain, seed) = (config.domain.clone(), rand::random());
-        let (region, service) = (config.region.as_str(), service.build());
-        let edge = Edge::new(credentials, domain, region, node, clock, seed, operations, service, cors);
+        let region = config.region.as_str();
+        let edge = Edge::new(credentials, domain, region, node, clock, seed, operations, cors);
         Self {
             edge: Arc::new(edge),
             runtime: config.runtime,
@@ -122,14 +108,5 @@ impl<O: Operations> Front<O> {
         let mut served = Served::default();
         self.traffic.iter().for_each(|traffic| traffic.add_to(&mut served));
         served
-    }
-}
-
-/// The edge has checked every bucket name by Pocket's own rules.
-struct CheckedBefore;
-
-impl NameValidation for CheckedBefore {
-    fn validate_bucket_name(&self, _: &str) -> bool {
-        true
     }
 }

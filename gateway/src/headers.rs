@@ -4,89 +4,23 @@
 mod conditions;
 mod shown;
 
-pub(crate) use conditions::{
-    copy_source_range, date, http_date, if_range, part_number, read_conditions, write_condition,
-};
-pub(crate) use shown::{abort, etag, expiration, not_modified, put, timestamp};
+pub(crate) use conditions::{http_date, if_range, part_number, write_condition};
+pub(crate) use shown::{abort, expiration, not_modified, put};
 
 use crate::access::acl::Said;
-use crate::context::StoredExpires;
 use crate::edge::{payload, rfc2047};
 use crate::errors::{bad_argument, from_hint, s3};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::tags;
 use http::header::{self, AsHeaderName};
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
-use pocket_api::acl::Acl;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::hints::{ObjectHints, parse_wait};
 use pocket_api::limits::USER_METADATA_MAX_BYTES;
 use pocket_api::object::ObjectHeaders;
 use pocket_api::storage_class::StorageClass;
-use s3s::dto;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What S3 lets a writer say of an object, taken out of the inputs of three operations by [`given`].
-pub(crate) struct Given {
-    pub(crate) content_type: Option<String>,
-    pub(crate) content_encoding: Option<String>,
-    pub(crate) content_disposition: Option<String>,
-    pub(crate) content_language: Option<String>,
-    pub(crate) cache_control: Option<String>,
-    /// As it came.
-    pub(crate) expires: Option<String>,
-    pub(crate) metadata: Option<dto::Metadata>,
-    /// Value of `x-amz-tagging`.
-    pub(crate) tagging: Option<String>,
-    pub(crate) storage_class: Option<dto::StorageClass>,
-    pub(crate) acl: Option<Box<Acl>>,
-}
-
-/// Takes the fields of [`Given`] out of the input of a request; its ACL was read before.
-macro_rules! given {
-    ($request:expr, $acl:expr) => {{
-        let input = &mut $request.input;
-        $crate::headers::Given {
-            content_type: input.content_type.take(),
-            content_encoding: input.content_encoding.take(),
-            content_disposition: input.content_disposition.take(),
-            content_language: input.content_language.take(),
-            cache_control: input.cache_control.take(),
-            expires: $crate::headers::expires(&$request.extensions)?,
-            metadata: input.metadata.take(),
-            tagging: input.tagging.take(),
-            storage_class: input.storage_class.take(),
-            acl: $acl.of_new_object(),
-        }
-    }};
-}
-pub(crate) use given;
-
-impl Given {
-    /// `None` when the client said nothing.
-    pub(crate) fn into_headers(self) -> Result<Option<Arc<ObjectHeaders>>, Refusal> {
-        let storage_class =
-            self.storage_class.map(|class| parse_storage_class(class.as_str())).transpose()?;
-        let mut user: Vec<(String, String)> = self.metadata.unwrap_or_default().into_iter().collect();
-        user.sort_unstable();
-        check_user_metadata(&user)?;
-        let tags = self.tagging.map(|header| tags::from_header(&header)).transpose()?.unwrap_or_default();
-        let headers = ObjectHeaders {
-            content_type: self.content_type,
-            content_encoding: self.content_encoding,
-            content_disposition: self.content_disposition,
-            content_language: self.content_language,
-            cache_control: self.cache_control,
-            expires: self.expires,
-            user,
-            tags,
-            storage_class,
-            acl: self.acl,
-        };
-        Ok((headers != ObjectHeaders::default()).then(|| Arc::new(headers)))
-    }
-}
 
 fn parse_storage_class(name: &str) -> Result<StorageClass, Refusal> {
     StorageClass::parse(name).ok_or_else(|| {
@@ -95,7 +29,7 @@ fn parse_storage_class(name: &str) -> Result<StorageClass, Refusal> {
     })
 }
 
-/// What a writer says of an object in its headers: see [`Given`].
+/// What S3 lets a writer say of an object, as far as it says something.
 pub(crate) fn describe(headers: &HeaderMap, acl: &Said) -> Result<Option<Arc<ObjectHeaders>>, Refusal> {
     let text = |name: HeaderName| -> Result<Option<String>, Refusal> {
         let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else { return Ok(None) };
@@ -187,13 +121,6 @@ fn not_text(name: &str, value: &HeaderValue, what: &str) -> Refusal {
     bad_argument(name, String::from_utf8_lossy(value.as_bytes()), format!("header {name} is not {what}"))
 }
 
-/// `Expires` of a request that makes an object, as it came.
-pub(crate) fn expires(extensions: &Extensions) -> Result<Option<String>, Refusal> {
-    let Some(StoredExpires(value)) = extensions.get() else { return Ok(None) };
-    let text = value.to_str().map_err(|_| not_text("expires", value, "plain ASCII text"))?;
-    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
-}
-
 /// A header that says true or false.
 pub(crate) fn flag(headers: &HeaderMap, name: &str) -> Result<bool, Refusal> {
     match text(headers, name)? {
@@ -241,21 +168,16 @@ mod tests {
 
     #[test]
     fn user_metadata_is_bounded_and_sorted() {
-        let given = |size: usize| Given {
-            content_type: None,
-            content_encoding: None,
-            content_disposition: None,
-            content_language: None,
-            cache_control: None,
-            expires: None,
-            metadata: Some([("b".into(), "x".repeat(size)), ("a".into(), "y".into())].into()),
-            tagging: None,
-            storage_class: None,
-            acl: None,
+        let given = |size: usize| {
+            let (name, other) =
+                (HeaderName::from_static("x-amz-meta-b"), HeaderName::from_static("x-amz-meta-a"));
+            let long = HeaderValue::try_from("x".repeat(size)).unwrap();
+            let headers = HeaderMap::from_iter([(name, long), (other, HeaderValue::from_static("y"))]);
+            describe(&headers, &Said::Nothing)
         };
-        let kept = given(USER_METADATA_MAX_BYTES - 3).into_headers().unwrap().unwrap();
+        let kept = given(USER_METADATA_MAX_BYTES - 3).unwrap().unwrap();
         assert_eq!(kept.user.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-        let error = given(USER_METADATA_MAX_BYTES - 2).into_headers().unwrap_err();
+        let error = given(USER_METADATA_MAX_BYTES - 2).unwrap_err();
         assert_eq!(error.code, ErrorCode::MetadataTooLarge);
     }
 

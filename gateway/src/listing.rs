@@ -7,7 +7,6 @@ use crate::refusal::Refusal;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{ListItem, ListStart, UploadsItem};
-use s3s::dto::EncodingType;
 
 /// What lists are made of: in the order of names as bytes.
 pub(crate) trait Item {
@@ -149,10 +148,6 @@ impl Encoding {
                 Err(bad_argument("encoding-type", other, text))
             }
         }
-    }
-
-    pub(crate) fn shown(self) -> Option<EncodingType> {
-        (self == Self::Url).then(|| EncodingType::from_static(EncodingType::URL))
     }
 
     pub(crate) fn write(self, name: String) -> String {

@@ -114,18 +114,6 @@ impl Metrics {
         Self { by_operation: [const { OnceLock::new() }; OPERATIONS.len()] }
     }
 
-    /// Runs one operation and counts what came of it. One that is dropped, because its client has gone, is not counted.
-    pub(crate) async fn count<T>(
-        &self,
-        operation: Operation,
-        run: impl Future<Output = Result<T, Refusal>>,
-    ) -> Result<T, Refusal> {
-        let started = Instant::now();
-        let answer = run.await;
-        self.record(operation, started, answer.as_ref().err());
-        answer
-    }
-
     /// An operation that began at `started` has ended. For those that are hot: their futures are large, and moving them costs.
     pub(crate) fn record(&self, operation: Operation, started: Instant, refused: Option<&Refusal>) {
         let metrics = self.by_operation[operation as usize].get_or_init(|| OperationMetrics::new(operation));

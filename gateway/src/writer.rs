@@ -3,7 +3,8 @@
 //!
 //! It never commits, and never decides whether a body is right: its caller does both when the last byte has passed.
 
-use crate::content_tag::ContentTag;
+use crate::checksums::Running;
+use crate::content_tag::{ContentTag, Passing};
 use crate::context::Connection;
 use crate::errors::{self, CallError, s3, slow_down};
 use crate::placements::{Bucket, Follow, Placements};
@@ -13,6 +14,7 @@ use crate::transfers::{Ticket, Transfers};
 use bytes::Bytes;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt};
 use md5::{Digest, Md5};
+use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::cluster::Directory;
 use pocket_api::hints::ETagRule;
@@ -48,6 +50,8 @@ pub(crate) struct Source<'a, S> {
     pub(crate) inline_max_bytes: usize,
     /// From Content-MD5: the edge verifies it.
     pub(crate) md5: Option<[u8; 16]>,
+    /// A checksum to be computed, because nobody sends one.
+    pub(crate) sum: Option<ChecksumAlgorithm>,
     pub(crate) connection: &'a Arc<Connection>,
 }
 
@@ -56,6 +60,8 @@ pub(crate) struct Written {
     pub(crate) write: WriteId,
     pub(crate) size: u64,
     pub(crate) etag: ETag,
+    /// That which was to be computed.
+    pub(crate) checksum: Option<Checksum>,
     content: NewContent,
     payload: Bytes,
     /// Absent for inline bytes.
@@ -136,16 +142,16 @@ impl Writer {
             self.transfers.write(&bucket.placement, shard, write, servers, source.connection)
         };
         if source.size <= source.inline_max_bytes as u64 {
-            let mut tag = content_tag(source.md5, rule, ETagRule::Md5);
+            let mut passing = Passing::new(content_tag(source.md5, rule, ETagRule::Md5), source.sum);
             let write = self.mint();
             // Nothing has to be kept alive for it but a job that ends by idleness.
             let ticket = hints.idle_ttl.map(|_| hold(write, Vec::new()));
             let body = source.body.inspect(|_| ticket.iter().for_each(Ticket::progress));
             let payload = collect(body, source.size as usize).await?;
-            tag.update(&payload);
-            let etag = tag.finish(source.size);
+            passing.update(&payload);
+            let (etag, checksum) = passing.finish(source.size);
             let content = NewContent::Inline;
-            return Ok(Written { write, size: source.size, etag, content, payload, room: None });
+            return Ok(Written { write, size: source.size, etag, checksum, content, payload, room: None });
         }
         self.write_chunks(bucket, key, source, Length::Exact).await
     }
@@ -160,7 +166,7 @@ impl Writer {
     where
         S: Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     {
-        let Source { mut body, size, inline_max_bytes, md5, connection } = source;
+        let Source { mut body, size, inline_max_bytes, md5, sum, connection } = source;
         // A small one is written as one whose length is known.
         let mut begun = Vec::new();
         while begun.len() <= inline_max_bytes {
@@ -169,13 +175,13 @@ impl Writer {
                 None => {
                     let size = begun.len() as u64;
                     let body = stream::iter([Ok(Bytes::from(begun))]);
-                    let source = Source { body, size, inline_max_bytes, md5, connection };
+                    let source = Source { body, size, inline_max_bytes, md5, sum, connection };
                     return self.write(bucket, key, source).await;
                 }
             }
         }
         let body = stream::iter([Ok(Bytes::from(begun))]).chain(body);
-        let source = Source { body, size, inline_max_bytes, md5, connection };
+        let source = Source { body, size, inline_max_bytes, md5, sum, connection };
         self.write_chunks(bucket, key, source, Length::AtMost).await
     }
 
@@ -194,16 +200,25 @@ impl Writer {
         let (write, mut room) =
             space::reserve(&self.directory, handle, bucket, shard, || self.mint(), source.size).await?;
         let ticket = self.transfers.write(&bucket.placement, shard, write, room.servers(), source.connection);
-        let mut tag = content_tag(source.md5, bucket.placement.hints.etag, ETagRule::Fast);
-        let size = self.fill(&room, &ticket, source.body, &mut tag).await?;
+        let tag = content_tag(source.md5, bucket.placement.hints.etag, ETagRule::Fast);
+        let mut passing = Passing::new(tag, source.sum);
+        let size = self.fill(&room, &ticket, source.body, &mut passing).await?;
         match length {
             Length::Exact if size < source.size => return Err(WriteError::Length(size)),
             Length::Exact => {}
             Length::AtMost => room.shorten(size).await?,
         }
-        let etag = tag.finish(size);
+        let (etag, checksum) = passing.finish(size);
         let content = NewContent::Chunks { extents: room.extents().collect() };
-        Ok(Written { write, size, etag, content, payload: Bytes::new(), room: Some((room, ticket)) })
+        Ok(Written {
+            write,
+            size,
+            etag,
+            checksum,
+            content,
+            payload: Bytes::new(),
+            room: Some((room, ticket)),
+        })
     }
 
     /// Moves a body into its chunks, several writes in flight; answers with its length.
@@ -212,7 +227,7 @@ impl Writer {
         room: &Room,
         ticket: &Ticket,
         mut body: S,
-        tag: &mut ContentTag,
+        passing: &mut Passing,
     ) -> Result<u64, WriteError>
     where
         S: Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
@@ -239,7 +254,7 @@ impl Writer {
                     };
                     let frame = frame.map_err(WriteError::Body)?;
                     ticket.progress();
-                    tag.update(&frame);
+                    passing.update(&frame);
                     let mut rest = frame;
                     while !rest.is_empty() {
                         let (at, offset, len) = cursor.advance(rest.len()).ok_or(WriteError::Length(cursor.passed))?;
@@ -339,6 +354,20 @@ impl<I: Iterator<Item = Extent>> Cursor<I> {
 }
 
 impl Written {
+    /// The same bytes once more where they travel with their commit, to be committed again if that is refused.
+    pub(crate) fn small(&self) -> Option<Self> {
+        let Self { write, size, etag, ref checksum, ref content, ref payload, ref room } = *self;
+        let (checksum, content, payload) = (checksum.clone(), content.clone(), payload.clone());
+        room.is_none().then(|| Self { write, size, etag, checksum, content, payload, room: None })
+    }
+
+    /// With another checksum; for small ones, whose bytes are at hand.
+    pub(crate) fn summed_by(self, algorithm: ChecksumAlgorithm) -> Self {
+        let mut running = Running::new(algorithm);
+        running.update(&self.payload);
+        Self { checksum: Some(running.finish()), ..self }
+    }
+
     /// Sends what `make` builds of these bytes to the shard that they were written for. Whatever becomes of it, space
     /// is neither lost nor freed twice.
     pub(crate) async fn commit(

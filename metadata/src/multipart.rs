@@ -65,7 +65,12 @@ impl JobState {
             return Err(MetadataError::BadRequest(format!("part number {part_number}")));
         }
         let number = self.number(&key, &upload)?;
-        self.open_upload(&key, number, now)?;
+        let open = self.open_upload(&key, number, now)?;
+        if let Some((algorithm, kind)) = open.checksum
+            && checksum.as_ref().is_none_or(|sum| sum.algorithm != algorithm)
+        {
+            return Err(MetadataError::OtherChecksum(algorithm, kind));
+        }
         let admission = self.admit(write, size, content, payload)?;
         let charge = part_charge(admission.pieces_bytes, checksum.as_ref());
         self.account.take(charge + admission.manifest_bytes)?;

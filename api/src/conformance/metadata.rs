@@ -83,6 +83,7 @@ where
     uploads::complete_and_abort_can_be_repeated(fresh().await).await;
     uploads::uploads_are_listed_by_any_prefix(fresh().await).await;
     uploads::parts_are_listed_in_pages(fresh().await).await;
+    uploads::parts_have_the_checksum_that_their_upload_announced(fresh().await).await;
     uploads::parts_and_their_checksums_stay_with_the_object(fresh().await).await;
     copies::a_copy_shares_the_bytes(fresh().await).await;
     copies::a_copy_that_was_given_up_holds_nothing(fresh().await).await;

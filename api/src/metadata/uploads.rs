@@ -38,7 +38,7 @@ pub struct CreateUpload {
     pub key: ObjectKey,
     pub headers: Option<Arc<ObjectHeaders>>,
     pub hints: ObjectHints,
-    /// As the client announced it.
+    /// As the client announced it: every part needs a sum of this algorithm.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
 }
 
@@ -51,6 +51,7 @@ pub struct PutPart {
     pub write: WriteId,
     pub size: u64,
     pub etag: ETag,
+    /// Of its bytes. Another algorithm than its upload announced, or none, is [`MetadataError::OtherChecksum`].
     pub checksum: Option<Checksum>,
     pub content: NewContent,
 }

@@ -4,7 +4,7 @@ use super::Input;
 use bytes::Bytes;
 use http_body::Body;
 use pocket_api::conditions::ReadConditions;
-use pocket_api::metadata::{Found, Select};
+use pocket_api::metadata::{Found, PartsPage, Select};
 use pocket_api::names::{BucketName, ObjectKey};
 use std::pin::Pin;
 use std::time::Duration;
@@ -35,6 +35,17 @@ pub struct HeadObject {
     pub of_version: bool,
 }
 
+#[derive(Clone, Debug)]
+pub struct GetObjectAttributes {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    /// The number after which the page of its parts begins.
+    pub after: u16,
+    /// So many parts at most; none where nobody wants to see them.
+    pub max_parts: usize,
+    pub of_version: bool,
+}
+
 pub struct GotObject {
     pub found: Found,
     pub select: Select,
@@ -54,6 +65,10 @@ pub type ContentStream =
 
 impl Input for GetObject {
     type Answer = GotObject;
+}
+
+impl Input for GetObjectAttributes {
+    type Answer = PartsPage;
 }
 
 impl Input for HeadObject {

@@ -3,7 +3,7 @@
 use super::Input;
 use crate::access::acl::Said;
 use crate::edge::payload_stream::Payload;
-use pocket_api::checksum::Checksum;
+use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::hints::ObjectHints;
 use pocket_api::metadata::{Committed, UploadId};
@@ -43,12 +43,15 @@ pub struct UploadPart {
     pub number: u16,
     pub size: u64,
     pub md5: Option<[u8; 16]>,
+    /// Of which algorithm the client sends a checksum of the body, which is held to it.
+    pub named: Option<ChecksumAlgorithm>,
     pub body: Payload,
 }
 
 #[derive(Clone, Debug)]
 pub struct PartWritten {
     pub etag: ETag,
+    /// The client's, or one that was computed because the object is to have one.
     pub checksum: Option<Checksum>,
 }
 

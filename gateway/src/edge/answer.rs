@@ -1,17 +1,14 @@
 //! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
 
-use super::xml::{self, escape, needs_reference};
+use super::xml::{self, escape};
 use crate::calls::{Content, ContentStream};
 pub(crate) use crate::context::RequestId;
-use crate::context::{BareETag, ListItems};
-use crate::errors::MALFORMED_XML;
 use crate::headers::not_modified;
 use crate::refusal::{Refusal, Said};
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use memchr::memmem;
 use std::fmt::Write;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,8 +24,6 @@ pub enum Body {
     Whole(Bytes),
     /// Bytes of an object, as they come.
     Stream(ContentStream),
-    /// A document of an operation that s3s answers.
-    Foreign(s3s::Body),
 }
 
 impl Body {
@@ -42,7 +37,6 @@ impl Body {
             Self::Empty => Some(Bytes::new()),
             Self::Whole(bytes) => Some(bytes.clone()),
             Self::Stream(_) => None,
-            Self::Foreign(body) => body.bytes(),
         }
     }
 }
@@ -89,7 +83,6 @@ impl http_body::Body for Body {
                 _ => Poll::Ready(None),
             },
             Self::Stream(stream) => stream.as_mut().poll_frame(cx),
-            Self::Foreign(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -98,7 +91,6 @@ impl http_body::Body for Body {
             Self::Empty => true,
             Self::Whole(_) => false,
             Self::Stream(stream) => stream.is_end_stream(),
-            Self::Foreign(body) => body.is_end_stream(),
         }
     }
 
@@ -107,7 +99,6 @@ impl http_body::Body for Body {
             Self::Empty => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.size_hint(),
-            Self::Foreign(body) => body.size_hint(),
         }
     }
 }
@@ -218,13 +209,10 @@ fn about(path: &str, request_id: RequestId, host_id: &HeaderValue) -> String {
     xml
 }
 
-/// Adds what every answer has. Errors made behind the edge get what they are about and the request id into their document
-/// too; answers to HEAD lose theirs, as in S3, and so does 304. What s3s cannot express is put right: HEAD of a part of an
-/// object is partial content, [`BareETag`] and [`ListItems`].
+/// Adds what every answer has. Errors of HEAD lose their document, as in S3, and so does 304.
 pub(crate) fn finish(
     response: &mut Response<Body>,
     method: &Method,
-    path: &str,
     request_id: RequestId,
     host_id: &HeaderValue,
 ) {
@@ -234,16 +222,6 @@ pub(crate) fn finish(
         *response.body_mut() = Body::empty();
         response.headers_mut().remove(CONTENT_TYPE);
         response.headers_mut().remove(CONTENT_LENGTH);
-    } else if is_error {
-        complete_error(response, path, request_id, host_id);
-    } else if method == Method::HEAD && response.headers().contains_key(CONTENT_RANGE) {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    } else if response.extensions().get::<BareETag>().is_some() {
-        bare_etag(response);
-    }
-    escape_controls(response);
-    if let Some(ListItems(items)) = response.extensions_mut().remove() {
-        insert_items(response, items.as_bytes());
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_bytes(&request_id.0) {
@@ -263,87 +241,6 @@ pub(crate) fn last_of_connection(response: &Response<Body>) -> Bytes {
     out.extend_from_slice(format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()).as_bytes());
     out.extend_from_slice(&body);
     out.into()
-}
-
-/// Adds to a document from behind the edge what s3s leaves out.
-fn complete_error(response: &mut Response<Body>, path: &str, request_id: RequestId, host_id: &HeaderValue) {
-    let Some(document) = response.body().bytes() else { return };
-    let has = |tag: &[u8]| document.windows(tag.len()).any(|window| window == tag);
-    if has(b"<RequestId>") {
-        return;
-    }
-    let message = if has(b"<Message>") {
-        String::new()
-    } else if has(b"<Code>MalformedXML</Code>") {
-        format!("<Message>{MALFORMED_XML}</Message>")
-    } else if has(b"<Code>MissingRequestBodyError</Code>") {
-        "<Message>Request body is empty</Message>".to_owned()
-    } else {
-        "<Message>The request could not be understood</Message>".to_owned()
-    };
-    add_to_error(response, [message, about(path, request_id, host_id)].concat().as_bytes());
-}
-
-/// Puts elements behind those that an error's document has.
-pub(crate) fn add_to_error(response: &mut Response<Body>, elements: &[u8]) {
-    const END: &[u8] = b"</Error>";
-    let Some(document) = response.body().bytes() else { return };
-    let Some(at) = document.windows(END.len()).rposition(|window| window == END) else { return };
-    *response.body_mut() = Body::from(Bytes::from([&document[..at], elements, &document[at..]].concat()));
-    // Headers of an error, such as Content-Range, have put it out.
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-}
-
-/// Looked through at once for control characters: some vectors' worth.
-const CONTROLS_BLOCK_BYTES: usize = 1 << 10;
-
-/// Writes control characters of keys as references, as S3 does. s3s leaves them raw: then a parser would read a
-/// carriage return as a line feed, which is another key.
-fn escape_controls(response: &mut Response<Body>) {
-    let is_xml = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes() == b"application/xml");
-    // An object may be XML too, but its bytes are not at hand when they go out under a lease, and are none of ours.
-    let is_object = response.headers().contains_key(ACCEPT_RANGES);
-    if !is_xml || is_object {
-        return;
-    }
-    // Without a branch for each byte: a page of a list of uploads has 300 KB, and next to none of them has one of these.
-    let has_raw = |block: &[u8]| block.iter().fold(false, |found, &byte| found | needs_reference(byte));
-    let Some(document) = response.body().bytes().filter(|d| d.chunks(CONTROLS_BLOCK_BYTES).any(has_raw))
-    else {
-        return;
-    };
-    let mut escaped = Vec::with_capacity(document.len() + 256);
-    for &byte in &document {
-        match needs_reference(byte) {
-            true => escaped.extend_from_slice(format!("&#x{byte:x};").as_bytes()),
-            false => escaped.push(byte),
-        }
-    }
-    response.headers_mut().remove(CONTENT_LENGTH);
-    *response.body_mut() = Body::from(escaped);
-}
-
-/// Writes the items of a list before the end tag of its document.
-fn insert_items(response: &mut Response<Body>, items: &[u8]) {
-    let Some(document) = response.body().bytes() else { return };
-    let Some(end) = memmem::rfind(&document, b"</") else { return };
-    let whole = [&document[..end], items, &document[end..]].concat();
-    response.headers_mut().remove(CONTENT_LENGTH);
-    *response.body_mut() = Body::from(Bytes::from(whole));
-}
-
-/// Takes the quotes off the one ETag of a document.
-fn bare_etag(response: &mut Response<Body>) {
-    let Some(document) = response.body().bytes() else { return };
-    let Ok(text) = std::str::from_utf8(&document) else { return };
-    let quoted = text.split_once("<ETag>\"").and_then(|(before, rest)| {
-        let (tag, after) = rest.split_once("\"</ETag>")?;
-        Some((before, tag, after))
-    });
-    let Some((before, tag, after)) = quoted else { return };
-    let bare = [before, "<ETag>", tag, "</ETag>", after].concat();
-    response.headers_mut().remove(CONTENT_LENGTH);
-    *response.body_mut() = Body::from(bare);
 }
 
 #[cfg(test)]
@@ -385,62 +282,5 @@ mod tests {
         let text = std::str::from_utf8(&body).unwrap();
         let element = "<StringToSign>a&#xd;&#xa;&#x9;ü&lt;&amp;&gt;&#x7f;</StringToSign>";
         assert!(text.contains(element), "{text}");
-    }
-
-    #[test]
-    fn the_tag_of_a_marked_document_loses_its_quotes_and_no_other_does() {
-        let host = HeaderValue::from_static("n1");
-        let (quoted, bare) = ("<A><ETag>\"f0-2\"</ETag><B/></A>", "<A><ETag>f0-2</ETag><B/></A>");
-        for (marked, expected) in [(false, quoted), (true, bare)] {
-            let mut response = Response::new(Body::from(quoted.to_owned()));
-            if marked {
-                response.extensions_mut().insert(BareETag);
-            }
-            finish(&mut response, &Method::GET, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
-            assert_eq!(response.body().bytes().unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn control_characters_of_keys_are_references_and_objects_stay_as_they_are() {
-        let host = HeaderValue::from_static("n1");
-        let raw = "<Key>a\rb\u{1}\tc\n</Key>";
-        for (is_object, expected) in [(false, "<Key>a&#xd;b&#x1;\tc\n</Key>"), (true, raw)] {
-            let mut response = Response::new(Body::from(raw.to_owned()));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-            if is_object {
-                response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-            }
-            finish(&mut response, &Method::GET, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
-            assert_eq!(response.body().bytes().unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn a_head_of_a_part_is_partial_content() {
-        let host = HeaderValue::from_static("n1");
-        for (range, expected) in [(None, 200), (Some("bytes 0-0/9"), 206)] {
-            let mut response = Response::new(Body::empty());
-            response.headers_mut().extend(range.map(|r| (CONTENT_RANGE, HeaderValue::from_static(r))));
-            finish(&mut response, &Method::HEAD, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
-            assert_eq!(response.status(), expected);
-        }
-    }
-
-    #[test]
-    fn errors_from_behind_the_edge_say_once_what_they_are_about() {
-        let host = HeaderValue::from_static("n1");
-        let mut response = Response::new(Body::from(String::from("<Error><Code>NoSuchKey</Code></Error>")));
-        *response.status_mut() = StatusCode::NOT_FOUND;
-        for _ in 0..2 {
-            finish(&mut response, &Method::GET, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
-            let expected = "<Error><Code>NoSuchKey</Code><Message>The request could not be understood</Message>\
-                            <Resource>/b/k</Resource><RequestId>00ff00ff00ff00ff</RequestId>\
-                            <HostId>n1</HostId></Error>";
-            assert_eq!(response.body().bytes().unwrap(), expected);
-        }
-        finish(&mut response, &Method::HEAD, "/b/k", RequestId(*b"00ff00ff00ff00ff"), &host);
-        assert!(response.body().bytes().unwrap().is_empty());
-        assert_eq!(response.headers()["x-amz-request-id"], "00ff00ff00ff00ff");
     }
 }

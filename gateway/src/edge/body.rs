@@ -1,7 +1,7 @@
 //! A request body on its way to an operation: unframed, counted, hashed. It ends with an error when a promise was broken, so
 //! that an operation that reads to the end cannot miss it, and knows its checksum when it has ended well.
 
-use super::chunked::{ChunkDecoder, ChunkSigner, Piece};
+use super::chunked::{Announced, ChunkDecoder, ChunkSigner, Piece};
 use super::digests::Digests;
 use super::payload::{PayloadForm, Promise, PromisedSum};
 use super::signature::ChunkSeed;
@@ -36,8 +36,9 @@ where
 {
     pub(crate) fn new(source: B, promise: &Promise, seed: Option<ChunkSeed>) -> Self {
         let announced = match promise.sum {
-            PromisedSum::InTrailer(algorithm) => Some(algorithm.header()),
-            PromisedSum::None | PromisedSum::Known(..) => None,
+            PromisedSum::InTrailer(algorithm) => Announced::Must(algorithm.header()),
+            PromisedSum::Repeated(algorithm, _) => Announced::May(algorithm.header()),
+            PromisedSum::None | PromisedSum::Known(..) => Announced::None,
         };
         let framing = match promise.form {
             PayloadForm::Unsigned | PayloadForm::Sha256(_) => None,

@@ -30,6 +30,24 @@ pub(crate) enum Piece {
     End,
 }
 
+/// The trailer that was announced, by its name in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Announced {
+    None,
+    /// Without it the body is not whole.
+    Must(&'static str),
+    May(&'static str),
+}
+
+impl Announced {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Must(name) | Self::May(name) => Some(name),
+        }
+    }
+}
+
 /// Decodes one body.
 #[derive(Debug)]
 pub(crate) struct ChunkDecoder {
@@ -37,8 +55,7 @@ pub(crate) struct ChunkDecoder {
     /// The line that is being read.
     line: SmallVec<[u8; 128]>,
     signer: Option<ChunkSigner>,
-    /// Name of the trailer that was announced, in lower case.
-    announced: Option<&'static str>,
+    announced: Announced,
     trailer: Option<Vec<u8>>,
     trailer_lines: usize,
     trailer_signed: bool,
@@ -98,8 +115,8 @@ impl ChunkSigner {
 }
 
 impl ChunkDecoder {
-    /// `signer` where chunks are signed; `announced` is the trailer that must come.
-    pub(crate) fn new(signer: Option<ChunkSigner>, announced: Option<&'static str>) -> Self {
+    /// `signer` where chunks are signed.
+    pub(crate) fn new(signer: Option<ChunkSigner>, announced: Announced) -> Self {
         Self {
             state: State::Header,
             line: SmallVec::new(),
@@ -111,7 +128,7 @@ impl ChunkDecoder {
         }
     }
 
-    /// The value of the announced trailer; there is one when the end was reached and one was announced.
+    /// The value of the announced trailer; there is one when the end was reached and one had to come.
     pub(crate) fn trailer(&self) -> Option<&[u8]> {
         self.trailer.as_deref()
     }
@@ -239,7 +256,7 @@ impl ChunkDecoder {
         if name == b"x-amz-trailer-signature" && wants_signature && !self.trailer_signed {
             return self.check_trailer_signature(value);
         }
-        let is_announced = self.announced.is_some_and(|announced| announced.as_bytes() == name);
+        let is_announced = self.announced.name().is_some_and(|announced| announced.as_bytes() == name);
         if !is_announced || self.trailer.is_some() || self.trailer_signed {
             return Err(bad_trailer("a trailer that x-amz-trailer does not announce"));
         }
@@ -249,7 +266,7 @@ impl ChunkDecoder {
 
     fn check_trailer_signature(&mut self, value: &[u8]) -> Result<(), Refusal> {
         let mut canonical = Vec::new();
-        if let (Some(name), Some(value)) = (self.announced, &self.trailer) {
+        if let (Some(name), Some(value)) = (self.announced.name(), &self.trailer) {
             canonical.extend_from_slice(name.as_bytes());
             canonical.push(b':');
             canonical.extend_from_slice(value);
@@ -264,7 +281,7 @@ impl ChunkDecoder {
     }
 
     fn end_trailers(&mut self, wants_signature: bool) -> Result<(), Refusal> {
-        if self.announced.is_some() && self.trailer.is_none() {
+        if matches!(self.announced, Announced::Must(_)) && self.trailer.is_none() {
             return Err(bad_trailer("the announced trailer did not come"));
         }
         if wants_signature && !self.trailer_signed {

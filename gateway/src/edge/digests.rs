@@ -30,10 +30,7 @@ impl Digests {
             PayloadForm::Sha256(digest) => Some(digest),
             PayloadForm::Unsigned | PayloadForm::SignedChunks(_) | PayloadForm::UnsignedChunks => None,
         };
-        let algorithm = match &promise.sum {
-            PromisedSum::Known(algorithm, _) | PromisedSum::InTrailer(algorithm) => Some(*algorithm),
-            PromisedSum::None => None,
-        };
+        let algorithm = promise.sum.algorithm();
         let crc = algorithm.and_then(crate::checksums::crc);
         let wants_sha256 = promised_sha256.is_some() || algorithm == Some(ChecksumAlgorithm::Sha256);
         Self {
@@ -81,6 +78,13 @@ impl Digests {
         let (algorithm, promised) = match self.promised_sum {
             PromisedSum::None => return Ok(None),
             PromisedSum::Known(algorithm, sum) => (algorithm, Some(sum)),
+            PromisedSum::Repeated(algorithm, sum) => {
+                let repeated = trailer.map(|text| payload::decode_sum(algorithm, text));
+                (
+                    algorithm,
+                    Some(sum).filter(|sum| repeated.is_none_or(|repeated| repeated.as_ref() == Some(sum))),
+                )
+            }
             PromisedSum::InTrailer(algorithm) => {
                 (algorithm, trailer.and_then(|text| payload::decode_sum(algorithm, text)))
             }
@@ -144,6 +148,25 @@ mod tests {
                 assert_eq!((checksum.algorithm, checksum.value.len()), (algorithm, algorithm.len_bytes()));
                 assert_eq!(wrong.finish(trailer).unwrap_err().code, ErrorCode::BadDigest, "{algorithm}");
             }
+        }
+    }
+
+    #[test]
+    fn a_sum_that_is_announced_once_more_may_come_once_more_and_has_to_be_the_same() {
+        let algorithm = ChecksumAlgorithm::Crc32;
+        let sum = payload::decode_sum(algorithm, b"y/Q5Jg==").unwrap();
+        let promise = promise(PayloadForm::UnsignedChunks, PromisedSum::Repeated(algorithm, sum));
+        for (body, trailer, code) in [
+            ("123456789", None, None),
+            ("123456789", Some("y/Q5Jg=="), None),
+            ("123456789", Some("AAAAAA=="), Some(ErrorCode::InvalidRequest)),
+            ("123456789", Some("%"), Some(ErrorCode::InvalidRequest)),
+            ("123456788", None, Some(ErrorCode::BadDigest)),
+        ] {
+            let mut digests = Digests::new(&promise);
+            digests.update(body.as_bytes());
+            let outcome = digests.finish(trailer.map(str::as_bytes));
+            assert_eq!(outcome.map_err(|refusal| refusal.code).err(), code, "{body} {trailer:?}");
         }
     }
 

@@ -196,7 +196,8 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         | "x-amz-copy-source-if-unmodified-since"
         | "x-amz-source-expected-bucket-owner" => only_with(&COPIES),
         "x-amz-copy-source-range" => only_with(&[O::UploadPartCopy]),
-        "x-amz-metadata-directive" => only_with(&[O::CopyObject]),
+        // An upload has no source whose metadata it could take: s3fs-fuse says so when it copies by parts, and S3 passes over it.
+        "x-amz-metadata-directive" => only_with(&[O::CopyObject, O::CreateMultipartUpload]),
         MINIMUM_HEADER | UNIT_HEADER => only_with(&[O::PutBucketLifecycleConfiguration]),
         "x-amz-tagging" => only_with(&MAKES),
         "x-amz-tagging-directive" => only_with(&[O::CopyObject]),
@@ -309,6 +310,7 @@ mod tests {
             (PutObjectAcl, "x-amz-grant-write", "id=1"),
             (CreateMultipartUpload, "x-amz-api-version", "2006-03-01"),
             (CreateMultipartUpload, "x-amz-tagging", "a=b"),
+            (CreateMultipartUpload, "x-amz-metadata-directive", "REPLACE"),
             (PutObject, "x-amz-tagging", ""),
             (PutObject, "x-amz-meta-colour", ""),
             (CopyObject, "x-amz-tagging-directive", "REPLACE"),
@@ -353,6 +355,7 @@ mod tests {
             (RenameObject, "x-amz-meta-a", "b", C::InvalidArgument),
             (UploadPart, "x-amz-tagging", "a=b", C::InvalidArgument),
             (PutObject, "x-amz-tagging-directive", "REPLACE", C::InvalidArgument),
+            (PutObject, "x-amz-metadata-directive", "REPLACE", C::InvalidArgument),
             (PutObject, "x-amz-server-side-encryption", "AES256", C::NotImplemented),
             (PutObject, "x-amz-object-lock-mode", "GOVERNANCE", C::NotImplemented),
             (UploadPart, "x-amz-acl", "private", C::InvalidArgument),

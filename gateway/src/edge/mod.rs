@@ -23,6 +23,7 @@ pub(crate) mod document;
 pub(crate) mod documents;
 pub(crate) mod form;
 pub(crate) mod headers;
+mod location;
 pub(crate) mod operation;
 pub(crate) mod payload;
 pub(crate) mod payload_stream;
@@ -38,12 +39,12 @@ pub(crate) mod signing_keys;
 pub(crate) mod stamp;
 pub(crate) mod stamped;
 pub(crate) mod target;
-mod wire;
+pub(crate) mod wire;
 pub(crate) mod xml;
 
 use crate::caller::Caller;
 use crate::calls::{Operations, SessionCredentials};
-use crate::context::{Connection, RenameRequest, RequestContext, StoredExpires};
+use crate::context::{Connection, RequestContext};
 use crate::credentials::Credentials;
 use crate::details::Asked;
 use crate::metrics::{Metrics, count_refusal};
@@ -52,11 +53,10 @@ use answer::{Body, RequestId, RequestIds};
 use arrived::{Arrived, Came};
 use bytes::Bytes;
 use cors::{CorsSource, Page};
-use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, TRANSFER_ENCODING,
-};
+use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
+use location::Style;
 use operation::Operation;
 use payload::Promise;
 use payload_stream::{Source, Unread};
@@ -65,7 +65,6 @@ use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, ObjectKey};
 use query::Query;
 use routing::classify;
-use s3s::service::S3Service;
 use session::Session;
 use signature::{Proof, Signed};
 use signing_keys::SigningKeys;
@@ -84,7 +83,6 @@ pub(crate) struct Edge<O> {
     region: HeaderValue,
     operations: O,
     metrics: Metrics,
-    service: S3Service,
     /// Without it there are no preflights, and no page reads anything.
     cors: Option<Arc<dyn CorsSource>>,
 }
@@ -103,6 +101,7 @@ struct Admitted {
     came: Came,
     /// What a request for a session is about.
     session: Option<Box<SessionCredentials>>,
+    style: Style,
 }
 
 /// A request that may pass.
@@ -115,12 +114,13 @@ pub(in crate::edge) struct Request {
     headers: HeaderMap,
     /// In path style, without the parameters of a signature.
     uri: Uri,
+    style: Style,
     context: RequestContext,
     body: Unread,
 }
 
 impl<O: Operations> Edge<O> {
-    /// `seed`: random. `service` must be without its own authentication and host parsing.
+    /// `seed`: random.
     #[expect(clippy::too_many_arguments)]
     pub(crate) fn new(
         credentials: Credentials,
@@ -130,14 +130,13 @@ impl<O: Operations> Edge<O> {
         clock: Arc<dyn Clock>,
         seed: u64,
         operations: O,
-        service: S3Service,
         cors: Option<Arc<dyn CorsSource>>,
     ) -> Self {
         let host_id = HeaderValue::from_str(&node.to_string()).unwrap_or(HeaderValue::from_static("pocket"));
         let (keys, request_ids) = (SigningKeys::new(credentials), RequestIds::new(seed));
         let (metrics, region) = (Metrics::new(), HeaderValue::from_str(region));
         let region = region.unwrap_or(HeaderValue::from_static(""));
-        Self { keys, clock, domain, request_ids, host_id, region, operations, metrics, service, cors }
+        Self { keys, clock, domain, request_ids, host_id, region, operations, metrics, cors }
     }
 
     /// Answers a request. The body is read only as far as the answer needs it; the rest stays in `body`, whose owner
@@ -172,7 +171,7 @@ impl<O: Operations> Edge<O> {
         if let (Some(cors), Some(page)) = (cors, page) {
             page.let_read(cors, &mut response).await;
         }
-        answer::finish(&mut response, &method, path, request_id, &self.host_id);
+        answer::finish(&mut response, &method, request_id, &self.host_id);
         response
     }
 
@@ -189,18 +188,15 @@ impl<O: Operations> Edge<O> {
         if admitted.operation == Operation::PostObject {
             return Box::pin(self.serve_form(parts, admitted, body, connection, request_id)).await;
         }
-        let Admitted { operation, bucket, key, proof, promise, uri: rewritten, came, session } = admitted;
+        let Admitted { operation, bucket, key, proof, promise, uri: rewritten, came, session, style } =
+            admitted;
         let headers = std::mem::take(&mut parts.headers);
         let uri = rewritten.unwrap_or_else(|| uri.clone());
         let asked = Asked { method: parts.method.clone(), uri: uri.clone() };
         let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
         let body = Unread::new(body, promise, proof.seed);
-        let request = Request { operation, bucket, key, came, session, headers, uri, context, body };
-        let answered = match self.carry_out(request, &query).await {
-            Ok(Err(request)) => Box::pin(self.pass_on(parts, request)).await,
-            Ok(Ok(response)) => Ok(response),
-            Err(refusal) => Err(refusal),
-        };
+        let request = Request { operation, bucket, key, came, session, headers, uri, style, context, body };
+        let answered = self.carry_out(request, &query).await;
         answered.map_err(|refusal| asked.explain(refusal))
     }
 
@@ -213,42 +209,12 @@ impl<O: Operations> Edge<O> {
         }
     }
 
-    /// What s3s takes apart.
-    async fn pass_on(&self, parts: &mut Parts, request: Request) -> Result<Response<Body>, Refusal> {
-        let Request { operation, mut headers, uri, context, body, .. } = request;
-        let context = Arc::new(context);
-        let mut passed = http::Request::new(s3s::Body::empty());
-        if let Some(document) = body.whole(operation).await? {
-            unframe(&mut headers, Some(document.len() as u64));
-            *passed.body_mut() = s3s::Body::from(document);
-        }
-        keep_stored_encoding(&mut headers);
-        keep_expires(&mut headers, &mut parts.extensions);
-        headers.remove(AUTHORIZATION);
-        if operation == Operation::RenameObject {
-            parts.extensions.insert(RenameRequest);
-        }
-        parts.extensions.insert(context.clone());
-        *passed.method_mut() = parts.method.clone();
-        *passed.uri_mut() = uri;
-        *passed.headers_mut() = headers;
-        *passed.extensions_mut() = std::mem::take(&mut parts.extensions);
-        let response = self.service.call(passed).await.map_err(|error| {
-            tracing::error!(?error, request_id = %context.request_id, "request failed inside");
-            Refusal::new(ErrorCode::InternalError, "we encountered an internal error")
-        })?;
-        match context.refusal.get() {
-            Some(refusal) => Err(refusal.clone()),
-            None => Ok(response.map(Body::Foreign)),
-        }
-    }
-
     /// What is answered, as it goes over the wire, to a head that could not be read.
     pub(crate) fn unread(&self, refusal: &Refusal) -> Bytes {
         let request_id = self.request_ids.issue();
         count_refusal(refusal.code);
         let mut response = answer::refuse(refusal, "/", request_id, &self.host_id);
-        answer::finish(&mut response, &Method::GET, "/", request_id, &self.host_id);
+        answer::finish(&mut response, &Method::GET, request_id, &self.host_id);
         answer::last_of_connection(&response)
     }
 
@@ -294,6 +260,7 @@ impl<O: Operations> Edge<O> {
         if proof.caller == Caller::Anonymous {
             refuse_overrides(query)?;
         }
+        let style = if target.host_bucket.is_some() { Style::VirtualHost } else { Style::Path };
         let target = target.without_host();
         if let Some(moved) = moved {
             presigned::put_back(&moved, &mut parts.headers)?;
@@ -315,7 +282,7 @@ impl<O: Operations> Edge<O> {
         }
         let promise = Promise::read(&parts.headers, operation, proof.payload)?;
         let Target { bucket, key, .. } = target;
-        Ok(Admitted { operation, bucket, key, proof, promise, uri, came, session })
+        Ok(Admitted { operation, bucket, key, proof, promise, uri, came, session, style })
     }
 }
 
@@ -354,38 +321,4 @@ fn refuse_forms(parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::new(ErrorCode::NotImplemented, "multipart forms are not implemented"));
     }
     Ok(())
-}
-
-/// Removes from the headers what describes the framing instead of the content.
-fn unframe(headers: &mut HeaderMap, decoded_bytes: Option<u64>) {
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(&payload::DECODED_CONTENT_LENGTH);
-    headers.remove(&payload::TRAILER);
-    if let Some(bytes) = decoded_bytes {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
-    }
-}
-
-/// Takes `Expires` past s3s.
-fn keep_expires(headers: &mut HeaderMap, extensions: &mut Extensions) {
-    if let Some(value) = headers.remove(EXPIRES) {
-        extensions.insert(StoredExpires(value));
-    }
-}
-
-/// Leaves of `Content-Encoding` what belongs to the object, in one line: SDKs send the framing in a line of its own.
-fn keep_stored_encoding(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONTENT_ENCODING) {
-        return;
-    }
-    let lines = headers.get_all(CONTENT_ENCODING).iter().map(|line| line.to_str().ok());
-    let Some(lines) = lines.collect::<Option<Vec<&str>>>() else { return };
-    match payload::stored_encoding(&lines.join(",")).and_then(|kept| HeaderValue::from_str(&kept).ok()) {
-        Some(kept) => {
-            headers.insert(CONTENT_ENCODING, kept);
-        }
-        None => {
-            headers.remove(CONTENT_ENCODING);
-        }
-    }
 }

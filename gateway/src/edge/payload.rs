@@ -72,6 +72,10 @@ impl PayloadForm {
         }
     }
 
+    fn has_trailers(self) -> bool {
+        matches!(self, Self::UnsignedChunks | Self::SignedChunks(Trailers::Signed))
+    }
+
     pub(crate) fn is_chunked(self) -> bool {
         matches!(self, Self::SignedChunks(_) | Self::UnsignedChunks)
     }
@@ -91,8 +95,21 @@ pub(crate) enum PromisedSum {
     None,
     /// From a header.
     Known(ChecksumAlgorithm, SmallVec<[u8; 32]>),
+    /// From a header, and announced to come behind the body too, where it may be missing: the SDK for Java sends none there.
+    Repeated(ChecksumAlgorithm, SmallVec<[u8; 32]>),
     /// Comes behind the body.
     InTrailer(ChecksumAlgorithm),
+}
+
+impl PromisedSum {
+    pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
+        match self {
+            Self::Known(algorithm, _) | Self::Repeated(algorithm, _) | Self::InTrailer(algorithm) => {
+                Some(*algorithm)
+            }
+            Self::None => None,
+        }
+    }
 }
 
 /// Everything that a body is held to.
@@ -175,34 +192,44 @@ fn promised_sum(headers: &HeaderMap, form: PayloadForm) -> Result<PromisedSum, R
     let mut sums =
         headers.iter().filter_map(|(name, value)| Some((sum_named(name.as_str().as_bytes())?, value)));
     let known = sums.next();
-    let trailer = headers.get(&TRAILER).map(|value| announced(value, form)).transpose()?;
+    let trailer = headers.get(&TRAILER).map(announced).transpose()?;
     let many = "expecting a single x-amz-checksum- header: multiple checksum types are not allowed";
     let invalid = |message| Err(Refusal::new(ErrorCode::InvalidRequest, message));
     let sum = match (known, trailer) {
         (Some(_), _) if sums.next().is_some() => return invalid(many.to_owned()),
-        (Some(_), Some(_)) => return invalid(many.to_owned()),
-        (Some((algorithm, value)), None) => match decode_sum(algorithm, value.as_bytes()) {
-            Some(sum) => PromisedSum::Known(algorithm, sum),
-            None => return invalid(format!("value for {} header is invalid", algorithm.header())),
+        (Some((algorithm, _)), Some(other)) if algorithm != other => return invalid(many.to_owned()),
+        (Some((algorithm, value)), trailer) => match (decode_sum(algorithm, value.as_bytes()), trailer) {
+            (Some(sum), Some(_)) if form.has_trailers() => PromisedSum::Repeated(algorithm, sum),
+            (Some(sum), _) => PromisedSum::Known(algorithm, sum),
+            (None, _) => return invalid(format!("value for {} header is invalid", algorithm.header())),
         },
-        (None, Some(algorithm)) => PromisedSum::InTrailer(algorithm),
+        (None, Some(algorithm)) if form.has_trailers() => PromisedSum::InTrailer(algorithm),
+        (None, Some(_)) => {
+            return invalid("x-amz-trailer without a payload form that has trailers".to_owned());
+        }
         (None, None) => PromisedSum::None,
     };
-    let named = match &sum {
-        PromisedSum::Known(algorithm, _) | PromisedSum::InTrailer(algorithm) => *algorithm,
-        // Clients name an algorithm without a sum where they could not compute one (presigned URLs).
-        PromisedSum::None => return Ok(sum),
-    };
-    for header in ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"] {
-        if let Some(said) = headers.get(header)
-            && !said.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes())
-        {
-            let message = format!("{header} names another algorithm than the checksum that came: {named}");
-            return invalid(message);
+    for header in [SDK_ALGORITHM, "x-amz-checksum-algorithm"] {
+        let Some(said) = headers.get(header) else { continue };
+        match sum.algorithm() {
+            Some(named) if said.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes()) => {}
+            Some(named) => {
+                return invalid(format!(
+                    "{header} names another algorithm than the checksum that came: {named}"
+                ));
+            }
+            // In the query of a presigned URL it may, and is gone by now: there was no body yet when that was signed.
+            None if header == SDK_ALGORITHM => {
+                return invalid(format!("{header} without a checksum in x-amz-checksum-* or x-amz-trailer"));
+            }
+            None => {}
         }
     }
     Ok(sum)
 }
+
+/// With it SDKs say that they send a checksum, and which.
+const SDK_ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
 
 /// The algorithm whose sum a header or trailer of this name carries.
 fn sum_named(name: &[u8]) -> Option<ChecksumAlgorithm> {
@@ -210,13 +237,11 @@ fn sum_named(name: &[u8]) -> Option<ChecksumAlgorithm> {
 }
 
 /// The checksum that `x-amz-trailer` announces.
-fn announced(value: &HeaderValue, form: PayloadForm) -> Result<ChecksumAlgorithm, Refusal> {
-    let invalid = |message: &'static str| Refusal::new(ErrorCode::InvalidRequest, message);
-    if !matches!(form, PayloadForm::UnsignedChunks | PayloadForm::SignedChunks(Trailers::Signed)) {
-        return Err(invalid("x-amz-trailer without a payload form that has trailers"));
-    }
-    sum_named(value.as_bytes().trim_ascii())
-        .ok_or_else(|| invalid("the value specified in the x-amz-trailer header is not supported"))
+fn announced(value: &HeaderValue) -> Result<ChecksumAlgorithm, Refusal> {
+    sum_named(value.as_bytes().trim_ascii()).ok_or_else(|| {
+        let message = "the value specified in the x-amz-trailer header is not supported";
+        Refusal::new(ErrorCode::InvalidRequest, message)
+    })
 }
 
 /// Base64 of exactly the algorithm's length.
@@ -359,6 +384,30 @@ mod tests {
             ),
             (
                 PutObject,
+                Unsigned,
+                &[("content-length", "1"), ("x-amz-sdk-checksum-algorithm", "CRC32")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
+                Unsigned,
+                &[("content-length", "1"), ("x-amz-sdk-checksum-algorithm", "CRC31")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
+                Unsigned,
+                &[("content-length", "1"), CRC32, ("x-amz-sdk-checksum-algorithm", "CRC31")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
+                UnsignedChunks,
+                &[(decoded, "1"), CRC32, ("x-amz-trailer", "x-amz-checksum-crc32c")],
+                C::InvalidRequest,
+            ),
+            (
+                PutObject,
                 SignedChunks(Trailers::None),
                 &[(decoded, "1"), ("x-amz-trailer", "x-amz-checksum-crc32")],
                 C::InvalidRequest,
@@ -390,6 +439,16 @@ mod tests {
         let promise = read(Operation::PutObject, form, &headers).unwrap().unwrap();
         let sum = PromisedSum::InTrailer(ChecksumAlgorithm::Crc64Nvme);
         assert_eq!(promise, Promise { form, decoded_bytes: Some(5), sum, md5: Some([0; 16]) });
+
+        // The SDK for Java announces what it has sent already.
+        let zeros = SmallVec::from_slice(&[0; 4]);
+        let announced = [("x-amz-decoded-content-length", "1"), CRC32, ("x-amz-trailer", CRC32.0)];
+        for (form, expected) in [
+            (form, PromisedSum::Repeated(ChecksumAlgorithm::Crc32, zeros.clone())),
+            (PayloadForm::SignedChunks(Trailers::None), PromisedSum::Known(ChecksumAlgorithm::Crc32, zeros)),
+        ] {
+            assert_eq!(read(Operation::PutObject, form, &announced).unwrap().unwrap().sum, expected);
+        }
 
         let whole = read(
             Operation::CompleteMultipartUpload,

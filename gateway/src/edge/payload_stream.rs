@@ -12,7 +12,7 @@ use crate::server::request_body::RequestBody;
 use bytes::Bytes;
 use futures::Stream;
 use http_body::{Body, Frame};
-use pocket_api::checksum::Checksum;
+use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -82,19 +82,16 @@ impl Unread {
         self.0.as_ref()?.1.md5
     }
 
+    /// Of which algorithm a checksum comes with the body, or behind it.
+    pub(crate) fn named_sum(&self) -> Option<ChecksumAlgorithm> {
+        self.0.as_ref()?.1.sum.algorithm()
+    }
+
     /// To be read piece by piece.
     pub(crate) fn payload(self) -> Result<Payload, Refusal> {
         match self.0 {
             Some(unread) => Ok(Payload::body(unread.0)),
             None => Err(Refusal::new(ErrorCode::MissingRequestBodyError, "Request body is empty")),
-        }
-    }
-
-    /// Reads all of it, as the operation takes it; `None` where there is none.
-    pub(super) async fn whole(self, operation: Operation) -> Result<Option<Bytes>, Refusal> {
-        match self.0 {
-            Some(_) => self.document(operation, |document| Ok(Some(document))).read().await,
-            None => Ok(None),
         }
     }
 

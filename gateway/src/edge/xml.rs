@@ -1,7 +1,13 @@
 //! What all documents written here have in common: how they begin, and how text stands in them.
 
+use super::answer::{Body, xml_answer};
+use crate::checksums;
+use http::Response;
+use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
-use std::fmt::Write;
+use pocket_api::names::TenantName;
+use pocket_api::object::ETag;
+use std::fmt::{Display, Write};
 use std::time::{Duration, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -68,4 +74,88 @@ pub(crate) fn time(at: Timestamp) -> String {
     let at = OffsetDateTime::from(UNIX_EPOCH + Duration::from_secs(at.0 / 1_000));
     // Fails on years of five digits alone.
     at.format(SECOND).unwrap_or_default()
+}
+
+/// A document that is written from its beginning to its end. Elements stand in S3's order, which is that of their names.
+pub(crate) struct Writer {
+    xml: String,
+    root: &'static str,
+}
+
+impl Writer {
+    pub(crate) fn new(root: &'static str) -> Self {
+        let mut writer = Self::bare(root);
+        writer.xml.truncate(DECLARATION.len());
+        // Writing to a string cannot fail, here and below.
+        let _ = write!(writer.xml, "<{root} xmlns=\"{NAMESPACE}\">");
+        writer
+    }
+
+    /// Without a namespace.
+    pub(crate) fn bare(root: &'static str) -> Self {
+        Self { xml: format!("{DECLARATION}<{root}>"), root }
+    }
+
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
+        let _ = write!(self.xml, "<{name}>");
+        escape_all(value, &mut self.xml);
+        let _ = write!(self.xml, "</{name}>");
+    }
+
+    /// For numbers and the like, which have nothing to be escaped.
+    pub(crate) fn value(&mut self, name: &str, value: impl Display) {
+        let _ = write!(self.xml, "<{name}>{value}</{name}>");
+    }
+
+    pub(crate) fn within(&mut self, name: &str, content: impl FnOnce(&mut Self)) {
+        let _ = write!(self.xml, "<{name}>");
+        content(self);
+        let _ = write!(self.xml, "</{name}>");
+    }
+
+    /// `parts`: of how many a composite one covers the sums, where that is shown.
+    pub(crate) fn checksum(&mut self, checksum: &Checksum, parts: Option<u16>) {
+        let name = format!("Checksum{}", checksum.algorithm);
+        self.text(&name, &checksums::show(checksum, parts));
+    }
+
+    /// In quotes.
+    pub(crate) fn etag(&mut self, etag: &ETag) {
+        self.value("ETag", format_args!("\"{etag}\""));
+    }
+
+    /// One who is called by the name of its tenant.
+    pub(crate) fn tenant(&mut self, name: &str, tenant: &TenantName) {
+        self.within(name, |xml| {
+            xml.text("DisplayName", tenant.as_str());
+            xml.text("ID", tenant.as_str());
+        });
+    }
+
+    pub(crate) fn answer(mut self) -> Response<Body> {
+        let _ = write!(self.xml, "</{}>", self.root);
+        xml_answer(self.xml)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_begin_with_a_declaration_on_a_line_of_its_own_and_carry_any_text() {
+        let mut writer = Writer::new("Root");
+        writer.text("Key", "a\r<&>\u{1}\"");
+        writer.within("Group", |xml| xml.value("Size", 7));
+        let answer = writer.answer();
+        assert_eq!(answer.headers()["content-type"], "application/xml");
+        let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+            <Root xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Key>a&#xd;&lt;&amp;&gt;&#x1;\"</Key>\
+            <Group><Size>7</Size></Group></Root>";
+        assert_eq!(answer.body().bytes().unwrap(), expected);
+        assert_eq!(
+            Writer::bare("Root").answer().body().bytes().unwrap(),
+            [DECLARATION, "<Root></Root>"].concat()
+        );
+    }
 }

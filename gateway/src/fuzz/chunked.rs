@@ -2,7 +2,7 @@
 
 use super::assert_refusal;
 use crate::edge::chunked::tests::{SECRET, SEED, signer};
-use crate::edge::chunked::{ChunkDecoder, Piece};
+use crate::edge::chunked::{Announced, ChunkDecoder, Piece};
 use crate::edge::payload::Trailers;
 use crate::refusal::Refusal;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
@@ -79,7 +79,7 @@ fn framed_bodies_decode_to_the_same_however_they_are_cut() {
     ]);
     let input = (seeds, produce::<Vec<u8>>(), produce::<bool>());
     check!(20_000, input, |(mutant, sizes, announced): &(Mutant, Vec<u8>, bool)| {
-        let announced = announced.then_some(TRAILER);
+        let announced = if *announced { Announced::Must(TRAILER) } else { Announced::None };
         assert_same_in_pieces(mutant, sizes, || ChunkDecoder::new(None, announced));
     },);
 }
@@ -99,7 +99,7 @@ fn what_was_framed_comes_out_as_it_went_in() {
             body.extend_from_slice(b"\r\n");
         }
         body.extend_from_slice(b"0\r\n\r\n");
-        let decoded = assert_same_in_pieces(&body, sizes, || ChunkDecoder::new(None, None));
+        let decoded = assert_same_in_pieces(&body, sizes, || ChunkDecoder::new(None, Announced::None));
         assert_eq!(decoded, Decoded { data: data.to_vec(), trailer: None, end: Ok(Some(0)) });
     },);
 }
@@ -111,7 +111,7 @@ fn signed_chunks_are_what_was_signed_or_refused() {
     for trailer in [None, Some(format!("{TRAILER}:sOO8/Q=="))] {
         let seeds = Mutants::of(bodies.map(|chunks| signed_body(chunks, trailer.as_deref())));
         let trailers = if trailer.is_some() { Trailers::Signed } else { Trailers::None };
-        let announced = trailer.is_some().then_some(TRAILER);
+        let announced = if trailer.is_some() { Announced::Must(TRAILER) } else { Announced::None };
         let decoder = || ChunkDecoder::new(Some(signer(SEED, trailers)), announced);
         for seed in seeds.seeds() {
             assert_eq!(decode(decoder(), &Bytes::copy_from_slice(seed), &[1]).end, Ok(Some(0)));

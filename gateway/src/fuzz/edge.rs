@@ -197,7 +197,9 @@ fn promises_about_a_body_can_be_held_or_are_refused() {
                 Ok(Some(promise)) => {
                     assert!(promise.decoded_bytes.is_none_or(|bytes| bytes <= PUT_MAX_BYTES));
                     assert!(promise.decoded_bytes.is_some() || operation == Operation::DeleteObjects);
-                    if let PromisedSum::Known(algorithm, sum) = &promise.sum {
+                    if let PromisedSum::Known(algorithm, sum) | PromisedSum::Repeated(algorithm, sum) =
+                        &promise.sum
+                    {
                         assert_eq!(sum.len(), algorithm.len_bytes());
                     }
                 }

@@ -2,7 +2,7 @@
 
 use super::assert_refusal;
 use crate::checksums::only_one;
-use crate::headers::copy_source_range;
+use crate::edge::wire::copies::source_range;
 use crate::listing::{Encoding, is_common_prefix, read_token, start_after, token};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::metadata::{ListItem, ListStart};
@@ -67,7 +67,7 @@ fn ranges_and_checksums_of_parts_are_read_or_refused() {
     let seeds = Mutants::of(["bytes=0-9", "bytes=5-", "bytes=-5", "AAAAAA==", "AAAAAA==-3", "bytes=0-0,2-3"]);
     check!(20_000, seeds, |mutant: &Mutant| {
         let text = mutant.text();
-        if let Err(error) = copy_source_range(&text) {
+        if let Err(error) = source_range(&text) {
             assert_refusal(&error);
         }
         let fields = ChecksumAlgorithm::ALL.map(|algorithm| (algorithm, None));

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pocket_api::clock::Timestamp;
 use pocket_api::lifecycle::RuleEnd;
-use pocket_api::object::{ETag, ObjectMeta};
+use pocket_api::object::ObjectMeta;
 use s3s::dto;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,17 +17,8 @@ const RULE_ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 // ---- what is shown ----
 
-pub(crate) fn etag(etag: &ETag) -> dto::ETag {
-    dto::ETag::Strong(etag.to_string())
-}
-
 fn system_time(stamp: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(stamp.0)
-}
-
-/// In whole seconds, as S3 has times in documents too: clients hold those of a list against those of a HEAD.
-pub(crate) fn timestamp(stamp: Timestamp) -> dto::Timestamp {
-    system_time(Timestamp(stamp.0 / 1_000 * 1_000)).into()
 }
 
 /// Value of `x-amz-expiration`, where the object has an end: by a rule, which is there only if it is the earlier one, or
@@ -49,8 +40,8 @@ fn rule_id(id: &str) -> String {
 }
 
 /// Values of `x-amz-abort-date` and `x-amz-abort-rule-id`.
-pub(crate) fn abort(rule_end: Option<&RuleEnd>) -> (Option<dto::Timestamp>, Option<String>) {
-    (rule_end.map(|end| timestamp(over(end.at))), rule_end.map(|end| rule_id(&end.rule)))
+pub(crate) fn abort(end: &RuleEnd) -> (String, String) {
+    (httpdate::fmt_http_date(system_time(over(end.at))), rule_id(&end.rule))
 }
 
 /// What a 304 repeats of the object, as HTTP asks for.
@@ -96,8 +87,7 @@ mod tests {
         assert_eq!(expiration(Some(Timestamp(3_000)), Some(&end)).as_deref(), Some(shown));
         assert_eq!(expiration(None, Some(&end)).as_deref(), Some(shown));
         assert_eq!(expiration(None, None), None);
-        let (date, id) = abort(Some(&end));
-        assert_eq!((date, id.as_deref()), (Some(timestamp(end.at)), Some("logs%3A%20%22old%22%2F%C3%BC")));
-        assert_eq!(abort(None), (None, None));
+        let (date, id) = abort(&end);
+        assert_eq!((&*date, &*id), ("Thu, 01 Jan 1970 00:00:02 GMT", "logs%3A%20%22old%22%2F%C3%BC"));
     }
 }

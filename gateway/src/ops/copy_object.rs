@@ -2,110 +2,86 @@
 //! takes its data and nothing else.
 
 use super::check_readable;
-use super::{Operations, ask, committed, context, copied_checksum, object_key};
-use crate::access::acl::Said;
+use super::{Operations, ask, committed, copied_checksum};
 use crate::access::action::Action;
-use crate::checksums::{parse_algorithm, show_checksum};
+use crate::calls::{Call, CopyObject, Directive, Directives, Serve, SourceObject};
 use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
-use crate::errors::{bad_argument, from_call, invalid_argument, not_implemented, s3};
-use crate::headers::{self, Given, given};
+use crate::errors::{from_call, s3};
 use crate::placements::{Bucket, Follow};
 use crate::reader::{ObjectBody, Purpose};
 use crate::refusal::{ErrorCode, Refusal};
-use crate::versions::check_version;
 use crate::writer::{Source, Written};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::hints::{Limit, ObjectHints};
 use pocket_api::limits::{INLINE_MAX_BYTES, PUT_MAX_BYTES};
-use pocket_api::metadata::{Answer, Commit, Found, Lookup, NewMeta, Reply, Request, Select, Want};
+use pocket_api::metadata::{Answer, Commit, Committed, Found, Lookup, NewMeta, Reply, Request, Select, Want};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{NewContent, ObjectHeaders, ObjectMeta};
-use s3s::dto::{self, CopyObjectInput, CopyObjectOutput, CopyObjectResult};
-use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) async fn run(
-    ops: &Operations,
-    mut request: S3Request<CopyObjectInput>,
-) -> Result<S3Response<CopyObjectOutput>, Refusal> {
-    let context = context(&request)?;
-    let condition = headers::write_condition(&request.headers)?;
-    let acl = Said::read(&request.headers)?;
-    let given = given!(request, &acl);
-    let directives = directives(&request.input, &given)?;
-    let class_is_given = given.storage_class.is_some();
-    let new_headers = given.into_headers()?;
-    let hints = headers::object_hints(&request.headers, new_headers.as_deref())?;
-    let input = request.input;
-    let key = object_key(&input.key)?;
-    let (source_bucket, source_key) = source_of(&input.copy_source)?;
-    let conditions = headers::read_conditions(
-        input.copy_source_if_match,
-        input.copy_source_if_none_match,
-        input.copy_source_if_modified_since,
-        input.copy_source_if_unmodified_since,
-    );
-    let algorithm = input.checksum_algorithm.as_ref().map(|a| parse_algorithm(a.as_str())).transpose()?;
-
-    let writes = ask!(request, context, super::writing_by(&request.headers, &acl))
-        .on(&key)
-        .making_object(&acl)
-        .tagged(super::tags_of(new_headers.as_ref()));
-    let owner = input.expected_bucket_owner.as_deref();
-    let mut to = ops.bucket_to_write(writes, &super::bucket_name(&input.bucket)?, &key, owner).await?;
-    let reads = ask!(request, context, reading_source(&input.copy_source)).on(&source_key);
-    let reads = if directives.tags == Directive::Copy { reads.taking_tags() } else { reads };
-    let owner = input.expected_source_bucket_owner.as_deref();
-    let mut from = ops.bucket(reads, &super::bucket_name(source_bucket)?, owner).await?;
-    let is_same_object = from.placement.job == to.placement.job && source_key == key;
-    let keeps_metadata = directives.metadata == Directive::Copy;
-    if is_same_object && keeps_metadata && !class_is_given && hints == ObjectHints::default() {
-        let text = "This copy request is illegal because it is trying to copy an object to itself without changing the \
-                    object's metadata, storage class or life time.";
-        return Err(s3(ErrorCode::InvalidRequest, text));
-    }
-
-    let checksum = match algorithm {
-        Some(algorithm) => {
-            let source = CopySource { key: &source_key, conditions: &conditions, select: Select::Whole };
-            Some(copied_checksum::find(ops, &context, &mut from, source, algorithm).await?)
+impl Serve<CopyObject> for Operations {
+    async fn serve(&self, call: Call<CopyObject>) -> Result<Committed, Refusal> {
+        let CopyObject {
+            bucket: name,
+            key,
+            condition,
+            source,
+            directives,
+            headers: said,
+            says_tags,
+            acl,
+            hints,
+            checksum: algorithm,
+        } = &call.input;
+        let (directives, context) = (*directives, &call.context);
+        let is_told = matches!(condition, WriteCondition::Matches(_));
+        let writes = ask!(call, call.context, super::writing(*says_tags, is_told, acl))
+            .on(key)
+            .making_object(acl)
+            .tagged(super::tags_of(said.as_ref()));
+        let mut to = self.bucket_to_write(writes, name, key, call.expected_owner.as_str()).await?;
+        let reads = ask!(call, call.context, reading(source)).on(&source.key);
+        let reads = if directives.tags == Directive::Copy { reads.taking_tags() } else { reads };
+        let mut from = self.bucket(reads, &source.bucket, source.expected_owner.as_str()).await?;
+        let is_same_object = from.placement.job == to.placement.job && source.key == *key;
+        let keeps_metadata = directives.metadata == Directive::Copy;
+        let class_is_said = said.as_ref().is_some_and(|headers| headers.storage_class.is_some());
+        if is_same_object && keeps_metadata && !class_is_said && *hints == ObjectHints::default() {
+            let text = "This copy request is illegal because it is trying to copy an object to itself without changing the \
+                        object's metadata, storage class or life time.";
+            return Err(s3(ErrorCode::InvalidRequest, text));
         }
-        None => None,
-    };
-    let meta_of = |source: &ObjectMeta, now: Timestamp| -> Result<NewMeta, Refusal> {
-        check_readable(source)?;
-        Ok(NewMeta {
-            etag: source.etag,
-            checksum: copied_checksum::of_copy(checksum.as_ref(), source, source.size)?,
-            headers: headers_of_copy(source.headers.as_ref(), new_headers.as_ref(), directives),
-            hints: inherited(&hints, source, now),
-        })
-    };
-    let plan = Plan { source: &source_key, conditions: &conditions, key: &key, condition };
-    let answer = if from.placement.job == to.placement.job {
-        to.ask_also(&from);
-        by_reference(ops, &mut to, from, plan, meta_of).await?
-    } else {
-        by_bytes(ops, &context, &mut from, &mut to, plan, meta_of).await?
-    };
-    let committed = committed(answer)?;
 
-    let mut result = CopyObjectResult {
-        e_tag: Some(headers::etag(&committed.etag)),
-        last_modified: Some(headers::timestamp(committed.last_modified)),
-        checksum_type: committed.checksum.as_ref().map(|c| super::checksum_type(c.kind)),
-        ..Default::default()
-    };
-    show_checksum!(result, &committed.checksum, 0);
-    Ok(S3Response::new(CopyObjectOutput {
-        copy_object_result: Some(result),
-        expiration: headers::expiration(committed.expires_at, committed.rule_end.as_ref()),
-        ..Default::default()
-    }))
+        let checksum = match *algorithm {
+            Some(algorithm) => {
+                let (key, conditions) = (&source.key, &source.conditions);
+                let source = CopySource { key, conditions, select: Select::Whole };
+                Some(copied_checksum::find(self, context, &mut from, source, algorithm).await?)
+            }
+            None => None,
+        };
+        let meta_of = |source: &ObjectMeta, now: Timestamp| -> Result<NewMeta, Refusal> {
+            check_readable(source)?;
+            Ok(NewMeta {
+                etag: source.etag,
+                checksum: copied_checksum::of_copy(checksum.as_ref(), source, source.size)?,
+                headers: headers_of_copy(source.headers.as_ref(), said.as_ref(), directives),
+                hints: inherited(hints, source, now),
+            })
+        };
+        let plan = Plan { source: &source.key, conditions: &source.conditions, key, condition };
+        let answer = if from.placement.job == to.placement.job {
+            to.ask_also(&from);
+            by_reference(self, &mut to, from, plan, meta_of).await?
+        } else {
+            by_bytes(self, context, &mut from, &mut to, plan, meta_of).await?
+        };
+        committed(answer)
+    }
 }
 
 /// What is copied where, once everything was checked.
@@ -113,7 +89,7 @@ struct Plan<'a> {
     source: &'a ObjectKey,
     conditions: &'a ReadConditions,
     key: &'a ObjectKey,
-    condition: WriteCondition,
+    condition: &'a WriteCondition,
 }
 
 impl Plan<'_> {
@@ -191,17 +167,14 @@ pub(super) async fn copy_bytes(
     }
     let md5 = (size == shown.meta.size && shown.meta.etag.parts == 0).then_some(shown.meta.etag.digest);
     let inline_max_bytes = INLINE_MAX_BYTES;
-    let source = Source { body, size, inline_max_bytes, md5, connection };
+    let source = Source { body, size, inline_max_bytes, md5, sum: None, connection };
     let written = ops.writer.write(to, key, source).await?;
     Ok((shown, written))
 }
 
 /// What it takes to copy from a source.
-pub(super) fn reading_source(source: &dto::CopySource) -> Action {
-    match source {
-        dto::CopySource::Bucket { version_id: Some(_), .. } => Action::GetObjectVersion,
-        _ => Action::GetObject,
-    }
+pub(super) fn reading(source: &SourceObject) -> Action {
+    super::of_version(source.of_version, Action::GetObject, Action::GetObjectVersion)
 }
 
 /// The bytes of what is copied. Reads that are counted are not used up.
@@ -226,61 +199,6 @@ pub(super) async fn open_source(
     let body = ops.reader.open(job, shard, &found, page, answer.payload, connection, Purpose::Copy).await?;
     check_readable(&found.meta)?;
     Ok((*found, body))
-}
-
-/// Bucket and key of `x-amz-copy-source`.
-pub(super) fn source_of(source: &dto::CopySource) -> Result<(&str, ObjectKey), Refusal> {
-    let dto::CopySource::Bucket { bucket, key, version_id } = source else {
-        return Err(not_implemented("copies from access points are not implemented"));
-    };
-    version_id.as_deref().map_or(Ok(()), check_version)?;
-    Ok((bucket, object_key(key)?))
-}
-
-/// Where something that is said of a copy comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Directive {
-    /// The source.
-    Copy,
-    /// The request.
-    Replace,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Directives {
-    /// Of all headers but the storage class and the ACL, which are always the request's.
-    metadata: Directive,
-    tags: Directive,
-}
-
-fn directive(name: &str, value: Option<&str>) -> Result<Directive, Refusal> {
-    match value {
-        None | Some("COPY") => Ok(Directive::Copy),
-        Some("REPLACE") => Ok(Directive::Replace),
-        Some(other) => {
-            let text = format!("Unknown {name} directive: {:?}", headers::shortened(other));
-            Err(bad_argument(&format!("x-amz-{name}-directive"), other, text))
-        }
-    }
-}
-
-/// As S3 does, a copy of the source's metadata passes over what the request says of it; but not over tags and hints,
-/// which somebody counts on.
-fn directives(input: &CopyObjectInput, given: &Given) -> Result<Directives, Refusal> {
-    let metadata = directive("metadata", input.metadata_directive.as_ref().map(|d| d.as_str()))?;
-    let tags = directive("tagging", input.tagging_directive.as_ref().map(|d| d.as_str()))?;
-    if tags == Directive::Copy && given.tagging.as_ref().is_some_and(|tags| !tags.is_empty()) {
-        return Err(invalid_argument("x-amz-tagging of a copy needs x-amz-tagging-directive: REPLACE"));
-    }
-    let hint =
-        given.metadata.iter().flatten().find(|(name, _)| name.starts_with(headers::METADATA_HINT_PREFIX));
-    match hint {
-        Some((name, _)) if metadata == Directive::Copy => {
-            let text = format!("x-amz-meta-{name} of a copy needs x-amz-metadata-directive: REPLACE");
-            Err(invalid_argument(text))
-        }
-        _ => Ok(Directives { metadata, tags }),
-    }
 }
 
 fn headers_of_copy(

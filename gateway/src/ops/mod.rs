@@ -35,7 +35,6 @@ mod ownership_controls;
 mod public_access_block;
 mod put_object;
 mod rename_object;
-mod service;
 mod upload_part;
 mod upload_part_copy;
 
@@ -46,7 +45,6 @@ use crate::calls::{Document, OwnedAcl};
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
 use crate::errors::{self, from_call, from_control, from_name, s3};
-use crate::metrics::Metrics;
 use crate::placements::{Bucket, Follow, Placements};
 use crate::planes::Planes;
 use crate::profiles::{self, Profiles};
@@ -55,10 +53,7 @@ use crate::refusal::{ErrorCode, Refusal};
 use crate::transfers::{Lease, Transfers};
 use crate::writer::Writer;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::IF_MATCH;
 use pocket_api::acl::Acl;
-use pocket_api::checksum::ChecksumKind;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
@@ -68,7 +63,6 @@ use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
 use pocket_api::names::{BucketName, ObjectKey, TenantName};
 use pocket_api::object::{ObjectHeaders, ObjectMeta};
 use pocket_api::settings::JobSettings;
-use s3s::S3Request;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +78,6 @@ pub struct Operations {
     transfers: Arc<Transfers>,
     writer: Arc<Writer>,
     reader: Reader,
-    metrics: Arc<Metrics>,
 }
 
 impl Operations {
@@ -102,7 +95,6 @@ impl Operations {
             clock,
             directory,
             transfers,
-            metrics: Arc::new(Metrics::new()),
         })
     }
 
@@ -264,11 +256,6 @@ impl Operations {
     }
 }
 
-fn context<T>(request: &S3Request<T>) -> Result<Arc<RequestContext>, Refusal> {
-    let found = request.extensions.get::<Arc<RequestContext>>().cloned();
-    found.ok_or_else(|| s3(ErrorCode::InternalError, "the request did not pass the edge"))
-}
-
 impl crate::calls::Operations for Operations {}
 
 /// What a request asks for: `ask!(request, context, actions)`. The request's input may be gone already.
@@ -304,10 +291,6 @@ fn writing(says_tags: bool, is_told: bool, acl: &Said) -> Actions {
         .and_if(is_told, Action::GetObject)
 }
 
-fn writing_by(headers: &HeaderMap, acl: &Said) -> Actions {
-    writing(headers.contains_key("x-amz-tagging"), headers.contains_key(IF_MATCH), acl)
-}
-
 /// `versioned` where the request names a version, as in S3, though there is but one.
 fn of_version(is_named: bool, plain: Action, versioned: Action) -> Action {
     if is_named { versioned } else { plain }
@@ -326,21 +309,9 @@ fn check_readable(meta: &ObjectMeta) -> Result<(), Refusal> {
     }
 }
 
-fn bucket_name(name: &str) -> Result<BucketName, Refusal> {
-    BucketName::parse(name).map_err(from_name)
-}
-
 /// What a list grants, or what holds without one.
 fn owned(acl: Option<&Acl>, owner: &TenantName) -> OwnedAcl {
     OwnedAcl { acl: acl.cloned().unwrap_or_else(Acl::private), owner: owner.clone() }
-}
-
-fn show_owner(tenant: &TenantName) -> s3s::dto::Owner {
-    s3s::dto::Owner { display_name: Some(tenant.to_string()), id: Some(tenant.to_string()) }
-}
-
-fn checksum_type(kind: ChecksumKind) -> s3s::dto::ChecksumType {
-    s3s::dto::ChecksumType::from_static(crate::checksums::show_kind(kind))
 }
 
 /// Tags that a request gives to an object.

@@ -47,7 +47,8 @@ impl Serve<PutObject> for Operations {
         };
         let inline_max_bytes = seen.as_ref().map_or(INLINE_MAX_BYTES, append_object::inline_max_bytes);
         let connection = &call.context.connection;
-        let source = Source { body: &mut *body, size: size_bytes, inline_max_bytes, md5: *md5, connection };
+        let (md5, sum) = (*md5, None);
+        let source = Source { body: &mut *body, size: size_bytes, inline_max_bytes, md5, sum, connection };
         let written = match size {
             BodySize::AtMost(_) => self.writer.write_at_most(&bucket, key, source).await,
             BodySize::Exactly(_) => self.writer.write(&bucket, key, source).await,

@@ -16,6 +16,9 @@ fn framed(trailer: &str) -> String {
     format!("4\r\n1234\r\n5\r\n56789\r\n0\r\n{trailer}\r\n\r\n")
 }
 
+/// The same without one.
+const UNTRAILED: &str = "4\r\n1234\r\n5\r\n56789\r\n0\r\n\r\n";
+
 fn trailing(body: &str) -> Raw {
     put(body)
         .header("content-encoding", "aws-chunked")
@@ -61,6 +64,15 @@ async fn every_form_arrives_as_the_same_bytes() {
             "PutObject bucket k: \"123456789\", SHA256",
         ),
         (trailing(&whole).sign(TRAILER_FORM), "PutObject bucket k: \"123456789\", CRC32"),
+        // Announced, and sent in a header: the SDK for Java over HTTP.
+        (
+            trailing(UNTRAILED).header("x-amz-checksum-crc32", "y/Q5Jg==").sign(TRAILER_FORM),
+            "PutObject bucket k: \"123456789\", CRC32",
+        ),
+        (
+            Raw::new("PUT", "/bucket/k?x-amz-sdk-checksum-algorithm=CRC32").body("123456789").presign(),
+            "PutObject bucket k: \"123456789\"",
+        ),
         (over_http_chunks.sign(TRAILER_FORM), "PutObject bucket k: \"123456789\", CRC32"),
     ] {
         let reply = server.send(&request).await;
@@ -100,6 +112,10 @@ async fn broken_promises_are_refused_and_nothing_is_written() {
         (put("12345678x").header("x-amz-content-sha256", SHA256), "XAmzContentSHA256Mismatch"),
         (put("x").header("x-amz-checksum-crc32", "y/Q5Jg=="), "BadDigest"),
         (trailing(&wrong_sum).header("x-amz-content-sha256", TRAILER_FORM), "BadDigest"),
+        (trailing(UNTRAILED).header("x-amz-checksum-crc32", "AAAAAA==").sign(TRAILER_FORM), "BadDigest"),
+        (trailing(UNTRAILED).sign(TRAILER_FORM), "MalformedTrailerError"),
+        (put("x").header("x-amz-sdk-checksum-algorithm", "CRC32").sign(UNSIGNED), "InvalidRequest"),
+        (put("x").header("x-amz-sdk-checksum-algorithm", "CRC31").sign(UNSIGNED), "InvalidRequest"),
         (put("x").header("content-md5", "JfnnlDI7RTiF9RgfG2JNCw==").sign(UNSIGNED), "BadDigest"),
         (put("x").header("content-md5", "AAAA").sign(UNSIGNED), "InvalidDigest"),
         (put("x").header("x-amz-checksum-crc32", "y/Q5Jg==").sign(UNSIGNED), "BadDigest"),

@@ -2,15 +2,19 @@
 
 use bytes::Bytes;
 use futures::StreamExt;
-use http::{Extensions, HeaderMap, Method, Uri};
 use parking_lot::Mutex;
 use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;
-use pocket_api::metadata::{Committed, Found, SegmentPage};
+use pocket_api::metadata::{Committed, Found, PartsPage, SegmentPage, UploadId, UploadInfo, UploadPage};
 use pocket_api::names::TenantName;
 use pocket_api::object::{ETag, ObjectMeta};
+use pocket_gateway::calls::{
+    AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, GetObjectAttributes,
+    ListMultipartUploads, ListParts, ListedParts, ListedUploads, PartCopied, RenameObject, UploadCreated,
+    UploadPartCopy,
+};
 use pocket_gateway::calls::{
     BodySize, Call, Content, CreateBucket, CreateSession, DeleteBucket, DeleteObject, DeleteObjectTagging,
     DeleteObjects, DeletedObjects, GetBucketLocation, GetObject, GetObjectTagging, GotObject, Granted,
@@ -22,11 +26,7 @@ use pocket_gateway::calls::{
     PutBucketCors, PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
     PutObjectAcl, PutPublicAccessBlock, Unmade,
 };
-use pocket_gateway::context::{RenameRequest, RequestContext};
 use pocket_gateway::refusal::{ErrorCode, Refusal};
-use s3s::dto::*;
-use s3s::route::S3Route;
-use s3s::{Body, S3, S3Request, S3Response, S3Result};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -48,33 +48,6 @@ impl Recorder {
     }
 }
 
-#[async_trait::async_trait]
-impl S3Route for Recorder {
-    fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, extensions: &mut Extensions) -> bool {
-        extensions.get::<RenameRequest>().is_some()
-    }
-
-    async fn check_access(&self, _: &mut S3Request<Body>) -> S3Result<()> {
-        Ok(())
-    }
-
-    async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
-        self.note(format!("RenameObject {}", request.uri.path()));
-        Ok(S3Response::new(Body::empty()))
-    }
-}
-
-#[async_trait::async_trait]
-impl S3 for Recorder {
-    async fn copy_object(
-        &self,
-        request: S3Request<CopyObjectInput>,
-    ) -> S3Result<S3Response<CopyObjectOutput>> {
-        self.note(format!("CopyObject {} {}", request.input.bucket, request.input.key));
-        Ok(S3Response::new(CopyObjectOutput::default()))
-    }
-}
-
 impl Operations for Recorder {}
 
 /// Operations of which nothing but their name is written down.
@@ -93,6 +66,12 @@ named! {
     GetObjectTagging -> Vec::new();
     PutObjectTagging -> ();
     DeleteObjectTagging -> ();
+    ListMultipartUploads -> ListedUploads { page: Page { items: Vec::new(), more: false }, owner: me() };
+    AbortMultipartUpload -> ();
+    CompleteMultipartUpload -> committed(0);
+    UploadPartCopy -> PartCopied { etag: ETag::md5([0; 16]), checksum: None, copied_at: Timestamp(0) };
+    CreateMultipartUpload -> UploadCreated { upload: UploadId("u".into()), rule_end: None };
+    GetObjectAttributes -> PartsPage { meta: meta(), parts: Vec::new(), more: false };
     GetBucketSetting -> BucketSetting::Unmade(Unmade::Versioning);
     DeleteBucketSetting -> ();
     PutBucketAcl -> ();
@@ -171,6 +150,56 @@ impl Serve<DeleteObjects> for Recorder {
         self.note(format!("DeleteObjects {}", list.objects.len()));
         let deleted = list.objects.into_iter().map(|object| object.named).collect();
         Ok(DeletedObjects { deleted, failed: Vec::new() })
+    }
+}
+
+fn meta() -> ObjectMeta {
+    ObjectMeta {
+        size: 0,
+        etag: ETag::md5([0; 16]),
+        last_modified: Timestamp(0),
+        expires_at: None,
+        rule_end: None,
+        reads_left: None,
+        checksum: None,
+        headers: None,
+        parts: 0,
+    }
+}
+
+fn committed(size: u64) -> Committed {
+    Committed {
+        etag: ETag::md5([0; 16]),
+        checksum: None,
+        size,
+        last_modified: Timestamp(0),
+        expires_at: None,
+        rule_end: None,
+    }
+}
+
+impl Serve<CopyObject> for Recorder {
+    async fn serve(&self, call: Call<CopyObject>) -> Result<Committed, Refusal> {
+        self.note(format!("CopyObject {} {}", call.input.bucket, call.input.key));
+        Ok(committed(0))
+    }
+}
+
+impl Serve<RenameObject> for Recorder {
+    async fn serve(&self, call: Call<RenameObject>) -> Result<(), Refusal> {
+        self.note(format!("RenameObject {}", call.uri.path()));
+        Ok(())
+    }
+}
+
+impl Serve<ListParts> for Recorder {
+    async fn serve(&self, call: Call<ListParts>) -> Result<ListedParts, Refusal> {
+        let ListParts { key, upload, .. } = call.input;
+        self.note(format!("ListParts {upload}"));
+        let (initiated, checksum, storage_class) = (Timestamp(0), None, None);
+        let info = UploadInfo { key, upload, initiated, checksum, storage_class };
+        let page = UploadPage { info, parts: Vec::new(), more: false, completed: None, rule_end: None };
+        Ok(ListedParts { page, owner: me() })
     }
 }
 

@@ -6,6 +6,7 @@ use crate::client::PlaneClient;
 use crate::directory::RemoteDirectory;
 use bytes::Bytes;
 use futures::future::join_all;
+use pocket_api::checksum::{ChecksumAlgorithm, ChecksumKind};
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{ClusterView, Directory, Node, NodeSpec, NodeState, Role};
@@ -69,6 +70,7 @@ async fn every_error_of_a_plane_arrives_as_what_it_was() {
         MetadataError::NoSuchPart { parts: 9 },
         MetadataError::NoSuchUpload,
         MetadataError::InvalidPart(3),
+        MetadataError::OtherChecksum(ChecksumAlgorithm::Crc32, ChecksumKind::Composite),
         MetadataError::WriteBurned,
         MetadataError::LeaseEnded,
         MetadataError::Busy,

@@ -23,12 +23,20 @@ pub(super) struct Upload<'a> {
 }
 
 pub(super) async fn create<'a>(client: &'a Client, name: &str) -> Upload<'a> {
+    create_with(client, name, None).await
+}
+
+async fn create_with<'a>(
+    client: &'a Client,
+    name: &str,
+    checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+) -> Upload<'a> {
     let headers = ObjectHeaders { storage_class: Some(StorageClass::Standard), ..ObjectHeaders::default() };
     let create = CreateUpload {
         key: key(name),
         headers: Some(Arc::new(headers)),
         hints: ObjectHints::default(),
-        checksum: None,
+        checksum,
     };
     match client.ask(Request::CreateUpload(create)).await {
         Ok(Reply::UploadCreated { upload, .. }) => Upload { client, name: name.into(), id: upload },
@@ -226,6 +234,32 @@ fn shown(page: UploadsPage) -> (Vec<String>, bool) {
         UploadsItem::Prefix(prefix) => prefix,
     };
     (page.items.into_iter().map(show).collect(), page.more)
+}
+
+pub(super) async fn parts_have_the_checksum_that_their_upload_announced(client: Client) {
+    let sum = |algorithm: ChecksumAlgorithm| {
+        let value = std::iter::repeat_n(7, algorithm.len_bytes()).collect();
+        Checksum { algorithm, kind: ChecksumKind::FullObject, value }
+    };
+    let (crc32, sha256) = (ChecksumAlgorithm::Crc32, ChecksumAlgorithm::Sha256);
+    for kind in [ChecksumKind::FullObject, ChecksumKind::Composite] {
+        let upload = create_with(&client, "k", Some((crc32, kind))).await;
+        let part = upload.part(1, NewContent::Inline, 1);
+        let put = async |checksum| {
+            let part = PutPart { checksum, ..part.clone() };
+            client.request(Request::PutPart(part), Bytes::from_static(b"x")).await.map(|answer| answer.reply)
+        };
+        let refused = Err(MetadataError::OtherChecksum(crc32, kind));
+        assert_eq!((put(None).await, put(Some(sum(sha256))).await), (refused.clone(), refused));
+        assert_eq!(upload.page(0, 10).await.unwrap().parts, []);
+        assert_eq!(put(Some(sum(crc32))).await, Ok(Reply::Done), "the same write may come again");
+        assert_eq!(upload.page(0, 10).await.unwrap().parts[0].checksum, Some(sum(crc32)));
+    }
+    let silent = create(&client, "k").await;
+    for checksum in [None, Some(sum(sha256)), Some(sum(crc32))] {
+        let part = PutPart { checksum, ..silent.part(1, NewContent::Inline, 1) };
+        client.request(Request::PutPart(part), Bytes::from_static(b"x")).await.unwrap();
+    }
 }
 
 pub(super) async fn parts_and_their_checksums_stay_with_the_object(client: Client) {

@@ -34,7 +34,7 @@ use bytes::Bytes;
 use claim::Sender;
 use fields::Fields;
 use file::not_one_file;
-use http::header::{CONTENT_ENCODING, HOST};
+use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, Uri};
 use multipart::{FormDecoder, PartHead, Piece, malformed};
@@ -75,7 +75,7 @@ impl<O: Operations> Edge<O> {
         request_id: RequestId,
     ) -> Result<Response<Body>, Refusal> {
         let boundary = boundary(&parts.headers)?;
-        let Admitted { proof, promise, uri, bucket, .. } = admitted;
+        let Admitted { proof, promise, style, bucket, .. } = admitted;
         if proof.caller != Caller::Anonymous {
             return Err(two_mechanisms(&Arrived::of(&parts.headers)));
         }
@@ -86,16 +86,11 @@ impl<O: Operations> Edge<O> {
             let message = "a form comes as it is, with a content-length and not in chunks";
             return Err(Refusal::new(ErrorCode::InvalidRequest, message));
         };
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-        let base = match uri.is_some() {
-            true => format!("http://{host}/"),
-            false => format!("http://{host}/{bucket}/"),
-        };
-
         let whole = VerifiedBody::new(body, &promise, None);
         let opened = Opened::read(whole, &boundary, length).await?;
         let mut wanted = opened.judge(bucket.as_str(), &self.keys, self.clock.now())?;
-        let success = opened.success(bucket.as_str(), wanted.key.as_str(), &base);
+        let location = style.location(&parts.headers, &bucket, &wanted.key);
+        let success = opened.success(bucket.as_str(), wanted.key.as_str(), location);
         let encoded = utf8_percent_encode(wanted.key.as_str(), NON_ALPHANUMERIC);
         let uri = Uri::try_from(format!("/{bucket}/{encoded}"))
             .map_err(|_| Refusal::new(ErrorCode::InvalidURI, "couldn't parse the specified URI"))?;
@@ -211,8 +206,8 @@ impl Opened {
         Ok(Wanted { sender, key, headers, max_bytes, sizes, promise })
     }
 
-    pub(crate) fn success(&self, bucket: &str, key: &str, base: &str) -> Success {
-        Success::read(&self.fields, bucket, key, base)
+    pub(crate) fn success(&self, bucket: &str, key: &str, location: String) -> Success {
+        Success::read(&self.fields, bucket, key, location)
     }
 
     pub(crate) fn into_file(self, wanted: &Wanted) -> FileBody<Source> {

@@ -2,13 +2,11 @@
 
 use super::fields::Fields;
 use crate::edge::answer::Body;
+use crate::edge::location::KEY;
 use crate::edge::xml::escape;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// What stands for itself in a key that is part of a URL.
-const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 /// How a form wants to be answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +26,8 @@ enum Action {
 }
 
 impl Success {
-    /// `base`: URL of the bucket, with a slash behind it.
-    pub(crate) fn read(fields: &Fields, bucket: &str, key: &str, base: &str) -> Self {
+    /// `location`: URL of the object.
+    pub(crate) fn read(fields: &Fields, bucket: &str, key: &str, location: String) -> Self {
         let redirect = fields.get("success_action_redirect").or(fields.get("redirect"));
         // What cannot be understood counts as not said, for both fields.
         let action = match (redirect.and_then(url), fields.get("success_action_status")) {
@@ -38,7 +36,6 @@ impl Success {
             (None, Some("201")) => Action::Document,
             _ => Action::Status(StatusCode::NO_CONTENT),
         };
-        let location = format!("{base}{}", utf8_percent_encode(key, KEY));
         Self { action, bucket: bucket.to_owned(), key: key.to_owned(), location }
     }
 
@@ -115,7 +112,8 @@ mod tests {
         fields.iter().for_each(|(name, value)| read.add(name.to_string(), value.as_bytes().into()).unwrap());
         let mut response = Response::new(Body::from(String::from("of the put")));
         response.headers_mut().insert(ETAG, HeaderValue::from_static("\"e7\""));
-        Success::read(&read, "bucket", "a b/ü&c", "http://h/bucket/").shape(&mut response);
+        Success::read(&read, "bucket", "a b/ü&c", "http://h/bucket/a%20b%2F%C3%BC%26c".into())
+            .shape(&mut response);
         let location = response.headers()[LOCATION].to_str().unwrap().to_owned();
         let body = String::from_utf8(response.body().bytes().unwrap().to_vec()).unwrap();
         (response.status().as_u16(), location, body)
@@ -165,7 +163,7 @@ mod tests {
     fn errors_stay_as_they_are() {
         let mut response = Response::new(Body::from(String::from("<Error/>")));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        Success::read(&Fields::default(), "bucket", "k", "http://h/bucket/").shape(&mut response);
+        Success::read(&Fields::default(), "bucket", "k", "http://h/bucket/k".into()).shape(&mut response);
         assert_eq!((response.status().as_u16(), response.body().bytes().unwrap().len()), (503, 8));
     }
 }

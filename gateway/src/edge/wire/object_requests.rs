@@ -3,12 +3,14 @@
 use crate::edge::arrived::Came;
 use crate::edge::query::Query;
 use crate::errors::{bad_argument, s3};
-use crate::headers::{self, shortened};
+use crate::headers::{self, http_date, shortened};
+use crate::listing;
 use crate::refusal::{ErrorCode, Refusal};
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use pocket_api::conditions::{ETagMatch, ReadConditions};
-use pocket_api::metadata::{ByteRange, Select};
+use pocket_api::metadata::{ByteRange, Select, UploadId};
+use std::str::FromStr;
 
 pub(super) fn part_number(text: &str) -> Result<u16, Refusal> {
     match text.parse() {
@@ -21,6 +23,33 @@ pub(super) fn part_number(text: &str) -> Result<u16, Refusal> {
             Err(bad_argument("partNumber", text, why))
         }
     }
+}
+
+/// A number that a query or a header has; an empty one is none.
+pub(super) fn number<N: FromStr>(name: &str, text: Option<&str>) -> Result<Option<N>, Refusal> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let bad = || {
+        let why = format!("Provided {name} not an integer or within integer range: {:?}", shortened(text));
+        bad_argument(name, text, why)
+    };
+    text.parse().map(Some).map_err(|_| bad())
+}
+
+/// How many items a page may have: S3 answers at most 1,000 whatever was asked.
+pub(super) fn items_max(name: &str, text: Option<&str>) -> Result<usize, Refusal> {
+    listing::max_items(number(name, text)?, name)
+}
+
+/// The number of a part after which a page begins.
+pub(super) fn marker(name: &str, text: Option<&str>) -> Result<u32, Refusal> {
+    let marker: i32 = number(name, text)?.unwrap_or(0);
+    let bad = |_| bad_argument(name, marker, format!("Argument {name} must be an integer from 0: {marker}"));
+    u32::try_from(marker).map_err(bad)
+}
+
+/// Of an operation on an upload, or it would be another operation.
+pub(super) fn upload_id(query: &Query<'_>) -> UploadId {
+    UploadId(query.get("uploadId").unwrap_or("").into())
 }
 
 pub(super) fn select(headers: &HeaderMap, query: &Query<'_>, came: Came) -> Result<Select, Refusal> {
@@ -38,7 +67,7 @@ pub(super) fn select(headers: &HeaderMap, query: &Query<'_>, came: Came) -> Resu
 }
 
 /// One range of bytes. Anything else is no Range: S3 and HTTP answer with the whole object, and with 200 say so.
-fn byte_range(text: &str) -> Option<ByteRange> {
+pub(super) fn byte_range(text: &str) -> Option<ByteRange> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let number = |digits: &str| {
         let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
@@ -64,8 +93,8 @@ pub(super) fn read_conditions(headers: &HeaderMap, came: Came) -> ReadConditions
     ReadConditions {
         if_match: text(IF_MATCH).map(ETagMatch::parse),
         if_none_match: text(IF_NONE_MATCH).map(ETagMatch::parse),
-        if_modified_since: text(IF_MODIFIED_SINCE).and_then(headers::date),
-        if_unmodified_since: text(IF_UNMODIFIED_SINCE).and_then(headers::date),
+        if_modified_since: http_date(headers, IF_MODIFIED_SINCE),
+        if_unmodified_since: http_date(headers, IF_UNMODIFIED_SINCE),
     }
 }
 
@@ -74,6 +103,7 @@ mod tests {
     use super::*;
     use crate::edge::arrived::Arrived;
     use http::{HeaderName, HeaderValue};
+    use pocket_api::object::ETag;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_str(v).unwrap())).collect()
@@ -118,6 +148,36 @@ mod tests {
                 Err(ErrorCode::InvalidArgument),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn conditions_of_reads_may_list_tags() {
+        let (one, two) = (ETag::md5([1; 16]), ETag { parts: 2, ..ETag::md5([2; 16]) });
+        for (text, tags) in [
+            (format!("\"{one}\""), vec![one]),
+            (format!("{one}"), vec![one]),
+            (format!("W/\"{two}\""), vec![two]),
+            (format!("\"not ours\", \"{one}\",W/\"{two}\""), vec![one, two]),
+        ] {
+            let conditions = read_conditions(&map(&[("if-none-match", &text)]));
+            assert_eq!(conditions.if_none_match, Some(ETagMatch::Tags(tags)), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_or_refused_by_name() {
+        assert_eq!(items_max("max-parts", None).unwrap(), 1_000);
+        assert_eq!(items_max("max-parts", Some("")).unwrap(), 1_000);
+        assert_eq!(items_max("max-parts", Some("5000")).unwrap(), 1_000);
+        assert_eq!(items_max("max-parts", Some("0")).unwrap(), 0);
+        assert_eq!(marker("part-number-marker", Some("70000")).unwrap(), 70_000);
+        for bad in ["-1", "x", "1.5", "99999999999"] {
+            for refused in [items_max("n", Some(bad)).err(), marker("n", Some(bad)).err()] {
+                let refusal = refused.unwrap();
+                assert_eq!(refusal.code, ErrorCode::InvalidArgument, "{bad}");
+                assert_eq!(refusal.elements()[0], ("ArgumentName", "n".to_owned()));
+            }
         }
     }
 

@@ -112,7 +112,7 @@ pub(super) fn tagged(etag: &ETag, checksum: Option<&Checksum>) -> HeaderMap {
     headers.insert(ETAG, values.finish().get(etag));
     if let Some(checksum) = checksum {
         let name = HeaderName::from_static(checksum.algorithm.header());
-        headers::put(&mut headers, name, checksums::show(checksum, 0));
+        headers::put(&mut headers, name, checksums::show(checksum, None));
     }
     headers
 }

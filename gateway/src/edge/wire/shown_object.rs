@@ -98,7 +98,7 @@ pub(super) fn answer(found: &Found, select: Select, shown: &ObjectShown, body: B
     }
     if let Some((checksum, parts)) = selected_checksum(found, select).filter(|_| shown.with_checksum) {
         let name = HeaderName::from_static(checksum.algorithm.header());
-        headers::put(&mut headers, name, crate::checksums::show(checksum, parts));
+        headers::put(&mut headers, name, crate::checksums::show(checksum, Some(parts)));
         if let Some(whole) = &meta.checksum {
             headers.insert(CHECKSUM_TYPE, HeaderValue::from_static(crate::checksums::show_kind(whole.kind)));
         }

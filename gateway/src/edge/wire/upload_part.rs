@@ -1,6 +1,6 @@
 //! UploadPart.
 
-use super::object_requests::part_number;
+use super::object_requests::{part_number, upload_id};
 use super::put_object::{answer, tagged};
 use super::{Head, Wire};
 use crate::calls::{PartWritten, UploadPart};
@@ -10,7 +10,6 @@ use crate::edge::payload_stream::Unread;
 use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
 use http::Response;
-use pocket_api::metadata::UploadId;
 
 impl Wire for UploadPart {
     type Shown = ();
@@ -19,10 +18,11 @@ impl Wire for UploadPart {
         let part = Self {
             bucket: head.bucket()?,
             key: head.key()?,
-            upload: UploadId(head.query.get("uploadId").unwrap_or("").into()),
+            upload: upload_id(head.query),
             number: part_number(head.query.get("partNumber").unwrap_or(""))?,
             size: body.size_bytes().ok_or_else(|| missing_length("content-length"))?,
             md5: body.md5(),
+            named: body.named_sum(),
             body: body.payload()?,
         };
         Ok((part, ()))
