@@ -15,8 +15,9 @@ use pocket_api::control::{
 };
 use pocket_api::hints::JobHints;
 use pocket_api::ids::Epoch;
-use pocket_api::metadata::{Metadata, ShardReply, ShardRequest};
+use pocket_api::metadata::{Found, Metadata, SegmentPage, ShardReply, ShardRequest};
 use pocket_api::names::TenantName;
+use pocket_api::object::{ETag, ObjectHeaders};
 use pocket_api::settings::{DocumentKind, JobSettings};
 use std::task::Poll;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -84,13 +85,37 @@ impl Control for Asked {
     }
 }
 
+/// An object with a tag that a rule may ask for.
+fn kept() -> Found {
+    let headers = ObjectHeaders { tags: vec![("keep".into(), "yes".into())], ..ObjectHeaders::default() };
+    let meta = ObjectMeta {
+        size: 0,
+        etag: ETag::md5([0; 16]),
+        last_modified: Timestamp(0),
+        expires_at: None,
+        rule_end: None,
+        reads_left: None,
+        checksum: None,
+        headers: Some(Arc::new(headers)),
+        parts: 0,
+    };
+    let (now, page) = (Timestamp(0), SegmentPage::default());
+    Found { meta, now, offset: 0, len: 0, part_checksum: None, page, lease: None, counted: false }
+}
+
 /// The only shard, at this epoch.
 struct Shard(Epoch);
 
 #[async_trait]
 impl Metadata for Shard {
-    async fn job(&self, job: JobRef, _: Request, _: Bytes) -> Result<Answer, MetadataError> {
-        if job.epoch < self.0 { Err(MetadataError::StaleEpoch(self.0)) } else { Ok(Reply::Done.into()) }
+    async fn job(&self, job: JobRef, request: Request, _: Bytes) -> Result<Answer, MetadataError> {
+        if job.epoch < self.0 {
+            return Err(MetadataError::StaleEpoch(self.0));
+        }
+        match request {
+            Request::Describe { key } if key.as_str() == "kept" => Ok(Reply::Found(Box::new(kept())).into()),
+            _ => Ok(Reply::Done.into()),
+        }
     }
 
     async fn shard(&self, _: ShardRequest) -> Result<ShardReply, MetadataError> {
@@ -176,24 +201,39 @@ async fn a_placement_that_does_not_change_is_asked_for_a_bounded_number_of_times
     assert!(questions.try_recv().is_err(), "and not once more");
 }
 
+/// The settings of a bucket with this policy.
+fn with_policy(text: &str) -> Arc<JobSettings> {
+    let documents = [(DocumentKind::Policy, Arc::from(text))].into();
+    Arc::new(JobSettings { documents, ..JobSettings::default() })
+}
+
+/// Of the bucket's owner.
+fn context() -> RequestContext {
+    let principal = Principal { tenant: TenantName::parse("alice").unwrap(), access_key_id: "a".into() };
+    RequestContext::new(
+        RequestId(*b"00ff00ff00ff00ff"),
+        Caller::Key(Arc::new(principal)),
+        None,
+        Arc::default(),
+    )
+}
+
+fn deleting<'r>(context: &'r RequestContext, headers: &'r HeaderMap, uri: &'r Uri) -> Ask<'r> {
+    let (actions, effect) = (Action::DeleteObject.into(), Effect::Other);
+    Ask { context, headers, uri, actions, keys: &[], tags: &[], effect }
+}
+
 #[tokio::test]
 async fn a_long_list_of_keys_is_decided_in_slices_between_which_others_run() {
-    let name = BucketName::parse("data").unwrap();
     let text = r#"{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject",
         "Resource": "arn:aws:s3:::data/kept"}}"#;
-    let settings =
-        JobSettings { documents: [(DocumentKind::Policy, Arc::from(text))].into(), ..Default::default() };
-    let rules = Rules::read(&settings, &name).unwrap();
-    let principal = Principal { tenant: TenantName::parse("alice").unwrap(), access_key_id: "a".into() };
-    let caller = Caller::Key(Arc::new(principal));
-    let context = RequestContext::new(RequestId(*b"00ff00ff00ff00ff"), caller, None, Arc::default());
-    let (headers, uri) = (HeaderMap::new(), Uri::from_static("/data?delete"));
-    let (actions, effect) = (Action::DeleteObject.into(), Effect::Other);
-    let ask = Ask { context: &context, headers: &headers, uri: &uri, actions, keys: &[], tags: &[], effect };
+    let rules = Rules::read(&with_policy(text), &BucketName::parse("data").unwrap()).unwrap();
+    let (context, headers, uri) = (context(), HeaderMap::new(), Uri::from_static("/data?delete"));
     let keys: Vec<_> = (0..999).map(|n| ObjectKey::parse(&format!("k{n}")).unwrap()).collect();
     let keys = [keys, vec![ObjectKey::parse("kept").unwrap()]].concat();
     let (placements, _) = placements(1);
-    let mut bucket = Bucket { placement: Arc::new(at(1)), rules, asks: smallvec![ask] };
+    let asks = smallvec![deleting(&context, &headers, &uri)];
+    let mut bucket = Bucket { placement: Arc::new(at(1)), rules, asks };
     let mut decided = std::pin::pin!(placements.admits_each(&mut bucket, &keys));
     let mut polls = 1;
     let admitted = loop {
@@ -204,4 +244,25 @@ async fn a_long_list_of_keys_is_decided_in_slices_between_which_others_run() {
     };
     assert!(admitted[..999].iter().all(|&may| may) && !admitted[999]);
     assert!(polls > 1_000 / 20, "a thousand decisions in {polls} polls");
+}
+
+#[tokio::test]
+async fn a_list_of_keys_is_decided_anew_with_the_tags_of_each_when_the_bucket_has_changed() {
+    let text = r#"{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject",
+        "Resource": "arn:aws:s3:::data/*", "Condition": {"StringEquals": {"s3:ExistingObjectTag/keep": "yes"}}}}"#;
+    let (context, headers, uri) = (context(), HeaderMap::new(), Uri::from_static("/data?delete"));
+    for (names, is_denied) in [(["a", "b"], false), (["a", "kept"], true)] {
+        let (placements, mut questions) = placements(2);
+        let keys = names.map(|name| ObjectKey::parse(name).unwrap());
+        let ask = Ask { keys: &keys, ..deleting(&context, &headers, &uri) };
+        let mut known = Bucket { placement: Arc::new(at(1)), rules: None, asks: smallvec![ask] };
+        let changed = async {
+            let placement = Placement { settings: with_policy(text), ..at(2) };
+            question(&mut questions).await.send(placement).expect("somebody waits for the answer");
+        };
+        let make = || Request::DeleteMany { keys: keys.to_vec() };
+        let call = placements.call(&mut known, &keys[0], Follow::SameShard, Bytes::new(), make);
+        let (outcome, ()) = join(call, changed).await;
+        assert_eq!(outcome.is_err_and(|error| error == CallError::Denied), is_denied, "{names:?}");
+    }
 }
