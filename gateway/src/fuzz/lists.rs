@@ -1,9 +1,10 @@
-//! Texts with which a client goes on with a list, and those in which names are shown.
+//! Texts with which a client goes on with a list, those in which names are shown, and those in which copies name their source.
 
 use super::assert_refusal;
 use crate::checksums::only_one;
-use crate::edge::wire::copies::source_range;
+use crate::edge::wire::copies::{source, source_range};
 use crate::listing::{Encoding, is_common_prefix, read_token, start_after, token};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::metadata::{ListItem, ListStart};
 use pocket_fuzz::{Mutant, Mutants, check, within_memory};
@@ -59,6 +60,25 @@ fn names_in_url_encoding_read_back_as_they_are() {
         let written = within_memory(name.len(), 2 * MEMORY_FACTOR, || Encoding::Url.write(name.clone()));
         assert!(written.bytes().all(|b| b.is_ascii_graphic()), "{written}");
         assert_eq!(percent_encoding::percent_decode_str(&written).decode_utf8().unwrap(), name);
+    });
+}
+
+#[test]
+fn sources_of_copies_name_an_object_or_are_refused() {
+    let seeds = Mutants::of([
+        "/bucket/a%20b?versionId=null",
+        "bucket/\u{fc}%2F%25",
+        "bucket//x?versionId=",
+        "arn:aws:s3:us-east-1:123456789012:accesspoint/ap/object/k",
+    ]);
+    check!(20_000, seeds, |mutant: &Mutant| {
+        let text = mutant.text();
+        let Ok(value) = HeaderValue::from_str(&text) else { return };
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-amz-copy-source"), value)]);
+        match within_memory(text.len(), MEMORY_FACTOR, || source(&headers)) {
+            Err(error) => assert_refusal(&error),
+            Ok(source) => assert_eq!(source.of_version, text.contains("?versionId=null")),
+        }
     });
 }
 

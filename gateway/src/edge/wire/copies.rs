@@ -145,7 +145,7 @@ impl Wire for UploadPartCopy {
 }
 
 /// What `x-amz-copy-source` and its family say.
-fn source(headers: &HeaderMap) -> Result<SourceObject, Refusal> {
+pub(crate) fn source(headers: &HeaderMap) -> Result<SourceObject, Refusal> {
     let named = text(headers, SOURCE)?.unwrap_or("");
     let bad = || {
         let why = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
