@@ -4,5 +4,6 @@
 #![allow(dead_code, reason = "each of the programs that share this uses a part of it")]
 
 pub(crate) mod ask;
+pub(crate) mod cases;
 pub(crate) mod planes;
 pub(crate) mod reply;
