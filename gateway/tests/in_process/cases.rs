@@ -42,13 +42,13 @@ pub(crate) const CASES: [Case; 5] = [
         name: "HEAD",
         request: |cluster| cluster.ask(Method::HEAD, path_of(BUCKET, "1k")),
         body_bytes: 0,
-        limits: Limits { allocations: 11, allocated_bytes: 3_600, instructions: 62_000 },
+        limits: Limits { allocations: 11, allocated_bytes: 3_600, instructions: 60_000 },
     },
     Case {
         name: "PUT of 1 KiB",
         request: |cluster| put(cluster, "written", KIB),
         body_bytes: 0,
-        limits: Limits { allocations: 14, allocated_bytes: 4_200, instructions: 157_000 },
+        limits: Limits { allocations: 14, allocated_bytes: 4_200, instructions: 150_000 },
     },
     Case {
         name: "GET of 64 KiB",
@@ -60,7 +60,7 @@ pub(crate) const CASES: [Case; 5] = [
         name: "LIST of 1,000 keys",
         request: |cluster| cluster.ask(Method::GET, format!("/{LISTED}")).query("list-type", 2),
         body_bytes: 200_000,
-        limits: Limits { allocations: 1_042, allocated_bytes: 620_000, instructions: 2_350_000 },
+        limits: Limits { allocations: 1_042, allocated_bytes: 620_000, instructions: 2_200_000 },
     },
 ];
 
