@@ -1,10 +1,13 @@
 //! A gateway: the operations behind their front, and what it tells the rest of the cluster about itself.
 
 use crate::config::GatewayConfig;
+use crate::context::Connection;
 use crate::credentials::Credentials;
-use crate::front::Front;
+use crate::front::{Body, Front};
 use crate::ops::Operations;
 use crate::planes::Planes;
+use bytes::Bytes;
+use http::{Request, Response};
 use pocket_api::control::JobHolder;
 use pocket_api::ids::JobId;
 use pocket_api::usage::{UsageReport, UsageSource};
@@ -31,6 +34,14 @@ impl Gateway {
     /// See [`Front::serve`].
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
         self.front.serve(listener, shutdown).await
+    }
+
+    /// See [`Front::answer`].
+    pub async fn answer<B>(&self, request: Request<B>, connection: Arc<Connection>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+    {
+        self.front.answer(request, connection).await
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::refusal::{ErrorCode, Refusal};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
-use std::future::Future;
 use std::sync::OnceLock;
 use std::time::Instant;
 

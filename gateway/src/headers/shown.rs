@@ -5,7 +5,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pocket_api::clock::Timestamp;
 use pocket_api::lifecycle::RuleEnd;
 use pocket_api::object::ObjectMeta;
-use s3s::dto;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Named in `x-amz-expiration` where the object's own TTL ends it: clients expect the id of a rule.

@@ -1,121 +1,101 @@
 //! What the bucket operations promise: a bucket is a job, and it belongs to a tenant.
 
-use crate::cluster::{Call, Cluster, blob, code, eventually, pattern};
-use s3s::S3;
-use s3s::dto::*;
+use crate::cluster::{Cluster, FORCE, eventually, pattern};
+use crate::in_process::ask::Ask;
+use http::{HeaderMap, Method};
+use std::time::Duration;
 
-fn create(name: &str) -> CreateBucketInput {
-    CreateBucketInput { bucket: name.into(), ..Default::default() }
-}
-
-fn head(name: &str, owner: Option<&str>) -> HeadBucketInput {
-    HeadBucketInput { bucket: name.into(), expected_bucket_owner: owner.map(str::to_owned) }
-}
-
-fn delete(name: &str) -> DeleteBucketInput {
-    DeleteBucketInput { bucket: name.into(), expected_bucket_owner: None }
-}
-
-fn force() -> Call {
-    Call::new().header("x-pocket-force-delete", "true")
+/// What a bucket was granted.
+fn granted(headers: &HeaderMap) -> HeaderMap {
+    let ours = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        name.as_str().starts_with("x-pocket-").then(|| (name.clone(), value.clone()))
+    };
+    headers.iter().filter_map(ours).collect()
 }
 
 #[tokio::test]
 async fn granted_hints_are_shown_and_bad_ones_make_no_bucket() {
     let cluster = Cluster::start().await;
-    let call = Call::new().header("x-pocket-object-ttl", "90s").header("x-pocket-workers", "2");
-    let made = cluster.ops.create_bucket(call.with(create("hints"))).await.unwrap();
-    assert_eq!(made.headers["x-pocket-object-ttl"], "1m 30s");
-    let seen = cluster.ops.head_bucket(Call::new().with(head("hints", None))).await.unwrap();
-    assert_eq!(seen.headers, made.headers);
+    let hints = [("x-pocket-object-ttl", "90s"), ("x-pocket-workers", "2")];
+    let made = cluster.create_bucket("hints").headers(&hints).await.ok();
+    assert_eq!(made.header("x-pocket-object-ttl"), Some("1m 30s"));
+    let seen = cluster.head_bucket("hints").await.ok();
+    assert_eq!(granted(&seen.headers), granted(&made.headers));
     assert!(seen.headers.contains_key("x-pocket-job") && seen.headers.contains_key("x-pocket-capacity"));
-    assert_eq!(seen.output.bucket_region.as_deref(), Some("us-east-1"));
+    assert_eq!(seen.header("x-amz-bucket-region"), Some("us-east-1"));
 
     for (header, value, expected) in [
         ("x-pocket-ttl", "soon", "InvalidArgument"),
         ("x-pocket-colour", "blue", "InvalidArgument"),
         ("x-pocket-replicas", "3", "NotImplemented"),
     ] {
-        let call = Call::new().header(header, value);
-        assert_eq!(code(cluster.ops.create_bucket(call.with(create("refused"))).await), expected);
+        assert_eq!(cluster.create_bucket("refused").header(header, value).await.code(), expected);
     }
-    assert_eq!(code(cluster.ops.head_bucket(Call::new().with(head("refused", None))).await), "NoSuchBucket");
-    assert_eq!(
-        code(cluster.ops.create_bucket(Call::new().with(create("Bad_Name"))).await),
-        "InvalidBucketName"
-    );
+    assert_eq!(cluster.head_bucket("refused").await.status, 404);
+    assert_eq!(cluster.create_bucket("Bad_Name").await.code(), "InvalidBucketName");
 }
 
 #[tokio::test]
 async fn a_bucket_that_one_owns_is_made_again_only_in_the_first_region() {
     let first = Cluster::start().await;
     first.bucket("again").await;
-    assert_eq!(code(first.ops.create_bucket(Call::new().with(create("again"))).await), "no error");
-    let taken = first.ops.create_bucket(Call::new().of("bob").with(create("again"))).await;
-    assert_eq!(code(taken), "BucketAlreadyExists");
+    assert_eq!(first.create_bucket("again").await.code(), "no error");
+    assert_eq!(first.create_bucket("again").by("bob").await.code(), "BucketAlreadyExists");
 
     let other = Cluster::in_region("local").await;
     other.bucket("again").await;
-    let again = other.ops.create_bucket(Call::new().with(create("again"))).await;
-    assert_eq!(code(again), "BucketAlreadyOwnedByYou");
-    let location =
-        |bucket: &str| GetBucketLocationInput { bucket: bucket.into(), expected_bucket_owner: None };
-    let shown = other.ops.get_bucket_location(Call::new().with(location("again"))).await.unwrap().output;
-    assert_eq!(shown.location_constraint.unwrap().as_str(), "local");
-    let shown = first.ops.get_bucket_location(Call::new().with(location("again"))).await.unwrap().output;
-    assert!(shown.location_constraint.is_none());
+    assert_eq!(other.create_bucket("again").await.code(), "BucketAlreadyOwnedByYou");
+    let region = async |cluster: &Cluster| {
+        let shown = cluster.get_bucket("again").query("location", "").await.ok();
+        let text = std::str::from_utf8(&shown.body).unwrap();
+        let document = roxmltree::Document::parse(text).unwrap();
+        assert_eq!(document.root_element().tag_name().name(), "LocationConstraint");
+        document.root_element().text().map(str::to_owned)
+    };
+    assert_eq!(region(&other).await.as_deref(), Some("local"));
+    assert_eq!(region(&first).await, None);
 }
 
 #[tokio::test]
 async fn other_tenants_are_refused_and_so_is_an_owner_that_is_not_expected() {
     let cluster = Cluster::start().await;
     cluster.bucket("mine").await;
-    cluster.put("mine", "a", "x").await;
-    let input = || GetObjectInput { bucket: "mine".into(), key: "a".into(), ..Default::default() };
-    assert_eq!(code(cluster.ops.get_object(Call::new().of("bob").with(input())).await), "AccessDenied");
-    assert_eq!(code(cluster.ops.delete_bucket(force().of("bob").with(delete("mine"))).await), "AccessDenied");
-    assert_eq!(
-        code(cluster.ops.head_bucket(Call::new().with(head("mine", Some("alice")))).await),
-        "no error"
-    );
-    assert_eq!(
-        code(cluster.ops.head_bucket(Call::new().with(head("mine", Some("bob")))).await),
-        "AccessDenied"
-    );
-    let wrong = DeleteBucketInput { expected_bucket_owner: Some("bob".into()), ..delete("mine") };
-    assert_eq!(code(cluster.ops.delete_bucket(force().with(wrong)).await), "AccessDenied");
-    assert_eq!(cluster.get("mine", "a").await.unwrap(), "x");
+    cluster.stored("mine", "a", "x").await;
+    let of = |ask: Ask, owner: &str| ask.header("x-amz-expected-bucket-owner", owner);
+    assert_eq!(cluster.get("mine", "a").by("bob").await.code(), "AccessDenied");
+    let forced = || cluster.delete_bucket("mine").headers(&[FORCE]);
+    assert_eq!(forced().by("bob").await.code(), "AccessDenied");
+    assert_eq!(of(cluster.head_bucket("mine"), "alice").await.status, 200);
+    assert_eq!(of(cluster.head_bucket("mine"), "bob").await.status, 403);
+    assert_eq!(of(forced(), "bob").await.code(), "AccessDenied");
+    assert_eq!(cluster.get("mine", "a").await.ok().body, "x");
 }
 
 #[tokio::test]
 async fn anonymous_callers_are_refused_whatever_they_ask_for() {
     let cluster = Cluster::start().await;
     cluster.bucket("mine").await;
-    cluster.put("mine", "a", "x").await;
-    let (ops, call) = (&cluster.ops, || Call::new().anonymous());
-    let read = GetObjectInput { bucket: "mine".into(), key: "a".into(), ..Default::default() };
-    let list = ListObjectsV2Input { bucket: "mine".into(), ..Default::default() };
-    let write = PutObjectInput {
-        bucket: "mine".into(),
-        key: "b".into(),
-        body: Some(blob(vec!["y".into()])),
-        content_length: Some(1),
-        ..Default::default()
-    };
-    for code in [
-        code(ops.list_buckets(call().with(ListBucketsInput::default())).await),
-        code(ops.create_bucket(call().with(create("new"))).await),
-        code(ops.head_bucket(call().with(head("mine", None))).await),
-        code(ops.head_bucket(call().with(head("mine", Some("alice")))).await),
-        code(ops.delete_bucket(force().anonymous().with(delete("mine"))).await),
-        code(ops.get_object(call().with(read)).await),
-        code(ops.list_objects_v2(call().with(list)).await),
-        code(ops.put_object(call().with(write)).await),
+    cluster.stored("mine", "a", "x").await;
+    for ask in [
+        cluster.ask(Method::GET, "/"),
+        cluster.create_bucket("new"),
+        cluster.delete_bucket("mine").headers(&[FORCE]),
+        cluster.get("mine", "a"),
+        cluster.get_bucket("mine").query("list-type", 2),
+        cluster.put("mine", "b", "y"),
     ] {
-        assert_eq!(code, "AccessDenied");
+        assert_eq!(ask.anonymous().await.code(), "AccessDenied");
     }
-    assert_eq!(code(ops.head_bucket(Call::new().with(head("new", None))).await), "NoSuchBucket");
-    assert_eq!((cluster.get("mine", "a").await.unwrap(), cluster.keys("mine").await.len()), ("x".into(), 1));
+    // Answers to these have no document.
+    for ask in [
+        cluster.head_bucket("mine"),
+        cluster.head_bucket("mine").header("x-amz-expected-bucket-owner", "alice"),
+    ] {
+        assert_eq!(ask.anonymous().await.status, 403);
+    }
+    assert_eq!(cluster.head_bucket("new").await.status, 404);
+    assert_eq!(cluster.get("mine", "a").await.ok().body, "x");
+    assert_eq!(cluster.keys("mine").await.len(), 1);
 }
 
 #[tokio::test]
@@ -123,32 +103,53 @@ async fn a_bucket_that_holds_something_is_deleted_only_by_force_and_takes_all_it
     let cluster = Cluster::start().await;
     cluster.bucket("full").await;
     for i in 0..5 {
-        cluster.put("full", &format!("k{i}"), pattern(1_000_000)).await;
+        cluster.stored("full", &format!("k{i}"), pattern(1_000_000)).await;
     }
-    assert_eq!(code(cluster.ops.delete_bucket(Call::new().with(delete("full"))).await), "BucketNotEmpty");
-    let unclear = Call::new().header("x-pocket-force-delete", "yes");
-    assert_eq!(code(cluster.ops.delete_bucket(unclear.with(delete("full"))).await), "InvalidArgument");
+    let delete = || cluster.delete_bucket("full");
+    assert_eq!(delete().await.code(), "BucketNotEmpty");
+    assert_eq!(delete().header("x-pocket-force-delete", "yes").await.code(), "InvalidArgument");
     assert!(cluster.used_bytes() > 0);
-    cluster.ops.delete_bucket(force().with(delete("full"))).await.unwrap();
-    assert_eq!(code(cluster.get("full", "k0").await), "NoSuchBucket");
+    delete().headers(&[FORCE]).await.ok();
+    assert_eq!(cluster.get("full", "k0").await.code(), "NoSuchBucket");
     eventually("the space came back", async || cluster.used_bytes() == 0).await;
     cluster.bucket("full").await;
     assert!(cluster.keys("full").await.is_empty(), "a new life of a name never sees the old one's data");
-    cluster.ops.delete_bucket(Call::new().with(delete("full"))).await.unwrap();
-    assert_eq!(code(cluster.ops.delete_bucket(Call::new().with(delete("full"))).await), "NoSuchBucket");
+    delete().await.ok();
+    assert_eq!(delete().await.code(), "NoSuchBucket");
+}
+
+#[tokio::test]
+async fn a_gateway_that_knows_an_ended_life_of_a_bucket_finds_the_new_one() {
+    let cluster = Cluster::start().await;
+    let other = cluster.another_gateway().await;
+    cluster.bucket("lives").await;
+    cluster.stored("lives", "a", "old").await;
+    let through_other = |key: &str| cluster.get("lives", key).to(&other);
+    assert_eq!(through_other("a").await.ok().body, "old");
+    cluster.delete_bucket("lives").headers(&[FORCE]).await.ok();
+    assert_eq!(through_other("a").await.code(), "NoSuchBucket");
+    cluster.bucket("lives").await;
+    cluster.stored("lives", "b", "new").await;
+    assert_eq!(through_other("a").await.code(), "NoSuchKey");
+    assert_eq!(through_other("b").await.ok().body, "new");
+    // It has the second life's placement by now; the third is another job again.
+    cluster.delete_bucket("lives").headers(&[FORCE]).await.ok();
+    cluster.bucket("lives").await;
+    cluster.put("lives", "c", "newest").to(&other).await.ok();
+    assert_eq!(cluster.get("lives", "c").await.ok().body, "newest");
 }
 
 #[tokio::test]
 async fn a_transfer_of_a_bucket_that_ends_is_cut() {
     let cluster = Cluster::start().await;
     cluster.bucket("cut").await;
-    cluster.put("cut", "big", pattern(6 << 20)).await;
-    let call = Call::new();
-    let connection = call.connection.clone();
-    let input = GetObjectInput { bucket: "cut".into(), key: "big".into(), ..Default::default() };
-    let answer = cluster.ops.get_object(call.with(input)).await.unwrap();
-    cluster.ops.delete_bucket(force().with(delete("cut"))).await.unwrap();
-    tokio::time::timeout(std::time::Duration::from_secs(20), connection.until_cut()).await.unwrap();
+    cluster.stored("cut", "big", pattern(6 << 20)).await;
+    let get = cluster.get("cut", "big");
+    let connection = get.connection.clone();
+    let answer = get.begin().await;
+    assert_eq!(answer.status(), 200);
+    cluster.delete_bucket("cut").headers(&[FORCE]).await.ok();
+    tokio::time::timeout(Duration::from_secs(20), connection.until_cut()).await.unwrap();
     drop(answer);
     eventually("the space came back", async || cluster.used_bytes() == 0).await;
 }
@@ -159,43 +160,35 @@ async fn a_tenants_buckets_are_listed_in_pages_and_nobody_elses() {
     for name in ["ccc", "aaa", "abb"] {
         cluster.bucket(name).await;
     }
-    cluster.ops.create_bucket(Call::new().of("bob").with(create("bbb"))).await.unwrap();
-    let list = async |input: ListBucketsInput| {
-        let output = cluster.ops.list_buckets(Call::new().with(input)).await?.output;
-        let names: Vec<_> = output.buckets.unwrap().into_iter().filter_map(|b| b.name).collect();
-        Ok::<_, s3s::S3Error>((names, output.continuation_token))
+    cluster.create_bucket("bbb").by("bob").await.ok();
+    let list = || cluster.ask(Method::GET, "/");
+    let shown = async |ask: Ask| {
+        let reply = ask.await.ok();
+        (reply.texts("Buckets/Bucket/Name"), reply.text("ContinuationToken"))
     };
-    assert_eq!(list(ListBucketsInput::default()).await.unwrap().0, ["aaa", "abb", "ccc"]);
-    let page = ListBucketsInput { max_buckets: Some(2), ..Default::default() };
-    let (names, token) = list(page.clone()).await.unwrap();
+    assert_eq!(shown(list()).await.0, ["aaa", "abb", "ccc"]);
+    let page = || list().query("max-buckets", 2);
+    let (names, token) = shown(page()).await;
     assert_eq!(names, ["aaa", "abb"]);
-    let rest = list(ListBucketsInput { continuation_token: token, ..page }).await.unwrap();
+    let rest = shown(page().query("continuation-token", token.unwrap())).await;
     assert_eq!(rest, (vec!["ccc".to_owned()], None));
-    let prefixed = ListBucketsInput { prefix: Some("a".into()), ..Default::default() };
-    assert_eq!(list(prefixed).await.unwrap(), (vec!["aaa".to_owned(), "abb".to_owned()], None));
-    let elsewhere = ListBucketsInput { bucket_region: Some("mars-1".into()), ..Default::default() };
-    assert!(list(elsewhere).await.unwrap().0.is_empty());
-    assert_eq!(
-        code(list(ListBucketsInput { max_buckets: Some(0), ..Default::default() }).await),
-        "InvalidArgument"
-    );
+    let prefixed = shown(list().query("prefix", "a")).await;
+    assert_eq!(prefixed, (vec!["aaa".to_owned(), "abb".to_owned()], None));
+    assert!(shown(list().query("bucket-region", "mars-1")).await.0.is_empty());
+    assert_eq!(list().query("max-buckets", 0).await.code(), "InvalidArgument");
 }
 
 #[tokio::test]
 async fn settings_that_are_not_there_answer_as_s3_does() {
     let cluster = Cluster::start().await;
     cluster.bucket("settings").await;
-    let cors = |bucket: &str| GetBucketCorsInput { bucket: bucket.into(), expected_bucket_owner: None };
-    let found = cluster.ops.get_bucket_cors(Call::new().with(cors("settings"))).await;
-    assert_eq!(code(found), "NoSuchCORSConfiguration");
-    assert_eq!(code(cluster.ops.get_bucket_cors(Call::new().with(cors("nowhere"))).await), "NoSuchBucket");
-    let input = GetBucketEncryptionInput { bucket: "settings".into(), expected_bucket_owner: None };
-    let error = cluster.ops.get_bucket_encryption(Call::new().with(input)).await.unwrap_err();
+    let get = |bucket: &str, setting: &str| cluster.get_bucket(bucket).query(setting, "");
+    assert_eq!(get("settings", "cors").await.code(), "NoSuchCORSConfiguration");
+    assert_eq!(get("nowhere", "cors").await.code(), "NoSuchBucket");
+    let encryption = get("settings", "encryption").await;
     assert_eq!(
-        (error.code().as_str(), error.status_code().unwrap().as_u16()),
+        (&*encryption.code(), encryption.status),
         ("ServerSideEncryptionConfigurationNotFoundError", 404)
     );
-    let input = GetBucketVersioningInput { bucket: "settings".into(), expected_bucket_owner: None };
-    let output = cluster.ops.get_bucket_versioning(Call::new().with(input)).await.unwrap().output;
-    assert!(output.status.is_none());
+    assert_eq!(get("settings", "versioning").await.ok().text("Status"), None);
 }

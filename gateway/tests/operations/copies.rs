@@ -1,42 +1,30 @@
 //! What CopyObject promises.
 
-use crate::cluster::{Call, Cluster, code, eventually, pattern, tag};
-use s3s::S3;
-use s3s::dto::*;
-
-fn copy(from: &str, to: &str) -> CopyObjectInput {
-    let (bucket, key) = to.split_once('/').unwrap();
-    let mut input = CopyObjectInput::builder();
-    input.set_bucket(bucket.into());
-    input.set_key(key.into());
-    input.set_copy_source(CopySource::parse(from).unwrap());
-    input.build().unwrap()
-}
+use crate::cluster::{Cluster, FORCE, WIDE, eventually, pattern};
+use crate::in_process::ask::Ask;
 
 #[tokio::test]
 async fn a_copy_inside_a_bucket_moves_no_bytes_and_outlives_its_source() {
     let cluster = Cluster::start().await;
-    cluster.bucket_with("copies", &[("x-pocket-workers", "100")]).await;
+    cluster.bucket_with("copies", &[WIDE]).await;
     for (name, size) in [("small", 100), ("big", 3 << 20)] {
         let body = pattern(size);
-        let etag = cluster.put("copies", name, body.clone()).await;
+        let etag = cluster.stored("copies", name, body.clone()).await;
         let used = cluster.used_bytes();
         // Several keys, so that copies come to lie at the source's shard and at the other.
         for i in 0..6 {
             let (from, to) = (format!("copies/{name}"), format!("copies/{name}-{i}"));
-            let output = cluster.ops.copy_object(Call::new().with(copy(&from, &to))).await.unwrap().output;
-            assert_eq!(tag(&output.copy_object_result.unwrap().e_tag), etag);
+            assert_eq!(cluster.copy(&from, &to).await.ok().tag_inside(), etag);
             // And a copy of each copy.
-            let again = copy(&to, &format!("copies/{name}-{i}-again"));
-            cluster.ops.copy_object(Call::new().with(again)).await.unwrap();
+            cluster.copy(&to, &format!("copies/{name}-{i}-again")).await.ok();
         }
         assert_eq!(cluster.used_bytes(), used);
-        cluster.delete("copies", name).await;
+        cluster.delete("copies", name).await.ok();
         for i in 0..6 {
-            assert_eq!(cluster.get("copies", &format!("{name}-{i}")).await.unwrap(), body);
-            cluster.delete("copies", &format!("{name}-{i}")).await;
-            assert_eq!(cluster.get("copies", &format!("{name}-{i}-again")).await.unwrap(), body);
-            cluster.delete("copies", &format!("{name}-{i}-again")).await;
+            for copy in [format!("{name}-{i}"), format!("{name}-{i}-again")] {
+                assert_eq!(cluster.get("copies", &copy).await.ok().body, body);
+                cluster.delete("copies", &copy).await.ok();
+            }
         }
     }
     eventually("the space came back", async || cluster.used_bytes() == 0).await;
@@ -45,13 +33,12 @@ async fn a_copy_inside_a_bucket_moves_no_bytes_and_outlives_its_source() {
 #[tokio::test]
 async fn objects_and_copies_whose_bytes_died_with_a_server_are_lost_and_not_unavailable() {
     let cluster = Cluster::start().await;
-    cluster.bucket_with("lost", &[("x-pocket-workers", "100")]).await;
+    cluster.bucket_with("lost", &[WIDE]).await;
     for (key, size) in [("one", 1 << 20), ("many", 3 << 20)] {
-        cluster.put("lost", key, pattern(size)).await;
+        cluster.stored("lost", key, pattern(size)).await;
         // So many keys that some lie at another shard than their bytes' manifest.
         for i in 0..8 {
-            let input = copy(&format!("lost/{key}"), &format!("lost/{key}-{i}"));
-            cluster.ops.copy_object(Call::new().with(input)).await.unwrap();
+            cluster.copy(&format!("lost/{key}"), &format!("lost/{key}-{i}")).await.ok();
         }
     }
     let keys = cluster.keys("lost").await;
@@ -60,13 +47,13 @@ async fn objects_and_copies_whose_bytes_died_with_a_server_are_lost_and_not_unav
     // At once, before the shards have heard of it, and later.
     let expect_lost = async || {
         for key in &keys {
-            let error = cluster.get("lost", key).await.unwrap_err();
-            assert_eq!(error.code().as_str(), "NoSuchKey", "{key}: {error}");
-            assert_eq!(error.headers().unwrap()["x-pocket-lost"], "true");
+            let lost = cluster.get("lost", key).await;
+            assert_eq!(lost.code(), "NoSuchKey", "{key}: {lost:?}");
+            assert_eq!(lost.header("x-pocket-lost"), Some("true"));
         }
     };
     expect_lost().await;
-    eventually("the shards have heard of it", async || cluster.head("lost", "one").await.is_err()).await;
+    eventually("the shards have heard of it", async || !cluster.head("lost", "one").await.is_ok()).await;
     expect_lost().await;
 }
 
@@ -76,48 +63,34 @@ async fn a_copy_between_buckets_is_independent_of_its_source() {
     cluster.bucket("from").await;
     cluster.bucket("into").await;
     for (key, size) in [("small", 10), ("big", (2 << 20) + 7)] {
-        let body = pattern(size);
-        let etag = cluster.put("from", key, body.clone()).await;
-        let input = copy(&format!("/from/{key}"), &format!("into/{key}"));
-        let output = cluster.ops.copy_object(Call::new().with(input)).await.unwrap().output;
-        assert_eq!(tag(&output.copy_object_result.unwrap().e_tag), etag);
+        let etag = cluster.stored("from", key, pattern(size)).await;
+        let copied = cluster.copy(&format!("/from/{key}"), &format!("into/{key}")).await.ok();
+        assert_eq!(copied.tag_inside(), etag);
     }
-    let end = DeleteBucketInput { bucket: "from".into(), expected_bucket_owner: None };
-    let force = Call::new().header("x-pocket-force-delete", "true");
-    cluster.ops.delete_bucket(force.with(end)).await.unwrap();
-    assert_eq!(cluster.get("into", "small").await.unwrap(), pattern(10));
-    assert_eq!(cluster.get("into", "big").await.unwrap(), pattern((2 << 20) + 7));
+    cluster.delete_bucket("from").headers(&[FORCE]).await.ok();
+    assert_eq!(cluster.get("into", "small").await.ok().body, pattern(10));
+    assert_eq!(cluster.get("into", "big").await.ok().body, pattern((2 << 20) + 7));
 }
 
 #[tokio::test]
 async fn metadata_is_copied_or_replaced_and_a_copy_onto_itself_must_change_something() {
     let cluster = Cluster::start().await;
     cluster.bucket("meta").await;
-    let input = PutObjectInput {
-        bucket: "meta".into(),
-        key: "a".into(),
-        content_length: Some(1),
-        body: Some(crate::cluster::blob(vec!["x".into()])),
-        content_type: Some("text/plain".into()),
-        ..Default::default()
+    cluster.put("meta", "a", "x").header("content-type", "text/plain").await.ok();
+    let content_type = async |key: &str| {
+        let head = cluster.head("meta", key).await.ok();
+        head.header("content-type").unwrap().to_owned()
     };
-    cluster.ops.put_object(Call::new().with(input)).await.unwrap();
-    let content_type =
-        async |key: &str| cluster.head("meta", key).await.unwrap().output.content_type.unwrap();
-    cluster.ops.copy_object(Call::new().with(copy("meta/a", "meta/b"))).await.unwrap();
+    cluster.copy("meta/a", "meta/b").await.ok();
     assert_eq!(content_type("b").await, "text/plain");
-    let replace = |to| CopyObjectInput {
-        metadata_directive: Some(MetadataDirective::from_static("REPLACE")),
-        content_type: Some("text/html".into()),
-        ..copy("meta/a", to)
+    let replaced = |to: &str| {
+        let copy = cluster.copy("meta/a", to).header("x-amz-metadata-directive", "REPLACE");
+        copy.header("content-type", "text/html")
     };
-    cluster.ops.copy_object(Call::new().with(replace("meta/c"))).await.unwrap();
+    replaced("meta/c").await.ok();
     assert_eq!(content_type("c").await, "text/html");
-    assert_eq!(
-        code(cluster.ops.copy_object(Call::new().with(copy("meta/a", "meta/a"))).await),
-        "InvalidRequest"
-    );
-    cluster.ops.copy_object(Call::new().with(replace("meta/a"))).await.unwrap();
+    assert_eq!(cluster.copy("meta/a", "meta/a").await.code(), "InvalidRequest");
+    replaced("meta/a").await.ok();
     assert_eq!(content_type("a").await, "text/html");
 }
 
@@ -125,25 +98,23 @@ async fn metadata_is_copied_or_replaced_and_a_copy_onto_itself_must_change_somet
 async fn conditions_and_owners_of_both_ends_are_held() {
     let cluster = Cluster::start().await;
     cluster.bucket("ends").await;
-    let etag = cluster.put("ends", "a", "x").await;
-    cluster.put("ends", "taken", "y").await;
-    let run = async |call: Call, input| code(cluster.ops.copy_object(call.with(input)).await);
-    let tagged = |tag: &str| Some(tag.parse::<ETagCondition>().unwrap());
-    let unless = CopyObjectInput { copy_source_if_none_match: tagged(&etag), ..copy("ends/a", "ends/b") };
-    assert_eq!(run(Call::new(), unless).await, "PreconditionFailed");
-    let only = CopyObjectInput { copy_source_if_match: tagged("\"abc\""), ..copy("ends/a", "ends/b") };
-    assert_eq!(run(Call::new(), only).await, "PreconditionFailed");
-    let absent = Call::new().header("if-none-match", "*");
-    assert_eq!(run(absent, copy("ends/a", "ends/taken")).await, "PreconditionFailed");
-    assert_eq!(run(Call::new(), copy("ends/missing", "ends/b")).await, "NoSuchKey");
-    assert_eq!(run(Call::new(), copy("nowhere/a", "ends/b")).await, "NoSuchBucket");
-    assert_eq!(run(Call::new(), copy("ends/a?versionId=7", "ends/b")).await, "NoSuchVersion");
-    assert_eq!(run(Call::new(), copy("ends/a?versionId=null", "ends/b")).await, "no error");
-    let owned =
-        CopyObjectInput { expected_source_bucket_owner: Some("bob".into()), ..copy("ends/a", "ends/b") };
-    assert_eq!(run(Call::new(), owned).await, "AccessDenied");
-    let bobs = CreateBucketInput { bucket: "bobs".into(), ..Default::default() };
-    cluster.ops.create_bucket(Call::new().of("bob").with(bobs)).await.unwrap();
-    assert_eq!(run(Call::new().of("bob"), copy("ends/a", "bobs/a")).await, "AccessDenied");
-    assert_eq!(cluster.get("ends", "taken").await.unwrap(), "y");
+    let etag = cluster.stored("ends", "a", "x").await;
+    cluster.stored("ends", "taken", "y").await;
+    let copy = |from: &str, to: &str| cluster.copy(from, to);
+    let run = async |ask: Ask| ask.await.code();
+    let unless = copy("ends/a", "ends/b").header("x-amz-copy-source-if-none-match", &etag);
+    assert_eq!(run(unless).await, "PreconditionFailed");
+    let only = copy("ends/a", "ends/b").header("x-amz-copy-source-if-match", "\"abc\"");
+    assert_eq!(run(only).await, "PreconditionFailed");
+    let absent = copy("ends/a", "ends/taken").header("if-none-match", "*");
+    assert_eq!(run(absent).await, "PreconditionFailed");
+    assert_eq!(run(copy("ends/missing", "ends/b")).await, "NoSuchKey");
+    assert_eq!(run(copy("nowhere/a", "ends/b")).await, "NoSuchBucket");
+    assert_eq!(run(copy("ends/a?versionId=7", "ends/b")).await, "NoSuchVersion");
+    assert_eq!(run(copy("ends/a?versionId=null", "ends/b")).await, "no error");
+    let owned = copy("ends/a", "ends/b").header("x-amz-source-expected-bucket-owner", "bob");
+    assert_eq!(run(owned).await, "AccessDenied");
+    cluster.create_bucket("bobs").by("bob").await.ok();
+    assert_eq!(run(copy("ends/a", "bobs/a").by("bob")).await, "AccessDenied");
+    assert_eq!(cluster.get("ends", "taken").await.ok().body, "y");
 }

@@ -1,18 +1,15 @@
 //! Pages of all three lists of objects against a plain sorted set: random keys over several shards, some of them deleted,
 //! with any prefix, delimiter, start and page size. The same cases every time.
 
-use crate::cluster::{Call, Cluster};
-use crate::listed::Listed;
+use crate::cluster::{Cluster, WIDE};
+use crate::in_process::ask::Ask;
+use crate::in_process::reply::Reply;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use s3s::S3;
-use s3s::dto::*;
 use std::collections::BTreeSet;
 
 const CASES: u32 = 48;
-/// Hints by which a job is spread over all shards.
-const WIDE: [(&str, &str); 1] = [("x-pocket-workers", "100")];
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -75,8 +72,9 @@ struct Page {
     next: Option<String>,
 }
 
-fn names(listed: Listed) -> Vec<String> {
-    let mut names = [listed.keys(), listed.prefixes].concat();
+fn names(page: &Reply) -> Vec<String> {
+    let mut names =
+        [page.texts("Contents/Key"), page.texts("Version/Key"), page.texts("CommonPrefixes/Prefix")].concat();
     names.sort_unstable();
     names
 }
@@ -100,58 +98,40 @@ async fn check_pages(case: &Case, expected: Vec<String>, mut next: impl AsyncFnM
 }
 
 async fn check(cluster: &Cluster, bucket: &str, case: &Case) {
-    cluster.bucket_with(bucket, &WIDE).await;
+    cluster.bucket_with(bucket, &[WIDE]).await;
     for (key, _) in &case.keys {
-        cluster.put(bucket, key, "x").await;
+        cluster.stored(bucket, key, "x").await;
     }
     for (key, _) in case.keys.iter().filter(|(_, deleted)| *deleted) {
-        let input = DeleteObjectInput { bucket: bucket.into(), key: key.clone(), ..Default::default() };
-        cluster.ops.delete_object(Call::new().with(input)).await.unwrap();
+        cluster.delete(bucket, key).await.ok();
     }
+    let list = || {
+        let list = cluster.get_bucket(bucket).query("prefix", &case.prefix).query("max-keys", case.max);
+        list.maybe("delimiter", case.delimiter.as_deref())
+    };
+    let page = async |ask: Ask, next: &str| {
+        let page = ask.await.ok();
+        let (names, next) = (names(&page), page.text(next));
+        (Page { names, truncated: page.is_truncated(), next }, page)
+    };
     check_pages(case, expected(case, Start::StartAfter), async |token| {
-        let input = ListObjectsV2Input {
-            bucket: bucket.into(),
-            prefix: Some(case.prefix.clone()),
-            delimiter: case.delimiter.clone(),
-            start_after: case.start.clone(),
-            continuation_token: token,
-            max_keys: Some(case.max),
-            ..Default::default()
-        };
-        let response = cluster.ops.list_objects_v2(Call::new().with(input)).await.unwrap();
-        let (names, output) = (names(Listed::of(&response)), response.output);
-        assert_eq!(output.key_count, Some(names.len() as i32));
-        Page { names, truncated: output.is_truncated.unwrap(), next: output.next_continuation_token }
+        let list = list().query("list-type", 2).maybe("start-after", case.start.as_deref());
+        let (page, reply) = page(list.maybe("continuation-token", token), "NextContinuationToken").await;
+        assert_eq!(reply.text("KeyCount"), Some(page.names.len().to_string()));
+        page
     })
     .await;
     check_pages(case, expected(case, Start::Marker), async |marker| {
-        let input = ListObjectsInput {
-            bucket: bucket.into(),
-            prefix: Some(case.prefix.clone()),
-            delimiter: case.delimiter.clone(),
-            marker: marker.or_else(|| case.start.clone()),
-            max_keys: Some(case.max),
-            ..Default::default()
-        };
-        let response = cluster.ops.list_objects(Call::new().with(input)).await.unwrap();
-        let (names, output) = (names(Listed::of(&response)), response.output);
+        let marker = marker.or_else(|| case.start.clone());
+        let (page, _) = page(list().maybe("marker", marker), "NextMarker").await;
         // Without a delimiter clients go on behind the last key, and are not told.
-        let next = output.next_marker.or_else(|| names.last().filter(|_| case.delimiter.is_none()).cloned());
-        Page { names, truncated: output.is_truncated.unwrap(), next }
+        let behind_last = page.names.last().filter(|_| case.delimiter.is_none()).cloned();
+        Page { next: page.next.or(behind_last), ..page }
     })
     .await;
     check_pages(case, expected(case, Start::Marker), async |marker| {
-        let input = ListObjectVersionsInput {
-            bucket: bucket.into(),
-            prefix: Some(case.prefix.clone()),
-            delimiter: case.delimiter.clone(),
-            key_marker: marker.or_else(|| case.start.clone()),
-            max_keys: Some(case.max),
-            ..Default::default()
-        };
-        let response = cluster.ops.list_object_versions(Call::new().with(input)).await.unwrap();
-        let (names, output) = (names(Listed::of(&response)), response.output);
-        Page { names, truncated: output.is_truncated.unwrap(), next: output.next_key_marker }
+        let marker = marker.or_else(|| case.start.clone());
+        page(list().query("versions", "").maybe("key-marker", marker), "NextKeyMarker").await.0
     })
     .await;
 }

@@ -1,14 +1,13 @@
-//! The operations against the real planes, all in one process.
+//! The operations against the real planes, all in one process, spoken to in HTTP.
 
-mod admissions;
 mod appends;
 mod buckets;
 mod cluster;
 mod copies;
+#[path = "../in_process/mod.rs"]
+mod in_process;
 mod lifetimes;
 mod list_pages;
-mod listed;
 mod lists;
 mod objects;
 mod uploads;
-mod without_controller;

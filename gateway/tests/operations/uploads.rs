@@ -1,11 +1,11 @@
 //! What the multipart operations promise.
 
-use crate::cluster::{Call, Cluster, blob, code, eventually, get_input, pattern, read, tag};
+use crate::cluster::{Cluster, WIDE, eventually, pattern};
+use crate::in_process::ask::Ask;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use pocket_api::checksum::ChecksumKind;
 use pocket_api::limits::PART_MIN_BYTES;
-use s3s::dto::*;
-use s3s::{S3, S3Result};
 
 const PART: usize = PART_MIN_BYTES as usize;
 
@@ -17,98 +17,50 @@ struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     async fn create(cluster: &'a Cluster, key: &'static str) -> Self {
-        Self::create_with(cluster, key, |_| {}).await
+        Self::create_with(cluster, key, &[]).await
     }
 
-    async fn create_with(
-        cluster: &'a Cluster,
-        key: &'static str,
-        more: impl FnOnce(&mut CreateMultipartUploadInput),
-    ) -> Self {
-        let mut input =
-            CreateMultipartUploadInput { bucket: "uploads".into(), key: key.into(), ..Default::default() };
-        more(&mut input);
-        let output = cluster.ops.create_multipart_upload(Call::new().with(input)).await.unwrap().output;
-        Self { cluster, key, id: output.upload_id.unwrap() }
+    async fn create_with(cluster: &'a Cluster, key: &'static str, headers: &[(&'static str, &str)]) -> Self {
+        let created = cluster.post("uploads", key).query("uploads", "").headers(headers).await.ok();
+        Self { cluster, key, id: created.text("UploadId").unwrap() }
     }
 
-    async fn part(&self, number: i32, body: Bytes) -> S3Result<String> {
-        self.part_with(Call::new(), number, body).await
+    fn part(&self, number: u32, body: Bytes) -> Ask {
+        let put = self.cluster.put("uploads", self.key, body);
+        put.query("partNumber", number).query("uploadId", &self.id)
     }
 
-    async fn part_with(&self, call: Call, number: i32, body: Bytes) -> S3Result<String> {
-        let mut input = UploadPartInput::builder();
-        input.set_bucket("uploads".into());
-        input.set_key(self.key.into());
-        input.set_upload_id(self.id.clone());
-        input.set_part_number(number);
-        input.set_content_length(Some(body.len() as i64));
-        input.set_body(Some(blob(vec![body])));
-        let output = self.cluster.ops.upload_part(call.with(input.build().unwrap())).await?.output;
-        Ok(tag(&output.e_tag))
+    async fn stored_part(&self, number: u32, body: Bytes) -> String {
+        self.part(number, body).await.ok().tag()
     }
 
-    async fn copy(&self, number: i32, source: &str, range: Option<&str>) -> S3Result<String> {
-        let mut input = UploadPartCopyInput::builder();
-        input.set_bucket("uploads".into());
-        input.set_key(self.key.into());
-        input.set_upload_id(self.id.clone());
-        input.set_part_number(number);
-        input.set_copy_source(CopySource::parse(source).unwrap());
-        input.set_copy_source_range(range.map(str::to_owned));
-        let output =
-            self.cluster.ops.upload_part_copy(Call::new().with(input.build().unwrap())).await?.output;
-        Ok(tag(&output.copy_part_result.unwrap().e_tag))
+    fn copy(&self, number: u32, source: &str, range: &str) -> Ask {
+        let copy = self.cluster.copy(source, &format!("uploads/{}", self.key));
+        let copy = copy.query("partNumber", number).query("uploadId", &self.id);
+        copy.header("x-amz-copy-source-range", range)
     }
 
-    async fn complete(&self, call: Call, parts: &[(i32, &str)]) -> S3Result<CompleteMultipartUploadOutput> {
-        self.complete_with(call, parts, |_| {}).await
-    }
-
-    async fn complete_with(
-        &self,
-        call: Call,
-        parts: &[(i32, &str)],
-        more: impl FnOnce(&mut CompleteMultipartUploadInput),
-    ) -> S3Result<CompleteMultipartUploadOutput> {
-        let parts = parts.iter().map(|(number, tag)| CompletedPart {
-            part_number: Some(*number),
-            e_tag: Some(ETag::Strong((*tag).to_owned())),
-            ..Default::default()
-        });
-        let mut input = CompleteMultipartUploadInput {
-            bucket: "uploads".into(),
-            key: self.key.into(),
-            upload_id: self.id.clone(),
-            multipart_upload: Some(CompletedMultipartUpload { parts: Some(parts.collect()) }),
-            ..Default::default()
+    fn complete(&self, parts: &[(u32, &str)]) -> Ask {
+        let part = |(number, tag): &(u32, &str)| {
+            format!("<Part><PartNumber>{number}</PartNumber><ETag>\"{tag}\"</ETag></Part>")
         };
-        more(&mut input);
-        Ok(self.cluster.ops.complete_multipart_upload(call.with(input)).await?.output)
+        let parts: String = parts.iter().map(part).collect();
+        let document = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+        self.cluster.post("uploads", self.key).query("uploadId", &self.id).body(document)
     }
 
     async fn abort(&self) -> String {
-        let input = AbortMultipartUploadInput {
-            bucket: "uploads".into(),
-            key: self.key.into(),
-            upload_id: self.id.clone(),
-            ..Default::default()
-        };
-        code(self.cluster.ops.abort_multipart_upload(Call::new().with(input)).await)
+        self.cluster.delete("uploads", self.key).query("uploadId", &self.id).await.code()
     }
 
-    async fn parts(&self, max: i32, after: i32) -> S3Result<(Vec<i32>, bool)> {
-        let input = ListPartsInput {
-            bucket: "uploads".into(),
-            key: self.key.into(),
-            upload_id: self.id.clone(),
-            max_parts: Some(max),
-            part_number_marker: Some(after),
-            ..Default::default()
-        };
-        let page = self.cluster.ops.list_parts(Call::new().with(input)).await?.output;
-        let numbers = page.parts.unwrap().iter().filter_map(|part| part.part_number).collect();
-        Ok((numbers, page.is_truncated.unwrap()))
+    fn list(&self) -> Ask {
+        self.cluster.get("uploads", self.key).query("uploadId", &self.id)
+    }
+
+    /// The numbers of at most `max` parts behind `after`, and whether there are more.
+    async fn parts(&self, max: u32, after: u32) -> (Vec<String>, bool) {
+        let page = self.list().query("max-parts", max).query("part-number-marker", after).await.ok();
+        (page.texts("Part/PartNumber"), page.is_truncated())
     }
 }
 
@@ -117,33 +69,29 @@ async fn parts_in_any_order_become_one_object_and_complete_can_be_repeated() {
     let cluster = Cluster::start().await;
     cluster.bucket("uploads").await;
     let upload = Upload::create(&cluster, "big").await;
-    let last = upload.part(7, pattern(10)).await.unwrap();
-    upload.part(2, pattern(PART)).await.unwrap();
-    let first = upload.part(2, pattern(PART + 3)).await.unwrap();
-    assert_eq!(upload.parts(1, 0).await.unwrap(), (vec![2], true));
-    assert_eq!(upload.parts(1, 2).await.unwrap(), (vec![7], false));
+    let last = upload.stored_part(7, pattern(10)).await;
+    upload.stored_part(2, pattern(PART)).await;
+    let first = upload.stored_part(2, pattern(PART + 3)).await;
+    assert_eq!(upload.parts(1, 0).await, (vec!["2".to_owned()], true));
+    assert_eq!(upload.parts(1, 2).await, (vec!["7".to_owned()], false));
     assert!(cluster.keys("uploads").await.is_empty(), "nothing is visible before it is complete");
 
     let list = [(2, first.as_str()), (7, last.as_str())];
-    let done = upload.complete(Call::new(), &list).await.unwrap();
-    let etag = tag(&done.e_tag);
+    let etag = upload.complete(&list).await.ok().tag_inside();
     assert!(etag.ends_with("-2"), "{etag}");
-    let again = upload.complete(Call::new().header("if-none-match", "*"), &list).await.unwrap();
-    assert_eq!(tag(&again.e_tag), etag);
+    let again = upload.complete(&list).header("if-none-match", "*").await.ok();
+    assert_eq!(again.tag_inside(), etag);
     let whole = [pattern(PART + 3), pattern(10)].concat();
-    assert_eq!(cluster.get("uploads", "big").await.unwrap(), whole);
-    assert_eq!(tag(&cluster.head("uploads", "big").await.unwrap().output.e_tag), etag);
+    assert_eq!(cluster.get("uploads", "big").await.ok().body, whole);
+    assert_eq!(cluster.head("uploads", "big").await.ok().tag(), etag);
 
-    let call = Call::new();
-    let connection = call.connection.clone();
-    let input = GetObjectInput { part_number: Some(2), ..get_input("uploads", "big") };
-    let part = cluster.ops.get_object(call.with(input)).await.unwrap().output;
-    assert_eq!(part.parts_count, Some(2));
-    assert_eq!(read(part, &connection).await, pattern(10));
+    let part = cluster.get("uploads", "big").query("partNumber", 2).await.ok();
+    assert_eq!(part.header("x-amz-mp-parts-count"), Some("2"));
+    assert_eq!(part.body, pattern(10));
 
-    assert_eq!(code(upload.parts(1, 0).await), "NoSuchUpload");
-    assert_eq!(code(upload.part(1, pattern(PART)).await), "NoSuchUpload");
-    cluster.delete("uploads", "big").await;
+    assert_eq!(upload.list().await.code(), "NoSuchUpload");
+    assert_eq!(upload.part(1, pattern(PART)).await.code(), "NoSuchUpload");
+    cluster.delete("uploads", "big").await.ok();
     eventually("the space came back", async || cluster.used_bytes() == 0).await;
 }
 
@@ -152,20 +100,19 @@ async fn a_list_that_is_wrong_completes_nothing() {
     let cluster = Cluster::start().await;
     cluster.bucket("uploads").await;
     let upload = Upload::create(&cluster, "a").await;
-    let one = upload.part(1, pattern(100)).await.unwrap();
-    let two = upload.part(2, pattern(200)).await.unwrap();
-    let run = async |parts: &[(i32, &str)]| code(upload.complete(Call::new(), parts).await);
+    let one = upload.stored_part(1, pattern(100)).await;
+    let two = upload.stored_part(2, pattern(200)).await;
+    let run = async |parts: &[(u32, &str)]| upload.complete(parts).await.code();
     assert_eq!(run(&[(2, &two), (1, &one)]).await, "InvalidPartOrder");
     assert_eq!(run(&[(1, &two)]).await, "InvalidPart");
     assert_eq!(run(&[(1, &one), (3, &two)]).await, "InvalidPart");
     assert_eq!(run(&[(1, &one), (2, &two)]).await, "EntityTooSmall");
     assert_eq!(run(&[]).await, "MalformedXML");
-    let sized =
-        upload.complete_with(Call::new(), &[(1, &one)], |input| input.mpu_object_size = Some(99)).await;
-    assert_eq!(code(sized), "InvalidRequest");
-    assert_eq!(code(cluster.get("uploads", "a").await), "NoSuchKey");
+    let sized = upload.complete(&[(1, &one)]).header("x-amz-mp-object-size", 99).await;
+    assert_eq!(sized.code(), "InvalidRequest");
+    assert_eq!(cluster.get("uploads", "a").await.code(), "NoSuchKey");
     assert_eq!(run(&[(2, &two)]).await, "no error");
-    assert_eq!(code(upload.part(10_001, pattern(1)).await), "InvalidArgument");
+    assert_eq!(upload.part(10_001, pattern(1)).await.code(), "InvalidArgument");
 }
 
 #[tokio::test]
@@ -173,12 +120,12 @@ async fn an_aborted_upload_gives_everything_back_and_can_be_aborted_again() {
     let cluster = Cluster::start().await;
     cluster.bucket("uploads").await;
     let upload = Upload::create(&cluster, "a").await;
-    upload.part(1, pattern(PART)).await.unwrap();
+    upload.stored_part(1, pattern(PART)).await;
     assert!(cluster.used_bytes() > 0);
     assert_eq!(upload.abort().await, "no error");
     assert_eq!(upload.abort().await, "no error");
-    assert_eq!(code(upload.parts(10, 0).await), "NoSuchUpload");
-    assert_eq!(code(upload.part(1, pattern(PART)).await), "NoSuchUpload");
+    assert_eq!(upload.list().await.code(), "NoSuchUpload");
+    assert_eq!(upload.part(1, pattern(PART)).await.code(), "NoSuchUpload");
     eventually("the space came back", async || cluster.used_bytes() == 0).await;
     let never = Upload { id: "neverissued".into(), ..upload };
     assert_eq!(never.abort().await, "NoSuchUpload");
@@ -188,97 +135,73 @@ async fn an_aborted_upload_gives_everything_back_and_can_be_aborted_again() {
 async fn checksums_of_parts_make_the_checksum_of_the_object() {
     let cluster = Cluster::start().await;
     cluster.bucket("uploads").await;
-    let crc = |body: &[u8]| pocket_api::checksum::Checksum {
-        algorithm: pocket_api::checksum::ChecksumAlgorithm::Crc32,
-        kind: ChecksumKind::FullObject,
-        value: (crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, body) as u32).to_be_bytes()[..]
-            .into(),
+    const CRC32: &str = "x-amz-checksum-crc32";
+    let crc = |body: &[u8]| {
+        let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, body) as u32;
+        BASE64_STANDARD.encode(sum.to_be_bytes())
     };
-    let upload = Upload::create_with(&cluster, "sums", |input| {
-        input.checksum_algorithm = Some(ChecksumAlgorithm::from_static("CRC32"));
-        input.checksum_type = Some(ChecksumType::from_static("FULL_OBJECT"));
-    })
-    .await;
+    let says = [("x-amz-checksum-algorithm", "CRC32"), ("x-amz-checksum-type", "FULL_OBJECT")];
+    let upload = Upload::create_with(&cluster, "sums", &says).await;
     let (a, b) = (pattern(PART), pattern(77));
-    let one = upload.part_with(Call::new().verdict(Ok(Some(crc(&a)))), 1, a.clone()).await.unwrap();
-    let two = upload.part_with(Call::new().verdict(Ok(Some(crc(&b)))), 2, b.clone()).await.unwrap();
+    let one = upload.part(1, a.clone()).header(CRC32, crc(&a)).await.ok().tag();
+    let two = upload.part(2, b.clone()).header(CRC32, crc(&b)).await.ok().tag();
     let list = [(1, one.as_str()), (2, two.as_str())];
-    let lie = upload
-        .complete_with(Call::new(), &list, |input| input.checksum_crc32 = Some("AAAAAA==".into()))
-        .await;
-    assert_eq!(code(lie), "BadDigest");
-    let done = upload.complete(Call::new(), &list).await.unwrap();
-    let input = HeadObjectInput {
-        bucket: "uploads".into(),
-        key: "sums".into(),
-        checksum_mode: Some(ChecksumMode::from_static(ChecksumMode::ENABLED)),
-        ..Default::default()
-    };
-    let head = cluster.ops.head_object(Call::new().with(input)).await.unwrap().output;
-    assert_eq!(head.checksum_crc32, done.checksum_crc32);
-    let whole = crc(&[a, b].concat());
-    use base64::Engine;
-    assert_eq!(head.checksum_crc32, Some(base64::engine::general_purpose::STANDARD.encode(&whole.value)));
+    assert_eq!(upload.complete(&list).header(CRC32, "AAAAAA==").await.code(), "BadDigest");
+    let done = upload.complete(&list).await.ok();
+    let head = cluster.head("uploads", "sums").header("x-amz-checksum-mode", "ENABLED").await.ok();
+    assert_eq!(head.header(CRC32), done.text("ChecksumCRC32").as_deref());
+    assert_eq!(head.header(CRC32), Some(&*crc(&[a, b].concat())));
 }
 
 #[tokio::test]
 async fn parts_are_copied_from_ranges_of_objects_here_and_in_other_buckets() {
     let cluster = Cluster::start().await;
-    cluster.bucket_with("uploads", &[("x-pocket-workers", "100")]).await;
+    cluster.bucket_with("uploads", &[WIDE]).await;
     cluster.bucket("elsewhere").await;
     let source = pattern(2 * PART);
-    cluster.put("uploads", "source", source.clone()).await;
-    cluster.put("elsewhere", "source", source.clone()).await;
+    cluster.stored("uploads", "source", source.clone()).await;
+    cluster.stored("elsewhere", "source", source.clone()).await;
     for key in ["joined", "joined-2", "joined-3"] {
         let upload = Upload::create(&cluster, key).await;
         let range = format!("bytes=5-{}", PART + 4);
-        let one = upload.copy(1, "uploads/source", Some(&range)).await.unwrap();
-        let two = upload.copy(2, "elsewhere/source", Some(&range)).await.unwrap();
-        let three = upload.part(3, "end".into()).await.unwrap();
+        let one = upload.copy(1, "uploads/source", &range).await.ok().tag_inside();
+        let two = upload.copy(2, "elsewhere/source", &range).await.ok().tag_inside();
+        let three = upload.stored_part(3, "end".into()).await;
         let list = [(1, one.as_str()), (2, two.as_str()), (3, three.as_str())];
-        upload.complete(Call::new(), &list).await.unwrap();
+        upload.complete(&list).await.ok();
         let middle = source.slice(5..PART + 5);
         let expected = [middle.clone(), middle, "end".into()].concat();
-        assert_eq!(cluster.get("uploads", key).await.unwrap(), expected);
-        let bad = upload.copy(4, "uploads/source", Some("bytes=5-")).await;
-        assert_eq!(code(bad), "InvalidArgument");
+        assert_eq!(cluster.get("uploads", key).await.ok().body, expected);
+        assert_eq!(upload.copy(4, "uploads/source", "bytes=5-").await.code(), "InvalidArgument");
     }
     let upload = Upload::create(&cluster, "far").await;
-    let beyond = upload.copy(1, "uploads/source", Some(&format!("bytes={}-{}", 2 * PART, 3 * PART))).await;
-    assert_eq!(code(beyond), "InvalidRange");
+    let beyond = upload.copy(1, "uploads/source", &format!("bytes={}-{}", 2 * PART, 3 * PART));
+    assert_eq!(beyond.await.code(), "InvalidRange");
 }
 
 #[tokio::test]
 async fn uploads_are_listed_by_any_prefix_in_pages() {
     let cluster = Cluster::start().await;
-    cluster.bucket_with("uploads", &[("x-pocket-workers", "100")]).await;
+    cluster.bucket_with("uploads", &[WIDE]).await;
     let mut ids = Vec::new();
     for key in ["a/1", "a/2", "a/2", "b", "c/d"] {
         ids.push(Upload::create(&cluster, key).await.id);
     }
-    let list = async |input: ListMultipartUploadsInput| {
-        let input = ListMultipartUploadsInput { bucket: "uploads".into(), ..input };
-        cluster.ops.list_multipart_uploads(Call::new().with(input)).await.unwrap().output
-    };
+    let list = || cluster.get_bucket("uploads").query("uploads", "");
     let (mut found, mut marker) = (Vec::new(), (None, None));
     loop {
-        let input = ListMultipartUploadsInput {
-            max_uploads: Some(2),
-            key_marker: marker.0,
-            upload_id_marker: marker.1,
-            ..Default::default()
-        };
-        let page = list(input).await;
-        found.extend(page.uploads.unwrap().into_iter().filter_map(|upload| upload.upload_id));
-        marker = (page.next_key_marker, page.next_upload_id_marker);
-        if !page.is_truncated.unwrap() {
+        let page = list().query("max-uploads", 2).maybe("key-marker", marker.0);
+        let page = page.maybe("upload-id-marker", marker.1).await.ok();
+        found.extend(page.texts("Upload/UploadId"));
+        marker = (page.text("NextKeyMarker"), page.text("NextUploadIdMarker"));
+        if !page.is_truncated() {
             break;
         }
     }
     assert_eq!(found, ids);
-    let prefixed = list(ListMultipartUploadsInput { prefix: Some("a/".into()), ..Default::default() }).await;
-    assert_eq!(prefixed.uploads.unwrap().len(), 3);
-    let rolled = list(ListMultipartUploadsInput { delimiter: Some("/".into()), ..Default::default() }).await;
-    let prefixes: Vec<_> = rolled.common_prefixes.unwrap().into_iter().filter_map(|p| p.prefix).collect();
-    assert_eq!((prefixes, rolled.uploads.unwrap().len()), (vec!["a/".to_owned(), "c/".to_owned()], 1));
+    let prefixed = list().query("prefix", "a/").await.ok();
+    assert_eq!(prefixed.texts("Upload").len(), 3);
+    let rolled = list().query("delimiter", "/").await.ok();
+    assert_eq!(rolled.texts("CommonPrefixes/Prefix"), ["a/", "c/"]);
+    assert_eq!(rolled.texts("Upload").len(), 1);
 }

@@ -103,7 +103,7 @@ fn read(
             (token, after, start)
         }
         Form::Versions => {
-            let (marker, version) = (some("key-marker"), some("version-id-marker"));
+            let (marker, version) = (some("key-marker"), owned("version-id-marker"));
             if let Some(version) = &version {
                 if marker.is_none() {
                     let text = "A version-id marker cannot be specified without a key marker.";
@@ -411,6 +411,7 @@ mod tests {
             (Operation::ListObjects, "list-type=2&fetch-owner=maybe", "fetch-owner", "maybe"),
             (Operation::ListObjects, "list-type=2&continuation-token=x", "continuation-token", "x"),
             (Operation::ListObjectVersions, "version-id-marker=null", "version-id-marker", "null"),
+            (Operation::ListObjectVersions, "key-marker=a&version-id-marker=", "versionId", ""),
         ] {
             let refusal = read(operation, BucketName::parse("abc").unwrap(), &Query::parse(query).unwrap())
                 .err()
