@@ -63,11 +63,6 @@ impl Unread {
     }
 
     #[cfg(test)]
-    pub(super) fn none() -> Self {
-        Self(None)
-    }
-
-    #[cfg(test)]
     pub(crate) fn none() -> Self {
         Self(None)
     }

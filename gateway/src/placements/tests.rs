@@ -2,12 +2,8 @@
 //! not answer. It answers when the test says so, and what; time is the test's where a test is about it.
 
 use super::*;
-use crate::access::Effect;
-use crate::caller::{Caller, Principal};
-use crate::context::{RequestContext, RequestId};
 use async_trait::async_trait;
 use futures::future::join;
-use http::{HeaderMap, Uri};
 use pocket_api::chunks::Chunks;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{ClusterView, NodeSpec};

@@ -113,7 +113,7 @@ mod tests {
     fn read<I: Wire>(operation: Operation, query: &str) -> Result<I, Refusal> {
         let (query, headers) = (Query::parse(query).unwrap(), HeaderMap::new());
         let bucket = Some(BucketName::parse("bucket").unwrap());
-        let mut head = Head { operation, bucket, key: None, headers: &headers, query: &query };
+        let mut head = Head::of(operation, bucket, &headers, &query);
         I::read(&mut head, Unread::none()).map(|(input, _)| input)
     }
 

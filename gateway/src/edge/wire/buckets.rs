@@ -188,9 +188,7 @@ mod tests {
 
     fn read(query: &str) -> Result<ListBuckets, Refusal> {
         let (headers, query) = (HeaderMap::new(), Query::parse(query).unwrap());
-        let operation = Operation::ListBuckets;
-        let (bucket, key, session) = (None, None, None);
-        let mut head = Head { operation, bucket, key, headers: &headers, query: &query, session };
+        let mut head = Head::of(Operation::ListBuckets, None, &headers, &query);
         ListBuckets::read(&mut head, Unread::none()).map(|(list, _)| list)
     }
 

@@ -52,6 +52,20 @@ pub(super) struct Head<'a, 'q> {
     pub(super) session: Option<Box<SessionCredentials>>,
 }
 
+#[cfg(test)]
+impl<'a, 'q> Head<'a, 'q> {
+    /// Of a bucket, or of the service.
+    fn of(
+        operation: Operation,
+        bucket: Option<BucketName>,
+        headers: &'a HeaderMap,
+        query: &'a Query<'q>,
+    ) -> Self {
+        let came = super::arrived::Arrived::of(headers).came;
+        Self { operation, bucket, key: None, style: Style::Path, headers, query, came, session: None }
+    }
+}
+
 impl Head<'_, '_> {
     /// Of an operation on a bucket or an object, or it would be another operation.
     fn bucket(&mut self) -> Result<BucketName, Refusal> {

@@ -160,7 +160,8 @@ mod tests {
             (format!("W/\"{two}\""), vec![two]),
             (format!("\"not ours\", \"{one}\",W/\"{two}\""), vec![one, two]),
         ] {
-            let conditions = read_conditions(&map(&[("if-none-match", &text)]));
+            let headers = map(&[("if-none-match", &text)]);
+            let conditions = read_conditions(&headers, Arrived::of(&headers).came);
             assert_eq!(conditions.if_none_match, Some(ETagMatch::Tags(tags)), "{text}");
         }
     }
