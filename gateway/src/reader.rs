@@ -82,18 +82,18 @@ impl Reader {
         Self { directory, transfers }
     }
 
-    /// The body of what a lookup at `shard` found. Its first bytes are fetched here, and the servers of the others looked
+    /// The body of what a lookup at `shard` found, whose segments are taken. Its first bytes are fetched here, and the servers of the others looked
     /// at, so that what is not there is an error instead of a broken transfer.
     pub(crate) async fn open(
         &self,
         job: JobRef,
         shard: NodeId,
-        found: &Found,
-        page: SegmentPage,
+        found: &mut Found,
         payload: Bytes,
         connection: &Arc<Connection>,
         purpose: Purpose,
     ) -> Result<ObjectBody, ReadError> {
+        let page = std::mem::take(&mut found.page);
         let lease = found.lease.map(|id| Lease { shard, id });
         let read = lease.map(|lease| self.transfers.read(job.job, lease, found.counted, connection));
         let mut body = ObjectBody {

@@ -1,7 +1,6 @@
 //! What a request's headers say of an ACL: S3's name for a list, or grant by grant. Read once, before an operation is asked.
 
 use crate::access::acl::{Canned, GRANTS_MAX, Said, by_email_address, grantee_by_id, grantee_by_uri};
-use crate::errors::invalid_argument;
 use crate::headers::shortened;
 use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderValue};
@@ -68,14 +67,18 @@ fn read_grants(
             grants.push(grant);
         }
         if grants.len() > GRANTS_MAX {
-            return Err(invalid_argument(format!("a list has at most {GRANTS_MAX} grants")));
+            let message = format!("a list has at most {GRANTS_MAX} grants");
+            return Err(Refusal::invalid(header, value, message));
         }
     }
     Ok(())
 }
 
 fn text<'a>(header: &str, value: &'a HeaderValue) -> Result<&'a str, Refusal> {
-    value.to_str().map_err(|_| invalid_argument(format!("header {header} is not plain ASCII text")))
+    value.to_str().map_err(|_| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        Refusal::invalid(header, value, format!("header {header} is not plain ASCII text"))
+    })
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl Unread {
     /// To be read piece by piece.
     pub(crate) fn payload(self) -> Result<Payload, Refusal> {
         match self.0 {
-            Some(unread) => Ok(Payload::body(unread.0)),
+            Some(unread) => Ok(Payload(Kind::Body(unread))),
             None => Err(Refusal::new(ErrorCode::MissingRequestBodyError, "Request body is empty")),
         }
     }
@@ -147,15 +147,11 @@ async fn collect(
 pub struct Payload(Kind);
 
 enum Kind {
-    Body(VerifiedBody<Source>),
+    Body(Box<(VerifiedBody<Source>, Promise)>),
     File(Box<FileBody<Source>>),
 }
 
 impl Payload {
-    pub(super) fn body(body: VerifiedBody<Source>) -> Self {
-        Self(Kind::Body(body))
-    }
-
     pub(super) fn file(file: FileBody<Source>) -> Self {
         Self(Kind::File(Box::new(file)))
     }
@@ -163,7 +159,7 @@ impl Payload {
     /// The next bytes; `None` at the end, after an error too.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
         match &mut self.0 {
-            Kind::Body(body) => body.poll_next(cx),
+            Kind::Body(body) => body.0.poll_next(cx),
             Kind::File(file) => file.poll_next(cx),
         }
     }
@@ -171,7 +167,7 @@ impl Payload {
     /// The checksum that the client named, once the body has ended well; one that has not ended is refused.
     pub fn checksum(&self) -> Result<Option<Checksum>, Refusal> {
         let outcome = match &self.0 {
-            Kind::Body(body) => body.outcome(),
+            Kind::Body(body) => body.0.outcome(),
             Kind::File(file) => file.outcome(),
         };
         let incomplete = || Refusal::new(ErrorCode::IncompleteBody, "the request body ended early");

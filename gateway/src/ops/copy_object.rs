@@ -195,8 +195,7 @@ pub(super) async fn open_source(
     let mut found = ops.admitted(bucket, key, found)?;
     let (job, shard) = (bucket.job(), bucket.shard(key));
     let connection = &context.connection;
-    let page = std::mem::take(&mut found.page);
-    let body = ops.reader.open(job, shard, &found, page, answer.payload, connection, Purpose::Copy).await?;
+    let body = ops.reader.open(job, shard, &mut found, answer.payload, connection, Purpose::Copy).await?;
     check_readable(&found.meta)?;
     Ok((*found, body))
 }

@@ -46,14 +46,11 @@ impl Serve<GetObject> for Operations {
             }
         };
         let (mut found, payload) = found?;
-        let page = std::mem::take(&mut found.page);
         let shard = bucket.shard(&lookup.key);
         let readable = check_readable(&found.meta);
         let connection = &call.context.connection;
-        let body = self
-            .reader
-            .open(bucket.job(), shard, &found, page, payload, connection, Purpose::Deliver)
-            .await?;
+        let body =
+            self.reader.open(bucket.job(), shard, &mut found, payload, connection, Purpose::Deliver).await?;
         // Once there is somebody who gives the lease back.
         readable?;
         Ok(GotObject { found, select: lookup.select, content: body.into_content() })

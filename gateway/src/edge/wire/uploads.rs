@@ -9,10 +9,11 @@ use crate::calls::{
 };
 use crate::checksums::{self, NamedChecksum};
 use crate::edge::answer::Body;
-use crate::edge::documents::parsed;
+use crate::edge::documents::parsed_if_any;
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml::Writer;
+use crate::errors::malformed_xml;
 use crate::headers::{self, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
@@ -161,7 +162,7 @@ fn one_of(sums: [Option<&str>; ChecksumAlgorithm::ALL.len()]) -> Result<Option<N
 }
 
 fn read_parts(document: Bytes) -> Result<Vec<ListedPart>, Refusal> {
-    let list = parsed::<dto::CompletedMultipartUpload>(&document)?;
+    let list = parsed_if_any::<dto::CompletedMultipartUpload>(&document)?.ok_or_else(malformed_xml)?;
     list.parts.unwrap_or_default().into_iter().map(listed).collect()
 }
 
