@@ -100,14 +100,23 @@ impl Cluster {
             // Making its memory takes a busy machine seconds, and nobody else has a turn before this.
             members.beat().await;
         }
-        let gateway = members.gateway(config, clock.clone()).await;
+        let gateway = members.gateway(config, members.controller.clone(), clock.clone()).await;
         let heartbeats = tokio::spawn(members.clone().keep_alive());
         Self { gateway, directory, servers, shards, members, clock, heartbeats }
     }
 
     /// One more gateway over the same planes, which knows nothing of the others.
     pub(crate) async fn another_gateway(&self) -> Arc<Gateway> {
-        self.members.gateway(GatewayConfig::default(), self.clock.clone()).await
+        self.another_gateway_with(self.controller()).await
+    }
+
+    /// One more gateway, which sees the controller so. Its heartbeats reach the real one all the same.
+    pub(crate) async fn another_gateway_with(&self, control: Arc<dyn Control>) -> Arc<Gateway> {
+        self.members.gateway(GatewayConfig::default(), control, self.clock.clone()).await
+    }
+
+    pub(crate) fn controller(&self) -> Arc<Controller> {
+        self.members.controller.clone()
     }
 
     /// A request to the first gateway, of its first tenant. `path` as it goes over the wire.
@@ -136,10 +145,15 @@ impl Members {
         self.holders.lock().push((node, holder));
     }
 
-    async fn gateway(&self, config: GatewayConfig, clock: Arc<dyn Clock>) -> Arc<Gateway> {
+    async fn gateway(
+        &self,
+        config: GatewayConfig,
+        control: Arc<dyn Control>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Gateway> {
         let node = self.join(Role::Gateway, 0).await;
         self.hear(node, vec![]).await;
-        let (control, directory) = (self.controller.clone(), self.directory.clone());
+        let directory = self.directory.clone();
         let mut credentials = Credentials::default();
         for tenant in TENANTS {
             let name = TenantName::parse(tenant.name).unwrap();

@@ -4,11 +4,19 @@
 use crate::in_process::ask::{Ask, path_of};
 use crate::in_process::planes::LocalDirectory;
 pub(crate) use crate::in_process::planes::{CAPACITY_BYTES, Cluster};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::Method;
 use pocket_api::clock::SystemClock;
 use pocket_api::cluster::{ClusterView, Directory, Role};
-use pocket_api::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
+use pocket_api::hints::ObjectHints;
+use pocket_api::ids::NodeId;
+use pocket_api::metadata::{
+    Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest, Want,
+};
+use pocket_api::names::ObjectKey;
+use pocket_api::object::Tags;
 use pocket_api::usage::{UsageReport, UsageSource};
 use pocket_gateway::config::GatewayConfig;
 use std::future::Future;
@@ -27,6 +35,25 @@ impl LocalDirectory {
         self.servers.lock().clear();
     }
 
+    /// As [`Self::lose_servers`], for one of them; what brings it back.
+    pub(crate) fn lose_server(&self, nth: usize) -> impl FnOnce() {
+        let mut servers = self.servers.lock();
+        let mut nodes: Vec<NodeId> = servers.keys().copied().collect();
+        nodes.sort();
+        let node = nodes[nth];
+        let server = servers.remove(&node).unwrap();
+        move || drop(self.servers.lock().insert(node, server))
+    }
+
+    /// Before a shard looks up bytes, `key` of the bucket gets these tags.
+    pub(crate) fn tag_before_lookups(&self, key: &str, tags: &[(&str, &str)]) {
+        let key = ObjectKey::parse(key).unwrap();
+        let tags: Tags = tags.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        for shard in self.shards.lock().values_mut() {
+            *shard = Arc::new(TagsFirst { shard: shard.clone(), key: key.clone(), tags: tags.clone() });
+        }
+    }
+
     /// Refusals of shards take a while on their way back, as they do over a network.
     pub(crate) fn delay_refusals(&self) {
         for shard in self.shards.lock().values_mut() {
@@ -41,6 +68,29 @@ impl LocalDirectory {
         view.version = u64::MAX;
         view.nodes.retain(|node| node.spec.role != Role::Storage);
         self.update(view);
+    }
+}
+
+struct TagsFirst {
+    shard: Arc<dyn Metadata>,
+    key: ObjectKey,
+    tags: Tags,
+}
+
+#[async_trait::async_trait]
+impl Metadata for TagsFirst {
+    async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
+        if matches!(&request, Request::Lookup(lookup) if lookup.want != Want::Meta && lookup.key == self.key)
+        {
+            let (key, tags) = (self.key.clone(), self.tags.clone());
+            let set = Request::SetTags { key, tags, hints: ObjectHints::default() };
+            self.shard.job(job, set, Bytes::new()).await?;
+        }
+        self.shard.job(job, request, payload).await
+    }
+
+    async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
+        self.shard.shard(request).await
     }
 }
 
@@ -122,9 +172,21 @@ impl Cluster {
         self.ask(Method::POST, path_of(bucket, key))
     }
 
+    /// All keys of a document at once; see [`deletion`].
+    pub(crate) fn delete_many(&self, bucket: &str, document: String) -> Ask {
+        let md5 = BASE64_STANDARD.encode(<md5::Md5 as md5::Digest>::digest(&document));
+        self.post(bucket, "").query("delete", "").body(document).header("content-md5", md5)
+    }
+
     /// `source` and `target` as `bucket/key`.
     pub(crate) fn copy(&self, source: &str, target: &str) -> Ask {
         self.ask(Method::PUT, format!("/{target}")).header("x-amz-copy-source", source)
+    }
+
+    /// Gives `source` another key of its bucket.
+    pub(crate) fn rename(&self, bucket: &str, source: &str, target: &str) -> Ask {
+        let rename = self.ask(Method::PUT, path_of(bucket, target)).query("renameObject", "");
+        rename.header("x-amz-rename-source", source)
     }
 
     /// A bucket that is there from now on.
@@ -146,6 +208,16 @@ impl Cluster {
     pub(crate) async fn keys(&self, bucket: &str) -> Vec<String> {
         self.get_bucket(bucket).query("list-type", 2).await.ok().texts("Contents/Key")
     }
+}
+
+/// A document that asks for these keys to be deleted, each with the ETag that it must have.
+pub(crate) fn deletion(keys: &[(&str, Option<&str>)], is_quiet: bool) -> String {
+    let object = |(key, tag): &(&str, Option<&str>)| {
+        let tag = tag.map(|tag| format!("<ETag>{tag}</ETag>")).unwrap_or_default();
+        format!("<Object><Key>{key}</Key>{tag}</Object>")
+    };
+    let quiet = if is_quiet { "<Quiet>true</Quiet>" } else { "" };
+    format!("<Delete>{}{quiet}</Delete>", keys.iter().map(object).collect::<String>())
 }
 
 /// Bytes that differ everywhere.

@@ -1,5 +1,6 @@
 //! The operations against the real planes, all in one process, spoken to in HTTP.
 
+mod admissions;
 mod appends;
 mod buckets;
 mod cluster;
@@ -11,3 +12,4 @@ mod list_pages;
 mod lists;
 mod objects;
 mod uploads;
+mod without_controller;

@@ -1,6 +1,6 @@
 //! What a gateway does while the controller is away.
 
-use crate::cluster::{Call, Cluster, blob, code, get_input, pattern, read};
+use crate::cluster::{Cluster, WIDE, pattern};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pocket_api::clock::{Clock, Timestamp};
@@ -11,9 +11,7 @@ use pocket_api::control::{
 };
 use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, TenantName};
-use pocket_gateway::ops::Operations;
-use s3s::S3;
-use s3s::dto::*;
+use pocket_gateway::config::GatewayConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -86,47 +84,36 @@ impl Clock for RuntimeClock {
     }
 }
 
-async fn put(ops: &Operations, bucket: &str, key: &str, body: Bytes) -> String {
-    let input = PutObjectInput {
-        bucket: bucket.into(),
-        key: key.into(),
-        content_length: Some(body.len() as i64),
-        body: Some(blob(vec![body])),
-        ..Default::default()
-    };
-    code(ops.put_object(Call::new().with(input)).await)
-}
-
 #[tokio::test(start_paused = true)]
 async fn data_goes_on_while_the_controller_is_away_for_ten_minutes() {
-    let cluster = Cluster::start().await;
-    cluster.bucket_with("busy", &[("x-pocket-workers", "100")]).await;
+    let clock = Arc::new(RuntimeClock(Instant::now()));
+    let cluster = Cluster::start_with(GatewayConfig::default(), clock).await;
+    cluster.bucket_with("busy", &[WIDE]).await;
     cluster.bucket("quiet").await;
     cluster.bucket("unseen").await;
-    let control = Arc::new(Away { controller: cluster.controller.clone(), is_away: false.into() });
-    let ops = &*cluster.gateway_with(control.clone(), Arc::new(RuntimeClock(Instant::now()))).await;
+    let control = Arc::new(Away { controller: cluster.controller(), is_away: false.into() });
+    let gateway = cluster.another_gateway_with(control.clone()).await;
+    let put =
+        async |bucket: &str, key: &str, body: Bytes| cluster.put(bucket, key, body).to(&gateway).await.code();
     for bucket in ["busy", "quiet"] {
-        assert_eq!(put(ops, bucket, "first", pattern(2 << 20)).await, "no error");
+        assert_eq!(put(bucket, "first", pattern(2 << 20)).await, "no error");
     }
     control.is_away.store(true, SeqCst);
     for second in 0..600 {
         let started = Instant::now();
         let key = format!("k{second}");
         let size = if second % 60 == 0 { 2 << 20 } else { 100 };
-        assert_eq!(put(ops, "busy", &key, pattern(size)).await, "no error", "after {second} s");
-        let call = Call::new();
-        let connection = call.connection.clone();
-        let found = ops.get_object(call.with(get_input("busy", &key))).await.unwrap();
-        assert_eq!(read(found.output, &connection).await, pattern(size));
+        assert_eq!(put("busy", &key, pattern(size)).await, "no error", "after {second} s");
+        let found = cluster.get("busy", &key).to(&gateway).await.ok();
+        assert_eq!(found.body, pattern(size));
         assert!(started.elapsed() < Duration::from_secs(1), "nobody waits for the controller");
-        let input = DeleteObjectInput { bucket: "busy".into(), key, ..Default::default() };
-        ops.delete_object(Call::new().with(input)).await.unwrap();
+        cluster.delete("busy", &key).to(&gateway).await.ok();
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     // Also where nobody asked for anything all the time.
-    assert_eq!(code(ops.get_object(Call::new().with(get_input("quiet", "first"))).await), "no error");
+    assert_eq!(cluster.get("quiet", "first").to(&gateway).await.code(), "no error");
     // What this gateway has never heard of, nobody else can tell it.
-    assert_eq!(put(ops, "unseen", "k", "x".into()).await, "ServiceUnavailable");
+    assert_eq!(put("unseen", "k", "x".into()).await, "ServiceUnavailable");
     control.is_away.store(false, SeqCst);
-    assert_eq!(put(ops, "unseen", "k", "x".into()).await, "no error");
+    assert_eq!(put("unseen", "k", "x".into()).await, "no error");
 }
