@@ -132,6 +132,29 @@ async fn a_lease_of_a_read_that_is_refused_by_what_it_finds_goes_back_at_once() 
 }
 
 #[tokio::test]
+async fn a_copy_that_is_refused_by_what_it_finds_holds_on_to_nothing() {
+    let cluster = Cluster::start().await;
+    cluster.bucket("found").await;
+    cluster.bucket("other").await;
+    let keys = ["here", "there"];
+    for key in keys {
+        cluster.stored("found", key, pattern(3 << 20)).await;
+        cluster.directory.tag_before_lookups(key, &[("keep", "yes")]);
+    }
+    policy(&cluster, "found", &denying("found", "s3:GetObject")).await;
+    let started = Instant::now();
+    for (from, to) in [("found/here", "found/copy"), ("found/there", "other/copy")] {
+        assert_eq!(copy(&cluster, from, to, Some("REPLACE")).await.code(), "AccessDenied", "{to}");
+    }
+    assert_eq!(cluster.keys("found").await, keys);
+    for key in keys {
+        cluster.delete("found", key).await.ok();
+    }
+    eventually("the space came back", async || cluster.used_bytes() == 0).await;
+    assert!(started.elapsed() < Duration::from_secs(10), "before what was held could have lapsed");
+}
+
+#[tokio::test]
 async fn whoever_may_write_may_say_that_the_object_is_its_buckets_owners() {
     let cluster = Cluster::start().await;
     let granted = [

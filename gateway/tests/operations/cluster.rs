@@ -45,7 +45,7 @@ impl LocalDirectory {
         move || drop(self.servers.lock().insert(node, server))
     }
 
-    /// Before a shard looks up bytes, `key` of the bucket gets these tags.
+    /// Before a shard looks up bytes of `key`, or refers to them, the object gets these tags.
     pub(crate) fn tag_before_lookups(&self, key: &str, tags: &[(&str, &str)]) {
         let key = ObjectKey::parse(key).unwrap();
         let tags: Tags = tags.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
@@ -80,8 +80,12 @@ struct TagsFirst {
 #[async_trait::async_trait]
 impl Metadata for TagsFirst {
     async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
-        if matches!(&request, Request::Lookup(lookup) if lookup.want != Want::Meta && lookup.key == self.key)
-        {
+        let takes_bytes = match &request {
+            Request::Lookup(lookup) => lookup.want != Want::Meta && lookup.key == self.key,
+            Request::AddReference(add) => add.key == self.key,
+            _ => false,
+        };
+        if takes_bytes {
             let (key, tags) = (self.key.clone(), self.tags.clone());
             let set = Request::SetTags { key, tags, hints: ObjectHints::default() };
             self.shard.job(job, set, Bytes::new()).await?;
