@@ -1,7 +1,7 @@
 //! Checksums of whole objects out of those of their parts, and their text form. The sums of parts were verified by
 //! the edge while their bytes passed; nothing here sees a byte of an object.
 
-use crate::errors::{bad_argument, other_checksum, s3};
+use crate::errors::{other_checksum, s3};
 use crate::headers::shortened;
 use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
@@ -95,7 +95,7 @@ pub(crate) fn announced(
         Some("FULL_OBJECT") => ChecksumKind::FullObject,
         Some(other) => {
             let text = format!("unknown checksum type {:?}", shortened(other));
-            return Err(bad_argument("x-amz-checksum-type", other, text));
+            return Err(Refusal::invalid("x-amz-checksum-type", other, text));
         }
     };
     let combines = crc(algorithm).is_some();

@@ -12,7 +12,6 @@ use pocket_api::limits::APPEND_PIECES_MAX;
 use pocket_api::metadata::MetadataError;
 use pocket_api::names::NameError;
 use std::borrow::Cow;
-use std::fmt::Display;
 
 /// What came of a call to a shard, when it was not an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,20 +52,6 @@ impl From<ControlError> for CallError {
 
 pub(crate) fn s3(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::new(code, message)
-}
-
-pub(crate) fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Refusal {
-    s3(ErrorCode::InvalidArgument, message)
-}
-
-/// As [`invalid_argument`], with the name and the value of the header, parameter or element.
-pub(crate) fn bad_argument(
-    name: &str,
-    value: impl Display,
-    message: impl Into<Cow<'static, str>>,
-) -> Refusal {
-    let named = invalid_argument(message).with("ArgumentName", name);
-    named.with("ArgumentValue", value)
 }
 
 pub(crate) fn not_implemented(message: impl Into<Cow<'static, str>>) -> Refusal {
@@ -181,9 +166,9 @@ pub(crate) fn from_hint(error: HintError) -> Refusal {
     match error {
         // Their values are nobody's: it is the name that is wrong.
         HintError::Unknown { ref name, .. } | HintError::Twice { ref name } => {
-            bad_argument(name, "", error.to_string())
+            Refusal::invalid(name, "", error.to_string())
         }
-        HintError::Bad { name, ref value, .. } => bad_argument(name, value, error.to_string()),
+        HintError::Bad { name, ref value, .. } => Refusal::invalid(name, value, error.to_string()),
         HintError::NotBuilt { .. } => not_implemented(error.to_string()),
     }
 }
@@ -194,8 +179,8 @@ pub(crate) fn from_name(error: NameError) -> Refusal {
             s3(ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", name)
         }
         NameError::KeyTooLong(bytes) => key_too_long(bytes),
-        NameError::KeyEmpty => bad_argument("Key", "", error.to_string()),
-        NameError::Tenant(ref name) => bad_argument("ID", name, error.to_string()),
+        NameError::KeyEmpty => Refusal::invalid("Key", "", error.to_string()),
+        NameError::Tenant(ref name) => Refusal::invalid("ID", name, error.to_string()),
     }
 }
 

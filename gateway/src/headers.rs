@@ -9,7 +9,7 @@ pub(crate) use shown::{abort, expiration, not_modified, put};
 
 use crate::access::acl::Said;
 use crate::edge::{payload, rfc2047};
-use crate::errors::{bad_argument, from_hint, s3};
+use crate::errors::{from_hint, s3};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::tags;
 use http::header::{self, AsHeaderName};
@@ -72,7 +72,7 @@ fn user_metadata(headers: &HeaderMap) -> Result<Vec<(String, String)>, Refusal> 
         let Some(name) = header.as_str().strip_prefix("x-amz-meta-") else { continue };
         let text = std::str::from_utf8(value.as_bytes()).ok().and_then(|text| rfc2047::decode(text.trim()));
         let Some(text) = text else {
-            return Err(bad_argument(
+            return Err(Refusal::invalid(
                 header.as_str(),
                 String::from_utf8_lossy(value.as_bytes()),
                 format!("the value of {header} is neither text nor an encoded word of RFC 2047"),
@@ -118,7 +118,7 @@ pub(crate) fn text(
 }
 
 fn not_text(name: &str, value: &HeaderValue, what: &str) -> Refusal {
-    bad_argument(name, String::from_utf8_lossy(value.as_bytes()), format!("header {name} is not {what}"))
+    Refusal::invalid(name, String::from_utf8_lossy(value.as_bytes()), format!("header {name} is not {what}"))
 }
 
 /// A header that says true or false.
@@ -128,7 +128,7 @@ pub(crate) fn flag(headers: &HeaderMap, name: &str) -> Result<bool, Refusal> {
         Some("true") => Ok(true),
         Some(other) => {
             let text = format!("{name} has the bad value {:?}: true or false", shortened(other));
-            Err(bad_argument(name, other, text))
+            Err(Refusal::invalid(name, other, text))
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The S3 front: authenticates requests, turns them into calls on the other planes' seams, and streams bytes.
 //!
-//! A request passes `server` (HTTP), `edge` (signature, framing, checksums: everything that can be refused before an
-//! operation is known to S3's data types), s3s (routing, types, XML) and one file of `ops`. This is the only crate
-//! that knows S3. It keeps nothing that it cannot lose.
+//! A request passes `server` (HTTP), `edge` (signature, framing, checksums, and between HTTP and the typed calls of
+//! `calls`) and one file of `ops`, which knows neither headers nor XML. This is the only crate that knows S3. It keeps
+//! nothing that it cannot lose.
 
 mod access;
 pub mod caller;

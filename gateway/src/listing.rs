@@ -1,7 +1,6 @@
 //! Lists over all shards of a bucket: merging their ordered pages into one, and the tokens with which a client goes
 //! on. Pure: the shards' answers come in as values. A token is the last name returned and nothing else.
 
-use crate::errors::bad_argument;
 use crate::headers::shortened;
 use crate::refusal::Refusal;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -90,7 +89,7 @@ pub(crate) fn max_items(asked: Option<i32>, name: &str) -> Result<usize, Refusal
     let asked = asked.unwrap_or(LIST_MAX_KEYS as i32);
     let count = usize::try_from(asked).map_err(|_| {
         let text = format!("Argument {name} must be an integer between 0 and 2147483647");
-        bad_argument(name, asked, text)
+        Refusal::invalid(name, asked, text)
     })?;
     Ok(count.min(LIST_MAX_KEYS as usize))
 }
@@ -104,7 +103,7 @@ pub(crate) fn token(item: &impl Item) -> String {
 pub(crate) fn read_token(token: &str) -> Result<ListStart, Refusal> {
     let bad = || {
         let text = format!("The continuation token provided is incorrect: {:?}", shortened(token));
-        bad_argument("continuation-token", token, text)
+        Refusal::invalid("continuation-token", token, text)
     };
     let name =
         |hex: &str| hex::decode(hex).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad);
@@ -145,7 +144,7 @@ impl Encoding {
             Some("url") => Ok(Self::Url),
             Some(other) => {
                 let text = format!("Invalid Encoding Method specified in Request: {:?}", shortened(other));
-                Err(bad_argument("encoding-type", other, text))
+                Err(Refusal::invalid("encoding-type", other, text))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Tags with S3's limits, and as a header has them. Pure; the same for objects and buckets but for how many there may be.
 
 use crate::edge::percent::{self, Part};
-use crate::errors::{bad_argument, s3};
+use crate::errors::s3;
 use crate::headers::shortened;
 use crate::refusal::{ErrorCode, Refusal};
 use pocket_api::object::Tags;
@@ -35,7 +35,7 @@ pub(crate) const UNIT_TAG: &str = "pocket:lifecycle-unit";
 /// Tags of an object as `x-amz-tagging` carries them: a query.
 pub(crate) fn from_header(value: &str) -> Result<Tags, Refusal> {
     let malformed = || {
-        bad_argument(
+        Refusal::invalid(
             "x-amz-tagging",
             value,
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag \

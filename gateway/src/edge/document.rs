@@ -1,4 +1,4 @@
-//! XML documents before s3s reads them. s3s passes over elements that it does not know and over text that stands where
+//! XML documents before s3s's types are read out of them. s3s passes over elements that it does not know and over text that stands where
 //! none belongs, leaves CDATA out (`<Key>a<![CDATA[b]]></Key>` would delete `a`), takes raw line ends as they are and no
 //! character reference beyond U+FFFF. So what nobody would act on is refused here, against a table of S3's documents,
 //! and what s3s would read wrong is written in the form that it reads right. Pure.

@@ -84,8 +84,8 @@ pub(super) enum Verdict {
     NoSuchHint,
 }
 
-/// Whether a header may come without a value. s3s passes over one as if it had not come: without its offset an append
-/// would overwrite, without its range a copied part would be the whole object.
+/// Whether a header may come without a value. Passed over as if it had not come, an append without its offset would
+/// overwrite, and a copied part without its range be the whole object.
 fn may_be_empty(name: &str) -> bool {
     let is_judged_elsewhere = sum_of_nothing(name).is_some() || name == "x-amz-content-sha256";
     is_judged_elsewhere

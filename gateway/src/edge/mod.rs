@@ -1,9 +1,8 @@
-//! Everything that can be refused before an operation is known to S3's data types, in the order in which a request
+//! Between HTTP and the operations, in the order in which a request
 //! passes: `target` and `query` read the URI, `signature` proves who sent it, `routing` finds its operation in the
 //! `allow_list`, `headers` is the one of headers, `payload` reads the promises about the body, `body` holds the client to
-//! them, `document` to S3's documents where the body has to be one; `form` makes a PUT of a form. What is hot goes on by the
-//! `wire`; the rest goes to s3s with an [`RequestContext`](crate::context::RequestContext). Both without any trace of signing
-//! or framing.
+//! them, `document` to S3's documents where the body has to be one; `form` makes a PUT of a form; `wire` reads the typed
+//! call of the operation and writes its answer. What comes to an operation bears no trace of signing or framing.
 //!
 //! The edge never touches another plane, and never lets a header or parameter pass that nobody behind it acts on.
 
@@ -312,7 +311,7 @@ fn refuse_overrides(query: &Query<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// s3s would take a form apart before it looks at the operation.
+/// A form is a POST to a bucket alone (`form`); anywhere else it would be stored or read as if it were no form.
 fn refuse_forms(parts: &Parts) -> Result<(), Refusal> {
     let content_type =
         parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes).trim_ascii_start();

@@ -1,9 +1,6 @@
 //! Which operation a request is, by the tables of `allow_list.rs`. Anything else is refused before anything happens, so
 //! that a sub-resource nobody here knows never turns into the plain operation beside it (`DELETE /bucket?something` must
 //! not delete the bucket).
-//!
-//! s3s routes again behind the edge. Since no parameter passes that the operation does not take, it cannot come to
-//! another result.
 
 use super::allow_list::{NOT_BUILT, RULES, SETTINGS, SettingRule};
 use super::headers::is_ours;

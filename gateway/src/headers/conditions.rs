@@ -2,7 +2,7 @@
 //! is ignored loses data.
 
 use super::text;
-use crate::errors::{bad_argument, not_implemented};
+use crate::errors::not_implemented;
 use crate::refusal::Refusal;
 use http::HeaderMap;
 use http::header::{AsHeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
@@ -65,7 +65,7 @@ pub(crate) fn part_number(number: i32) -> Result<u16, Refusal> {
     u16::try_from(number).ok().filter(|n| (1..=PART_NUMBER_MAX).contains(n)).ok_or_else(|| {
         let text =
             format!("Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive: {number}");
-        bad_argument("partNumber", number, text)
+        Refusal::invalid("partNumber", number, text)
     })
 }
 

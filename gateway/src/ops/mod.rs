@@ -1,4 +1,4 @@
-//! The S3 operations behind s3s: one a file, each a story of check, call, answer. They see requests that the edge has
+//! The S3 operations: one a file, each a story of check, call, answer. They see requests that the edge has
 //! already authenticated and stripped of all framing, and know the other planes by their seams alone.
 
 mod abort_multipart_upload;

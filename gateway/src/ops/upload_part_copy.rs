@@ -7,7 +7,7 @@ use super::{Operations, ask, copied_checksum};
 use crate::access::action::Action;
 use crate::calls::{Call, PartCopied, Serve, UploadPartCopy};
 use crate::copies::{self, CopySource};
-use crate::errors::{bad_argument, from_call};
+use crate::errors::from_call;
 use crate::refusal::Refusal;
 use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
@@ -83,7 +83,7 @@ fn check_range(select: Select, size: u64) -> Result<(), Refusal> {
     match select {
         Select::Range(ByteRange::FromTo(first, last)) if last >= size => {
             let text = format!("Range specified is not valid for source object of size: {size}");
-            Err(bad_argument("x-amz-copy-source-range", format!("bytes={first}-{last}"), text))
+            Err(Refusal::invalid("x-amz-copy-source-range", format!("bytes={first}-{last}"), text))
         }
         _ => Ok(()),
     }

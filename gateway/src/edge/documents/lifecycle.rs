@@ -6,7 +6,7 @@
 
 use super::{parsed_if_any, write};
 use crate::edge::answer::Body;
-use crate::errors::{bad_argument, malformed_xml, not_implemented, s3};
+use crate::errors::{malformed_xml, not_implemented, s3};
 use crate::headers::{self, shortened};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::tags::{self, UNIT_TAG};
@@ -58,7 +58,7 @@ impl LifecycleTerms {
         let minimum = minimum.unwrap_or(Minimum::ALL_STORAGE_CLASSES_128K);
         if ![Minimum::ALL_STORAGE_CLASSES_128K, Minimum::VARIES_BY_STORAGE_CLASS].contains(&minimum) {
             let text = format!("invalid {MINIMUM_HEADER} {:?}", shortened(minimum));
-            return Err(bad_argument(MINIMUM_HEADER, minimum, text));
+            return Err(Refusal::invalid(MINIMUM_HEADER, minimum, text));
         }
         unit.map(parse_unit).transpose()?;
         Ok(Self { unit: unit.map(str::to_owned), minimum: minimum.to_owned() })
@@ -157,14 +157,14 @@ impl LifecycleDocument {
         for rule in &self.rules.0.rules {
             let id = rule.id.as_deref().unwrap_or_default();
             if id.chars().count() > RULE_ID_MAX_CHARS {
-                return Err(bad_argument("ID", id, "ID length should not exceed allowed limit of 255"));
+                return Err(Refusal::invalid("ID", id, "ID length should not exceed allowed limit of 255"));
             }
             if !ids.insert(id) {
                 let text = format!(
                     "Rule ID must be unique. Found same ID for more than one rule: {:?}",
                     shortened(id)
                 );
-                return Err(bad_argument("ID", id, text));
+                return Err(Refusal::invalid("ID", id, text));
             }
             add(&mut lifecycle, rule, id)?;
         }
@@ -189,7 +189,7 @@ fn parse_unit(text: &str) -> Result<LifecycleUnit, Refusal> {
     let bad = || {
         let shown = shortened(text);
         let why = format!("lifecycle-unit has the bad value {shown:?}: days, or a duration such as 1s");
-        bad_argument("lifecycle-unit", text, why)
+        Refusal::invalid("lifecycle-unit", text, why)
     };
     LifecycleUnit::parse(text).ok_or_else(bad)
 }
@@ -226,7 +226,7 @@ fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> Result
     // A slip in it would end all objects, and not the bucket.
     if id.starts_with(OWN_RULES) && id != END_JOB_RULE {
         let text = format!("unknown rule {:?}: there is {END_JOB_RULE:?}", shortened(id));
-        return Err(bad_argument("ID", id, text));
+        return Err(Refusal::invalid("ID", id, text));
     }
     if !is_enabled {
         return Ok(());
@@ -237,7 +237,7 @@ fn add(lifecycle: &mut Lifecycle, rule: &dto::LifecycleRule, id: &str) -> Result
             let text = format!(
                 "the rule {END_JOB_RULE:?} needs an Expiration with Days or Date, and a filter that is empty"
             );
-            return Err(bad_argument("ID", id, text));
+            return Err(Refusal::invalid("ID", id, text));
         }
         lifecycle.job_ends = rule.expires.take();
     }
@@ -332,7 +332,7 @@ fn expiration(
 fn moment(date: &dto::Timestamp, unit: LifecycleUnit) -> Result<Timestamp, Refusal> {
     let date = time::OffsetDateTime::from(date.clone());
     let ms = date.unix_timestamp_nanos() / 1_000_000;
-    let bad = |why| bad_argument("Date", date.format(&Rfc3339).unwrap_or_default(), why);
+    let bad = |why| Refusal::invalid("Date", date.format(&Rfc3339).unwrap_or_default(), why);
     if unit == LifecycleUnit::Days && ms % DAY_MS != 0 {
         return Err(bad("'Date' must be at midnight GMT"));
     }
@@ -387,7 +387,7 @@ fn check_newer_versions(count: Option<i32>) -> Result<(), Refusal> {
     match count {
         Some(count) if !(1..=NEWER_VERSIONS_MAX).contains(&count) => {
             let text = format!("'NewerNoncurrentVersions' must be from 1 to {NEWER_VERSIONS_MAX}: {count}");
-            Err(bad_argument("NewerNoncurrentVersions", count, text))
+            Err(Refusal::invalid("NewerNoncurrentVersions", count, text))
         }
         _ => Ok(()),
     }
@@ -395,7 +395,7 @@ fn check_newer_versions(count: Option<i32>) -> Result<(), Refusal> {
 
 fn positive(number: i32, name: &str, action: &str) -> Result<u32, Refusal> {
     let why = || format!("'{name}' for {action} action must be a positive integer");
-    let bad = || bad_argument(name, number, why());
+    let bad = || Refusal::invalid(name, number, why());
     u32::try_from(number).ok().filter(|&n| n > 0).ok_or_else(bad)
 }
 

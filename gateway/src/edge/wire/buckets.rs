@@ -9,7 +9,6 @@ use crate::edge::BUCKET_REGION;
 use crate::edge::answer::{Body, xml_answer};
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml;
-use crate::errors::bad_argument;
 use crate::headers;
 use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
@@ -37,14 +36,14 @@ impl Wire for ListBuckets {
                 let asked = text.parse().ok().filter(|asked| (1..=BUCKETS_MAX).contains(asked));
                 asked.ok_or_else(|| {
                     let why = format!("Argument max-buckets must be an integer between 1 and {BUCKETS_MAX}");
-                    bad_argument("max-buckets", text, why)
+                    Refusal::invalid("max-buckets", text, why)
                 })?
             }
         };
         let after = some("continuation-token").map(|token| {
             let name = hex::decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let why = "The continuation token provided is incorrect";
-            name.ok_or_else(|| bad_argument("continuation-token", token, why))
+            name.ok_or_else(|| Refusal::invalid("continuation-token", token, why))
         });
         let prefix = query.get("prefix").unwrap_or("").to_owned();
         let region = query.get("bucket-region").map(str::to_owned);

@@ -12,7 +12,7 @@ use crate::edge::answer::Body;
 use crate::edge::payload_stream::Unread;
 use crate::edge::percent::{self, Part};
 use crate::edge::xml::{self, Writer};
-use crate::errors::{bad_argument, from_name, invalid_argument, not_implemented, s3};
+use crate::errors::{from_name, not_implemented, s3};
 use crate::headers::{self, http_date, shortened, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
@@ -81,7 +81,7 @@ fn directive(headers: &HeaderMap, of: &str) -> Result<Directive, Refusal> {
         Some("REPLACE") => Ok(Directive::Replace),
         Some(other) => {
             let text = format!("Unknown {of} directive: {:?}", shortened(other));
-            Err(bad_argument(&name, other, text))
+            Err(Refusal::invalid(&name, other, text))
         }
     }
 }
@@ -94,17 +94,17 @@ fn taken(
 ) -> Result<Option<Arc<ObjectHeaders>>, Refusal> {
     let Some(said) = said else { return Ok(None) };
     let hint = said.user.iter().find(|(name, _)| name.starts_with(headers::METADATA_HINT_PREFIX));
-    if let Some((name, _)) = hint.filter(|_| directives.metadata == Directive::Copy) {
+    if let Some((name, value)) = hint.filter(|_| directives.metadata == Directive::Copy) {
         let text = format!("x-amz-meta-{name} of a copy needs x-amz-metadata-directive: REPLACE");
-        return Err(invalid_argument(text));
+        return Err(Refusal::invalid(&format!("x-amz-meta-{name}"), value, text));
     }
     if directives.tags == Directive::Replace || said.tags.is_empty() {
         return Ok(Some(said));
     }
-    if let Some((name, _)) = tags::hints(&said.tags).next() {
+    if let Some((name, value)) = tags::hints(&said.tags).next() {
         let text =
             format!("the tag {}{name} of a copy needs x-amz-tagging-directive: REPLACE", tags::HINT_PREFIX);
-        return Err(invalid_argument(text));
+        return Err(Refusal::invalid(&format!("{}{name}", tags::HINT_PREFIX), value, text));
     }
     let kept = ObjectHeaders { tags: Vec::new(), ..ObjectHeaders::clone(&said) };
     Ok((kept != ObjectHeaders::default()).then(|| Arc::new(kept)))
@@ -149,7 +149,7 @@ pub(crate) fn source(headers: &HeaderMap) -> Result<SourceObject, Refusal> {
     let named = text(headers, SOURCE)?.unwrap_or("");
     let bad = || {
         let why = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
-        bad_argument(SOURCE, named, why)
+        Refusal::invalid(SOURCE, named, why)
     };
     let (path, version) = match named.split_once("?versionId=") {
         Some((path, version)) => (path, Some(decoded(version).ok_or_else(bad)?)),
@@ -202,7 +202,7 @@ pub(crate) fn source_range(value: &str) -> Result<ByteRange, Refusal> {
                 "The {SOURCE_RANGE} value must be of the form bytes=first-last: {:?}",
                 shortened(value)
             );
-            Err(bad_argument(SOURCE_RANGE, value, why))
+            Err(Refusal::invalid(SOURCE_RANGE, value, why))
         }
     }
 }
@@ -268,7 +268,7 @@ fn token(headers: &HeaderMap) -> Result<Option<Arc<str>>, Refusal> {
             "x-amz-client-token must be 1 to {TOKEN_MAX_BYTES} characters without spaces: {:?}",
             shortened(token)
         );
-        return Err(invalid_argument(text));
+        return Err(Refusal::invalid("x-amz-client-token", shortened(token), text));
     }
     Ok(Some(token.into()))
 }

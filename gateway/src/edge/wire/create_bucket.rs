@@ -9,7 +9,6 @@ use crate::edge::bucket_tags::split_tags;
 use crate::edge::documents::parsed;
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
-use crate::errors::bad_argument;
 use crate::headers::{self, shortened};
 use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
@@ -66,7 +65,7 @@ fn ownership(headers: &HeaderMap) -> Result<Option<Ownership>, Refusal> {
     let Some(name) = headers::text(headers, OBJECT_OWNERSHIP)? else { return Ok(None) };
     let unknown = || {
         let text = format!("Invalid {OBJECT_OWNERSHIP} header: {:?}", shortened(name));
-        bad_argument(OBJECT_OWNERSHIP, name, text)
+        Refusal::invalid(OBJECT_OWNERSHIP, name, text)
     };
     Ownership::parse(name).map(Some).ok_or_else(unknown)
 }

@@ -8,7 +8,6 @@ use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::edge::query::Query;
 use crate::edge::xml;
-use crate::errors::bad_argument;
 use crate::headers::shortened;
 use crate::listing::{self, Encoding, read_token, start_after, url_encode};
 use crate::metrics::Operation as Counted;
@@ -107,7 +106,7 @@ fn read(
             if let Some(version) = &version {
                 if marker.is_none() {
                     let text = "A version-id marker cannot be specified without a key marker.";
-                    return Err(bad_argument("version-id-marker", version, text));
+                    return Err(Refusal::invalid("version-id-marker", version, text));
                 }
                 check_version(version)?;
             }
@@ -142,7 +141,7 @@ fn max_keys(query: &Query<'_>) -> Result<usize, Refusal> {
         Err(_) => {
             let why =
                 format!("Provided max-keys not an integer or within integer range: {:?}", shortened(text));
-            Err(bad_argument("max-keys", text, why))
+            Err(Refusal::invalid("max-keys", text, why))
         }
     }
 }
@@ -153,7 +152,7 @@ fn flag(query: &Query<'_>, name: &str) -> Result<bool, Refusal> {
         Some("true" | "True") => Ok(true),
         Some(other) => {
             let why = format!("{name} must be true or false: {:?}", shortened(other));
-            Err(bad_argument(name, other, why))
+            Err(Refusal::invalid(name, other, why))
         }
     }
 }

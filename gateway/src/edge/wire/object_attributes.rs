@@ -9,7 +9,7 @@ use crate::edge::answer::Body;
 use crate::edge::payload_stream::Unread;
 use crate::edge::stamped::Stamped;
 use crate::edge::xml::Writer;
-use crate::errors::{bad_argument, invalid_argument, s3};
+use crate::errors::s3;
 use crate::headers::{shortened, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
@@ -117,13 +117,14 @@ impl AttributesShown {
 fn wanted(headers: &HeaderMap) -> Result<[bool; ATTRIBUTES.len()], Refusal> {
     let mut wants = [false; ATTRIBUTES.len()];
     for value in headers.get_all(NAME) {
-        let value =
-            value.to_str().map_err(|_| invalid_argument(format!("header {NAME} is not plain ASCII text")))?;
+        let value = value
+            .to_str()
+            .map_err(|_| Refusal::invalid(NAME, "", format!("header {NAME} is not plain ASCII text")))?;
         for name in value.split(',').map(str::trim) {
             let known = ATTRIBUTES.iter().position(|attribute| *attribute == name);
             let unknown = || {
                 let text = format!("Invalid attribute name specified: {:?}", shortened(name));
-                bad_argument(NAME, name, text)
+                Refusal::invalid(NAME, name, text)
             };
             wants[known.ok_or_else(unknown)?] = true;
         }

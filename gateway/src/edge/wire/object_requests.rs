@@ -2,7 +2,7 @@
 
 use crate::edge::arrived::Came;
 use crate::edge::query::Query;
-use crate::errors::{bad_argument, s3};
+use crate::errors::s3;
 use crate::headers::{self, http_date, shortened};
 use crate::listing;
 use crate::refusal::{ErrorCode, Refusal};
@@ -20,7 +20,7 @@ pub(super) fn part_number(text: &str) -> Result<u16, Refusal> {
                 "Part number must be an integer between 1 and 10000, inclusive: {:?}",
                 shortened(text)
             );
-            Err(bad_argument("partNumber", text, why))
+            Err(Refusal::invalid("partNumber", text, why))
         }
     }
 }
@@ -30,7 +30,7 @@ pub(super) fn number<N: FromStr>(name: &str, text: Option<&str>) -> Result<Optio
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let bad = || {
         let why = format!("Provided {name} not an integer or within integer range: {:?}", shortened(text));
-        bad_argument(name, text, why)
+        Refusal::invalid(name, text, why)
     };
     text.parse().map(Some).map_err(|_| bad())
 }
@@ -43,7 +43,8 @@ pub(super) fn items_max(name: &str, text: Option<&str>) -> Result<usize, Refusal
 /// The number of a part after which a page begins.
 pub(super) fn marker(name: &str, text: Option<&str>) -> Result<u32, Refusal> {
     let marker: i32 = number(name, text)?.unwrap_or(0);
-    let bad = |_| bad_argument(name, marker, format!("Argument {name} must be an integer from 0: {marker}"));
+    let bad =
+        |_| Refusal::invalid(name, marker, format!("Argument {name} must be an integer from 0: {marker}"));
     u32::try_from(marker).map_err(bad)
 }
 

@@ -8,7 +8,6 @@ use crate::edge::answer::Body;
 use crate::edge::payload::missing_length;
 use crate::edge::payload_stream::{Payload, Unread};
 use crate::edge::stamped::Stamped;
-use crate::errors::bad_argument;
 use crate::headers::{self, shortened, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
@@ -100,7 +99,7 @@ fn append_at(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     let is_number = offset.bytes().all(|b| b.is_ascii_digit());
     offset.parse().ok().filter(|_| is_number).map(Some).ok_or_else(|| {
         let text = format!("{NAME} must be a number of bytes, not negative: {:?}", shortened(offset));
-        bad_argument(NAME, offset, text)
+        Refusal::invalid(NAME, offset, text)
     })
 }
 
