@@ -31,10 +31,6 @@ def error(answer):
     return answer.get("error", (None, None))
 
 
-def is_empty(answer):
-    return answer.get("ContentLength") == 0
-
-
 def opaque_etags(call, arguments, ours, theirs):
     return fields(ours, theirs) == {"ETag"} and "-" in ours["ETag"]
 
@@ -179,14 +175,6 @@ DIFFERENCES = [
         and arguments[2]
         and fields(ours, theirs) == {"Deleted"}
         and ours["Deleted"] is None,
-    ),
-    Difference(
-        "the last bytes of an empty object",
-        "416 InvalidRange",
-        "200, the whole of it",
-        "Pocket",
-        "No range of an object without bytes can be satisfied.",
-        lambda call, arguments, ours, theirs: call == "read" and error(ours)[0] == 416 and is_empty(theirs) and arguments[3] == "bytes=-3",
     ),
     Difference(
         "what is no range of bytes: another unit, or an end before the start",

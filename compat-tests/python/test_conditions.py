@@ -56,10 +56,16 @@ def test_what_is_not_one_range_is_none(s3, object_, text):
     assert s3.head_object(**where, Range=text)["ContentLength"] == SIZE
 
 
-def test_any_range_of_an_empty_object_is_416_and_whole_reads_are_fine(s3, bucket):
-    s3.put_object(Bucket=bucket, Key="e", Body=b"")
-    assert error_of(s3.get_object, Bucket=bucket, Key="e", Range="bytes=0-0") == (416, "InvalidRange")
-    assert s3.get_object(Bucket=bucket, Key="e")["Body"].read() == b""
+def test_the_last_bytes_of_an_empty_object_are_all_of_it_and_other_ranges_416(s3, bucket):
+    where = {"Bucket": bucket, "Key": "e"}
+    s3.put_object(**where, Body=b"")
+    for text in ["bytes=0-0", "bytes=0-", "bytes=-0"]:
+        assert error_of(s3.get_object, **where, Range=text) == (416, "InvalidRange")
+    for asked in [{}, {"Range": "bytes=-3"}]:
+        for read in [s3.get_object, s3.head_object]:
+            got = read(**where, **asked)
+            assert got["ResponseMetadata"]["HTTPStatusCode"] == 200 and "ContentRange" not in got
+            assert got["ContentLength"] == 0
 
 
 def test_read_conditions(s3, object_):

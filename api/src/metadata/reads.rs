@@ -44,12 +44,13 @@ pub enum ByteRange {
 }
 
 impl ByteRange {
-    /// Offset and length within an object of `size` bytes; `None` where it cannot be satisfied.
+    /// Offset and length within an object of `size` bytes; `None` where it cannot be satisfied. The last bytes of an empty
+    /// object are all of it (RFC 9110, 14.1.2).
     pub fn resolve(self, size: u64) -> Option<(u64, u64)> {
         match self {
             Self::FromTo(a, b) if a <= b && a < size => Some((a, b.min(size - 1) - a + 1)),
             Self::From(a) if a < size => Some((a, size - a)),
-            Self::Last(n) if n > 0 && size > 0 => Some((size - n.min(size), n.min(size))),
+            Self::Last(n) if n > 0 => Some((size - n.min(size), n.min(size))),
             _ => None,
         }
     }
@@ -141,7 +142,8 @@ mod tests {
             (Last(3), 10, Some((7, 3))),
             (Last(30), 10, Some((0, 10))),
             (Last(0), 10, None),
-            (Last(1), 0, None),
+            (Last(1), 0, Some((0, 0))),
+            (Last(0), 0, None),
             (From(0), 0, None),
         ] {
             assert_eq!(range.resolve(size), expected, "{range:?} of {size}");
