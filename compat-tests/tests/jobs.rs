@@ -1,7 +1,7 @@
 //! What a bucket is beyond S3, seen from outside: it ends with everything in it, its bytes come back exactly, it
 //! belongs to its tenant, it has an end in time, and it never takes more than there is.
 
-use pocket_compat_tests::http::Connection;
+use pocket_compat_tests::http::{self, Connection};
 use pocket_compat_tests::s3::Client;
 use pocket_compat_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
 use pocket_compat_tests::xml::texts;
@@ -314,6 +314,37 @@ fn profiles_give_hints_to_buckets_whose_clients_cannot() {
     let outweighed = unique_bucket("profile");
     let made = create(&outweighed, "once").header("x-pocket-reads", "3").send().expect(200);
     assert_eq!(made.header("x-pocket-reads"), Some("3"));
+}
+
+#[test]
+fn a_profile_makes_buckets_as_open_as_the_operator_says() {
+    let config = format!(
+        "[gateway]\ndefault-profile = \"open\"\nauto-register = \"open\"\n\n[profile.open]\nttl = \"1h\"\n\
+         object-ownership = \"ObjectWriter\"\npublic-access-block = \"off\"\n\n[profile.closed]\nttl = \"1h\"\n\n\
+         [[tenant]]\nname = \"etl\"\naccess-key-id = \"{ACCESS_KEY}\"\nsecret-access-key = \"{SECRET_KEY}\"\n"
+    );
+    let server = Server::serve("128MiB", &config);
+    let client = server.client();
+    let public = |path: &str| client.request("PUT", path).header("x-amz-acl", "public-read");
+    let auto = unique_bucket("auto");
+    public(&format!("/{auto}/k")).body(b"x").send().expect(200);
+    let made = unique_bucket("open");
+    public(&format!("/{made}")).send().expect(200);
+    public(&format!("/{made}/k")).body(b"x").send().expect(200);
+    for bucket in [&auto, &made] {
+        let read = http::get(&client.address, &format!("/{bucket}/k")).unwrap().expect(200);
+        assert_eq!(read.body, b"x");
+        http::get(&client.address, &format!("/{bucket}?uploads")).unwrap().expect_error(403, "AccessDenied");
+    }
+    // Whoever says so for one bucket is heard, and other profiles stay closed.
+    let enforced = unique_bucket("enforced");
+    let said = client.request("PUT", &format!("/{enforced}"));
+    said.header("x-amz-object-ownership", "BucketOwnerEnforced").send().expect(200);
+    public(&format!("/{enforced}/k")).body(b"x").send().expect_error(400, "AccessControlListNotSupported");
+    let closed = unique_bucket("closed");
+    let constraint = b"<CreateBucketConfiguration><LocationConstraint>closed</LocationConstraint></CreateBucketConfiguration>";
+    client.request("PUT", &format!("/{closed}")).body(constraint).send().expect(200);
+    public(&format!("/{closed}/k")).body(b"x").send().expect_error(400, "AccessControlListNotSupported");
 }
 
 #[test]

@@ -240,12 +240,62 @@ fn digest_of_sums(algorithm: ChecksumAlgorithm, sums: &[(&[u8], u64)]) -> SmallV
 /// The CRC of the concatenation out of the CRCs and lengths of its pieces. `None` for what cannot be combined.
 fn combined(algorithm: ChecksumAlgorithm, sums: &[(&[u8], u64)]) -> Option<SmallVec<[u8; 8]>> {
     let crc = crc(algorithm)?;
+    let shift = Shift::of(crc)?;
     let number = |sum: &[u8]| sum.iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
-    let (first, rest) = sums.split_first()?;
-    let whole = rest
-        .iter()
-        .fold(number(first.0), |left, (sum, len)| crc_fast::checksum_combine(crc, left, number(sum), *len));
+    let ((first, _), rest) = sums.split_first()?;
+    // Nearly all parts of an upload are of one length.
+    let (mut whole, mut last_len, mut over) = (number(first), 0, shift.over(0));
+    for (sum, len) in rest {
+        if *len != last_len {
+            (last_len, over) = (*len, shift.over(*len));
+        }
+        whole = shift.times(over, whole) ^ number(sum);
+    }
     Some(crc_bytes(algorithm, whole))
+}
+
+/// Moves a CRC over bytes that follow: a product modulo its polynomial, in which bits stand in reverse (the way of zlib's
+/// `crc32_combine`). [`crc_fast::checksum_combine`] takes some 0.1 ms, for each of 10,000 parts.
+struct Shift {
+    poly: u64,
+    /// x to the power of 0: the highest bit.
+    one: u64,
+    /// x to the power of 8 times 2 to the power of n, at n.
+    bytes: [u64; 64],
+}
+
+impl Shift {
+    /// Of CRCs that begin and end with all bits inverted, as those of S3 do.
+    fn of(crc: CrcAlgorithm) -> Option<Self> {
+        let (poly, one) = match crc {
+            CrcAlgorithm::Crc32IsoHdlc => (0x04C1_1DB7_u32.reverse_bits().into(), 1 << 31),
+            CrcAlgorithm::Crc32Iscsi => (0x1EDC_6F41_u32.reverse_bits().into(), 1 << 31),
+            CrcAlgorithm::Crc64Nvme => (0xAD93_D235_94C9_3659_u64.reverse_bits(), 1 << 63),
+            _ => return None,
+        };
+        let mut shift = Self { poly, one, bytes: [one >> 8; 64] };
+        for n in 1..64 {
+            let half = shift.bytes[n - 1];
+            shift.bytes[n] = shift.times(half, half);
+        }
+        Some(shift)
+    }
+
+    /// What a CRC is multiplied by when `len` bytes follow.
+    fn over(&self, len: u64) -> u64 {
+        (0..64).filter(|n| len >> n & 1 == 1).fold(self.one, |product, n| self.times(self.bytes[n], product))
+    }
+
+    fn times(&self, a: u64, mut b: u64) -> u64 {
+        let (mut product, mut bit) = (0, self.one);
+        while bit != 0 {
+            // Without branches: the bits are as good as random.
+            product ^= b & u64::from(a & bit != 0).wrapping_neg();
+            b = b >> 1 ^ self.poly & (b & 1).wrapping_neg();
+            bit >>= 1;
+        }
+        product
+    }
 }
 
 fn crc_bytes(algorithm: ChecksumAlgorithm, crc: u64) -> SmallVec<[u8; 8]> {
@@ -257,6 +307,7 @@ mod tests {
     use super::*;
     use pocket_api::clock::Timestamp;
     use pocket_api::ids::{NodeId, WriteId};
+    use pocket_api::limits::OBJECT_MAX_BYTES;
     use proptest::prelude::*;
 
     fn part(number: u16, bytes: &[u8], algorithm: ChecksumAlgorithm) -> UploadedPart {
@@ -284,6 +335,20 @@ mod tests {
                 let found = composed(algorithm, ChecksumKind::FullObject, &parts).unwrap();
                 let expected = part(1, &whole, algorithm).checksum.unwrap();
                 prop_assert_eq!(found, expected);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn crcs_are_moved_over_any_length(left in any::<u64>(), right in any::<u64>(), len in 0..=OBJECT_MAX_BYTES) {
+            for algorithm in [ChecksumAlgorithm::Crc32, ChecksumAlgorithm::Crc32c, ChecksumAlgorithm::Crc64Nvme] {
+                let mask = u64::MAX >> (64 - 8 * algorithm.len_bytes());
+                let (left, right) = (left & mask, right & mask);
+                let sums = [crc_bytes(algorithm, left), crc_bytes(algorithm, right)];
+                let found = combined(algorithm, &[(&sums[0], 1), (&sums[1], len)]).unwrap();
+                let expected = crc_fast::checksum_combine(crc(algorithm).unwrap(), left, right, len);
+                prop_assert_eq!(found, crc_bytes(algorithm, expected), "{} over {}", algorithm, len);
             }
         }
     }

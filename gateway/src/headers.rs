@@ -4,7 +4,7 @@
 mod conditions;
 mod shown;
 
-pub(crate) use conditions::{http_date, if_range, part_number, write_condition};
+pub(crate) use conditions::{date_to_keep, http_date, if_range, part_number, write_condition};
 pub(crate) use shown::{abort, expiration, not_modified, put};
 
 use crate::access::acl::Said;

@@ -1,11 +1,18 @@
-//! Profiles: named sets of hints in the configuration, for jobs that cannot name their hints themselves. Checked when
-//! the gateway starts, so that a request meets none that is wrong.
+//! Profiles: named sets of hints in the configuration, for jobs that cannot name their hints themselves, and how open the
+//! buckets are that come of them. Checked when the gateway starts, so that a request meets none that is wrong.
 
+use crate::access::acl::Ownership;
+use crate::access::public_access_block::PublicAccessBlock;
+use crate::access::rules::document;
 use pocket_api::hints::JobHints;
+use pocket_api::settings::DocumentKind;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The profile that is always there; it has no hints unless the configuration gives it some.
 pub const DEFAULT_PROFILE: &str = "default";
+const OBJECT_OWNERSHIP: &str = "object-ownership";
+const PUBLIC_ACCESS_BLOCK: &str = "public-access-block";
 
 /// The profiles of one gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +22,55 @@ pub struct Profiles {
     auto_register: Option<String>,
 }
 
-/// Names of hints and their values, as headers would carry them.
-pub type Profile = BTreeMap<String, String>;
+/// As the configuration has it: names of hints and their values, as headers would carry them, and how open buckets are.
+pub type ProfileTable = BTreeMap<String, String>;
+
+/// What a new bucket has unless its creator says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Profile {
+    hints: BTreeMap<String, String>,
+    /// `None`: S3's default, under which ACLs do not count.
+    pub(crate) ownership: Option<Ownership>,
+    /// `None`: S3's default, all four switches on.
+    pub(crate) block: Option<PublicAccessBlock>,
+}
+
+impl Profile {
+    fn read(mut table: ProfileTable) -> Result<Self, String> {
+        let ownership = table.remove(OBJECT_OWNERSHIP);
+        let ownership = ownership.map(|said| {
+            Ownership::parse(&said).ok_or_else(|| {
+                format!(
+                    "{OBJECT_OWNERSHIP} is BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter, not {said:?}"
+                )
+            })
+        });
+        let block = match table.remove(PUBLIC_ACCESS_BLOCK).as_deref() {
+            None | Some("on") => None,
+            Some("off") => Some(PublicAccessBlock::NONE),
+            Some(said) => return Err(format!("{PUBLIC_ACCESS_BLOCK} is on or off, not {said:?}")),
+        };
+        let profile = Self { hints: table, ownership: ownership.transpose()?, block };
+        JobHints::parse(profile.hints()).map_err(|why| why.to_string())?;
+        Ok(profile)
+    }
+
+    /// As [`JobHints::parse`] takes them.
+    pub(crate) fn hints(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.hints.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// What of it lies with the settings of a bucket.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = (DocumentKind, Arc<str>)> {
+        let ownership = self.ownership.map(|said| (DocumentKind::OwnershipControls, document(&Some(said))));
+        let block = self.block.map(|block| (DocumentKind::PublicAccessBlock, document(&Some(block))));
+        ownership.into_iter().chain(block)
+    }
+}
 
 impl Default for Profiles {
     fn default() -> Self {
-        let named = [(DEFAULT_PROFILE.to_owned(), Profile::new())].into();
+        let named = [(DEFAULT_PROFILE.to_owned(), Profile::default())].into();
         Self { named, standard: DEFAULT_PROFILE.into(), auto_register: None }
     }
 }
@@ -29,7 +79,7 @@ impl Profiles {
     /// `standard`: for buckets whose creator names no profile. `auto_register`: for buckets that the first write to
     /// them makes; none are made without it. The error is a line about what is wrong.
     pub fn new(
-        mut named: BTreeMap<String, Profile>,
+        mut tables: BTreeMap<String, ProfileTable>,
         standard: String,
         auto_register: Option<String>,
     ) -> Result<Self, String> {
@@ -37,12 +87,14 @@ impl Profiles {
             !name.is_empty()
                 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
-        named.entry(DEFAULT_PROFILE.into()).or_default();
-        for (name, profile) in &named {
-            if !fits(name) {
+        tables.entry(DEFAULT_PROFILE.into()).or_default();
+        let mut named = BTreeMap::new();
+        for (name, table) in tables {
+            if !fits(&name) {
                 return Err(format!("profile {name:?}: lower-case letters, digits and '-'"));
             }
-            JobHints::parse(pairs(profile)).map_err(|why| format!("profile {name:?}: {why}"))?;
+            let profile = Profile::read(table).map_err(|why| format!("profile {name:?}: {why}"))?;
+            named.insert(name, profile);
         }
         for name in [Some(&standard), auto_register.as_ref()].into_iter().flatten() {
             if !named.contains_key(name) {
@@ -67,16 +119,11 @@ impl Profiles {
     }
 }
 
-/// As [`JobHints::parse`] takes them.
-pub(crate) fn pairs(profile: &Profile) -> impl Iterator<Item = (&str, &str)> {
-    profile.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn one(name: &str, hint: &str, value: &str) -> BTreeMap<String, Profile> {
+    fn one(name: &str, hint: &str, value: &str) -> BTreeMap<String, ProfileTable> {
         [(name.into(), [(hint.into(), value.into())].into())].into()
     }
 
@@ -84,7 +131,7 @@ mod tests {
     fn a_profile_is_found_by_its_name_and_as_the_standard() {
         let profiles = Profiles::new(one("shuffle", "ttl", "1h"), "shuffle".into(), None).unwrap();
         assert_eq!(profiles.standard(), profiles.get("shuffle"));
-        assert_eq!(pairs(profiles.get("shuffle").unwrap()).collect::<Vec<_>>(), [("ttl", "1h")]);
+        assert_eq!(profiles.get("shuffle").unwrap().hints().collect::<Vec<_>>(), [("ttl", "1h")]);
         assert_eq!((profiles.get("sort"), profiles.auto_register()), (None, None));
     }
 
@@ -92,11 +139,22 @@ mod tests {
     fn the_default_is_always_there_and_says_nothing_by_itself() {
         let by_itself = Profiles::new(BTreeMap::new(), DEFAULT_PROFILE.into(), None).unwrap();
         assert_eq!(by_itself, Profiles::default());
-        assert_eq!(by_itself.standard(), Some(&Profile::new()));
+        assert_eq!(by_itself.standard(), Some(&Profile::default()));
         let said = one(DEFAULT_PROFILE, "ttl", "1h");
         let auto = Some(DEFAULT_PROFILE.into());
-        let profiles = Profiles::new(said.clone(), DEFAULT_PROFILE.into(), auto).unwrap();
-        assert_eq!(profiles.auto_register(), Some(&said[DEFAULT_PROFILE]));
+        let profiles = Profiles::new(said, DEFAULT_PROFILE.into(), auto).unwrap();
+        let hints = profiles.auto_register().unwrap().hints().collect::<Vec<_>>();
+        assert_eq!(hints, [("ttl", "1h")]);
+    }
+
+    #[test]
+    fn a_profile_opens_buckets_only_by_the_words_for_it() {
+        let read = |key: &str, value: &str| Profile::read([(key.into(), value.into())].into()).unwrap();
+        assert_eq!(read(OBJECT_OWNERSHIP, "ObjectWriter").ownership, Some(Ownership::ObjectWriter));
+        assert_eq!(read(PUBLIC_ACCESS_BLOCK, "off").block, Some(PublicAccessBlock::NONE));
+        assert_eq!(read(PUBLIC_ACCESS_BLOCK, "on"), Profile::default());
+        assert_eq!(read(PUBLIC_ACCESS_BLOCK, "off").documents().count(), 1);
+        assert_eq!(Profile::default().documents().count(), 0);
     }
 
     #[test]
@@ -106,6 +164,8 @@ mod tests {
             (one("shuffle", "tll", "1h"), "default", "tll"),
             (one("shuffle", "ttl", "soon"), "default", "soon"),
             (one("shuffle", "ttl", "1h"), "sort", "sort"),
+            (one("open", OBJECT_OWNERSHIP, "Everybody"), "default", "ObjectWriter"),
+            (one("open", PUBLIC_ACCESS_BLOCK, "false"), "default", "on or off"),
         ] {
             let refused = Profiles::new(named, standard.into(), None).unwrap_err();
             assert!(refused.contains(wrong), "{refused}");

@@ -10,6 +10,7 @@ use crate::errors::{self, unavailable};
 use crate::refusal::Refusal;
 use crate::transfers::{Lease, OpenRead, Transfers};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
 use pocket_api::chunks::ChunkError;
@@ -59,11 +60,22 @@ pub(crate) enum ReadError {
     Inconsistent(&'static str),
 }
 
+/// For copies. Where storage is in this process everything is ready at once, and so is the place of the copy: one poll would go
+/// through all of the bytes. So requests of others come between any two pieces.
 impl Stream for ObjectBody {
     type Item = Result<Bytes, Refusal>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_piece(cx).map_err(Refusal::from)
+        let this = self.get_mut();
+        if let Some(pause) = &mut this.pause {
+            std::task::ready!(pause.as_mut().poll(cx));
+            this.pause = None;
+        }
+        let piece = std::task::ready!(this.poll_piece(cx));
+        if piece.as_ref().is_some_and(Result::is_ok) && this.left > 0 {
+            this.pause = Some(Box::pin(tokio::task::yield_now()));
+        }
+        Poll::Ready(piece.map(|piece| piece.map_err(Refusal::from)))
     }
 }
 
@@ -101,6 +113,7 @@ impl Reader {
             rest: None,
             left: found.len,
             end: read.map(|read| End { read, connection: connection.clone(), purpose }),
+            pause: None,
         };
         match page {
             SegmentPage { ref segments, next: None } if is_payload(segments, &payload) => {
@@ -305,6 +318,8 @@ pub(crate) struct ObjectBody {
     rest: Option<BoxStream<'static, Result<Bytes, ReadError>>>,
     left: u64,
     end: Option<End>,
+    /// Of a copy, behind each piece.
+    pause: Option<BoxFuture<'static, ()>>,
 }
 
 struct End {

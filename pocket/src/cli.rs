@@ -52,7 +52,7 @@ pub(crate) struct CommonArgs {
     /// Where to serve metrics, probes and `pocket status`; "off" for none [default: 127.0.0.1:9001]
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<AddressOrOff>,
-    /// What to log to stderr, such as "warn" or "info,pocket_gateway=debug" [default: info,s3s=off]
+    /// What to log to stderr, such as "warn" or "info,pocket_gateway=debug" [default: info]
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
 }
@@ -229,7 +229,7 @@ pub(crate) struct DevClusterArgs {
     /// TOML file for tenants, profiles, region, domain and log; addresses in it are not used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// What the processes log to stderr [default: info,s3s=off]
+    /// What the processes log to stderr [default: info]
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
     /// Print one line of JSON instead of a table

@@ -65,7 +65,7 @@ pub(crate) enum BodyUse {
     Refused,
     /// An XML document, read, verified and held against S3's own (`document.rs`) before the operation sees it.
     Document,
-    /// Likewise; one that is kept with the bucket and travels with its placement.
+    /// Likewise, and short: it is kept with a bucket or an object, and may travel with the bucket's placement.
     Setting,
     /// A setting in JSON, which the operation reads itself.
     Json,
@@ -95,11 +95,10 @@ impl Operation {
         match self {
             Self::PutObject | Self::UploadPart => BodyUse::Stream,
             Self::PostObject => BodyUse::Form,
+            Self::DeleteObjects | Self::CompleteMultipartUpload => BodyUse::Document,
             Self::CreateBucket
-            | Self::DeleteObjects
-            | Self::CompleteMultipartUpload
-            | Self::PutObjectTagging => BodyUse::Document,
-            Self::PutObjectAcl
+            | Self::PutObjectTagging
+            | Self::PutObjectAcl
             | Self::PutBucketAcl
             | Self::PutBucketCors
             | Self::PutBucketOwnershipControls

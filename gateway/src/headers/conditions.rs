@@ -1,7 +1,7 @@
 //! What a request asks of the object before anything is done. A condition of a write that cannot be held is refused: one that
 //! is ignored loses data.
 
-use super::text;
+use super::{shortened, text};
 use crate::errors::not_implemented;
 use crate::refusal::Refusal;
 use http::HeaderMap;
@@ -42,6 +42,13 @@ fn date(text: &str) -> Option<u64> {
 /// 13.1.3 and 13.1.4).
 pub(crate) fn http_date(headers: &HeaderMap, name: impl AsHeaderName) -> Option<u64> {
     date(headers.get(name)?.to_str().ok()?)
+}
+
+/// As [`http_date`], of a condition of a write: ignored, it would lose data.
+pub(crate) fn date_to_keep(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Refusal> {
+    let Some(said) = text(headers, name)? else { return Ok(None) };
+    let read = || Refusal::invalid(name, said, format!("{name} is no date of HTTP: {:?}", shortened(said)));
+    date(said).map(Some).ok_or_else(read)
 }
 
 /// The condition of a write. Forms that nobody

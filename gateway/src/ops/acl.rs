@@ -4,6 +4,7 @@ use super::documents::{self, Held};
 use super::{Operations, ask, of_version, owned};
 use crate::access::acl::{self, Ownership, Said};
 use crate::access::action::Action;
+use crate::access::public_access_block::PublicAccessBlock;
 use crate::access::rules::document;
 use crate::calls::{Call, GetObjectAcl, OwnedAcl, PutBucketAcl, PutObjectAcl, SentAcl, Serve};
 use crate::errors::{CallError, access_denied, from_call, s3};
@@ -79,14 +80,14 @@ impl Serve<PutObjectAcl> for Operations {
 pub(super) fn of_new_bucket(
     said: &Said,
     ownership: Ownership,
+    block: PublicAccessBlock,
     owner: &TenantName,
 ) -> Result<Option<Acl>, Refusal> {
     let Some(acl) = said.list().filter(|acl| !acl.is_private(owner)) else { return Ok(None) };
     if ownership == Ownership::BucketOwnerEnforced {
         return Err(super::ownership_controls::acl_with_enforced_owner());
     }
-    // A new bucket has its public access block.
-    if acl.is_public() {
+    if acl.is_public() && block.block_public_acls {
         return Err(s3(
             ErrorCode::InvalidBucketAclWithBlockPublicAccessError,
             "Bucket cannot have public ACLs set with BlockPublicAccess enabled",

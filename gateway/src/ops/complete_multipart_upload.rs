@@ -25,8 +25,8 @@ impl Serve<CompleteMultipartUpload> for Operations {
         let is_told = matches!(condition, WriteCondition::Matches(_));
         let ask = ask!(call, call.context, super::writing(false, is_told, &Said::Nothing)).on(key);
         let owner = call.expected_owner.as_str();
-        let listed = self.read(parts, ask, name, owner).await?;
         let mut bucket = self.bucket(ask, name, owner).await?;
+        let listed = parts.read().await?;
         match uploaded(self, &mut bucket, key, upload).await? {
             Uploaded::Completed(committed) => Ok(committed),
             Uploaded::Parts(info, parts) => {

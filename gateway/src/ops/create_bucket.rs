@@ -2,11 +2,12 @@
 
 use super::bucket_tagging::tagged;
 use super::{Operations, acl, tenant};
+use crate::access::public_access_block::PublicAccessBlock;
 use crate::access::rules::document;
 use crate::calls::{BucketConfiguration, Call, CreateBucket, Granted, Serve};
 use crate::errors::{from_control, from_hint, not_implemented, s3};
 use crate::headers::shortened;
-use crate::profiles::{self, Profile, Profiles};
+use crate::profiles::{Profile, Profiles};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::tags::{self, HINT_PREFIX};
 use pocket_api::control::{ControlError, Placement, Registration};
@@ -24,7 +25,10 @@ impl Serve<CreateBucket> for Operations {
         let configuration = configuration.read().await?;
         let profile = profile(&configuration, &self.region, &self.profiles)?;
         let mut settings = settings(hints, configuration.tags, profile)?;
-        let acl = acl::of_new_bucket(said, ownership.unwrap_or_default(), tenant)?;
+        settings.documents.extend(profile.into_iter().flat_map(Profile::documents));
+        let stands = ownership.or(profile.and_then(|profile| profile.ownership)).unwrap_or_default();
+        let block = profile.and_then(|profile| profile.block).unwrap_or(PublicAccessBlock::DEFAULT);
+        let acl = acl::of_new_bucket(said, stands, block, tenant)?;
         settings.documents.extend(acl.map(|acl| (DocumentKind::Acl, document(&acl))));
         let ownership = ownership.map(|said| (DocumentKind::OwnershipControls, document(&Some(said))));
         settings.documents.extend(ownership);
@@ -88,7 +92,7 @@ fn settings(
     let stands_alone = |hint: &str| hints.iter().any(|(name, _)| *name == hint);
     tags.retain(|(key, _)| key.strip_prefix(HINT_PREFIX).is_none_or(|hint| !stands_alone(hint)));
     let own = hints.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>();
-    let from_profile = profile.into_iter().flat_map(profiles::pairs).collect();
+    let from_profile = profile.into_iter().flat_map(Profile::hints).collect();
     let created_with = JobHints::parse_layers([own, from_profile]).map_err(from_hint)?;
     tagged(&JobSettings::asking(created_with), tags)
 }
@@ -110,7 +114,9 @@ mod tests {
         let check = |location: &str, region| {
             let configuration = BucketConfiguration { location: location.into(), ..Default::default() };
             let chosen = profile(&configuration, region, &profiles);
-            chosen.map(|chosen| chosen.map(|p| p["ttl"].clone())).map_err(|e| e.code.as_str().to_owned())
+            chosen
+                .map(|chosen| chosen.and_then(|p| Some(p.hints().next()?.1.to_owned())))
+                .map_err(|e| e.code.as_str().to_owned())
         };
         for (constraint, region) in [
             ("", "us-east-1"),
@@ -137,11 +143,13 @@ mod tests {
             (Some(2), vec![]),
             "a tag that is outweighed is not kept"
         );
-        let profile = [("reads".to_owned(), "4".to_owned()), ("wait".to_owned(), "1s".to_owned())].into();
-        let found = settings(&nothing(), pair("pocket:reads", "9"), Some(&profile)).unwrap();
+        let table = [("reads".to_owned(), "4".to_owned()), ("wait".to_owned(), "1s".to_owned())].into();
+        let profiles = Profiles::new([("p".into(), table)].into(), "p".into(), None).unwrap();
+        let profile = profiles.standard();
+        let found = settings(&nothing(), pair("pocket:reads", "9"), profile).unwrap();
         assert_eq!((found.asked.reads, found.asked.wait.as_secs()), (Some(9), 1));
         assert_eq!((found.created_with.reads, found.tags.len()), (Some(4), 1));
-        let found = settings(&nothing(), pair("pocket:reads", "none"), Some(&profile)).unwrap();
+        let found = settings(&nothing(), pair("pocket:reads", "none"), profile).unwrap();
         assert_eq!((found.asked.reads, found.tags.len()), (None, 1));
         let found = settings(&nothing(), pair("team", "blue"), None).unwrap();
         assert_eq!(found, JobSettings { tags: pair("team", "blue"), ..Default::default() });

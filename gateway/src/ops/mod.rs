@@ -47,7 +47,7 @@ use crate::context::RequestContext;
 use crate::errors::{self, from_call, from_control, from_name, s3};
 use crate::placements::{Bucket, Follow, Placements};
 use crate::planes::Planes;
-use crate::profiles::{self, Profiles};
+use crate::profiles::Profiles;
 use crate::reader::Reader;
 use crate::refusal::{ErrorCode, Refusal};
 use crate::transfers::{Lease, Transfers};
@@ -173,8 +173,9 @@ impl Operations {
         if refused.code != ErrorCode::NoSuchBucket || !is_expected {
             return Err(refused);
         }
-        let hints = JobHints::parse(profiles::pairs(profile)).map_err(errors::from_hint)?;
-        let settings = JobSettings::asking(hints);
+        let hints = JobHints::parse(profile.hints()).map_err(errors::from_hint)?;
+        let mut settings = JobSettings::asking(hints);
+        settings.documents.extend(profile.documents());
         let registration = Registration { tenant: tenant.clone(), bucket: name.clone(), settings };
         match self.control.register(registration).await {
             // Of writers that come at once one makes it.

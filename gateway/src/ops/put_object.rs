@@ -38,7 +38,8 @@ impl Serve<PutObject> for Operations {
         let seen = match *append_at {
             None => None,
             Some(offset) => {
-                let of_creation = |h: &ObjectHeaders| !h.user.is_empty() || h.storage_class.is_some();
+                let of_creation =
+                    |h: &ObjectHeaders| !h.user.is_empty() || !h.tags.is_empty() || h.storage_class.is_some();
                 let describes =
                     *hints != ObjectHints::default() || headers.as_deref().is_some_and(of_creation);
                 let wanted = Wanted { key, offset, size: size_bytes, condition, describes, acl };

@@ -43,7 +43,7 @@ const KEYS: &[Key] = &[
     key(
         "log.filter",
         "\"info\"",
-        "`info,s3s=off`",
+        "`info`",
         "`--log`",
         "What is logged to stderr: levels by target, such as `info,pocket_gateway=debug`.",
     ),
@@ -193,7 +193,7 @@ const KEYS: &[Key] = &[
         "{ ttl = \"1h\", wait = \"10s\" }",
         "none",
         "",
-        "A profile: hints by their names, such as `ttl = \"1h\"`, for buckets whose LocationConstraint is its name. Headers outweigh it, and then tags of the request. `default` is always there, and has no hints unless they are set.",
+        "A profile: hints by their names, such as `ttl = \"1h\"`, for buckets whose LocationConstraint is its name. Headers outweigh it, and then tags of the request. `default` is always there, and has no hints unless they are set. `object-ownership` (S3's names) and `public-access-block` (`on`, `off`) say how open new buckets are; `ObjectWriter` and `off` make them as open as those of stores without these settings.",
     ),
 ];
 

@@ -3,7 +3,7 @@
 use super::address::{Address, AddressOrOff};
 use super::secret::Secret;
 use super::size::Size;
-use pocket_gateway::profiles::{DEFAULT_PROFILE, Profile};
+use pocket_gateway::profiles::{DEFAULT_PROFILE, ProfileTable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ pub(crate) struct Config {
     pub(crate) storage: StorageTable,
     pub(crate) controller: ControllerTable,
     pub(crate) tenant: Vec<TenantTable>,
-    /// Hints by the names of profiles.
-    pub(crate) profile: BTreeMap<String, Profile>,
+    /// By their names.
+    pub(crate) profile: BTreeMap<String, ProfileTable>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,9 +109,8 @@ impl Default for Config {
 }
 
 impl Default for LogConfig {
-    /// s3s logs every refused request as an error; the gateway's own lines say it better.
     fn default() -> Self {
-        Self { filter: "info,s3s=off".into() }
+        Self { filter: "info".into() }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::edge::payload_stream::Unread;
 use crate::edge::percent::{self, Part};
 use crate::edge::xml::{self, Writer};
 use crate::errors::{from_name, not_implemented, s3};
-use crate::headers::{self, http_date, shortened, text};
+use crate::headers::{self, date_to_keep, http_date, shortened, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
 use crate::tags;
@@ -184,12 +184,16 @@ fn source_conditions(headers: &HeaderMap, source: &str) -> Result<ReadConditions
         let name = [source, condition].concat();
         Ok::<_, Refusal>(text(headers, &*name)?.map(ETagMatch::parse))
     };
-    let date = |condition| http_date(headers, &*[source, condition].concat());
+    // A rename that passes over a condition takes an object away.
+    let date = |condition| {
+        let name = [source, condition].concat();
+        if source == RENAME_SOURCE { date_to_keep(headers, &name) } else { Ok(http_date(headers, &*name)) }
+    };
     Ok(ReadConditions {
         if_match: tags("-if-match")?,
         if_none_match: tags("-if-none-match")?,
-        if_modified_since: date("-if-modified-since"),
-        if_unmodified_since: date("-if-unmodified-since"),
+        if_modified_since: date("-if-modified-since")?,
+        if_unmodified_since: date("-if-unmodified-since")?,
     })
 }
 
@@ -246,8 +250,8 @@ fn destination_condition(headers: &HeaderMap) -> Result<WriteCondition, Refusal>
     let on_what_is_there = ReadConditions {
         if_match: text(headers, "if-match")?.map(ETagMatch::parse),
         if_none_match: None,
-        if_modified_since: http_date(headers, "if-modified-since"),
-        if_unmodified_since: http_date(headers, "if-unmodified-since"),
+        if_modified_since: date_to_keep(headers, "if-modified-since")?,
+        if_unmodified_since: date_to_keep(headers, "if-unmodified-since")?,
     };
     match (text(headers, "if-none-match")?, on_what_is_there.is_empty()) {
         (None, true) => Ok(WriteCondition::None),

@@ -85,15 +85,16 @@ pub(super) fn byte_range(text: &str) -> Option<ByteRange> {
     }
 }
 
-/// Dates that cannot be read are no conditions, as HTTP demands (RFC 9110, 13.1.3 and 13.1.4); nor are tags that are no text.
+/// Dates that cannot be read are no conditions, as HTTP demands (RFC 9110, 13.1.3 and 13.1.4). Tags that are no text are those
+/// of no object.
 pub(super) fn read_conditions(headers: &HeaderMap, came: Came) -> ReadConditions {
     if !came.conditions {
         return ReadConditions::default();
     }
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let tags = |name| headers.get(name).map(|value| ETagMatch::parse(value.to_str().unwrap_or_default()));
     ReadConditions {
-        if_match: text(IF_MATCH).map(ETagMatch::parse),
-        if_none_match: text(IF_NONE_MATCH).map(ETagMatch::parse),
+        if_match: tags(IF_MATCH),
+        if_none_match: tags(IF_NONE_MATCH),
         if_modified_since: http_date(headers, IF_MODIFIED_SINCE),
         if_unmodified_since: http_date(headers, IF_UNMODIFIED_SINCE),
     }
