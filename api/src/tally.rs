@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Lanes of a tally. As many threads count without meeting each other; more of them share.
 const LANES: usize = 16;
@@ -11,6 +12,7 @@ const LANES: usize = 16;
 #[derive(Debug)]
 pub struct Tally<const N: usize> {
     lanes: Box<[Lane<N>]>,
+    told: Mutex<[u64; N]>,
 }
 
 /// On lines of its own: two, because processors fetch them in pairs.
@@ -20,7 +22,10 @@ struct Lane<const N: usize>([AtomicU64; N]);
 
 impl<const N: usize> Default for Tally<N> {
     fn default() -> Self {
-        Self { lanes: (0..LANES).map(|_| Lane([const { AtomicU64::new(0) }; N])).collect() }
+        Self {
+            lanes: (0..LANES).map(|_| Lane([const { AtomicU64::new(0) }; N])).collect(),
+            told: Mutex::new([0; N]),
+        }
     }
 }
 
@@ -36,6 +41,16 @@ impl<const N: usize> Tally<N> {
 
     pub fn sums(&self) -> [u64; N] {
         std::array::from_fn(|which| self.sum(which))
+    }
+
+    /// What was added since the last call of this: for counters that outlive the tally, as those of a process do that comes
+    /// back as another node.
+    pub fn news(&self) -> [u64; N] {
+        // What panics here panicked between two numbers: they are whole.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let sums = self.sums();
+        let before = std::mem::replace(&mut *told, sums);
+        std::array::from_fn(|which| sums[which] - before[which])
     }
 }
 
@@ -67,6 +82,7 @@ mod tests {
             }
         });
         let threads = 2 * LANES as u64;
-        assert_eq!(tally.sums(), [0, 100 * threads * (threads - 1) / 2, 0]);
+        let sums = [0, 100 * threads * (threads - 1) / 2, 0];
+        assert_eq!((tally.sums(), tally.news(), tally.news()), (sums, sums, [0; 3]));
     }
 }

@@ -139,7 +139,10 @@ impl Transfers {
 
     /// Cuts what is still going on for jobs that have ended.
     pub(crate) fn drop_jobs(&self, ended: &[JobId]) {
-        self.cut(|open| ended.contains(&open.job));
+        let ended: HashSet<JobId> = ended.iter().copied().collect();
+        if !ended.is_empty() {
+            self.cut(|open| ended.contains(&open.job));
+        }
     }
 
     fn cut(&self, condemned: impl Fn(&Open) -> bool) {
@@ -172,6 +175,9 @@ impl Transfers {
             if let Ok(ShardReply::LeasesEnded(ended)) =
                 metadata.shard(ShardRequest::Renew(batch.to_vec())).await
             {
+                if ended.is_empty() {
+                    continue;
+                }
                 let ended: HashSet<_> = ended.into_iter().collect();
                 self.cut(|open| {
                     matches!(open.holds, Holds::Lease(l) if l.shard == shard && ended.contains(&(open.job, l.id)))

@@ -138,7 +138,7 @@ impl ShardMetrics {
     }
 
     pub(crate) fn show(&self, holdings: Holdings) {
-        self.counted.sums().into_iter().zip(&self.requests).for_each(|(sum, shown)| shown.absolute(sum));
+        self.counted.news().into_iter().zip(&self.requests).for_each(|(news, shown)| shown.increment(news));
         self.jobs.set(holdings.jobs as f64);
         self.objects.set(holdings.objects as f64);
         self.logical_bytes.set(holdings.logical_bytes as f64);

@@ -134,10 +134,10 @@ impl TrafficMetrics {
     }
 
     pub(crate) fn show(&self) {
-        let sums = self.counted.sums();
-        self.requests.iter().zip(sums).for_each(|(shown, sum)| shown.absolute(sum));
-        self.received.absolute(sums[RECEIVED_BYTES]);
-        self.sent.absolute(sums[SENT_BYTES]);
+        let news = self.counted.news();
+        self.requests.iter().zip(news).for_each(|(shown, news)| shown.increment(news));
+        self.received.increment(news[RECEIVED_BYTES]);
+        self.sent.increment(news[SENT_BYTES]);
     }
 
     pub(crate) fn served(&self) -> Served {

@@ -12,6 +12,7 @@ use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::control::{Control, ControlError, Placement};
 use pocket_api::ids::JobId;
 use pocket_api::names::BucketName;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -185,6 +186,7 @@ impl Known {
         if ended.is_empty() {
             return;
         }
+        let ended: HashSet<JobId> = ended.iter().copied().collect();
         let mut table = self.table.lock();
         let gone = table.iter().map(|placed| &placed.placement).filter(|p| ended.contains(&p.job));
         let gone: Vec<BucketName> = gone.map(|placement| placement.bucket.clone()).collect();
