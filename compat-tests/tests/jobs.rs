@@ -334,7 +334,7 @@ fn a_profile_makes_buckets_as_open_as_the_operator_says() {
     for bucket in [&auto, &made] {
         let read = http::get(&client.address, &format!("/{bucket}/k")).unwrap().expect(200);
         assert_eq!(read.body, b"x");
-        http::get(&client.address, &format!("/{bucket}?uploads")).unwrap().expect_error(403, "AccessDenied");
+        http::get(&client.address, &format!("/{bucket}?acl")).unwrap().expect_error(403, "AccessDenied");
     }
     // Whoever says so for one bucket is heard, and other profiles stay closed.
     let enforced = unique_bucket("enforced");
