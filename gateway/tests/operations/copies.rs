@@ -2,6 +2,8 @@
 
 use crate::cluster::{Cluster, FORCE, WIDE, eventually, pattern};
 use crate::in_process::ask::Ask;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[tokio::test]
 async fn a_copy_inside_a_bucket_moves_no_bytes_and_outlives_its_source() {
@@ -70,6 +72,33 @@ async fn a_copy_between_buckets_is_independent_of_its_source() {
     cluster.delete_bucket("from").headers(&[FORCE]).await.ok();
     assert_eq!(cluster.get("into", "small").await.ok().body, pattern(10));
     assert_eq!(cluster.get("into", "big").await.ok().body, pattern((2 << 20) + 7));
+}
+
+#[tokio::test]
+async fn others_have_their_turn_between_any_two_pieces_of_a_copy() {
+    const SIZE: usize = 8 << 20;
+    const PIECE: usize = 256 << 10;
+    let cluster = Cluster::start().await;
+    cluster.bucket("from").await;
+    cluster.bucket("into").await;
+    cluster.stored("from", "big", pattern(SIZE)).await;
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counting = turns.clone();
+    let other = tokio::spawn(async move {
+        loop {
+            counting.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let to_another_bucket = [("x-amz-meta-b", "c")];
+    let with_another_sum = [("x-amz-checksum-algorithm", "SHA256")];
+    for (to, header) in [("into/big", to_another_bucket), ("from/summed", with_another_sum)] {
+        let before = turns.load(Ordering::Relaxed);
+        cluster.copy("from/big", to).headers(&header).await.ok();
+        let had = turns.load(Ordering::Relaxed) - before;
+        assert!(had >= SIZE / PIECE - 1, "{to}: {had} turns");
+    }
+    other.abort();
 }
 
 #[tokio::test]
