@@ -216,19 +216,8 @@ impl Serve<GetObject> for Recorder {
             "held" => self.release.notified().await,
             _ => {}
         }
-        let meta = ObjectMeta {
-            size: 0,
-            etag: ETag::md5([0; 16]),
-            last_modified: Timestamp(0),
-            expires_at: None,
-            rule_end: None,
-            reads_left: None,
-            checksum: None,
-            headers: None,
-            parts: 0,
-        };
         let found = Found {
-            meta,
+            meta: meta(),
             now: Timestamp(0),
             offset: 0,
             len: 0,
