@@ -1,6 +1,6 @@
 //! Answers made at the edge: S3's XML errors, and the ids that every answer carries.
 
-use super::xml::{self, escape};
+use super::xml::{self, escape, reference};
 use crate::calls::{Content, ContentStream};
 pub(crate) use crate::context::RequestId;
 use crate::headers::not_modified;
@@ -189,9 +189,7 @@ pub(crate) fn said_headers(said: &Said) -> HeaderMap {
 fn escape_value(value: &str, out: &mut String) {
     for c in value.chars() {
         match c {
-            '\t' | '\n' | '\r' | '\u{7f}' => {
-                let _ = write!(out, "&#x{:x};", u32::from(c));
-            }
+            '\t' | '\n' | '\r' | '\u{7f}' => reference(c, out),
             c => escape(c.encode_utf8(&mut [0; 4]), out),
         }
     }

@@ -22,6 +22,12 @@ pub(crate) fn needs_reference(byte: u8) -> bool {
     byte < b' ' && byte != b'\n' && byte != b'\t'
 }
 
+/// A character by its number.
+pub(crate) fn reference(c: char, out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "&#x{:x};", u32::from(c));
+}
+
 /// Text of an element that has to arrive as it is: keys may have any character, and those that a parser would take for another
 /// one are references, as in S3.
 pub(crate) fn escape_all(text: &str, out: &mut String) {
@@ -34,10 +40,7 @@ pub(crate) fn escape_all(text: &str, out: &mut String) {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            c if u8::try_from(c).is_ok_and(needs_reference) => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "&#x{:x};", u32::from(c));
-            }
+            c if u8::try_from(c).is_ok_and(needs_reference) => reference(c, out),
             c => out.push(c),
         }
     }

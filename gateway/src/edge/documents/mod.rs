@@ -14,7 +14,6 @@ use crate::errors::{malformed_xml, s3};
 use crate::refusal::{ErrorCode, Refusal};
 use http::Response;
 use s3s::xml::{Deserialize, Deserializer, SerializeContent, Serializer};
-use std::fmt::Write;
 
 /// Reads a document that has to be there.
 pub(crate) fn parsed<'xml, T: Deserialize<'xml>>(document: &'xml [u8]) -> Result<T, Refusal> {
@@ -59,12 +58,9 @@ fn with_references(document: String) -> String {
     }
     let mut written = String::with_capacity(document.len() + 64);
     for c in document.chars() {
-        match u8::try_from(c) {
-            Ok(byte) if needs_reference(byte) => {
-                // Writing to a string cannot fail.
-                let _ = write!(written, "&#x{byte:x};");
-            }
-            _ => written.push(c),
+        match u8::try_from(c).is_ok_and(needs_reference) {
+            true => xml::reference(c, &mut written),
+            false => written.push(c),
         }
     }
     written
