@@ -6,6 +6,7 @@ use pocket_api::metadata::Delivery;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio_util::sync::CancellationToken;
 
 /// One request that the edge has let through.
@@ -57,6 +58,8 @@ impl fmt::Debug for RequestId {
 #[derive(Default)]
 pub struct Connection {
     peer: Option<SocketAddr>,
+    /// Bytes of answers that its socket took.
+    sent_bytes: AtomicU64,
     cut: CancellationToken,
     after_flush: Mutex<Vec<OnDelivered>>,
 }
@@ -73,6 +76,17 @@ impl Connection {
     /// are not believed, because anybody can send them. `None` when the client had gone before it could be asked for.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// Called by the server, which alone does: the socket took so many bytes.
+    pub fn sent(&self, bytes: usize) {
+        // One writer, so nothing is lost between the two.
+        self.sent_bytes.store(self.sent_bytes.load(Relaxed) + bytes as u64, Relaxed);
+    }
+
+    /// Bytes of all answers that the socket took.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Relaxed)
     }
 
     /// Closes the connection at once, whatever is going on: the client sees a transfer that breaks off.

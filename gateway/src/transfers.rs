@@ -88,7 +88,9 @@ impl Transfers {
 
     fn add(self: &Arc<Self>, job: JobId, holds: Holds, connection: &Arc<Connection>) -> Ticket {
         let moved = Arc::new(AtomicU64::new(self.clock.now().0));
-        let open = Open { job, holds, connection: Arc::downgrade(connection), moved: moved.clone() };
+        let (moved_at, seen_bytes) = (moved.clone(), connection.sent_bytes());
+        let connection = Arc::downgrade(connection);
+        let open = Open { job, holds, connection, moved: moved_at, seen_bytes };
         let place = self.open.insert(open);
         Ticket { transfers: self.clone(), place, moved }
     }
@@ -152,6 +154,7 @@ impl Transfers {
     }
 
     fn cut_stalled(&self, now: Timestamp) {
+        self.open.each(|open| open.look(now));
         self.cut(|open| now.since(Timestamp(open.moved.load(Ordering::Relaxed))) > TRANSFER_STALL);
     }
 

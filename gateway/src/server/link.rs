@@ -66,6 +66,7 @@ impl Link {
     pub(crate) fn sent(&self, bytes: usize) {
         self.traffic.sent_bytes.fetch_add(bytes as u64, Relaxed);
         self.progress.fetch_add(1, Relaxed);
+        self.connection.sent(bytes);
     }
 
     /// No request was read since the last answer was sent.

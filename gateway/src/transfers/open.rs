@@ -3,6 +3,7 @@
 use super::Holds;
 use crate::context::Connection;
 use parking_lot::Mutex;
+use pocket_api::clock::Timestamp;
 use pocket_api::ids::JobId;
 use slab::Slab;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,6 +11,9 @@ use std::sync::{Arc, Weak};
 
 /// More than event loops that one process usually has, so that each has a part of its own; those that are more share.
 const PARTS: usize = 16;
+
+/// A reader that takes fewer bytes in [`pocket_api::limits::TRANSFER_STALL`] is cut: 13 KB/s.
+const MOVED_BYTES: u64 = 256 << 10;
 
 /// One transfer.
 pub(super) struct Open {
@@ -19,6 +23,20 @@ pub(super) struct Open {
     pub(super) connection: Weak<Connection>,
     /// When bytes last moved, in milliseconds of the gateway's clock.
     pub(super) moved: Arc<AtomicU64>,
+    /// Bytes that its connection had sent when that last made a transfer one that moves.
+    pub(super) seen_bytes: u64,
+}
+
+impl Open {
+    /// Bytes move also while one piece is on its way.
+    pub(super) fn look(&mut self, now: Timestamp) {
+        let Some(connection) = self.connection.upgrade() else { return };
+        let sent_bytes = connection.sent_bytes();
+        if sent_bytes - self.seen_bytes >= MOVED_BYTES {
+            self.seen_bytes = sent_bytes;
+            self.moved.store(now.0, Ordering::Relaxed);
+        }
+    }
 }
 
 #[derive(Default)]

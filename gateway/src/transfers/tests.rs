@@ -205,6 +205,20 @@ async fn a_transfer_that_stands_still_is_cut_in_time_and_its_lease_goes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_one_long_piece_slowly_goes_on_and_one_that_takes_a_trickle_of_it_is_cut() {
+    let world = World::start();
+    let (slow, trickle) = (Arc::new(Connection::default()), Arc::new(Connection::default()));
+    let reads = [world.read(QUICK, 1, false, &slow), world.read(QUICK, 2, false, &trickle)];
+    for _ in 0..6 {
+        tokio::time::sleep(TRANSFER_STALL / 2).await;
+        slow.sent(128 << 10);
+        trickle.sent(127 << 10);
+    }
+    assert_eq!((is_cut(&slow).await, is_cut(&trickle).await), (false, true));
+    drop(reads);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_that_hangs_delays_no_release_at_another() {
     let world = World::start();
     let connection = Arc::default();
