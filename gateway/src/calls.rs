@@ -110,18 +110,15 @@ pub trait Operations:
 {
 }
 
-impl<I> Call<I> {
-    pub(crate) fn new(context: RequestContext, headers: HeaderMap, uri: Uri, input: I) -> Self {
-        let expected_owner = ExpectedOwner::named(headers.get("x-amz-expected-bucket-owner"));
-        Self { context, headers, uri, expected_owner, input }
-    }
-}
-
 /// Whom a caller takes for a bucket's owner, if it says so.
 #[derive(Clone, Debug, Default)]
 pub struct ExpectedOwner(Option<HeaderValue>);
 
 impl ExpectedOwner {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self::named(headers.get("x-amz-expected-bucket-owner"))
+    }
+
     pub(crate) fn named(owner: Option<&HeaderValue>) -> Self {
         Self(owner.cloned())
     }

@@ -47,7 +47,7 @@ pub struct GetObjectAttributes {
 }
 
 pub struct GotObject {
-    pub found: Found,
+    pub found: Box<Found>,
     pub select: Select,
     pub content: Content,
 }
@@ -72,5 +72,5 @@ impl Input for GetObjectAttributes {
 }
 
 impl Input for HeadObject {
-    type Answer = Found;
+    type Answer = Box<Found>;
 }

@@ -27,6 +27,10 @@ pub(crate) struct Came {
     pub(crate) session_token: bool,
     pub(crate) copy_source: bool,
     pub(crate) checksum_mode: bool,
+    /// Anything of S3's own that does not merely belong to the signature, or an MD5.
+    pub(crate) says: bool,
+    /// What an object may be described by: the above, or a header of HTTP that is kept with it.
+    pub(crate) describes: bool,
 }
 
 impl<'a> Arrived<'a> {
@@ -44,14 +48,27 @@ impl<'a> Arrived<'a> {
         if is_ours(name) {
             self.ours += usize::from(is_first);
             match name {
+                // Every signed request has them.
+                "x-amz-date" | "x-amz-content-sha256" => {}
                 "x-amz-s3session-token" => self.came.session_token = true,
-                "x-amz-copy-source" => self.came.copy_source = true,
                 "x-amz-checksum-mode" => self.came.checksum_mode = true,
-                _ => self.came.wishes |= name.starts_with("x-pocket-"),
+                _ if name.starts_with("x-pocket-") => self.came.wishes = true,
+                _ => {
+                    self.came.copy_source |= name == "x-amz-copy-source";
+                    (self.came.says, self.came.describes) = (true, true);
+                }
             }
         } else {
-            self.came.range |= name == "range";
-            self.came.conditions |= name.starts_with("if-");
+            match name {
+                "range" => self.came.range = true,
+                "content-md5" => self.came.says = true,
+                "cache-control" | "expires" => self.came.describes = true,
+                "content-length" => {}
+                _ => {
+                    self.came.conditions |= name.starts_with("if-");
+                    self.came.describes |= name.starts_with("content-");
+                }
+            }
         }
         self.lines.push((name, value));
     }
@@ -85,6 +102,8 @@ impl Came {
             session_token: self.session_token | other.session_token,
             copy_source: self.copy_source | other.copy_source,
             checksum_mode: self.checksum_mode | other.checksum_mode,
+            says: self.says | other.says,
+            describes: self.describes | other.describes,
         }
     }
 }
@@ -117,5 +136,23 @@ mod tests {
         drop(arrived);
         headers.insert("if-match", HeaderValue::from_static("*"));
         assert!(Arrived::of(&headers).came.conditions);
+    }
+
+    #[test]
+    fn what_a_signature_brings_along_says_nothing_and_describes_nothing() {
+        let came = |name: &'static str| {
+            let name = HeaderName::from_static(name);
+            Arrived::of(&HeaderMap::from_iter([(name, HeaderValue::from_static("1"))])).came
+        };
+        for name in ["host", "authorization", "x-amz-date", "x-amz-content-sha256", "content-length"] {
+            assert_eq!(came(name), Came::default(), "{name}");
+        }
+        for name in ["x-amz-tagging", "x-amz-meta-a", "x-amz-acl", "x-amz-storage-class", "x-amz-trailer"] {
+            assert!(came(name).says && came(name).describes, "{name}");
+        }
+        for name in ["content-type", "content-encoding", "cache-control", "expires", "content-language"] {
+            assert!(came(name).describes && !came(name).says, "{name}");
+        }
+        assert!(came("content-md5").says);
     }
 }

@@ -195,7 +195,7 @@ impl<O: Operations> Edge<O> {
         let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
         let body = Unread::new(body, promise, proof.seed);
         let request = Request { operation, bucket, key, came, session, headers, uri, style, context, body };
-        let answered = self.carry_out(request, &query).await;
+        let answered = self.carry_out(operation, &mut Some(request), &query).await;
         answered.map_err(|refusal| asked.explain(refusal))
     }
 
@@ -279,7 +279,7 @@ impl<O: Operations> Edge<O> {
         if parts.method == Method::POST && operation != Operation::PostObject {
             refuse_forms(parts)?;
         }
-        let promise = Promise::read(&parts.headers, operation, proof.payload)?;
+        let promise = Promise::read(&parts.headers, came, operation, proof.payload)?;
         let Target { bucket, key, .. } = target;
         Ok(Admitted { operation, bucket, key, proof, promise, uri, came, session, style })
     }

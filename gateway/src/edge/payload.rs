@@ -1,6 +1,7 @@
 //! What a request promises about its body before the first byte of it: the form, the lengths, the checksums. A promise
 //! that cannot hold is refused here; [`super::body`] holds the client to the rest.
 
+use super::arrived::Came;
 use super::form::FORM_MAX_BYTES;
 use super::operation::{BodyUse, Operation};
 use crate::refusal::{ErrorCode, Refusal};
@@ -126,6 +127,7 @@ impl Promise {
     /// Reads the promise of a request, or what is wrong with it. `None`: there is no body and nothing to hold it to.
     pub(crate) fn read(
         headers: &HeaderMap,
+        came: Came,
         operation: Operation,
         form: PayloadForm,
     ) -> Result<Option<Self>, Refusal> {
@@ -138,7 +140,8 @@ impl Promise {
             }
             return form.hold_nothing().map(|()| None);
         }
-        let decoded_bytes = match (form.is_chunked(), length(headers, &DECODED_CONTENT_LENGTH)?) {
+        let said_bytes = if came.says { length(headers, &DECODED_CONTENT_LENGTH)? } else { None };
+        let decoded_bytes = match (form.is_chunked(), said_bytes) {
             (true, Some(decoded)) => {
                 // Framing only ever adds.
                 if encoded_bytes.is_some_and(|encoded| encoded < decoded) {
@@ -170,9 +173,11 @@ impl Promise {
         // Complete says with these what the object's checksum is, not its document's.
         let sum = match operation {
             Operation::CompleteMultipartUpload => PromisedSum::None,
+            _ if !came.says => PromisedSum::None,
             _ => promised_sum(headers, form)?,
         };
-        Ok(Some(Self { form, decoded_bytes, sum, md5: content_md5(headers)? }))
+        let md5 = if came.says { content_md5(headers)? } else { None };
+        Ok(Some(Self { form, decoded_bytes, sum, md5 }))
     }
 
     /// Of the file of a form, whose fields `headers` holds.
@@ -319,6 +324,7 @@ pub(crate) fn stored_encoding(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::arrived::Arrived;
 
     fn read(
         operation: Operation,
@@ -329,7 +335,7 @@ mod tests {
             (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         };
         let headers: HeaderMap = headers.iter().map(pair).collect();
-        Promise::read(&headers, operation, form).map_err(|refusal| refusal.code)
+        Promise::read(&headers, Arrived::of(&headers).came, operation, form).map_err(|refusal| refusal.code)
     }
 
     const CRC32: (&str, &str) = ("x-amz-checksum-crc32", "AAAAAA==");

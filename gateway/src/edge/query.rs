@@ -65,6 +65,9 @@ impl<'a> Query<'a> {
     /// Appends the canonical query: each name and value encoded once, in the order of the encoded names, without the
     /// parameter `except`.
     pub(crate) fn canonicalize(&self, except: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        if self.is_empty() {
+            return Ok(());
+        }
         let mut scratch = Vec::new();
         // (start, end of name, end of value) in `scratch`.
         let mut pairs: SmallVec<[(usize, usize, usize); 16]> = SmallVec::new();

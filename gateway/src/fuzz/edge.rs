@@ -190,7 +190,7 @@ fn promises_about_a_body_can_be_held_or_are_refused() {
             }
         };
         for operation in operations {
-            let read = || Promise::read(&head.headers, operation, form);
+            let read = || Promise::read(&head.headers, Arrived::of(&head.headers).came, operation, form);
             match within_memory(mutant.len(), MEMORY_FACTOR, read) {
                 Err(refusal) => assert_refusal(&refusal),
                 Ok(None) => assert_eq!(operation, Operation::GetObject),

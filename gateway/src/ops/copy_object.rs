@@ -156,7 +156,7 @@ pub(super) async fn copy_bytes(
     source: CopySource<'_>,
     to: &Bucket<'_>,
     key: &ObjectKey,
-) -> Result<(Found, Written), Refusal> {
+) -> Result<(Box<Found>, Written), Refusal> {
     let (shown, body) = open_source(ops, context, from, source).await?;
     let (size, connection) = (shown.len, &context.connection);
     if size > PUT_MAX_BYTES {
@@ -183,7 +183,7 @@ pub(super) async fn open_source(
     context: &RequestContext,
     bucket: &mut Bucket<'_>,
     source: CopySource<'_>,
-) -> Result<(Found, ObjectBody), Refusal> {
+) -> Result<(Box<Found>, ObjectBody), Refusal> {
     let CopySource { key, conditions, select } = source;
     let make = || {
         let (key, conditions) = (key.clone(), conditions.clone());
@@ -197,7 +197,7 @@ pub(super) async fn open_source(
     let connection = &context.connection;
     let body = ops.reader.open(job, shard, &mut found, answer.payload, connection, Purpose::Copy).await?;
     check_readable(&found.meta)?;
-    Ok((*found, body))
+    Ok((found, body))
 }
 
 fn headers_of_copy(

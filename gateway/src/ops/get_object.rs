@@ -63,7 +63,7 @@ async fn find(
     bucket: &mut Bucket<'_>,
     lookup: &Lookup,
     wait: Option<Duration>,
-) -> Result<(Found, Bytes), Refusal> {
+) -> Result<(Box<Found>, Bytes), Refusal> {
     // What was just sent to this client in full may be reserved for it still when the shard looks: a reader of ranges
     // would find that its own last one has taken the object away.
     let settled = ops.transfers.settled();

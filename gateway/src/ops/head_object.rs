@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 use pocket_api::metadata::{Found, Lookup, Want};
 
 impl Serve<HeadObject> for Operations {
-    async fn serve(&self, call: Call<HeadObject>) -> Result<Found, Refusal> {
+    async fn serve(&self, call: Call<HeadObject>) -> Result<Box<Found>, Refusal> {
         let HeadObject { bucket: ref name, key, conditions, select, wait, of_version: named } = call.input;
         // Clients probe by HEAD and must not hang because the job waits by default.
         let lookup = Lookup { key, conditions, select, want: Want::Meta, wait: wait.unwrap_or_default() };

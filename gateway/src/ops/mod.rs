@@ -227,7 +227,7 @@ impl Operations {
     }
 
     /// Looks a key up; see [`Lookup`].
-    async fn lookup(&self, bucket: &mut Bucket<'_>, lookup: &Lookup) -> Result<(Found, Bytes), Refusal> {
+    async fn lookup(&self, bucket: &mut Bucket<'_>, lookup: &Lookup) -> Result<(Box<Found>, Bytes), Refusal> {
         // A placement that changes meanwhile must not make the wait longer.
         let until = (!lookup.wait.is_zero()).then(|| self.clock.now() + lookup.wait);
         let make = || {
@@ -236,7 +236,7 @@ impl Operations {
         };
         let answer = self.call(bucket, &lookup.key, make).await?;
         match answer.reply {
-            Reply::Found(found) => Ok((*self.admitted(bucket, &lookup.key, found)?, answer.payload)),
+            Reply::Found(found) => Ok((self.admitted(bucket, &lookup.key, found)?, answer.payload)),
             _ => Err(wrong_reply()),
         }
     }

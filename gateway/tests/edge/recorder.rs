@@ -216,7 +216,7 @@ impl Serve<GetObject> for Recorder {
             "held" => self.release.notified().await,
             _ => {}
         }
-        let found = Found {
+        let found = Box::new(Found {
             meta: meta(),
             now: Timestamp(0),
             offset: 0,
@@ -225,13 +225,13 @@ impl Serve<GetObject> for Recorder {
             page: SegmentPage::default(),
             lease: None,
             counted: false,
-        };
+        });
         Ok(GotObject { found, select, content: Content::Whole(Bytes::new()) })
     }
 }
 
 impl Serve<HeadObject> for Recorder {
-    async fn serve(&self, call: Call<HeadObject>) -> Result<Found, Refusal> {
+    async fn serve(&self, call: Call<HeadObject>) -> Result<Box<Found>, Refusal> {
         self.note(format!("HeadObject {} {}", call.input.bucket, call.input.key));
         Err(Refusal::new(ErrorCode::NoSuchKey, "no such key"))
     }

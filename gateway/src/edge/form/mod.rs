@@ -25,7 +25,7 @@ use super::target::key_too_long;
 use super::wire::put_of_form;
 use super::{Admitted, Edge};
 use crate::caller::Caller;
-use crate::calls::{Call, Operations};
+use crate::calls::{Call, ExpectedOwner, Operations};
 use crate::context::{Connection, RequestContext};
 use crate::details::Asked;
 use crate::headers::shortened;
@@ -107,8 +107,9 @@ impl<O: Operations> Edge<O> {
         let put = put_of_form(bucket, key, &headers, max_bytes, md5, file)?;
         let sender = wanted.sender;
         let context = RequestContext::new(request_id, sender.caller, sender.signing, connection);
-        let appends = put.append_at.is_some();
-        let answered = self.serve(Call::new(context, headers, asked.uri.clone(), put), appends).await;
+        let (uri, expected_owner) = (asked.uri.clone(), ExpectedOwner::of(&headers));
+        let call = Call { context, headers, uri, expected_owner, input: put };
+        let answered = self.put(call).await;
         let mut response = answered.map_err(|refusal| asked.explain(refusal))?;
         success.shape(&mut response);
         Ok(response)

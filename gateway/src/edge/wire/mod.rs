@@ -28,7 +28,7 @@ use super::operation::Operation;
 use super::payload_stream::Unread;
 use super::query::Query;
 use super::{Edge, Request};
-use crate::calls::{self, Call, Input, Operations, Serve, SessionCredentials};
+use crate::calls::{self, Call, ExpectedOwner, Input, Operations, Serve, SessionCredentials};
 use crate::errors::s3;
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
@@ -95,14 +95,15 @@ pub(super) trait Wire: Input + Sized {
 }
 
 impl<O: Operations> Edge<O> {
-    /// Carries out an operation.
+    /// Carries out an operation. The request is large: it stays where it is until its parts are taken.
     pub(super) async fn carry_out(
         &self,
-        request: Request,
+        operation: Operation,
+        request: &mut Option<Request>,
         query: &Query<'_>,
     ) -> Result<Response<Body>, Refusal> {
         use Operation as Op;
-        match request.operation {
+        match operation {
             // Those that are hot live in the future of the request.
             Op::GetObject => self.run::<calls::GetObject>(request, query).await,
             Op::HeadObject => self.run::<calls::HeadObject>(request, query).await,
@@ -167,28 +168,51 @@ impl<O: Operations> Edge<O> {
         }
     }
 
-    async fn run<I>(&self, request: Request, query: &Query<'_>) -> Result<Response<Body>, Refusal>
+    async fn run<I>(
+        &self,
+        request: &mut Option<Request>,
+        query: &Query<'_>,
+    ) -> Result<Response<Body>, Refusal>
     where
         I: Wire,
         O: Serve<I>,
     {
-        let Request { operation, bucket, key, came, session, headers, uri, style, context, body } = request;
-        let mut head = Head { operation, bucket, key, style, headers: &headers, query, came, session };
-        let (input, shown) = I::read(&mut head, body)?;
-        self.serve(Call::new(context, headers, uri, input), shown).await
-    }
-
-    /// Of a request that was read in whatever way.
-    pub(super) async fn serve<I>(&self, call: Call<I>, shown: I::Shown) -> Result<Response<Body>, Refusal>
-    where
-        I: Wire,
-        O: Serve<I>,
-    {
+        let (call, shown) = read::<I>(request, query)?;
         let started = Instant::now();
         let answer = self.operations.serve(call).await;
+        self.written::<I>(started, answer, shown)
+    }
+
+    /// What came of a call.
+    fn written<I: Wire>(
+        &self,
+        started: Instant,
+        answer: Result<I::Answer, Refusal>,
+        shown: I::Shown,
+    ) -> Result<Response<Body>, Refusal> {
         self.metrics.record(I::counted(&shown), started, answer.as_ref().err());
         Ok(I::write(answer?, shown))
     }
+
+    /// The PUT of a form.
+    pub(super) async fn put(&self, call: Call<calls::PutObject>) -> Result<Response<Body>, Refusal> {
+        let appends = call.input.append_at.is_some();
+        let started = Instant::now();
+        let answer = self.operations.serve(call).await;
+        self.written::<calls::PutObject>(started, answer, appends)
+    }
+}
+
+fn read<I: Wire>(request: &mut Option<Request>, query: &Query<'_>) -> Result<(Call<I>, I::Shown), Refusal> {
+    let Some(request) = request.take() else {
+        return Err(s3(ErrorCode::InternalError, "the request was read already"));
+    };
+    let Request { operation, bucket, key, came, session, headers, uri, style, context, body } = request;
+    let mut head = Head { operation, bucket, key, style, headers: &headers, query, came, session };
+    let (input, shown) = I::read(&mut head, body)?;
+    // An owner that is expected is something that a request says.
+    let expected_owner = if came.says { ExpectedOwner::of(&headers) } else { ExpectedOwner::default() };
+    Ok((Call { context, headers, uri, expected_owner, input }, shown))
 }
 
 /// The answer of operations that have nothing to say.

@@ -5,6 +5,7 @@ use crate::access::acl::Said;
 use crate::calls::{BodySize, PutObject};
 use crate::checksums;
 use crate::edge::answer::Body;
+use crate::edge::arrived::{Arrived, Came};
 use crate::edge::payload::missing_length;
 use crate::edge::payload_stream::{Payload, Unread};
 use crate::edge::stamped::Stamped;
@@ -14,6 +15,8 @@ use crate::refusal::Refusal;
 use http::header::{CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use pocket_api::checksum::Checksum;
+use pocket_api::conditions::WriteCondition;
+use pocket_api::hints::ObjectHints;
 use pocket_api::metadata::Committed;
 use pocket_api::names::{BucketName, ObjectKey};
 use pocket_api::object::ETag;
@@ -31,7 +34,7 @@ impl Wire for PutObject {
     fn read(head: &mut Head<'_, '_>, body: Unread) -> Result<(Self, bool), Refusal> {
         let size = BodySize::Exactly(body.size_bytes().ok_or_else(|| missing_length("content-length"))?);
         let (md5, payload) = (body.md5(), body.payload()?);
-        let put = described(head.bucket()?, head.key()?, head.headers, size, md5, payload)?;
+        let put = described(head.bucket()?, head.key()?, head.headers, head.came, size, md5, payload)?;
         let appends = put.append_at.is_some();
         Ok((put, appends))
     }
@@ -64,31 +67,40 @@ pub(in crate::edge) fn put_of_form(
     md5: Option<[u8; 16]>,
     file: Payload,
 ) -> Result<PutObject, Refusal> {
-    described(bucket, key, headers, BodySize::AtMost(max_bytes), md5, file)
+    let came = Arrived::of(headers).came;
+    described(bucket, key, headers, came, BodySize::AtMost(max_bytes), md5, file)
 }
 
 fn described(
     bucket: BucketName,
     key: ObjectKey,
     headers: &HeaderMap,
+    came: Came,
     size: BodySize,
     md5: Option<[u8; 16]>,
     body: Payload,
 ) -> Result<PutObject, Refusal> {
-    let acl = Said::read(headers)?;
-    let described = headers::describe(headers, &acl)?;
-    let hints = headers::object_hints(headers, described.as_deref())?;
+    let acl = if came.says { Said::read(headers)? } else { Said::Nothing };
+    let described = if came.describes { headers::describe(headers, &acl)? } else { None };
+    let hints = match came.wishes || described.is_some() {
+        true => headers::object_hints(headers, described.as_deref())?,
+        false => ObjectHints::default(),
+    };
+    let condition = match came.conditions {
+        true => headers::write_condition(headers)?,
+        false => WriteCondition::None,
+    };
     Ok(PutObject {
         bucket,
         key,
         size,
         md5,
-        condition: headers::write_condition(headers)?,
+        condition,
         headers: described,
-        says_tags: headers.contains_key("x-amz-tagging"),
+        says_tags: came.says && headers.contains_key("x-amz-tagging"),
         acl,
         hints,
-        append_at: append_at(headers)?,
+        append_at: if came.says { append_at(headers)? } else { None },
         body,
     })
 }

@@ -70,7 +70,7 @@ impl Wire for HeadObject {
         Ok((look, (ObjectShown::read(headers, query, head.came), select)))
     }
 
-    fn write(found: Found, (shown, select): Self::Shown) -> Response<Body> {
+    fn write(found: Box<Found>, (shown, select): Self::Shown) -> Response<Body> {
         shown_object::answer(&found, select, &shown, Body::Empty)
     }
 
