@@ -2,6 +2,8 @@
 //! the servers itself, from the folder that it was built into, and stops them again.
 
 mod cases;
+mod client;
+mod fairness;
 mod footprint;
 mod multipart;
 mod servers;

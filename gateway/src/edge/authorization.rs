@@ -15,6 +15,8 @@ use std::borrow::Cow;
 const SIGNED_HEADERS_MAX: usize = HEADER_LINES_MAX;
 /// S3's longest life of a presigned URL: a week.
 pub(crate) const EXPIRES_MAX_SECS: u64 = 604_800;
+/// `YYYYMMDD`.
+const DAY_DIGITS: usize = 8;
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// A claim: this key signed these headers at that moment.
@@ -225,13 +227,12 @@ pub(crate) fn read_scope(credential: &str) -> Result<Scope, &'static str> {
     let rest = credential.strip_suffix("/aws4_request").ok_or(shape)?;
     let rest = rest.strip_suffix("/s3").or(rest.strip_suffix("/s3express")).ok_or(shape)?;
     let region_end = rest.len();
-    let (rest, region) = rest.rsplit_once('/').ok_or(shape)?;
-    let day_end = rest.len();
-    let (key, day) = rest.rsplit_once('/').ok_or(shape)?;
-    if key.is_empty() || region.is_empty() || day.len() != 8 {
+    let day_end = memchr::memrchr(b'/', rest.as_bytes()).ok_or(shape)?;
+    let key_end = memchr::memrchr(b'/', &rest.as_bytes()[..day_end]).ok_or(shape)?;
+    if key_end == 0 || day_end + 1 == region_end || day_end - key_end != 1 + DAY_DIGITS {
         return Err(shape);
     }
-    Ok(Scope { key_end: key.len(), day_end, region_end })
+    Ok(Scope { key_end, day_end, region_end })
 }
 
 /// What holds for both ways of signing.

@@ -5,13 +5,12 @@
 //! known to be right, so nothing may be committed before [`Piece::End`].
 
 use super::payload::Trailers;
-use super::signature::{ChunkSeed, hex_sha256};
+use super::signature::{ChunkSeed, hex_sha256, is_same};
 use super::signing_keys::Signature;
 use crate::refusal::{ErrorCode, Refusal};
 use bytes::{Buf, Bytes};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
-use subtle::ConstantTimeEq;
 
 /// Longest line of framing: a chunk header is 16 digits, `;chunk-signature=` and 64 digits, the longest trailer a
 /// name and 88 digits.
@@ -105,7 +104,7 @@ impl ChunkSigner {
         pieces.extend_from_slice(rest);
         let signature = key.sign(&pieces);
         drop(pieces);
-        if !bool::from(signature.ct_eq(claimed)) {
+        if !is_same(&signature, claimed) {
             let message = "the signature of a chunk or trailer does not match what was computed";
             return Err(Refusal::new(ErrorCode::SignatureDoesNotMatch, message));
         }

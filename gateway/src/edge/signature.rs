@@ -209,12 +209,22 @@ fn matching_signature(
             let spelling = Spelling { path, blanks };
             let digest = with_canonical(request, arrived, claim, payload, spelling, hex_sha256)?;
             let signature = key.sign(&signed_text(claim, key, &digest));
-            if signature.ct_eq(claim.signature.as_bytes()).into() {
+            if is_same(&signature, claim.signature.as_bytes()) {
                 return Ok(Some(signature));
             }
         }
     }
     Ok(None)
+}
+
+/// In constant time, eight digits at a time.
+pub(crate) fn is_same(signature: &Signature, claimed: &[u8]) -> bool {
+    let words = |digits: &Signature| -> [u64; 8] {
+        let (words, _) = digits.as_chunks();
+        std::array::from_fn(|i| u64::from_ne_bytes(words[i]))
+    };
+    let claimed: Result<&Signature, _> = claimed.try_into();
+    claimed.is_ok_and(|claimed| words(signature)[..].ct_eq(&words(claimed)[..]).into())
 }
 
 /// What is signed, in pieces. `digest`: of the canonical request.
