@@ -19,6 +19,7 @@ pub use crate::checksums::NamedChecksum;
 pub(crate) use crate::edge::documents::lifecycle::of as lifecycle_of;
 pub use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
 pub use crate::edge::payload_stream::{Document, Payload};
+pub use crate::edge::request_head::RequestHead;
 pub use crate::listing::Page;
 pub use buckets::{
     BucketConfiguration, CreateBucket, CreateSession, DeleteBucket, GetBucketLocation, Granted, HeadBucket,
@@ -49,9 +50,7 @@ use std::future::Future;
 pub struct Call<I> {
     pub context: RequestContext,
     /// For rules about requests alone.
-    pub headers: HeaderMap,
-    /// Likewise; in path style, without the parameters of a signature.
-    pub uri: Uri,
+    pub head: RequestHead,
     /// Whom the caller takes for the bucket's owner.
     pub expected_owner: ExpectedOwner,
     pub input: I,
@@ -113,7 +112,7 @@ pub trait Operations:
 impl<I> Call<I> {
     pub(crate) fn new(context: RequestContext, headers: HeaderMap, uri: Uri, input: I) -> Self {
         let expected_owner = ExpectedOwner::named(headers.get("x-amz-expected-bucket-owner"));
-        Self { context, headers, uri, expected_owner, input }
+        Self { context, head: RequestHead::new(headers, uri), expected_owner, input }
     }
 }
 

@@ -2,8 +2,7 @@
 //! the edge while their bytes passed; nothing here sees a byte of an object.
 
 use crate::errors::{other_checksum, s3};
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crc_fast::CrcAlgorithm;

@@ -4,7 +4,7 @@ use crate::caller::{Caller, Signing};
 use parking_lot::Mutex;
 use pocket_api::metadata::Delivery;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,11 @@ impl RequestContext {
         connection: Arc<Connection>,
     ) -> Self {
         Self { request_id, caller, connection, signing }
+    }
+
+    /// The other end of the connection; see [`Connection::peer`].
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.connection.peer().map(|peer| peer.ip())
     }
 }
 

@@ -1,21 +1,42 @@
 //! What S3's errors repeat of the line of their request, in elements of their own: `Key`, `UploadId`, `BucketName`. One place
 //! for the errors of the edge and of the operations.
 
+use crate::edge::arrived::Came;
 use crate::edge::percent::{self, Part};
 use crate::edge::query::Query;
 use crate::edge::routing;
 use crate::edge::target::Level;
 use crate::refusal::{ErrorCode, Refusal};
-use http::{HeaderMap, Method, Uri};
+use http::header::RANGE;
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 /// What a request asked for, as far as an error repeats it.
 pub(crate) struct Asked {
-    pub(crate) method: Method,
+    method: Method,
     /// In path style.
     pub(crate) uri: Uri,
+    /// The first condition, as S3 spells it.
+    condition: Option<&'static str>,
+    source_condition: Option<&'static str>,
+    range: Option<HeaderValue>,
 }
 
 impl Asked {
+    pub(crate) fn new(method: Method, uri: Uri) -> Self {
+        Self { method, uri, condition: None, source_condition: None, range: None }
+    }
+
+    /// With what these headers ask for, as far as it came.
+    pub(crate) fn saying(self, headers: &HeaderMap, came: Came) -> Self {
+        let first = |names: [&'static str; 4]| names.into_iter().find(|name| headers.contains_key(*name));
+        Self {
+            condition: came.conditions.then(|| first(CONDITIONS)).flatten(),
+            source_condition: came.copy_source.then(|| first(SOURCE_CONDITIONS)).flatten(),
+            range: came.range.then(|| headers.get(RANGE).cloned()).flatten(),
+            ..self
+        }
+    }
+
     /// Adds the elements that errors of this code have, without those that are there already: a copy's error may be about its
     /// source, which the line of the request does not name.
     pub(crate) fn explain(&self, refusal: Refusal) -> Refusal {
@@ -52,6 +73,17 @@ impl Asked {
             {
                 refusal.with("BucketName", bucket)
             }
+            C::PreconditionFailed => {
+                let of_source = refusal.is_of_source();
+                match if of_source { self.source_condition } else { self.condition } {
+                    Some(name) => refusal.with("Condition", name),
+                    None => refusal,
+                }
+            }
+            C::InvalidRange => match self.range.as_ref().and_then(|range| range.to_str().ok()) {
+                Some(range) => refusal.with("RangeRequested", range),
+                None => refusal,
+            },
             C::NoSuchUpload | C::InvalidPart => with(refusal, "UploadId", "uploadId"),
             C::InvalidPartNumber => with(refusal, "PartNumberRequested", "partNumber"),
             C::MethodNotAllowed if !refusal.has("Method") => {
@@ -71,23 +103,14 @@ fn level(bucket: &str, key: &str) -> Level {
 }
 
 /// Conditions of a request in the order in which they are judged, as S3 spells them in `Condition`.
-pub(crate) const CONDITIONS: [&str; 4] =
-    ["If-Match", "If-Unmodified-Since", "If-None-Match", "If-Modified-Since"];
+const CONDITIONS: [&str; 4] = ["If-Match", "If-Unmodified-Since", "If-None-Match", "If-Modified-Since"];
 /// The same of a copy's source.
-pub(crate) const SOURCE_CONDITIONS: [&str; 4] = [
+const SOURCE_CONDITIONS: [&str; 4] = [
     "x-amz-copy-source-If-Match",
     "x-amz-copy-source-If-Unmodified-Since",
     "x-amz-copy-source-If-None-Match",
     "x-amz-copy-source-If-Modified-Since",
 ];
-
-/// A failed condition, with the name of the first one that the request has.
-pub(crate) fn with_condition(error: Refusal, headers: &HeaderMap, conditions: &[&'static str]) -> Refusal {
-    match conditions.iter().find(|name| headers.contains_key(**name)) {
-        Some(name) => error.with("Condition", name),
-        None => error,
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -95,7 +118,7 @@ mod tests {
     use http::HeaderValue;
 
     fn explained(refusal: Refusal, method: Method, uri: &str) -> Vec<(&'static str, String)> {
-        Asked { method, uri: uri.parse().unwrap() }.explain(refusal).elements().to_vec()
+        Asked::new(method, uri.parse().unwrap()).explain(refusal).elements().to_vec()
     }
 
     fn pairs(elements: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
@@ -139,11 +162,17 @@ mod tests {
     }
 
     #[test]
-    fn the_condition_that_failed_is_named_as_s3_names_it() {
-        let headers = HeaderMap::from_iter([(http::header::IF_NONE_MATCH, HeaderValue::from_static("*"))]);
-        let error = || Refusal::new(ErrorCode::PreconditionFailed, "why");
-        let named = with_condition(error(), &headers, &CONDITIONS);
-        assert_eq!(named.elements(), pairs(&[("Condition", "If-None-Match")]));
-        assert!(with_condition(error(), &headers, &SOURCE_CONDITIONS).elements().is_empty());
+    fn the_condition_that_failed_is_named_as_s3_names_it_and_so_is_the_range() {
+        let headers = HeaderMap::from_iter([
+            (http::header::IF_NONE_MATCH, HeaderValue::from_static("*")),
+            (RANGE, HeaderValue::from_static("bytes=9-")),
+        ]);
+        let came = Came { conditions: true, copy_source: true, range: true, ..Came::default() };
+        let asked = Asked::new(Method::GET, Uri::from_static("/abc/k")).saying(&headers, came);
+        let failed = || Refusal::new(ErrorCode::PreconditionFailed, "why");
+        assert_eq!(asked.explain(failed()).elements(), pairs(&[("Condition", "If-None-Match")]));
+        assert!(asked.explain(failed().of_source()).elements().is_empty());
+        let range = asked.explain(Refusal::new(ErrorCode::InvalidRange, "why"));
+        assert_eq!(range.elements(), pairs(&[("RangeRequested", "bytes=9-")]));
     }
 }

@@ -10,7 +10,7 @@ pub(crate) use shown::{abort, expiration, not_modified, put};
 use crate::access::acl::Said;
 use crate::edge::{payload, rfc2047};
 use crate::errors::{from_hint, s3};
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use crate::tags;
 use http::header::{self, AsHeaderName};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -101,11 +101,6 @@ fn check_user_metadata(user: &[(String, String)]) -> Result<(), Refusal> {
     Err(s3(ErrorCode::MetadataTooLarge, text)
         .with("Size", bytes)
         .with("MaxSizeAllowed", USER_METADATA_MAX_BYTES))
-}
-
-/// For error texts.
-pub(crate) fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 /// A header's value where there is one and it is text.

@@ -1,8 +1,7 @@
 //! Lists over all shards of a bucket: merging their ordered pages into one, and the tokens with which a client goes
 //! on. Pure: the shards' answers come in as values. A token is the last name returned and nothing else.
 
-use crate::headers::shortened;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{ListItem, ListStart, UploadsItem};

@@ -126,6 +126,7 @@ pub struct Refusal {
 struct More {
     elements: Elements,
     said: Option<Said>,
+    is_of_source: bool,
 }
 
 /// Elements that an error's document has of its own (`Key`, `UploadId`, `ProposedSize`): SDKs and people read there what the
@@ -172,6 +173,17 @@ impl Refusal {
         self
     }
 
+    /// It is what is copied or renamed that was refused, and not what is made of it.
+    #[must_use]
+    pub fn of_source(mut self) -> Self {
+        self.more.get_or_insert_default().is_of_source = true;
+        self
+    }
+
+    pub fn is_of_source(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.is_of_source)
+    }
+
     pub fn elements(&self) -> &[(&'static str, String)] {
         self.more.as_ref().map_or(&[], |more| &more.elements)
     }
@@ -192,6 +204,11 @@ impl Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// For error texts.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,7 @@
 
 use crate::edge::percent::{self, Part};
 use crate::errors::s3;
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::object::Tags;
 
 /// What has tags, for S3 bounds their number by it.

@@ -4,8 +4,7 @@
 use super::action::Action;
 use super::rules::Rules;
 use crate::caller::Principal;
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::acl::{Acl, Grant, Grantee, Permission};
 use pocket_api::names::TenantName;
 use serde::{Deserialize, Serialize};
@@ -92,16 +91,8 @@ impl Canned {
         ("bucket-owner-full-control", Self::BucketOwnerFullControl),
     ];
 
-    /// An error names what there is not.
-    pub(crate) fn parse(name: &str) -> Result<Self, Refusal> {
-        let found = Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, canned)| *canned);
-        found.ok_or_else(|| match name {
-            // Nobody here fetches machine images, and nothing delivers logs.
-            "aws-exec-read" | "log-delivery-write" => {
-                Refusal::new(ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
-            }
-            _ => Refusal::invalid("x-amz-acl", name, format!("unknown canned ACL {:?}", shortened(name))),
-        })
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, canned)| *canned)
     }
 
     /// The list that it stands for.

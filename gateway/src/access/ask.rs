@@ -3,23 +3,25 @@
 use super::acl::{self, On, Said};
 use super::action::{Action, Actions};
 use super::decide::{Question, Verdict, decide, without_rules};
-use super::facts::Facts;
+use super::facts::{Attributes, Facts};
 use super::rules::Rules;
-use crate::context::RequestContext;
+use crate::caller::{Caller, Signing};
 use crate::refusal::Refusal;
-use http::{HeaderMap, Uri};
 use pocket_api::acl::Acl;
 use pocket_api::clock::Clock;
-use pocket_api::control::Placement;
-use pocket_api::names::{ObjectKey, TenantName};
+use pocket_api::names::{BucketName, ObjectKey, TenantName};
 use pocket_api::object::ObjectHeaders;
+use std::net::IpAddr;
 
 /// One request's wish to do something to a bucket. Asked again whenever the bucket's rules may have changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'r> {
-    pub(crate) context: &'r RequestContext,
-    pub(crate) headers: &'r HeaderMap,
-    pub(crate) uri: &'r Uri,
+    pub(crate) caller: &'r Caller,
+    /// There whenever the caller has a key.
+    pub(crate) signing: Option<Signing>,
+    /// The other end of the connection.
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) attributes: &'r dyn Attributes,
     pub(crate) actions: Actions,
     /// The objects that actions on objects are done to.
     pub(crate) keys: &'r [ObjectKey],
@@ -70,7 +72,7 @@ impl<'r> Ask<'r> {
     /// Whether what the request makes may be as it is asked for.
     pub(crate) fn check_effect(&self, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
         match self.effect {
-            Effect::NewObject(said) => said.check_new_object(self.context.caller.principal(), rules, owner),
+            Effect::NewObject(said) => said.check_new_object(self.caller.principal(), rules, owner),
             Effect::ObjectAcl(acl) => acl::check(acl, rules, owner),
             Effect::TakesTags | Effect::Other => Ok(()),
         }
@@ -78,7 +80,7 @@ impl<'r> Ask<'r> {
 
     /// Whether the ACL of an object has a say.
     pub(crate) fn asks_for_acl(&self, rules: &Rules, owner: &TenantName) -> bool {
-        let is_owner = self.context.caller.tenant() == Some(owner);
+        let is_owner = self.caller.tenant() == Some(owner);
         let asks =
             |action| On::Object.decides(action) && !(self.makes_object() && action == Action::PutObjectAcl);
         rules.acls_count() && !is_owner && self.actions.iter().any(asks)
@@ -92,34 +94,30 @@ impl<'r> Ask<'r> {
     pub(crate) fn decide(
         &self,
         rules: Option<&Rules>,
-        placement: &Placement,
+        bucket: &BucketName,
+        owner: &TenantName,
         existing: Option<&ObjectHeaders>,
         clock: &dyn Clock,
     ) -> Verdict {
         let has_tags = existing.is_some_and(|headers| !headers.tags.is_empty());
         if let Some(for_tags) = self.for_tags().filter(|_| has_tags) {
-            return for_tags.decide(rules, placement, existing, clock);
+            return for_tags.decide(rules, bucket, owner, existing, clock);
         }
-        let principal = self.context.caller.principal();
-        let Some(rules) = rules else { return without_rules(principal, &placement.tenant) };
+        let principal = self.caller.principal();
+        let Some(rules) = rules else { return without_rules(principal, owner) };
         let facts = Facts {
             principal,
-            signing: self.context.signing,
-            peer: self.context.connection.peer().map(|peer| peer.ip()),
+            signing: self.signing,
+            peer: self.peer,
             now: clock.now(),
-            headers: self.headers,
-            query: self.uri.query().unwrap_or(""),
+            attributes: self.attributes,
             request_tags: self.tags,
             existing_tags: existing.map_or(&[], |headers| &headers.tags),
             existing_acl: existing.and_then(|headers| headers.acl.as_deref()),
-            owner: &placement.tenant,
+            owner,
         };
-        let question = Question {
-            bucket: &placement.bucket,
-            keys: self.keys,
-            actions: self.actions,
-            makes_object: self.makes_object(),
-        };
+        let question =
+            Question { bucket, keys: self.keys, actions: self.actions, makes_object: self.makes_object() };
         decide(rules, question, &facts)
     }
 }

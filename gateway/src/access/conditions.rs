@@ -132,9 +132,9 @@ fn syntax(why: &str) -> Malformed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::tests::{key_of, nobody};
+    use super::super::facts::Attribute;
+    use super::super::facts::tests::{Says, key_of, nobody};
     use super::*;
-    use http::{HeaderMap, HeaderValue};
     use pocket_api::clock::Timestamp;
 
     fn read(text: &str) -> Result<Vec<Condition>, String> {
@@ -148,16 +148,16 @@ mod tests {
     #[test]
     fn operators_compare_as_their_names_say() {
         let principal = key_of("alice");
-        let headers = HeaderMap::from_iter([(
-            http::header::REFERER,
-            HeaderValue::from_static("https://www.example.com/page"),
-        )]);
+        let attributes = Says(&[
+            (Attribute::Referer, "https://www.example.com/page"),
+            (Attribute::Prefix, "home/a"),
+            (Attribute::MaxKeys, "10"),
+        ]);
         // 21 November 2026, 12:00:00 UTC.
         let now = Timestamp(1_795_262_400_000);
         let facts = Facts {
             principal: Some(&principal),
-            headers: &headers,
-            query: "prefix=home/a&max-keys=10",
+            attributes: &attributes,
             peer: Some("192.0.2.77".parse().unwrap()),
             now,
             ..nobody()

@@ -1,14 +1,12 @@
 //! What a rule may ask about a request. Only told, never judged: see [`super::conditions`] and [`super::policy`].
 
 use crate::caller::{Principal, SignatureVersion, SignedIn, Signing};
-use crate::edge::percent::{self, Part};
-use crate::edge::query::Query;
-use http::{HeaderMap, HeaderValue};
 use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;
 use pocket_api::names::TenantName;
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::net::IpAddr;
 
 /// One request, as far as rules can ask about it.
@@ -21,9 +19,7 @@ pub(crate) struct Facts<'a> {
     /// The other end of the connection. Nobody's claims of being another one are believed.
     pub(crate) peer: Option<IpAddr>,
     pub(crate) now: Timestamp,
-    pub(crate) headers: &'a HeaderMap,
-    /// As it came, without the parameters of a signature.
-    pub(crate) query: &'a str,
+    pub(crate) attributes: &'a dyn Attributes,
     /// Tags that the request gives to an object.
     pub(crate) request_tags: &'a [(String, String)],
     /// Tags of the object that is there; empty where there is none, or where no rule asks.
@@ -32,6 +28,41 @@ pub(crate) struct Facts<'a> {
     pub(crate) existing_acl: Option<&'a Acl>,
     /// Of the bucket.
     pub(crate) owner: &'a TenantName,
+}
+
+/// What a request says of itself beside who sends it. Found out when a rule asks, so that a request that no rule is about pays
+/// nothing for it.
+pub(crate) trait Attributes: Debug + Send + Sync {
+    /// Decoded; `None` where the request does not say it.
+    fn get(&self, attribute: Attribute) -> Option<Cow<'_, str>>;
+}
+
+/// One thing that a request may say of itself, as S3's condition keys name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attribute {
+    Referer,
+    UserAgent,
+    Delimiter,
+    MaxKeys,
+    Prefix,
+    VersionId,
+    IfMatch,
+    IfNoneMatch,
+    Acl,
+    ContentSha256,
+    /// `BUCKET/KEY` of what is copied.
+    CopySource,
+    GrantFullControl,
+    GrantRead,
+    GrantReadAcp,
+    GrantWrite,
+    GrantWriteAcp,
+    MetadataDirective,
+    /// No request here gets through with it, so conditions find it absent, which is the truth.
+    ServerSideEncryption,
+    /// Likewise.
+    ServerSideEncryptionKey,
+    StorageClass,
 }
 
 /// What a condition compares with.
@@ -78,11 +109,8 @@ pub(crate) enum Key {
     SignatureAge,
     SignatureVersion,
     MaxKeys,
-    CopySource,
-    /// A query parameter.
-    Parameter(&'static str),
-    /// A header.
-    Header(&'static str),
+    /// Anything else that the request says, as text.
+    Said(Attribute),
     /// A tag of the object that is there, by its name.
     ExistingTag(String),
     /// A tag that the request gives, by its name.
@@ -91,47 +119,43 @@ pub(crate) enum Key {
     RequestTagNames,
 }
 
-/// Keys by their names in lower case. `s3:x-amz-server-side-encryption` is a header that no request here gets through
-/// with, so conditions find it absent, which is the truth.
+/// Keys by their names in lower case.
 const KEYS: &[(&str, Key)] = &[
     ("aws:currenttime", Key::CurrentTime),
     ("aws:epochtime", Key::EpochTime),
     ("aws:principalaccount", Key::PrincipalAccount),
     ("aws:principalarn", Key::PrincipalArn),
     ("aws:principaltype", Key::PrincipalType),
-    ("aws:referer", Key::Header("referer")),
+    ("aws:referer", Key::Said(Attribute::Referer)),
     ("aws:resourceaccount", Key::ResourceAccount),
     ("aws:securetransport", Key::SecureTransport),
     ("aws:sourceip", Key::SourceIp),
-    ("aws:useragent", Key::Header("user-agent")),
+    ("aws:useragent", Key::Said(Attribute::UserAgent)),
     ("aws:userid", Key::UserId),
     ("aws:username", Key::UserName),
     ("s3:authtype", Key::AuthType),
-    ("s3:delimiter", Key::Parameter("delimiter")),
-    ("s3:if-match", Key::Header("if-match")),
-    ("s3:if-none-match", Key::Header("if-none-match")),
+    ("s3:delimiter", Key::Said(Attribute::Delimiter)),
+    ("s3:if-match", Key::Said(Attribute::IfMatch)),
+    ("s3:if-none-match", Key::Said(Attribute::IfNoneMatch)),
     ("s3:max-keys", Key::MaxKeys),
-    ("s3:prefix", Key::Parameter("prefix")),
+    ("s3:prefix", Key::Said(Attribute::Prefix)),
     ("s3:requestobjecttagkeys", Key::RequestTagNames),
     ("s3:resourceaccount", Key::ResourceAccount),
     ("s3:signatureage", Key::SignatureAge),
     ("s3:signatureversion", Key::SignatureVersion),
-    ("s3:versionid", Key::Parameter("versionId")),
-    ("s3:x-amz-acl", Key::Header("x-amz-acl")),
-    ("s3:x-amz-content-sha256", Key::Header("x-amz-content-sha256")),
-    ("s3:x-amz-copy-source", Key::CopySource),
-    ("s3:x-amz-grant-full-control", Key::Header("x-amz-grant-full-control")),
-    ("s3:x-amz-grant-read", Key::Header("x-amz-grant-read")),
-    ("s3:x-amz-grant-read-acp", Key::Header("x-amz-grant-read-acp")),
-    ("s3:x-amz-grant-write", Key::Header("x-amz-grant-write")),
-    ("s3:x-amz-grant-write-acp", Key::Header("x-amz-grant-write-acp")),
-    ("s3:x-amz-metadata-directive", Key::Header("x-amz-metadata-directive")),
-    ("s3:x-amz-server-side-encryption", Key::Header("x-amz-server-side-encryption")),
-    (
-        "s3:x-amz-server-side-encryption-aws-kms-key-id",
-        Key::Header("x-amz-server-side-encryption-aws-kms-key-id"),
-    ),
-    ("s3:x-amz-storage-class", Key::Header("x-amz-storage-class")),
+    ("s3:versionid", Key::Said(Attribute::VersionId)),
+    ("s3:x-amz-acl", Key::Said(Attribute::Acl)),
+    ("s3:x-amz-content-sha256", Key::Said(Attribute::ContentSha256)),
+    ("s3:x-amz-copy-source", Key::Said(Attribute::CopySource)),
+    ("s3:x-amz-grant-full-control", Key::Said(Attribute::GrantFullControl)),
+    ("s3:x-amz-grant-read", Key::Said(Attribute::GrantRead)),
+    ("s3:x-amz-grant-read-acp", Key::Said(Attribute::GrantReadAcp)),
+    ("s3:x-amz-grant-write", Key::Said(Attribute::GrantWrite)),
+    ("s3:x-amz-grant-write-acp", Key::Said(Attribute::GrantWriteAcp)),
+    ("s3:x-amz-metadata-directive", Key::Said(Attribute::MetadataDirective)),
+    ("s3:x-amz-server-side-encryption", Key::Said(Attribute::ServerSideEncryption)),
+    ("s3:x-amz-server-side-encryption-aws-kms-key-id", Key::Said(Attribute::ServerSideEncryptionKey)),
+    ("s3:x-amz-storage-class", Key::Said(Attribute::StorageClass)),
 ];
 const EXISTING_TAG: &str = "s3:existingobjecttag/";
 const REQUEST_TAG: &str = "s3:requestobjecttag/";
@@ -204,13 +228,11 @@ impl<'a> Facts<'a> {
                 let age_ms = self.now_ms().saturating_sub_unsigned(at.saturating_mul(1_000));
                 Value::Number(age_ms.max(0) as f64)
             })),
-            Key::MaxKeys => maybe(self.parameter("max-keys").and_then(|n| n.parse().ok()).map(Value::Number)),
-            Key::CopySource => maybe(self.header("x-amz-copy-source").map(|source| {
-                let source = percent::decode(&source, Part::Path).unwrap_or(Cow::Borrowed(&source));
-                Value::Text(source.strip_prefix('/').unwrap_or(&source).to_owned().into())
-            })),
-            Key::Parameter(name) => maybe(self.parameter(name).map(|text| Value::Text(text.into()))),
-            Key::Header(name) => maybe(self.header(name).map(Value::Text)),
+            Key::MaxKeys => {
+                let asked = self.attributes.get(Attribute::MaxKeys);
+                maybe(asked.and_then(|n| n.parse().ok()).map(Value::Number))
+            }
+            Key::Said(attribute) => maybe(self.attributes.get(*attribute).map(Value::Text)),
             Key::ExistingTag(name) => maybe(tag(self.existing_tags, name).map(text)),
             Key::RequestTag(name) => maybe(tag(self.request_tags, name).map(text)),
             Key::RequestTagNames => self.request_tags.iter().map(|(name, _)| text(name)).collect(),
@@ -219,14 +241,6 @@ impl<'a> Facts<'a> {
 
     fn now_ms(&self) -> i64 {
         i64::try_from(self.now.0).unwrap_or(i64::MAX)
-    }
-
-    fn header(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.headers.get(name).map(HeaderValue::as_bytes).map(String::from_utf8_lossy)
-    }
-
-    fn parameter(&self, name: &str) -> Option<String> {
-        Query::parse(self.query).ok()?.get(name).map(str::to_owned)
     }
 }
 
@@ -244,17 +258,25 @@ pub(crate) mod tests {
     use super::*;
     use std::sync::LazyLock;
 
+    /// A request that says so much.
+    #[derive(Debug)]
+    pub(crate) struct Says(pub(crate) &'static [(Attribute, &'static str)]);
+
+    impl Attributes for Says {
+        fn get(&self, attribute: Attribute) -> Option<Cow<'_, str>> {
+            self.0.iter().find(|(said, _)| *said == attribute).map(|(_, text)| Cow::Borrowed(*text))
+        }
+    }
+
     /// Of nobody, from nowhere, at the beginning of time.
     pub(crate) fn nobody() -> Facts<'static> {
-        static HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
         static OWNER: LazyLock<TenantName> = LazyLock::new(|| TenantName::parse("owner").unwrap());
         Facts {
             principal: None,
             signing: None,
             peer: None,
             now: Timestamp(0),
-            headers: &HEADERS,
-            query: "",
+            attributes: &Says(&[]),
             request_tags: &[],
             existing_tags: &[],
             existing_acl: None,
@@ -286,9 +308,12 @@ pub(crate) mod tests {
         let principal = key_of("alice");
         let signing =
             Signing { signed_in: SignedIn::Query, version: SignatureVersion::V4, at_secs: Some(10) };
-        let headers = HeaderMap::from_iter([
-            (http::header::REFERER, HeaderValue::from_static("https://a.example/")),
-            (http::HeaderName::from_static("x-amz-copy-source"), HeaderValue::from_static("/b/k%20k")),
+        let attributes = Says(&[
+            (Attribute::Referer, "https://a.example/"),
+            (Attribute::CopySource, "b/k k"),
+            (Attribute::Prefix, "a/b"),
+            (Attribute::MaxKeys, "7"),
+            (Attribute::Delimiter, ""),
         ]);
         let tags = [("a".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())];
         let facts = Facts {
@@ -296,8 +321,7 @@ pub(crate) mod tests {
             signing: Some(signing),
             peer: Some("::ffff:10.1.2.3".parse().unwrap()),
             now: Timestamp(12_500),
-            headers: &headers,
-            query: "prefix=a%2Fb&max-keys=7&delimiter",
+            attributes: &attributes,
             request_tags: &tags,
             existing_tags: &tags,
             ..nobody()

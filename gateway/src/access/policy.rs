@@ -3,7 +3,7 @@
 
 use super::action::{self, Action, Actions, Target};
 use super::conditions::Condition;
-use super::facts::{Facts, Key};
+use super::facts::{Attribute, Facts, Key};
 use super::json::Json;
 use super::pattern::matches;
 use crate::caller::Principal;
@@ -289,8 +289,10 @@ fn applies_to_some(key: &Key, actions: Actions) -> bool {
     let lists = || lists.into_iter().any(|action| actions.has(action));
     let of_objects = || actions.iter().any(|action| action.target() == Target::Object);
     match key {
-        Key::MaxKeys | Key::Parameter("prefix" | "delimiter") => lists(),
-        Key::ExistingTag(_) | Key::RequestTag(_) | Key::RequestTagNames | Key::Parameter(_) => of_objects(),
+        Key::MaxKeys | Key::Said(Attribute::Prefix | Attribute::Delimiter) => lists(),
+        Key::ExistingTag(_) | Key::RequestTag(_) | Key::RequestTagNames | Key::Said(Attribute::VersionId) => {
+            of_objects()
+        }
         _ => true,
     }
 }

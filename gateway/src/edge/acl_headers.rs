@@ -1,8 +1,7 @@
 //! What a request's headers say of an ACL: S3's name for a list, or grant by grant. Read once, before an operation is asked.
 
 use crate::access::acl::{Canned, GRANTS_MAX, Said, by_email_address, grantee_by_id, grantee_by_uri};
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use http::{HeaderMap, HeaderValue};
 use pocket_api::acl::{Acl, Grant, Permission};
 
@@ -17,28 +16,36 @@ const GRANT_HEADERS: [(&str, Permission); 5] = [
     ("x-amz-grant-write-acp", Permission::WriteAcp),
 ];
 
-impl Said {
-    /// Reads them; costs one look at each name where there is nothing to read.
-    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let is_ours = |name: &str| name == CANNED_HEADER || name.starts_with(GRANT_PREFIX);
-        if !headers.keys().any(|name| is_ours(name.as_str())) {
-            return Ok(Self::Nothing);
-        }
-        let mut grants = Vec::new();
-        for (name, permission) in GRANT_HEADERS {
-            if let Some(value) = headers.get(name) {
-                read_grants(name, text(name, value)?, permission, &mut grants)?;
-            }
-        }
-        match (headers.get(CANNED_HEADER), grants.is_empty()) {
-            (Some(name), true) => Canned::parse(text(CANNED_HEADER, name)?).map(Self::Canned),
-            (Some(_), false) => {
-                let message = "Specifying both Canned ACLs and Header Grants is not allowed";
-                Err(Refusal::new(ErrorCode::InvalidRequest, message))
-            }
-            (None, _) => Ok(Self::Grants(Acl { grants })),
+/// Reads them; costs one look at each name where there is nothing to read.
+pub(crate) fn said(headers: &HeaderMap) -> Result<Said, Refusal> {
+    let is_ours = |name: &str| name == CANNED_HEADER || name.starts_with(GRANT_PREFIX);
+    if !headers.keys().any(|name| is_ours(name.as_str())) {
+        return Ok(Said::Nothing);
+    }
+    let mut grants = Vec::new();
+    for (name, permission) in GRANT_HEADERS {
+        if let Some(value) = headers.get(name) {
+            read_grants(name, text(name, value)?, permission, &mut grants)?;
         }
     }
+    match (headers.get(CANNED_HEADER), grants.is_empty()) {
+        (Some(name), true) => canned(text(CANNED_HEADER, name)?).map(Said::Canned),
+        (Some(_), false) => {
+            let message = "Specifying both Canned ACLs and Header Grants is not allowed";
+            Err(Refusal::new(ErrorCode::InvalidRequest, message))
+        }
+        (None, _) => Ok(Said::Grants(Acl { grants })),
+    }
+}
+
+fn canned(name: &str) -> Result<Canned, Refusal> {
+    Canned::parse(name).ok_or_else(|| match name {
+        // Nobody here fetches machine images, and nothing delivers logs.
+        "aws-exec-read" | "log-delivery-write" => {
+            Refusal::new(ErrorCode::NotImplemented, format!("the ACL {name} is not implemented"))
+        }
+        _ => Refusal::invalid(CANNED_HEADER, name, format!("unknown canned ACL {:?}", shortened(name))),
+    })
 }
 
 /// `id="...", uri="..."`

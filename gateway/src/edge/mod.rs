@@ -29,6 +29,7 @@ pub(crate) mod payload_stream;
 pub(crate) mod percent;
 pub(crate) mod presigned;
 pub(crate) mod query;
+pub(crate) mod request_head;
 pub(crate) mod rfc2047;
 pub(crate) mod routing;
 pub(crate) mod session;
@@ -191,7 +192,7 @@ impl<O: Operations> Edge<O> {
             admitted;
         let headers = std::mem::take(&mut parts.headers);
         let uri = rewritten.unwrap_or_else(|| uri.clone());
-        let asked = Asked { method: parts.method.clone(), uri: uri.clone() };
+        let asked = Asked::new(parts.method.clone(), uri.clone()).saying(&headers, came);
         let context = RequestContext::new(request_id, proof.caller, proof.signing, connection);
         let body = Unread::new(body, promise, proof.seed);
         let request = Request { operation, bucket, key, came, session, headers, uri, style, context, body };

@@ -3,8 +3,7 @@
 
 use super::headers;
 use super::query::Query;
-use crate::headers::shortened;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Which signature a URL carries.

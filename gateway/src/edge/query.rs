@@ -1,8 +1,7 @@
 //! The query of a request, read once: names and values for the allow-list, their canonical form for the signature.
 
 use super::percent::{self, Part};
-use crate::headers::shortened;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 

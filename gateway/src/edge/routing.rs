@@ -7,8 +7,7 @@ use super::headers::is_ours;
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal, Said};
+use crate::refusal::{ErrorCode, Refusal, Said, shortened};
 use crate::versions::check_version;
 use http::Method;
 

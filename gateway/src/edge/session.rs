@@ -6,8 +6,7 @@
 use super::operation::Operation;
 use super::percent::{self, Part};
 use crate::calls::SessionCredentials;
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};

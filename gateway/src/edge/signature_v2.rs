@@ -15,8 +15,7 @@ use super::signature::{
 };
 use super::signing_keys::SigningKeys;
 use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};

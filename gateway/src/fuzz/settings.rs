@@ -4,7 +4,7 @@
 use super::{Head, assert_refusal};
 use crate::access::acl::{GRANTS_MAX, Said};
 use crate::access::cors::{Cors, CorsRule};
-use crate::edge::acl_headers::tests::as_headers;
+use crate::edge::acl_headers::{self, tests::as_headers};
 use crate::edge::cors::allowed;
 use crate::edge::document::checked;
 use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
@@ -147,7 +147,7 @@ fn acls_in_headers_read_back_as_they_are_written() {
         let read = |lines: &str| {
             let head = Head::parse(&format!("PUT /bucket?acl\n{lines}"))?;
             let checked = headers::check(&head.headers, Operation::PutBucketAcl);
-            Some(checked.and_then(|()| Said::read(&head.headers)))
+            Some(checked.and_then(|()| acl_headers::said(&head.headers)))
         };
         let text = mutant.text();
         match within_memory(text.len(), MEMORY_FACTOR, || read(&text)) {

@@ -1,9 +1,9 @@
 //! What a request asks of the object before anything is done. A condition of a write that cannot be held is refused: one that
 //! is ignored loses data.
 
-use super::{shortened, text};
+use super::text;
 use crate::errors::not_implemented;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use http::HeaderMap;
 use http::header::{AsHeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};

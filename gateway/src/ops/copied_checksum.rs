@@ -30,7 +30,7 @@ pub(super) async fn find(
         Request::Lookup(Lookup { key, conditions, select, want: Want::Meta, wait: Duration::ZERO })
     };
     let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-    let answer = outcome.map_err(|error| of_source(bucket, key, ops.placements.shown(bucket, error)))?;
+    let answer = outcome.map_err(|error| of_source(key, ops.placements.shown(bucket, error)))?;
     let Reply::Found(found) = answer.reply else { return Err(wrong_reply()) };
     let found = ops.admitted(bucket, key, found)?;
     if let Some(kept) = kept(&found.meta, found.len).filter(|sum| sum.algorithm == algorithm) {

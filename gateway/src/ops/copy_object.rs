@@ -128,7 +128,7 @@ async fn by_reference(
     };
     let make = |content| plan.commit(write, source.size, content, &meta);
     let outcome = taken.commit(&ops.placements, &ops.directory, bucket, plan.key, make).await;
-    outcome.map_err(|error| bucket.failure(error))
+    outcome.map_err(from_call)
 }
 
 async fn by_bytes(
@@ -145,7 +145,7 @@ async fn by_bytes(
     let (write, size) = (written.write, written.size);
     let make = |content| plan.commit(write, size, content, &meta);
     let outcome = written.commit(&ops.placements, to, plan.key, make).await;
-    outcome.map_err(|error| to.failure(error))
+    outcome.map_err(from_call)
 }
 
 /// Streams bytes of one bucket into chunks of another, for `key` there.
@@ -190,7 +190,7 @@ pub(super) async fn open_source(
         Request::Lookup(Lookup { key, conditions, select, want: Want::Data, wait: Duration::ZERO })
     };
     let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-    let answer = outcome.map_err(|error| of_source(bucket, key, ops.placements.shown(bucket, error)))?;
+    let answer = outcome.map_err(|error| of_source(key, ops.placements.shown(bucket, error)))?;
     let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
     let mut found = ops.admitted(bucket, key, found)?;
     let (job, shard) = (bucket.job(), bucket.shard(key));

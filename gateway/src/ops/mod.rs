@@ -168,7 +168,7 @@ impl Operations {
             },
             Err(refused) => refused,
         };
-        let Some(tenant) = ask.context.caller.tenant() else { return Err(refused) };
+        let Some(tenant) = ask.caller.tenant() else { return Err(refused) };
         let is_expected = expected_owner.is_none_or(|expected| expected == tenant.as_str());
         if refused.code != ErrorCode::NoSuchBucket || !is_expected {
             return Err(refused);
@@ -223,7 +223,7 @@ impl Operations {
         make: impl Fn() -> Request + Send + Sync,
     ) -> Result<Answer, Refusal> {
         let outcome = self.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-        outcome.map_err(|error| bucket.failure(self.placements.shown(bucket, error)))
+        outcome.map_err(|error| from_call(self.placements.shown(bucket, error)))
     }
 
     /// Looks a key up; see [`Lookup`].
@@ -263,9 +263,10 @@ impl crate::calls::Operations for Operations {}
 macro_rules! ask {
     ($request:expr, $context:expr, $actions:expr) => {
         $crate::access::Ask {
-            context: &$context,
-            headers: &$request.headers,
-            uri: &$request.uri,
+            caller: &$context.caller,
+            signing: $context.signing,
+            peer: $context.peer(),
+            attributes: &$request.head,
             actions: $crate::access::action::Actions::from($actions),
             keys: &[],
             tags: &[],

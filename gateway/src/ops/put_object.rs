@@ -3,6 +3,7 @@
 use super::append_object::{self, Wanted};
 use super::{Operations, ask, committed};
 use crate::calls::{BodySize, Call, PutObject, Serve};
+use crate::errors::from_call;
 use crate::refusal::Refusal;
 use crate::writer::Source;
 use pocket_api::conditions::WriteCondition;
@@ -72,8 +73,8 @@ impl Serve<PutObject> for Operations {
                 };
                 let outcome = written.commit(&self.placements, &mut bucket, key, make).await;
                 outcome.map_err(|error| match appends {
-                    true => append_object::of_creation(&bucket, error, condition),
-                    false => bucket.failure(error),
+                    true => append_object::of_creation(error, condition),
+                    false => from_call(error),
                 })?
             }
         };

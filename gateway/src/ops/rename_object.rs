@@ -41,8 +41,7 @@ impl Serve<RenameObject> for Operations {
             }))
         };
         let answer = self.placements.call(&mut bucket, from, Follow::SameShard, Bytes::new(), make).await;
-        let answer =
-            answer.map_err(|error| of_source(&bucket, from, self.placements.shown(&bucket, error)))?;
+        let answer = answer.map_err(|error| of_source(from, self.placements.shown(&bucket, error)))?;
         committed(answer).map(drop)
     }
 }

@@ -5,7 +5,7 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;
-use pocket_api::hints::JobHints;
+use pocket_api::hints::{JobHints, Limit};
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Committed, Found, PartsPage, SegmentPage, UploadId, UploadInfo, UploadPage};
 use pocket_api::names::TenantName;
@@ -187,7 +187,7 @@ impl Serve<CopyObject> for Recorder {
 
 impl Serve<RenameObject> for Recorder {
     async fn serve(&self, call: Call<RenameObject>) -> Result<(), Refusal> {
-        self.note(format!("RenameObject {}", call.uri.path()));
+        self.note(format!("RenameObject {} {}", call.input.bucket, call.input.to));
         Ok(())
     }
 }
@@ -288,15 +288,11 @@ impl Serve<PutObject> for Recorder {
         if let Some(encoding) = input.headers.as_ref().and_then(|headers| headers.content_encoding.as_ref()) {
             note += &format!(", encoded {encoding}");
         }
-        for (name, value) in &call.headers {
-            if name.as_str().starts_with("x-amz-meta-") || name.as_str().starts_with("x-pocket-") {
-                note += &format!(", {name}={}", value.to_str().unwrap_or("?"));
-            }
-        }
         for (name, value) in input.headers.iter().flat_map(|headers| &headers.user) {
-            if value.contains(',') {
-                note += &format!(", {name} is {value}");
-            }
+            note += &format!(", x-amz-meta-{name}={value}");
+        }
+        if let Some(Limit::Of(ttl)) = input.hints.ttl {
+            note += &format!(", x-pocket-ttl={ttl:?}");
         }
         if let Some(expires) = input.headers.as_ref().and_then(|headers| headers.expires.as_ref()) {
             note += &format!(", expires {expires}");

@@ -1,4 +1,5 @@
-use super::super::facts::tests::{key_of, nobody};
+use super::super::facts::Attribute::{MaxKeys, Prefix};
+use super::super::facts::tests::{Says, key_of, nobody};
 use super::*;
 use proptest::prelude::*;
 
@@ -102,10 +103,13 @@ fn conditions_are_all_held_to() {
         "NumericLessThanEquals": {"s3:max-keys": 100}}"#;
     let list = statement("Allow", EVERYBODY, r#""s3:ListBucket""#, r#""arn:aws:s3:::data""#, prefix);
     let policy = policy(&list).unwrap();
-    let opinion = |query| policy.opinion(Action::ListBucket, "data", &Facts { query, ..nobody() });
-    assert_eq!(opinion("prefix=home/a&max-keys=10"), Opinion::Allows);
-    assert_eq!(opinion("prefix=home/a"), Opinion::None);
-    assert_eq!(opinion("prefix=other&max-keys=10"), Opinion::None);
+    let opinion = |attributes| {
+        let facts = Facts { attributes: &Says(attributes), ..nobody() };
+        policy.opinion(Action::ListBucket, "data", &facts)
+    };
+    assert_eq!(opinion(&[(Prefix, "home/a"), (MaxKeys, "10")]), Opinion::Allows);
+    assert_eq!(opinion(&[(Prefix, "home/a")]), Opinion::None);
+    assert_eq!(opinion(&[(Prefix, "other"), (MaxKeys, "10")]), Opinion::None);
 }
 
 #[test]

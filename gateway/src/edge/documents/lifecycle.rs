@@ -7,8 +7,8 @@
 use super::{parsed_if_any, write};
 use crate::edge::answer::Body;
 use crate::errors::{malformed_xml, not_implemented, s3};
-use crate::headers::{self, shortened};
-use crate::refusal::{ErrorCode, Refusal};
+use crate::headers;
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use crate::tags::{self, UNIT_TAG};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response};

@@ -3,8 +3,7 @@
 use super::multipart::malformed;
 use crate::edge::operation::Operation;
 use crate::edge::{document, headers};
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -28,8 +28,7 @@ use crate::caller::Caller;
 use crate::calls::{Call, Operations};
 use crate::context::{Connection, RequestContext};
 use crate::details::Asked;
-use crate::headers::shortened;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use bytes::Bytes;
 use claim::Sender;
 use fields::Fields;
@@ -94,7 +93,7 @@ impl<O: Operations> Edge<O> {
         let encoded = utf8_percent_encode(wanted.key.as_str(), NON_ALPHANUMERIC);
         let uri = Uri::try_from(format!("/{bucket}/{encoded}"))
             .map_err(|_| Refusal::new(ErrorCode::InvalidURI, "couldn't parse the specified URI"))?;
-        let asked = Asked { method: Method::PUT, uri };
+        let asked = Asked::new(Method::PUT, uri);
         let mut headers = std::mem::take(&mut wanted.headers);
         // The form's own headers say nothing of the object; these are for rules about requests.
         for name in ["host", "origin", "referer", "user-agent", "x-amz-expected-bucket-owner"] {

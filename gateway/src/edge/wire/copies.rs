@@ -3,19 +3,19 @@
 use super::object_requests::{byte_range, part_number, upload_id};
 use super::uploads::show_expiration;
 use super::{Head, Wire, done};
-use crate::access::acl::Said;
 use crate::calls::{
     CopyObject, Directive, Directives, ExpectedOwner, PartCopied, RenameObject, SourceObject, UploadPartCopy,
 };
 use crate::checksums::{self, parse_algorithm};
+use crate::edge::acl_headers;
 use crate::edge::answer::Body;
 use crate::edge::payload_stream::Unread;
 use crate::edge::percent::{self, Part};
 use crate::edge::xml::{self, Writer};
 use crate::errors::{from_name, not_implemented, s3};
-use crate::headers::{self, date_to_keep, http_date, shortened, text};
+use crate::headers::{self, date_to_keep, http_date, text};
 use crate::metrics::Operation as Counted;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use crate::tags;
 use crate::versions::check_version;
 use http::{HeaderMap, Response, StatusCode};
@@ -37,7 +37,7 @@ impl Wire for CopyObject {
 
     fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, ()), Refusal> {
         let map = head.headers;
-        let acl = Said::read(map)?;
+        let acl = acl_headers::said(map)?;
         let directives =
             Directives { metadata: directive(map, "metadata")?, tags: directive(map, "tagging")? };
         let described = taken(headers::describe(map, &acl)?, directives)?;

@@ -2,16 +2,17 @@
 
 use super::buckets::show_granted;
 use super::{Head, Wire, done};
-use crate::access::acl::{Ownership, Said};
+use crate::access::acl::Ownership;
 use crate::calls::{BucketConfiguration, CreateBucket, Granted};
+use crate::edge::acl_headers;
 use crate::edge::answer::Body;
 use crate::edge::bucket_tags::split_tags;
 use crate::edge::documents::parsed;
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
-use crate::headers::{self, shortened};
+use crate::headers;
 use crate::metrics::Operation as Counted;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, Response, StatusCode};
@@ -29,7 +30,7 @@ impl Wire for CreateBucket {
             bucket: bucket.clone(),
             hints: hints(head.headers)?,
             ownership: ownership(head.headers)?,
-            acl: Said::read(head.headers)?,
+            acl: acl_headers::said(head.headers)?,
             configuration: body.document(Operation::CreateBucket, configuration),
         };
         Ok((create, bucket))

@@ -1,8 +1,9 @@
 //! GetObjectAcl and PutObjectAcl.
 
 use super::{Head, Wire, done};
-use crate::access::acl::{OwnedAcl, Said};
+use crate::access::acl::OwnedAcl;
 use crate::calls::{GetObjectAcl, PutObjectAcl};
+use crate::edge::acl_headers;
 use crate::edge::answer::Body;
 use crate::edge::documents::acl;
 use crate::edge::payload_stream::Unread;
@@ -31,7 +32,7 @@ impl Wire for PutObjectAcl {
     type Shown = ();
 
     fn read(head: &mut Head<'_, '_>, body: Unread) -> Result<(Self, ()), Refusal> {
-        let (said, sent) = (Said::read(head.headers)?, body.document(head.operation, acl::read));
+        let (said, sent) = (acl_headers::said(head.headers)?, body.document(head.operation, acl::read));
         let of_version = head.names_version();
         Ok((Self { bucket: head.bucket()?, key: head.key()?, of_version, said, sent }, ()))
     }

@@ -3,9 +3,9 @@
 use crate::edge::arrived::Came;
 use crate::edge::query::Query;
 use crate::errors::s3;
-use crate::headers::{self, http_date, shortened};
+use crate::headers::{self, http_date};
 use crate::listing;
-use crate::refusal::{ErrorCode, Refusal};
+use crate::refusal::{ErrorCode, Refusal, shortened};
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use pocket_api::conditions::{ETagMatch, ReadConditions};

@@ -1,16 +1,16 @@
 //! PutObject, of a request or of a form.
 
 use super::{Head, Wire};
-use crate::access::acl::Said;
 use crate::calls::{BodySize, PutObject};
 use crate::checksums;
+use crate::edge::acl_headers;
 use crate::edge::answer::Body;
 use crate::edge::payload::missing_length;
 use crate::edge::payload_stream::{Payload, Unread};
 use crate::edge::stamped::Stamped;
-use crate::headers::{self, shortened, text};
+use crate::headers::{self, text};
 use crate::metrics::Operation as Counted;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use http::header::{CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use pocket_api::checksum::Checksum;
@@ -75,7 +75,7 @@ fn described(
     md5: Option<[u8; 16]>,
     body: Payload,
 ) -> Result<PutObject, Refusal> {
-    let acl = Said::read(headers)?;
+    let acl = acl_headers::said(headers)?;
     let described = headers::describe(headers, &acl)?;
     let hints = headers::object_hints(headers, described.as_deref())?;
     Ok(PutObject {

@@ -1,11 +1,11 @@
 //! PUT of the settings of buckets: a document each, and headers beside two of them.
 
 use super::{Head, Wire, done};
-use crate::access::acl::Said;
 use crate::calls::{
     PutBucketAcl, PutBucketCors, PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy,
     PutBucketTagging, PutPublicAccessBlock,
 };
+use crate::edge::acl_headers;
 use crate::edge::answer::Body;
 use crate::edge::documents::lifecycle::{LifecycleRules, LifecycleTerms};
 use crate::edge::documents::{acl, cors, ownership_controls, public_access_block, tagging};
@@ -50,7 +50,7 @@ impl Wire for PutBucketAcl {
     type Shown = ();
 
     fn read(head: &mut Head<'_, '_>, body: Unread) -> Result<(Self, ()), Refusal> {
-        let (said, sent) = (Said::read(head.headers)?, body.document(head.operation, acl::read));
+        let (said, sent) = (acl_headers::said(head.headers)?, body.document(head.operation, acl::read));
         Ok((Self { bucket: head.bucket()?, said, sent }, ()))
     }
 

@@ -2,12 +2,12 @@
 
 use super::object_requests::{number, upload_id};
 use super::{Head, Wire, done};
-use crate::access::acl::Said;
 use crate::calls::{
     AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, ListedPart, PromisedWhole,
     UploadCreated,
 };
 use crate::checksums::{self, NamedChecksum};
+use crate::edge::acl_headers;
 use crate::edge::answer::Body;
 use crate::edge::documents::parsed_if_any;
 use crate::edge::operation::Operation;
@@ -44,7 +44,7 @@ impl Wire for CreateMultipartUpload {
 
     fn read(head: &mut Head<'_, '_>, _: Unread) -> Result<(Self, CreateShown), Refusal> {
         let map = head.headers;
-        let acl = Said::read(map)?;
+        let acl = acl_headers::said(map)?;
         let described = headers::describe(map, &acl)?;
         let hints = headers::object_hints(map, described.as_deref())?;
         let (algorithm, kind) = (text(map, &CHECKSUM_ALGORITHM)?, text(map, &CHECKSUM_TYPE)?);

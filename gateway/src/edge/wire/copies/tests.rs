@@ -1,6 +1,7 @@
 //! What is said of a copy and of a rename in headers.
 
 use super::*;
+use crate::access::acl::Said;
 use http::{HeaderName, HeaderValue};
 use pocket_api::object::ETag;
 
