@@ -15,12 +15,12 @@ mod writes;
 pub use crate::access::acl::{OwnedAcl, Ownership, Said, SentAcl};
 pub use crate::access::cors::{Cors, CorsRule};
 pub use crate::access::public_access_block::PublicAccessBlock;
-pub use crate::checksums::NamedChecksum;
+pub use crate::edge::checksums::NamedChecksum;
 pub(crate) use crate::edge::documents::lifecycle::of as lifecycle_of;
 pub use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
+pub use crate::edge::listing::Page;
 pub use crate::edge::payload_stream::{Document, Payload};
 pub use crate::edge::request_head::RequestHead;
-pub use crate::listing::Page;
 pub use buckets::{
     BucketConfiguration, CreateBucket, CreateSession, DeleteBucket, GetBucketLocation, Granted, HeadBucket,
     ListBuckets, ListedBucket, ListedBuckets, SeenBucket, SessionCredentials,

@@ -1,16 +1,14 @@
 //! One table from the errors of the seams to S3's codes, and the few constructors that operations share. Nothing
 //! else in the gateway decides which S3 error a seam's error becomes.
 
-use crate::edge::target::key_too_long;
+pub(crate) use crate::edge::errors::{from_hint, from_name, not_implemented, s3};
 use crate::refusal::{ErrorCode, Refusal, Said};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::chunks::ChunkError;
 use pocket_api::control::ControlError;
-use pocket_api::hints::HintError;
 use pocket_api::ids::NodeId;
 use pocket_api::limits::APPEND_PIECES_MAX;
 use pocket_api::metadata::MetadataError;
-use pocket_api::names::NameError;
 use std::borrow::Cow;
 
 /// What came of a call to a shard, when it was not an answer.
@@ -48,14 +46,6 @@ impl From<ControlError> for CallError {
     fn from(error: ControlError) -> Self {
         Self::Control(error)
     }
-}
-
-pub(crate) fn s3(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal::new(code, message)
-}
-
-pub(crate) fn not_implemented(message: impl Into<Cow<'static, str>>) -> Refusal {
-    s3(ErrorCode::NotImplemented, message)
 }
 
 /// Clients back off and come again.
@@ -162,28 +152,6 @@ pub(crate) fn from_chunks(error: ChunkError) -> Refusal {
     }
 }
 
-pub(crate) fn from_hint(error: HintError) -> Refusal {
-    match error {
-        // Their values are nobody's: it is the name that is wrong.
-        HintError::Unknown { ref name, .. } | HintError::Twice { ref name } => {
-            Refusal::invalid(name, "", error.to_string())
-        }
-        HintError::Bad { name, ref value, .. } => Refusal::invalid(name, value, error.to_string()),
-        HintError::NotBuilt { .. } => not_implemented(error.to_string()),
-    }
-}
-
-pub(crate) fn from_name(error: NameError) -> Refusal {
-    match error {
-        NameError::Bucket(ref name, _) => {
-            s3(ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", name)
-        }
-        NameError::KeyTooLong(bytes) => key_too_long(bytes),
-        NameError::KeyEmpty => Refusal::invalid("Key", "", error.to_string()),
-        NameError::Tenant(ref name) => Refusal::invalid("ID", name, error.to_string()),
-    }
-}
-
 pub(crate) fn precondition_failed() -> Refusal {
     let text = "At least one of the pre-conditions you specified did not hold";
     s3(ErrorCode::PreconditionFailed, text)
@@ -213,14 +181,6 @@ pub(crate) fn invalid_part(number: i64, etag: Option<&str>) -> Refusal {
         Some(etag) => error.with("ETag", etag),
         None => error,
     }
-}
-
-/// S3's text for a document that is not what it has to be.
-pub(crate) const MALFORMED_XML: &str =
-    "The XML you provided was not well-formed or did not validate against our published schema";
-
-pub(crate) fn malformed_xml() -> Refusal {
-    s3(ErrorCode::MalformedXML, MALFORMED_XML)
 }
 
 pub(crate) fn access_denied(message: impl Into<Cow<'static, str>>) -> Refusal {

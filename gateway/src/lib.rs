@@ -21,12 +21,10 @@ mod server;
 mod checksums;
 mod content_tag;
 mod copies;
-mod details;
 mod errors;
 #[cfg(test)]
 mod fuzz;
-mod headers;
-mod listing;
+mod merging;
 mod metrics;
 mod placements;
 mod reader;
@@ -34,9 +32,7 @@ pub mod refusal;
 mod settings;
 mod slices;
 mod space;
-mod tags;
 mod transfers;
-mod versions;
 mod writer;
 
 pub use metrics::describe_metrics;

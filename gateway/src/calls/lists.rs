@@ -1,7 +1,7 @@
 //! Lists of objects.
 
 use super::Input;
-use crate::listing::Page;
+use crate::edge::listing::Page;
 use pocket_api::metadata::{ListItem, ListStart};
 use pocket_api::names::{BucketName, TenantName};
 

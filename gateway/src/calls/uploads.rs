@@ -2,9 +2,9 @@
 
 use super::Input;
 use crate::access::acl::Said;
-use crate::checksums::NamedChecksum;
+use crate::edge::checksums::NamedChecksum;
+use crate::edge::listing::Page;
 use crate::edge::payload_stream::Document;
-use crate::listing::Page;
 use pocket_api::checksum::{ChecksumAlgorithm, ChecksumKind};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::hints::ObjectHints;

@@ -3,7 +3,7 @@
 use super::xml::{self, escape, reference};
 use crate::calls::{Content, ContentStream};
 pub(crate) use crate::context::RequestId;
-use crate::headers::not_modified;
+use crate::edge::headers::not_modified;
 use crate::refusal::{Refusal, Said};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};

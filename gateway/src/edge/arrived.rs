@@ -1,7 +1,7 @@
 //! The headers of a request, walked once: what a signature covers is found in them, and most of what a request may say is known not to
 //! have been said without a look for it.
 
-use super::headers::is_ours;
+use super::header_rules::is_ours;
 use http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 

@@ -2,8 +2,8 @@
 //! so they are taken out of the (small, complete, verified) body before it is read.
 
 use crate::edge::document::{malformed, resolved};
+use crate::edge::tags::Tagged;
 use crate::refusal::Refusal;
-use crate::tags::Tagged;
 use bytes::Bytes;
 use pocket_api::object::Tags;
 use quick_xml::Reader;

@@ -3,7 +3,7 @@
 //! page to a running server.
 
 use super::allow_list::{NOT_BUILT, RULES, SETTINGS, SettingRule};
-use super::headers::{Verdict, verdict};
+use super::header_rules::{Verdict, verdict};
 use super::operation::Operation;
 use super::target::Level;
 use crate::access::needs::{Need, needs};

@@ -31,7 +31,7 @@ impl Digests {
             PayloadForm::Unsigned | PayloadForm::SignedChunks(_) | PayloadForm::UnsignedChunks => None,
         };
         let algorithm = promise.sum.algorithm();
-        let crc = algorithm.and_then(crate::checksums::crc);
+        let crc = algorithm.and_then(crate::edge::checksums::crc);
         let wants_sha256 = promised_sha256.is_some() || algorithm == Some(ChecksumAlgorithm::Sha256);
         Self {
             sha256: wants_sha256.then(Sha256::new),

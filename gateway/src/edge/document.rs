@@ -3,7 +3,7 @@
 //! character reference beyond U+FFFF. So what nobody would act on is refused here, against a table of S3's documents,
 //! and what s3s would read wrong is written in the form that it reads right. Pure.
 
-use crate::errors::MALFORMED_XML;
+use crate::edge::errors::MALFORMED_XML;
 use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use quick_xml::Reader;

@@ -1,419 +1,214 @@
-//! The allow-list of headers: which of those that change what a request does may come with which operation. One that could
-//! change it and is not understood is refused, never ignored: ignoring a condition, an offset or an owner loses data. Others
-//! of S3's that nobody knows are passed over, as S3 does.
+//! Between S3's headers and the domain's types, both ways, for everything that more than one operation reads or shows.
+//! Pure; what cannot be honoured is refused here and never dropped.
 
-use super::documents::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
-use super::operation::{BodyUse, Operation};
-use super::session;
-use crate::refusal::{ErrorCode, Refusal};
+mod conditions;
+mod shown;
+
+pub(crate) use conditions::{date_to_keep, http_date, if_range, part_number, write_condition};
+pub(crate) use shown::{abort, expiration, not_modified, put};
+
+use crate::access::acl::Said;
+use crate::edge::errors::{from_hint, s3};
+use crate::edge::tags;
+use crate::edge::{payload, rfc2047};
+use crate::refusal::{ErrorCode, Refusal, shortened};
+use http::header::{self, AsHeaderName};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pocket_api::hints::HINTS;
+use pocket_api::hints::{ObjectHints, parse_wait};
+use pocket_api::limits::USER_METADATA_MAX_BYTES;
+use pocket_api::object::ObjectHeaders;
+use pocket_api::storage_class::StorageClass;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Headers whose value is a list, which may also come as one header an element: the SDK for Go sends them so. All are read.
-const LISTS: [&str; 2] = ["x-amz-object-attributes", "x-amz-optional-object-attributes"];
-
-/// What a body's checksum is said in, and that of a body of no bytes.
-const CHECKSUMS: [(&str, &str); 5] = [
-    ("x-amz-checksum-crc32", "AAAAAA=="),
-    ("x-amz-checksum-crc32c", "AAAAAA=="),
-    ("x-amz-checksum-crc64nvme", "AAAAAAAAAAA="),
-    ("x-amz-checksum-sha1", "2jmj7l5rSw0yVb/vlWAYkK/YBwk="),
-    ("x-amz-checksum-sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
-];
-
-/// What names of S3's begin with that change what comes of a request: who may, what is written where and whether at all, what it is
-/// held against and what it becomes. One that is not known here is not passed over.
-const FAMILIES: [&str; 13] = [
-    "x-amz-bucket-object-lock",
-    "x-amz-checksum-",
-    "x-amz-copy-source",
-    "x-amz-expected-",
-    "x-amz-grant-",
-    "x-amz-if-",
-    "x-amz-object-lock-",
-    "x-amz-rename-",
-    "x-amz-server-side-encryption",
-    "x-amz-source-",
-    "x-amz-tagging",
-    "x-amz-website-",
-    "x-amz-write-",
-];
-
-/// Whether a header belongs to those that must be signed.
-pub(crate) fn is_ours(name: &str) -> bool {
-    name.starts_with("x-amz-") || name.starts_with("x-pocket-")
-}
-
-/// Whether a header says which checksum its request's body has.
-pub(crate) fn is_checksum_of_body(name: &HeaderName) -> bool {
-    sum_of_nothing(name.as_str()).is_some() || name == "x-amz-sdk-checksum-algorithm"
-}
-
-/// The checksum of no bytes, for the name of a header that says a body's.
-fn sum_of_nothing(name: &str) -> Option<&'static str> {
-    CHECKSUMS.iter().find(|(header, _)| *header == name).map(|(_, sum)| *sum)
-}
-
-/// Checks every header of a request whose operation is known.
-pub(crate) fn check(headers: &HeaderMap, operation: Operation) -> Result<(), Refusal> {
-    if headers.len() != headers.keys_len() {
-        check_repeats(headers)?;
-    }
-    for (name, value) in headers {
-        let name = name.as_str();
-        if is_ours(name) || name.starts_with("if-") || name == "content-range" {
-            check_one(name, value, operation)?;
-        }
-    }
-    Ok(())
-}
-
-/// What the table says about a header.
-pub(super) enum Verdict {
-    Takes,
-    /// Known, but only with this value; any other is not built.
-    Only(&'static [&'static str]),
-    /// Known, and not for this operation.
-    Misplaced,
-    /// S3 has it, or may have: not built.
-    NotBuilt,
-    /// Nothing that anybody here acts on, and nothing that S3 would.
-    PassedOver,
-    NoSessions,
-    /// Pocket's own, and there is none of this name.
-    NoSuchHint,
-}
-
-/// Whether a header may come without a value. Passed over as if it had not come, an append without its offset would
-/// overwrite, and a copied part without its range be the whole object.
-fn may_be_empty(name: &str) -> bool {
-    let is_judged_elsewhere = sum_of_nothing(name).is_some() || name == "x-amz-content-sha256";
-    is_judged_elsewhere
-        || matches!(name, "x-amz-tagging" | "x-amz-user-agent")
-        || name.starts_with("x-amz-meta-")
-}
-
-fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<(), Refusal> {
-    let (code, message) = match verdict(name, operation) {
-        Verdict::Takes if value.is_empty() && !may_be_empty(name) => {
-            (ErrorCode::InvalidArgument, format!("the header {name} has no value"))
-        }
-        Verdict::Takes | Verdict::PassedOver => return Ok(()),
-        Verdict::Only(values) if values.iter().any(|v| v.as_bytes() == value.as_bytes()) => return Ok(()),
-        Verdict::Only(values) => (
-            ErrorCode::NotImplemented,
-            format!("the header {name} is implemented for the value {} only", values.join(" or ")),
-        ),
-        // The SDK for Java vouches for the empty body of its GETs, and it is empty.
-        Verdict::Misplaced
-            if operation.body_use() == BodyUse::Refused
-                && sum_of_nothing(name).is_some_and(|sum| value == sum) =>
-        {
-            return Ok(());
-        }
-        Verdict::Misplaced => {
-            (ErrorCode::InvalidArgument, format!("{} does not take the header {name}", operation.name()))
-        }
-        Verdict::NotBuilt => (ErrorCode::NotImplemented, format!("the header {name} is not implemented")),
-        Verdict::NoSessions => {
-            (ErrorCode::InvalidToken, "there are no session tokens here: sign without one".to_owned())
-        }
-        Verdict::NoSuchHint => {
-            let hints = HINTS.join(", x-pocket-");
-            (ErrorCode::InvalidArgument, format!("unknown hint {name}; a bucket takes x-pocket-{hints}"))
-        }
-    };
-    Err(match code {
-        ErrorCode::InvalidArgument => {
-            Refusal::invalid(name, String::from_utf8_lossy(value.as_bytes()), message)
-        }
-        code => Refusal::new(code, message),
+fn parse_storage_class(name: &str) -> Result<StorageClass, Refusal> {
+    StorageClass::parse(name).ok_or_else(|| {
+        let text = format!("The storage class you specified is not valid: {:?}", shortened(name));
+        s3(ErrorCode::InvalidStorageClass, text)
     })
 }
 
-/// The table. Patterns of one line share their reason.
-pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
-    use Operation as O;
-    let only_with = |operations: &[O]| {
-        if operations.contains(&operation) { Verdict::Takes } else { Verdict::Misplaced }
+/// What S3 lets a writer say of an object, as far as it says something.
+pub(crate) fn describe(headers: &HeaderMap, acl: &Said) -> Result<Option<Arc<ObjectHeaders>>, Refusal> {
+    let text = |name: HeaderName| -> Result<Option<String>, Refusal> {
+        let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let text = std::str::from_utf8(value.as_bytes());
+        text.map(|text| Some(text.to_owned())).map_err(|_| not_text(name.as_str(), value, "text"))
     };
-    let value_with = |operations: &[O], values| {
-        if operations.contains(&operation) { Verdict::Only(values) } else { Verdict::Misplaced }
+    let mut described = ObjectHeaders {
+        content_type: text(header::CONTENT_TYPE)?,
+        content_encoding: stored_encoding(headers),
+        content_disposition: text(header::CONTENT_DISPOSITION)?,
+        content_language: text(header::CONTENT_LANGUAGE)?,
+        cache_control: text(header::CACHE_CONTROL)?,
+        expires: text(header::EXPIRES)?,
+        user: user_metadata(headers)?,
+        tags: Vec::new(),
+        storage_class: None,
+        acl: acl.of_new_object(),
     };
-    // Operations that make an object, with its headers.
-    const MAKES: [O; 3] = [O::PutObject, O::CopyObject, O::CreateMultipartUpload];
-    const COPIES: [O; 2] = [O::CopyObject, O::UploadPartCopy];
-    let with_body = || match operation.body_use() {
-        BodyUse::Document | BodyUse::Setting | BodyUse::Json | BodyUse::Stream => Verdict::Takes,
-        BodyUse::Refused | BodyUse::Form => Verdict::Misplaced,
-    };
-    match name {
-        "x-amz-content-sha256" | "x-amz-date" | "x-amz-user-agent" | "x-amz-expected-bucket-owner" => {
-            Verdict::Takes
-        }
-        // The version of S3's interface, which some SDKs say with every request. There is one.
-        "x-amz-api-version" => Verdict::Only(&["2006-03-01"]),
-        "x-amz-security-token" => Verdict::NoSessions,
-        // Only with a signature that it was opened for, which the edge has seen to.
-        session::TOKEN_HEADER => Verdict::Takes,
-        session::MODE_HEADER => only_with(&[O::CreateSession]),
+    if let Some(tagging) = self::text(headers, "x-amz-tagging")? {
+        described.tags = tags::from_header(tagging)?;
+    }
+    if let Some(class) = self::text(headers, "x-amz-storage-class")? {
+        described.storage_class = Some(parse_storage_class(class)?);
+    }
+    Ok((described != ObjectHeaders::default()).then(|| Arc::new(described)))
+}
 
-        "x-amz-decoded-content-length" | "x-amz-trailer" => with_body(),
-        _ if sum_of_nothing(name).is_some() => with_body(),
-        // A coding that its sender could read if it came: the SDK for Java would check an MD5 behind the object.
-        "x-amz-te" => value_with(&[O::GetObject], &["append-md5"]),
-        // SDKs say so with every request of theirs that could have a checksum.
-        "x-amz-sdk-checksum-algorithm" => Verdict::Takes,
-        "x-amz-checksum-algorithm" => {
-            only_with(&[O::CreateMultipartUpload, O::CopyObject, O::PutObject, O::UploadPart])
-        }
-        "x-amz-checksum-type" => only_with(&[O::CreateMultipartUpload, O::CompleteMultipartUpload]),
-        "x-amz-checksum-mode" => only_with(&[O::GetObject, O::HeadObject]),
+/// `Content-Encoding` as it belongs to the object: SDKs send the framing in a line of its own.
+fn stored_encoding(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(header::CONTENT_ENCODING).iter().map(|line| line.to_str().ok());
+    let first = lines.next()?;
+    let lines = std::iter::once(first).chain(lines).collect::<Option<Vec<&str>>>()?;
+    payload::stored_encoding(&lines.join(","))
+}
 
-        "x-amz-storage-class" => only_with(&MAKES),
-        "x-amz-acl"
-        | "x-amz-grant-full-control"
-        | "x-amz-grant-read"
-        | "x-amz-grant-read-acp"
-        | "x-amz-grant-write-acp" => match operation {
-            O::CreateBucket | O::PutBucketAcl | O::PutObjectAcl => Verdict::Takes,
-            _ => only_with(&MAKES),
-        },
-        "x-amz-grant-write" => only_with(&[O::CreateBucket, O::PutBucketAcl, O::PutObjectAcl]),
-        "x-amz-object-ownership" => only_with(&[O::CreateBucket]),
-        // An owner can never remove the right to change the policy, so there is nothing to confirm.
-        "x-amz-confirm-remove-self-bucket-access" => only_with(&[O::PutBucketPolicy]),
-        "x-amz-bucket-object-lock-enabled" => value_with(&[O::CreateBucket], &["false", "False"]),
-        // Nothing here is ever restored from an archive, so there is nothing to add to a list.
-        "x-amz-optional-object-attributes" => {
-            value_with(&[O::ListObjects, O::ListObjectVersions], &["RestoreStatus"])
+/// In the order of names. One that came more than once is joined by commas.
+fn user_metadata(headers: &HeaderMap) -> Result<Vec<(String, String)>, Refusal> {
+    let mut user: Vec<(String, String)> = Vec::new();
+    for (header, value) in headers {
+        let Some(name) = header.as_str().strip_prefix("x-amz-meta-") else { continue };
+        let text = std::str::from_utf8(value.as_bytes()).ok().and_then(|text| rfc2047::decode(text.trim()));
+        let Some(text) = text else {
+            return Err(Refusal::invalid(
+                header.as_str(),
+                String::from_utf8_lossy(value.as_bytes()),
+                format!("the value of {header} is neither text nor an encoded word of RFC 2047"),
+            ));
+        };
+        // Those of one name come one after the other.
+        match user.last_mut().filter(|(known, _)| known == name) {
+            Some((_, before)) => {
+                before.push(',');
+                before.push_str(&text);
+            }
+            None => user.push((name.to_owned(), text.into_owned())),
         }
+    }
+    user.sort_unstable();
+    check_user_metadata(&user)?;
+    Ok(user)
+}
 
-        "x-amz-copy-source"
-        | "x-amz-copy-source-if-match"
-        | "x-amz-copy-source-if-none-match"
-        | "x-amz-copy-source-if-modified-since"
-        | "x-amz-copy-source-if-unmodified-since"
-        | "x-amz-source-expected-bucket-owner" => only_with(&COPIES),
-        "x-amz-copy-source-range" => only_with(&[O::UploadPartCopy]),
-        // An upload has no source whose metadata it could take: s3fs-fuse says so when it copies by parts, and S3 passes over it.
-        "x-amz-metadata-directive" => only_with(&[O::CopyObject, O::CreateMultipartUpload]),
-        MINIMUM_HEADER | UNIT_HEADER => only_with(&[O::PutBucketLifecycleConfiguration]),
-        "x-amz-tagging" => only_with(&MAKES),
-        "x-amz-tagging-directive" => only_with(&[O::CopyObject]),
+fn check_user_metadata(user: &[(String, String)]) -> Result<(), Refusal> {
+    let bytes: usize = user.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes <= USER_METADATA_MAX_BYTES {
+        return Ok(());
+    }
+    let text = format!("user metadata of {bytes} bytes: at most {USER_METADATA_MAX_BYTES} are allowed");
+    Err(s3(ErrorCode::MetadataTooLarge, text)
+        .with("Size", bytes)
+        .with("MaxSizeAllowed", USER_METADATA_MAX_BYTES))
+}
 
-        "x-amz-rename-source"
-        | "x-amz-rename-source-if-match"
-        | "x-amz-rename-source-if-none-match"
-        | "x-amz-rename-source-if-modified-since"
-        | "x-amz-rename-source-if-unmodified-since"
-        | "x-amz-client-token" => only_with(&[O::RenameObject]),
-        "x-amz-write-offset-bytes" => only_with(&[O::PutObject]),
-        "x-amz-mp-object-size" => only_with(&[O::CompleteMultipartUpload]),
-        "x-amz-object-attributes" | "x-amz-max-parts" | "x-amz-part-number-marker" => {
-            only_with(&[O::GetObjectAttributes])
+/// A header's value where there is one and it is text.
+pub(crate) fn text(
+    headers: &HeaderMap,
+    name: impl AsHeaderName + Display + Copy,
+) -> Result<Option<&str>, Refusal> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    value.to_str().map(Some).map_err(|_| not_text(&name.to_string(), value, "plain ASCII text"))
+}
+
+fn not_text(name: &str, value: &HeaderValue, what: &str) -> Refusal {
+    Refusal::invalid(name, String::from_utf8_lossy(value.as_bytes()), format!("header {name} is not {what}"))
+}
+
+/// A header that says true or false.
+pub(crate) fn flag(headers: &HeaderMap, name: &str) -> Result<bool, Refusal> {
+    match text(headers, name)? {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let text = format!("{name} has the bad value {:?}: true or false", shortened(other));
+            Err(Refusal::invalid(name, other, text))
         }
-        // A name that is left out would be left out of the object.
-        "x-amz-meta-" => Verdict::Misplaced,
-        _ if name.starts_with("x-amz-meta-") => only_with(&MAKES),
-        _ if FAMILIES.iter().any(|family| name.starts_with(family)) => Verdict::NotBuilt,
-        _ if name.starts_with("x-amz-") => Verdict::PassedOver,
-
-        "x-pocket-force-delete" => only_with(&[O::DeleteBucket]),
-        "x-pocket-delete-after-read" => only_with(&[O::GetObject]),
-        "x-pocket-wait" => only_with(&[O::GetObject, O::HeadObject, O::CreateBucket]),
-        "x-pocket-ttl" | "x-pocket-reads" => {
-            only_with(&[O::PutObject, O::CopyObject, O::CreateMultipartUpload, O::CreateBucket])
-        }
-        _ if name.strip_prefix("x-pocket-").is_some_and(|hint| HINTS.contains(&hint)) => {
-            only_with(&[O::CreateBucket])
-        }
-        _ if name.starts_with("x-pocket-") => Verdict::NoSuchHint,
-
-        "if-match" => match operation {
-            O::GetObject
-            | O::HeadObject
-            | O::PutObject
-            | O::CopyObject
-            | O::RenameObject
-            | O::CompleteMultipartUpload
-            | O::DeleteObject => Verdict::Takes,
-            _ => Verdict::NotBuilt,
-        },
-        "if-none-match" => match operation {
-            O::GetObject
-            | O::HeadObject
-            | O::PutObject
-            | O::CopyObject
-            | O::RenameObject
-            | O::CompleteMultipartUpload => Verdict::Takes,
-            _ => Verdict::NotBuilt,
-        },
-        "if-modified-since" | "if-unmodified-since" => match operation {
-            O::GetObject | O::HeadObject | O::RenameObject => Verdict::Takes,
-            _ => Verdict::NotBuilt,
-        },
-        "if-range" => match operation {
-            O::GetObject => Verdict::Takes,
-            _ => Verdict::NotBuilt,
-        },
-        // Partial PUTs, and what else may come.
-        _ => Verdict::NotBuilt,
     }
 }
 
-/// Of a header that is there twice one would be ignored, by us or by somebody between us and the client. Codings are a
-/// list, which may come in several lines; the edge makes one of them. So are metadata of one name, which are joined by commas.
-fn check_repeats(headers: &HeaderMap) -> Result<(), Refusal> {
-    let matters = |name: &HeaderName| {
-        let name = name.as_str();
-        is_ours(name) && !name.starts_with("x-amz-meta-")
-            || name.starts_with("content-") && name != "content-encoding"
-            || name.starts_with("if-")
-            || matches!(
-                name,
-                "authorization" | "host" | "range" | "date" | "expires" | "cache-control" | "expect"
-            )
-    };
-    let repeated = headers.keys().find(|name| {
-        matters(name) && !LISTS.contains(&name.as_str()) && headers.get_all(*name).iter().nth(1).is_some()
-    });
-    match repeated {
-        Some(name) => {
-            let message = format!("the header {name} is given twice");
-            Err(Refusal::new(ErrorCode::InvalidRequest, message))
-        }
-        None => Ok(()),
-    }
+/// Hints of an object in the order of their precedence: from headers of their own, from user metadata, from tags. Each
+/// source is checked, also where another one outweighs it.
+pub(crate) fn object_hints(
+    headers: &HeaderMap,
+    said: Option<&ObjectHeaders>,
+) -> Result<ObjectHints, Refusal> {
+    let ttl = text(headers, "x-pocket-ttl")?.map(|value| ("ttl", value));
+    let reads = text(headers, "x-pocket-reads")?.map(|value| ("reads", value));
+    let hints = ObjectHints::parse(ttl.into_iter().chain(reads)).map_err(from_hint)?;
+    let Some(said) = said else { return Ok(hints) };
+    let from_metadata = ObjectHints::parse(metadata_hints(said)).map_err(from_hint)?;
+    let from_tags = ObjectHints::parse(tags::hints(&said.tags)).map_err(from_hint)?;
+    Ok(hints.or(from_metadata).or(from_tags))
+}
+
+/// What a name of user metadata begins with that is a hint.
+pub(crate) const METADATA_HINT_PREFIX: &str = "pocket-";
+
+/// Names and values of the hints among user metadata.
+fn metadata_hints(headers: &ObjectHeaders) -> impl Iterator<Item = (&str, &str)> {
+    let named = headers.user.iter();
+    named.filter_map(|(name, value)| Some((name.strip_prefix(METADATA_HINT_PREFIX)?, value.as_str())))
+}
+
+pub(crate) fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
+    text(headers, "x-pocket-wait")?.map(|value| parse_wait(value).map_err(from_hint)).transpose()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pocket_api::hints::Limit;
 
-    fn code(operation: Operation, name: &'static str, value: &'static str) -> Option<ErrorCode> {
-        let headers =
-            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
-        let refusal = check(&headers, operation).err()?;
-        let names_it = refusal.message.contains(name) || name == "x-amz-security-token";
-        assert!(names_it, "{} does not name {name}", refusal.message);
-        Some(refusal.code)
+    #[test]
+    fn user_metadata_is_bounded_and_sorted() {
+        let given = |size: usize| {
+            let (name, other) =
+                (HeaderName::from_static("x-amz-meta-b"), HeaderName::from_static("x-amz-meta-a"));
+            let long = HeaderValue::try_from("x".repeat(size)).unwrap();
+            let headers = HeaderMap::from_iter([(name, long), (other, HeaderValue::from_static("y"))]);
+            describe(&headers, &Said::Nothing)
+        };
+        let kept = given(USER_METADATA_MAX_BYTES - 3).unwrap().unwrap();
+        assert_eq!(kept.user.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let error = given(USER_METADATA_MAX_BYTES - 2).unwrap_err();
+        assert_eq!(error.code, ErrorCode::MetadataTooLarge);
     }
 
     #[test]
-    fn headers_pass_with_the_operations_that_act_on_them() {
-        use Operation::*;
-        for (operation, name, value) in [
-            (PutObject, "x-amz-meta-colour", "blue"),
-            (PutObject, "x-amz-acl", "private"),
-            (CopyObject, "x-amz-grant-read-acp", "id=1"),
-            (PutObjectAcl, "x-amz-grant-write", "id=1"),
-            (CreateMultipartUpload, "x-amz-api-version", "2006-03-01"),
-            (CreateMultipartUpload, "x-amz-tagging", "a=b"),
-            (CreateMultipartUpload, "x-amz-metadata-directive", "REPLACE"),
-            (PutObject, "x-amz-tagging", ""),
-            (PutObject, "x-amz-meta-colour", ""),
-            (CopyObject, "x-amz-tagging-directive", "REPLACE"),
-            (PutObject, "x-amz-checksum-crc32", "AAAAAA=="),
-            (PutObject, "if-none-match", "*"),
-            (CopyObject, "if-match", "x"),
-            (RenameObject, "x-amz-rename-source-if-match", "x"),
-            (RenameObject, "if-unmodified-since", "x"),
-            (PutObject, "x-pocket-ttl", "5s"),
-            (PutObject, "x-amz-write-offset-bytes", "5"),
-            (GetObject, "x-amz-checksum-crc32", "AAAAAA=="),
-            (DeleteObject, "x-amz-checksum-crc64nvme", "AAAAAAAAAAA="),
-            (GetObject, "x-amz-te", "append-md5"),
-            (GetObject, "x-pocket-delete-after-read", "true"),
-            (HeadObject, "x-pocket-wait", "1s"),
-            (CreateBucket, "x-pocket-idle-ttl", "5s"),
-            (CreateBucket, "x-amz-bucket-object-lock-enabled", "false"),
-            (DeleteBucket, "x-pocket-force-delete", "true"),
-            (UploadPartCopy, "x-amz-copy-source-range", "bytes=0-1"),
-            (ListObjects, "x-amz-expected-bucket-owner", "t"),
-            (GetObject, "amz-sdk-invocation-id", "1"),
-            (GetObject, "x-amzn-trace-id", "1"),
-            (PutObject, "x-amz-foo", "bar"),
-            (DeleteObject, "x-amz-foo", ""),
-            (GetObject, "x-amz-request-payer", "requester"),
-            (DeleteObject, "x-amz-mfa", "1 2"),
-        ] {
-            assert_eq!(code(operation, name, value), None, "{operation:?} {name}");
+    fn hints_of_an_object_come_from_headers_then_metadata_then_tags_and_none_is_ignored() {
+        let hints = |header: Option<&'static str>, metadata: &[(&str, &str)], tags: &[(&str, &str)]| {
+            let mut map = HeaderMap::new();
+            map.extend(
+                header.map(|ttl| (HeaderName::from_static("x-pocket-ttl"), HeaderValue::from_static(ttl))),
+            );
+            let owned = |pairs: &[(&str, &str)]| {
+                pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+            };
+            let said = ObjectHeaders { user: owned(metadata), tags: owned(tags), ..ObjectHeaders::default() };
+            object_hints(&map, Some(&said))
+        };
+        let seconds = |n| Some(Limit::Of(Duration::from_secs(n)));
+        let (metadata, tag) = ([("pocket-ttl", "2s"), ("colour", "blue")], [("pocket:ttl", "3s")]);
+        assert_eq!(hints(Some("1s"), &metadata, &tag).unwrap().ttl, seconds(1));
+        assert_eq!(hints(None, &metadata, &tag).unwrap().ttl, seconds(2));
+        assert_eq!(hints(None, &[], &tag).unwrap().ttl, seconds(3));
+        assert_eq!(hints(Some("none"), &metadata, &tag).unwrap().ttl, Some(Limit::None));
+        let mixed = hints(None, &[("pocket-reads", "none")], &tag).unwrap();
+        assert_eq!(mixed, ObjectHints { ttl: seconds(3), reads: Some(Limit::None) });
+        type Pairs = &'static [(&'static str, &'static str)];
+        let bad: [(Option<&str>, Pairs, Pairs, &str); 5] = [
+            (None, &[("pocket-tll", "1s")], &[], "tll"),
+            (None, &[("pocket-workers", "1")], &[], "workers"),
+            (Some("1s"), &[("pocket-ttl", "soon")], &[], "ttl"),
+            (None, &[], &[("pocket:tier", "dram")], "tier"),
+            (Some("1s"), &[("pocket-reads", "1")], &[("pocket:reads", "0")], "reads"),
+        ];
+        for (header, metadata, tags, named) in bad {
+            let error = hints(header, metadata, tags).unwrap_err();
+            assert_eq!(error.code, ErrorCode::InvalidArgument);
+            assert!(error.message.contains(named), "{error:?}");
         }
-    }
-
-    #[test]
-    fn headers_that_would_be_ignored_are_refused_by_name() {
-        use ErrorCode as C;
-        use Operation::*;
-        for (operation, name, value, expected) in [
-            (UploadPart, "x-amz-write-offset-bytes", "5", C::InvalidArgument),
-            (CopyObject, "x-amz-write-offset-bytes", "5", C::InvalidArgument),
-            (PutObject, "x-amz-rename-source", "/b/k", C::InvalidArgument),
-            (PutObject, "x-amz-client-token", "t", C::InvalidArgument),
-            (RenameObject, "x-amz-copy-source", "/b/k", C::InvalidArgument),
-            (RenameObject, "x-amz-meta-a", "b", C::InvalidArgument),
-            (UploadPart, "x-amz-tagging", "a=b", C::InvalidArgument),
-            (PutObject, "x-amz-tagging-directive", "REPLACE", C::InvalidArgument),
-            (PutObject, "x-amz-metadata-directive", "REPLACE", C::InvalidArgument),
-            (PutObject, "x-amz-server-side-encryption", "AES256", C::NotImplemented),
-            (PutObject, "x-amz-object-lock-mode", "GOVERNANCE", C::NotImplemented),
-            (UploadPart, "x-amz-acl", "private", C::InvalidArgument),
-            (GetObject, "x-amz-api-version", "2011-01-01", C::NotImplemented),
-            (PutObject, "x-amz-grant-write", "id=1", C::InvalidArgument),
-            (UploadPart, "x-amz-grant-read", "id=1", C::InvalidArgument),
-            (PutObject, "x-amz-grant-colour", "id=1", C::NotImplemented),
-            (PutObject, "content-range", "bytes 0-1/2", C::NotImplemented),
-            (PutObject, "if-modified-since", "now", C::NotImplemented),
-            (DeleteObject, "if-none-match", "*", C::NotImplemented),
-            (UploadPart, "if-match", "x", C::NotImplemented),
-            (HeadObject, "if-range", "x", C::NotImplemented),
-            (PutObject, "x-amz-checksum-md7", "AAAA", C::NotImplemented),
-            (PutObject, "x-amz-checksum-md7", "", C::NotImplemented),
-            (CopyObject, "x-amz-copy-source-version", "1", C::NotImplemented),
-            (PutObject, "x-amz-website-redirect-location", "/", C::NotImplemented),
-            (PutObject, "x-amz-write-length", "1", C::NotImplemented),
-            (DeleteObject, "x-amz-if-match-size", "1", C::NotImplemented),
-            (GetObject, "x-amz-expected-owner", "t", C::NotImplemented),
-            (PutObject, "if-unmodified", "x", C::NotImplemented),
-            (GetObject, "x-amz-te", "append-sha1", C::NotImplemented),
-            (GetObject, "x-amz-checksum-crc32", "AAAAAQ==", C::InvalidArgument),
-            (ListObjects, "x-amz-checksum-sha1", "2jmj7l5rSw0yVb/vlWAYkK/YBwg=", C::InvalidArgument),
-            (GetObject, "x-amz-copy-source", "/b/k", C::InvalidArgument),
-            (GetObject, "x-amz-security-token", "t", C::InvalidToken),
-            (CreateBucket, "x-amz-bucket-object-lock-enabled", "true", C::NotImplemented),
-            (CreateBucket, "x-pocket-tll", "5s", C::InvalidArgument),
-            (PutObject, "x-pocket-workers", "5", C::InvalidArgument),
-            (DeleteObject, "x-pocket-force-delete", "true", C::InvalidArgument),
-            (UploadPart, "x-amz-meta-a", "b", C::InvalidArgument),
-            (PutObject, "x-amz-meta-", "b", C::InvalidArgument),
-            (PutObject, "x-amz-write-offset-bytes", "", C::InvalidArgument),
-            (UploadPartCopy, "x-amz-copy-source-range", "", C::InvalidArgument),
-            (CopyObject, "x-amz-copy-source-if-match", "", C::InvalidArgument),
-            (GetObject, "if-match", "", C::InvalidArgument),
-            (CompleteMultipartUpload, "x-amz-mp-object-size", "", C::InvalidArgument),
-            (DeleteBucket, "x-amz-expected-bucket-owner", "", C::InvalidArgument),
-            (GetObject, "x-pocket-delete-after-read", "", C::InvalidArgument),
-        ] {
-            assert_eq!(code(operation, name, value), Some(expected), "{operation:?} {name}");
-        }
-    }
-
-    #[test]
-    fn headers_that_matter_come_once() {
-        let mut headers = HeaderMap::new();
-        headers.append("accept", HeaderValue::from_static("a"));
-        headers.append("accept", HeaderValue::from_static("b"));
-        assert_eq!(check(&headers, Operation::PutObject), Ok(()));
-        headers.append("x-amz-object-attributes", HeaderValue::from_static("ETag"));
-        headers.append("x-amz-object-attributes", HeaderValue::from_static("ObjectSize"));
-        assert_eq!(check(&headers, Operation::GetObjectAttributes), Ok(()), "a list");
-        headers.remove("x-amz-object-attributes");
-        headers.append("x-amz-meta-a", HeaderValue::from_static("1"));
-        headers.append("x-amz-meta-a", HeaderValue::from_static("2"));
-        assert_eq!(check(&headers, Operation::PutObject), Ok(()), "joined");
-        headers.append("if-none-match", HeaderValue::from_static("*"));
-        headers.append("if-none-match", HeaderValue::from_static("\"x\""));
-        assert_eq!(check(&headers, Operation::PutObject).unwrap_err().code, ErrorCode::InvalidRequest);
     }
 }

@@ -13,15 +13,20 @@ pub(crate) mod arrived;
 pub(crate) mod authorization;
 pub(crate) mod body;
 pub(crate) mod bucket_tags;
+pub(crate) mod checksums;
 pub(crate) mod chunked;
 pub(crate) mod cors;
 #[cfg(test)]
 pub(crate) mod coverage;
+mod details;
 pub(crate) mod digests;
 pub(crate) mod document;
 pub(crate) mod documents;
+pub(crate) mod errors;
 pub(crate) mod form;
+pub(crate) mod header_rules;
 pub(crate) mod headers;
+pub(crate) mod listing;
 mod location;
 pub(crate) mod operation;
 pub(crate) mod payload;
@@ -38,7 +43,9 @@ pub(crate) mod signature_v2;
 pub(crate) mod signing_keys;
 pub(crate) mod stamp;
 pub(crate) mod stamped;
+pub(crate) mod tags;
 pub(crate) mod target;
+pub(crate) mod versions;
 pub(crate) mod wire;
 pub(crate) mod xml;
 
@@ -46,7 +53,7 @@ use crate::caller::Caller;
 use crate::calls::{Operations, SessionCredentials};
 use crate::context::{Connection, RequestContext};
 use crate::credentials::Credentials;
-use crate::details::Asked;
+use crate::edge::details::Asked;
 use crate::metrics::{Metrics, count_refusal};
 use crate::refusal::{ErrorCode, Refusal};
 use answer::{Body, RequestId, RequestIds};
@@ -265,7 +272,7 @@ impl<O: Operations> Edge<O> {
         if let Some(moved) = moved {
             presigned::put_back(&moved, &mut parts.headers)?;
         }
-        headers::check(&parts.headers, operation)?;
+        header_rules::check(&parts.headers, operation)?;
         if let Some(session) = &proof.session {
             session.check(operation, target.bucket_str(), &parts.headers)?;
         }

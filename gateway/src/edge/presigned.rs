@@ -1,7 +1,7 @@
 //! What of a presigned URL's query is its signer's business: the signature, and the headers that the signer moved into
 //! the query. Both are taken out before anything behind the edge sees the query.
 
-use super::headers;
+use super::header_rules;
 use super::query::Query;
 use crate::refusal::{Refusal, shortened};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -35,8 +35,8 @@ impl Presigned {
     pub(crate) fn is_header(self, name: &str) -> bool {
         let lower = name.to_ascii_lowercase();
         match self {
-            Self::V4 => headers::is_ours(&lower) && !self.is_signature(name),
-            Self::V2 => headers::is_ours(&lower) || matches!(&*lower, "content-md5" | "content-type"),
+            Self::V4 => header_rules::is_ours(&lower) && !self.is_signature(name),
+            Self::V2 => header_rules::is_ours(&lower) || matches!(&*lower, "content-md5" | "content-type"),
         }
     }
 
@@ -60,7 +60,7 @@ impl Presigned {
             if name == "x-amz-date" || name == "x-amz-content-sha256" {
                 return Err(bad());
             }
-            if headers::is_checksum_of_body(&name) {
+            if header_rules::is_checksum_of_body(&name) {
                 continue;
             }
             let value = HeaderValue::from_str(&pair.value).map_err(|_| bad())?;

@@ -3,12 +3,12 @@
 //! not delete the bucket).
 
 use super::allow_list::{NOT_BUILT, RULES, SETTINGS, SettingRule};
-use super::headers::is_ours;
+use super::header_rules::is_ours;
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;
+use crate::edge::versions::check_version;
 use crate::refusal::{ErrorCode, Refusal, Said, shortened};
-use crate::versions::check_version;
 use http::Method;
 
 /// Whether a copy source came with the request.

@@ -4,7 +4,7 @@
 
 use super::arrived::Arrived;
 use super::authorization::{self, Authorization};
-use super::headers::is_ours;
+use super::header_rules::is_ours;
 use super::payload::{PayloadForm, UNSIGNED_PAYLOAD};
 use super::percent::{self, Part};
 use super::presigned::Presigned;

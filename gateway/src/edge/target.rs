@@ -1,8 +1,8 @@
 //! What a request is aimed at: the service, a bucket or an object, from the path and the host name.
 
+use super::errors::key_too_long;
 use super::percent::{self, Part};
 use crate::refusal::{ErrorCode, Refusal};
-use pocket_api::limits::KEY_MAX_BYTES;
 use pocket_api::names::{BucketName, NameError, ObjectKey};
 use std::borrow::Cow;
 
@@ -76,12 +76,6 @@ impl<'a> Target<'a> {
             None => Cow::Borrowed(raw_path),
         }
     }
-}
-
-pub(crate) fn key_too_long(bytes: usize) -> Refusal {
-    Refusal::new(ErrorCode::KeyTooLongError, NameError::KeyTooLong(bytes).to_string())
-        .with("Size", bytes)
-        .with("MaxSizeAllowed", KEY_MAX_BYTES)
 }
 
 impl Level {

@@ -1,7 +1,7 @@
 //! What all documents written here have in common: how they begin, and how text stands in them.
 
 use super::answer::{Body, xml_answer};
-use crate::checksums;
+use crate::edge::checksums;
 use http::Response;
 use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;

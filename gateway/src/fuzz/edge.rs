@@ -3,7 +3,7 @@
 use super::{Head, assert_refusal};
 use crate::edge::arrived::Arrived;
 use crate::edge::authorization;
-use crate::edge::headers;
+use crate::edge::header_rules;
 use crate::edge::operation::Operation;
 use crate::edge::payload::{PayloadForm, Promise, PromisedSum, decode_sum, stored_encoding};
 use crate::edge::percent::{self, Part};
@@ -163,12 +163,12 @@ fn nothing_that_is_unknown_passes_the_allow_lists() {
                 Err(refused) => assert_eq!(refused.code, ErrorCode::InvalidArgument, "{operation:?}"),
             }
         }
-        match within_memory(mutant.len(), MEMORY_FACTOR, || headers::check(&head.headers, operation)) {
+        match within_memory(mutant.len(), MEMORY_FACTOR, || header_rules::check(&head.headers, operation)) {
             Err(refusal) => assert_refusal(&refusal),
             Ok(()) => {
                 let unknown = HeaderName::from_static("x-amz-checksum-unknown");
                 head.headers.insert(unknown, HeaderValue::from_static("1"));
-                assert!(headers::check(&head.headers, operation).is_err(), "{operation:?}");
+                assert!(header_rules::check(&head.headers, operation).is_err(), "{operation:?}");
             }
         }
     });

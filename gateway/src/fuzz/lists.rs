@@ -1,9 +1,9 @@
 //! Texts with which a client goes on with a list, those in which names are shown, and those in which copies name their source.
 
 use super::assert_refusal;
-use crate::checksums::only_one;
+use crate::edge::checksums::only_one;
+use crate::edge::listing::{Encoding, is_common_prefix, read_token, start_after, token};
 use crate::edge::wire::copies::{source, source_range};
-use crate::listing::{Encoding, is_common_prefix, read_token, start_after, token};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::metadata::{ListItem, ListStart};

@@ -9,9 +9,9 @@ use crate::edge::cors::allowed;
 use crate::edge::document::checked;
 use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
 use crate::edge::documents::tagging::{from_set, to_set};
-use crate::edge::headers;
+use crate::edge::header_rules;
 use crate::edge::operation::Operation;
-use crate::tags;
+use crate::edge::tags;
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pocket_api::settings::{DocumentKind, JobSettings};
@@ -146,7 +146,7 @@ fn acls_in_headers_read_back_as_they_are_written() {
         // As the edge does: what is unknown or comes twice never gets here.
         let read = |lines: &str| {
             let head = Head::parse(&format!("PUT /bucket?acl\n{lines}"))?;
-            let checked = headers::check(&head.headers, Operation::PutBucketAcl);
+            let checked = header_rules::check(&head.headers, Operation::PutBucketAcl);
             Some(checked.and_then(|()| acl_headers::said(&head.headers)))
         };
         let text = mutant.text();

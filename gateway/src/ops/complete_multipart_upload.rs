@@ -4,8 +4,9 @@
 use super::list_parts::upload_page;
 use super::{Operations, ask, committed};
 use crate::access::acl::Said;
-use crate::calls::{Call, CompleteMultipartUpload, ListedPart, PromisedWhole, Serve};
-use crate::checksums::{self, NamedChecksum};
+use crate::calls::{Call, CompleteMultipartUpload, ListedPart, NamedChecksum, PromisedWhole, Serve};
+use crate::checksums;
+use crate::edge::checksums::other_kind;
 use crate::errors::{invalid_part, s3};
 use crate::placements::Bucket;
 use crate::refusal::{ErrorCode, Refusal};
@@ -137,7 +138,7 @@ fn hold(
         return Err(missing_sum(algorithm, parts));
     }
     if promised.kind.is_some() && promised.kind != found.as_ref().map(|sum| sum.kind) {
-        return Err(checksums::other_kind());
+        return Err(other_kind());
     }
     match (&promised.checksum, &found) {
         (None, _) => Ok(found),
@@ -168,6 +169,7 @@ fn missing_sum(algorithm: ChecksumAlgorithm, parts: &[&UploadedPart]) -> Refusal
 mod tests {
     use super::*;
     use crate::checksums::Running;
+    use crate::edge::checksums::show;
     use pocket_api::checksum::ChecksumKind;
     use pocket_api::clock::Timestamp;
     use pocket_api::ids::{NodeId, WriteId};
@@ -206,7 +208,7 @@ mod tests {
         let info = UploadInfo { key, upload, initiated, checksum: announced, storage_class };
         let parts: Vec<_> = parts.iter().collect();
         let checksum = hold(promised, &info, &parts).map_err(|refusal| refusal.code)?;
-        Ok(checksum.map(|sum| checksums::show(&sum, Some(2))))
+        Ok(checksum.map(|sum| show(&sum, Some(2))))
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::{Operations, ask, wrong_reply};
 use crate::access::action::Action;
 use crate::calls::{Call, ListMultipartUploads, ListedUploads, Serve};
+use crate::edge::listing::Page;
 use crate::errors::from_call;
-use crate::listing::{Page, merge};
+use crate::merging::merge;
 use crate::refusal::Refusal;
 use pocket_api::metadata::{ListUploads, Reply, Request};
 

@@ -5,8 +5,9 @@
 use super::{Operations, ask, wrong_reply};
 use crate::access::action::Action;
 use crate::calls::{Call, ListObjects, ListedAs, ListedObjects, Serve};
+use crate::edge::listing::Page;
 use crate::errors::from_call;
-use crate::listing::{Page, merge};
+use crate::merging::merge;
 use crate::refusal::Refusal;
 use pocket_api::metadata::{List, Reply, Request};
 

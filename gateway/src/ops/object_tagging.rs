@@ -4,9 +4,9 @@
 use super::{Operations, ask, of_version};
 use crate::access::action::Action;
 use crate::calls::{Call, DeleteObjectTagging, GetObjectTagging, PutObjectTagging, Serve};
+use crate::edge::tags;
 use crate::errors::from_hint;
 use crate::refusal::Refusal;
-use crate::tags;
 use pocket_api::conditions::ReadConditions;
 use pocket_api::hints::ObjectHints;
 use pocket_api::metadata::{Lookup, Request, Select, Want};

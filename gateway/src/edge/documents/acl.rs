@@ -3,7 +3,7 @@
 use super::{parsed_if_any, write};
 use crate::access::acl::{self, GRANTS_MAX, OwnedAcl, SentAcl};
 use crate::edge::answer::Body;
-use crate::errors::{MALFORMED_XML, s3};
+use crate::edge::errors::{MALFORMED_XML, s3};
 use crate::refusal::{ErrorCode, Refusal, shortened};
 use bytes::Bytes;
 use http::Response;

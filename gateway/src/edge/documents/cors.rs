@@ -3,7 +3,7 @@
 use super::{parsed, write};
 use crate::access::cors::{Cors, CorsRule};
 use crate::edge::answer::Body;
-use crate::errors::{malformed_xml, s3};
+use crate::edge::errors::{malformed_xml, s3};
 use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use http::Response;

@@ -6,10 +6,10 @@
 
 use super::{parsed_if_any, write};
 use crate::edge::answer::Body;
-use crate::errors::{malformed_xml, not_implemented, s3};
-use crate::headers;
+use crate::edge::errors::{malformed_xml, not_implemented, s3};
+use crate::edge::headers;
+use crate::edge::tags::{self, UNIT_TAG};
 use crate::refusal::{ErrorCode, Refusal, shortened};
-use crate::tags::{self, UNIT_TAG};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response};
 use pocket_api::clock::Timestamp;

@@ -10,7 +10,7 @@ pub(crate) mod tagging;
 
 use super::answer::{Body, xml_answer};
 use super::xml::{self, needs_reference};
-use crate::errors::{malformed_xml, s3};
+use crate::edge::errors::{malformed_xml, s3};
 use crate::refusal::{ErrorCode, Refusal};
 use http::Response;
 use s3s::xml::{Deserialize, Deserializer, SerializeContent, Serializer};

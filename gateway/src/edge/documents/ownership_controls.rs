@@ -3,8 +3,8 @@
 use super::parsed;
 use crate::access::acl::Ownership;
 use crate::edge::answer::{Body, xml_answer};
+use crate::edge::errors::malformed_xml;
 use crate::edge::xml::DECLARATION;
-use crate::errors::malformed_xml;
 use crate::refusal::Refusal;
 use bytes::Bytes;
 use http::Response;

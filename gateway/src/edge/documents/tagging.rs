@@ -2,9 +2,9 @@
 
 use super::{parsed, write};
 use crate::edge::answer::Body;
-use crate::errors::malformed_xml;
+use crate::edge::errors::malformed_xml;
+use crate::edge::tags::{Tagged, check_all, check_count};
 use crate::refusal::Refusal;
-use crate::tags::{Tagged, check_all, check_count};
 use bytes::Bytes;
 use http::Response;
 use pocket_api::object::Tags;

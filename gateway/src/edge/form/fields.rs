@@ -2,7 +2,7 @@
 
 use super::multipart::malformed;
 use crate::edge::operation::Operation;
-use crate::edge::{document, headers};
+use crate::edge::{document, header_rules};
 use crate::refusal::{ErrorCode, Refusal, shortened};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -122,7 +122,7 @@ impl Fields {
                     let message = format!("the field {name:.80} is not implemented");
                     return Err(Refusal::new(ErrorCode::NotImplemented, message));
                 }
-                name if headers::is_ours(name) || HTTP_HEADERS.contains(&name) => name,
+                name if header_rules::is_ours(name) || HTTP_HEADERS.contains(&name) => name,
                 _ => continue,
             };
             let bad = |_| {
@@ -131,7 +131,7 @@ impl Fields {
             };
             found.insert(HeaderName::from_bytes(name.as_bytes()).map_err(bad)?, header_value(name, value)?);
         }
-        headers::check(&found, Operation::PutObject)?;
+        header_rules::check(&found, Operation::PutObject)?;
         Ok(found)
     }
 }

@@ -7,10 +7,10 @@ use crate::calls::{
 use crate::edge::allow_list::SettingRule;
 use crate::edge::answer::{Body, xml_answer};
 use crate::edge::documents::{acl, cors, ownership_controls, public_access_block, tagging, write_text};
+use crate::edge::errors::s3;
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml::DECLARATION;
-use crate::errors::s3;
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
 use http::{Response, StatusCode};

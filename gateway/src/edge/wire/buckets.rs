@@ -7,9 +7,9 @@ use crate::calls::{
 };
 use crate::edge::BUCKET_REGION;
 use crate::edge::answer::{Body, xml_answer};
+use crate::edge::headers;
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml;
-use crate::headers;
 use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};

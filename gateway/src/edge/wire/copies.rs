@@ -6,18 +6,18 @@ use super::{Head, Wire, done};
 use crate::calls::{
     CopyObject, Directive, Directives, ExpectedOwner, PartCopied, RenameObject, SourceObject, UploadPartCopy,
 };
-use crate::checksums::{self, parse_algorithm};
 use crate::edge::acl_headers;
 use crate::edge::answer::Body;
+use crate::edge::checksums::{self, parse_algorithm};
+use crate::edge::errors::{from_name, not_implemented, s3};
+use crate::edge::headers::{self, date_to_keep, http_date, text};
 use crate::edge::payload_stream::Unread;
 use crate::edge::percent::{self, Part};
+use crate::edge::tags;
+use crate::edge::versions::check_version;
 use crate::edge::xml::{self, Writer};
-use crate::errors::{from_name, not_implemented, s3};
-use crate::headers::{self, date_to_keep, http_date, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal, shortened};
-use crate::tags;
-use crate::versions::check_version;
 use http::{HeaderMap, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};

@@ -4,14 +4,14 @@
 use super::{Head, Wire};
 use crate::calls::{ListObjects, ListedAs, ListedObjects};
 use crate::edge::answer::{Body, xml_answer};
+use crate::edge::listing::{self, Encoding, read_token, start_after, url_encode};
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::edge::query::Query;
+use crate::edge::versions::{NULL_VERSION, check_version};
 use crate::edge::xml;
-use crate::listing::{self, Encoding, read_token, start_after, url_encode};
 use crate::metrics::Operation as Counted;
 use crate::refusal::{Refusal, shortened};
-use crate::versions::{NULL_VERSION, check_version};
 use http::Response;
 use pocket_api::clock::Timestamp;
 use pocket_api::limits::LIST_MAX_KEYS;
@@ -284,7 +284,7 @@ impl Document {
         }
         self.xml.push_str("&quot;</ETag>");
         if let Some((algorithm, kind)) = object.checksum {
-            let (algorithm, kind) = (algorithm.as_str(), crate::checksums::show_kind(kind));
+            let (algorithm, kind) = (algorithm.as_str(), crate::edge::checksums::show_kind(kind));
             let _ = write!(
                 self.xml,
                 "<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
@@ -313,7 +313,7 @@ fn owner(tenant: &TenantName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listing::Page;
+    use crate::edge::listing::Page;
     use pocket_api::checksum::{ChecksumAlgorithm, ChecksumKind};
     use pocket_api::names::ObjectKey;
     use pocket_api::object::ETag;

@@ -29,7 +29,7 @@ use super::payload_stream::Unread;
 use super::query::Query;
 use super::{Edge, Request};
 use crate::calls::{self, Call, Input, Operations, Serve, SessionCredentials};
-use crate::errors::s3;
+use crate::edge::errors::s3;
 use crate::metrics::Operation as Counted;
 use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -196,7 +196,7 @@ fn done(status: StatusCode, names_version: bool) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
     if names_version {
-        let version = HeaderValue::from_static(crate::versions::NULL_VERSION);
+        let version = HeaderValue::from_static(crate::edge::versions::NULL_VERSION);
         response.headers_mut().insert(shown_object::VERSION_ID, version);
     }
     response

@@ -1,10 +1,10 @@
 //! What requests for an object have in common: which of its bytes are wanted, and what must hold.
 
 use crate::edge::arrived::Came;
+use crate::edge::errors::s3;
+use crate::edge::headers::{self, http_date};
+use crate::edge::listing;
 use crate::edge::query::Query;
-use crate::errors::s3;
-use crate::headers::{self, http_date};
-use crate::listing;
 use crate::refusal::{ErrorCode, Refusal, shortened};
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};

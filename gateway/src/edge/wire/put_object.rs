@@ -2,13 +2,13 @@
 
 use super::{Head, Wire};
 use crate::calls::{BodySize, PutObject};
-use crate::checksums;
 use crate::edge::acl_headers;
 use crate::edge::answer::Body;
+use crate::edge::checksums;
+use crate::edge::headers::{self, text};
 use crate::edge::payload::missing_length;
 use crate::edge::payload_stream::{Payload, Unread};
 use crate::edge::stamped::Stamped;
-use crate::headers::{self, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::{Refusal, shortened};
 use http::header::{CONTENT_LENGTH, ETAG};

@@ -2,10 +2,10 @@
 
 use crate::edge::answer::Body;
 use crate::edge::arrived::Came;
+use crate::edge::headers;
 use crate::edge::query::Query;
 use crate::edge::rfc2047;
 use crate::edge::stamped::Stamped;
-use crate::headers;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
     CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED,
@@ -98,16 +98,19 @@ pub(super) fn answer(found: &Found, select: Select, shown: &ObjectShown, body: B
     }
     if let Some((checksum, parts)) = selected_checksum(found, select).filter(|_| shown.with_checksum) {
         let name = HeaderName::from_static(checksum.algorithm.header());
-        headers::put(&mut headers, name, crate::checksums::show(checksum, Some(parts)));
+        headers::put(&mut headers, name, crate::edge::checksums::show(checksum, Some(parts)));
         if let Some(whole) = &meta.checksum {
-            headers.insert(CHECKSUM_TYPE, HeaderValue::from_static(crate::checksums::show_kind(whole.kind)));
+            headers.insert(
+                CHECKSUM_TYPE,
+                HeaderValue::from_static(crate::edge::checksums::show_kind(whole.kind)),
+            );
         }
     }
     if let Some(left) = meta.reads_left {
         headers.insert(READS_LEFT, HeaderValue::from(left));
     }
     if shown.with_version {
-        headers.insert(VERSION_ID, HeaderValue::from_static(crate::versions::NULL_VERSION));
+        headers.insert(VERSION_ID, HeaderValue::from_static(crate::edge::versions::NULL_VERSION));
     }
     for (name, value) in &shown.overrides {
         headers.insert(name.clone(), value.clone());

@@ -6,15 +6,15 @@ use crate::calls::{
     AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, ListedPart, PromisedWhole,
     UploadCreated,
 };
-use crate::checksums::{self, NamedChecksum};
 use crate::edge::acl_headers;
 use crate::edge::answer::Body;
+use crate::edge::checksums::{self, NamedChecksum};
 use crate::edge::documents::parsed_if_any;
+use crate::edge::errors::malformed_xml;
+use crate::edge::headers::{self, text};
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml::Writer;
-use crate::errors::malformed_xml;
-use crate::headers::{self, text};
 use crate::metrics::Operation as Counted;
 use crate::refusal::Refusal;
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! Tags with S3's limits, and as a header has them. Pure; the same for objects and buckets but for how many there may be.
 
+use crate::edge::errors::s3;
 use crate::edge::percent::{self, Part};
-use crate::errors::s3;
 use crate::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::object::Tags;
 

@@ -2,7 +2,7 @@
 //! is ignored loses data.
 
 use super::text;
-use crate::errors::not_implemented;
+use crate::edge::errors::not_implemented;
 use crate::refusal::{Refusal, shortened};
 use http::HeaderMap;
 use http::header::{AsHeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
