@@ -12,9 +12,6 @@ mod tagging;
 mod uploads;
 mod writes;
 
-pub use crate::access::acl::{OwnedAcl, Ownership, Said, SentAcl};
-pub use crate::access::cors::{Cors, CorsRule};
-pub use crate::access::public_access_block::PublicAccessBlock;
 pub use crate::edge::checksums::NamedChecksum;
 pub(crate) use crate::edge::documents::lifecycle::of as lifecycle_of;
 pub use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
@@ -28,6 +25,9 @@ pub use buckets::{
 pub use copies::{CopyObject, Directive, Directives, PartCopied, RenameObject, SourceObject, UploadPartCopy};
 pub use delete_objects::{DeleteList, DeleteObjects, DeletedObjects, NamedObject, ObjectToDelete};
 pub use lists::{ListObjects, ListedAs, ListedObjects};
+pub use pocket_access::acl::{OwnedAcl, Ownership, Said, SentAcl};
+pub use pocket_access::cors::{Cors, CorsRule};
+pub use pocket_access::public_access_block::PublicAccessBlock;
 pub use reads::{Content, ContentStream, GetObject, GetObjectAttributes, GotObject, HeadObject};
 pub use settings::{
     BucketSetting, DeleteBucketSetting, GetBucketSetting, GetObjectAcl, Many, PutBucketAcl, PutBucketCors,
@@ -42,8 +42,8 @@ pub use uploads::{
 pub use writes::{BodySize, DeleteObject, PartWritten, PutObject, UploadPart};
 
 use crate::context::RequestContext;
-use crate::refusal::Refusal;
 use http::{HeaderMap, HeaderValue, Uri};
+use pocket_access::refusal::Refusal;
 use std::future::Future;
 
 /// One request that the edge has let through.

@@ -3,9 +3,9 @@
 
 use crate::edge::checksums::crc;
 use crate::errors::other_checksum;
-use crate::refusal::Refusal;
 use crc_fast::CrcAlgorithm;
 use md5::{Digest, Md5};
+use pocket_access::refusal::Refusal;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::metadata::UploadedPart;
 use pocket_api::object::{ETag, ObjectMeta};

@@ -1,7 +1,7 @@
 //! What the edge found out about a request, for the operations, and the connection that it came on.
 
-use crate::caller::{Caller, Signing};
 use parking_lot::Mutex;
+use pocket_access::caller::{Caller, Signing};
 use pocket_api::metadata::Delivery;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

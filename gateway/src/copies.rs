@@ -4,9 +4,9 @@
 
 use crate::errors::{self, CallError, from_call};
 use crate::placements::{Bucket, Follow, Placements};
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::cluster::Directory;
 use pocket_api::conditions::ReadConditions;
 use pocket_api::ids::{NodeId, WriteId};

@@ -2,7 +2,7 @@
 //! else in the gateway decides which S3 error a seam's error becomes.
 
 pub(crate) use crate::edge::errors::{from_hint, from_name, not_implemented, s3};
-use crate::refusal::{ErrorCode, Refusal, Said};
+use pocket_access::refusal::{ErrorCode, Refusal, Said};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::chunks::ChunkError;
 use pocket_api::control::ControlError;

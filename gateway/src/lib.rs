@@ -4,8 +4,6 @@
 //! `calls`) and one file of `ops`, which knows neither headers nor XML. This is the only crate that knows S3. It keeps
 //! nothing that it cannot lose.
 
-mod access;
-pub mod caller;
 pub mod calls;
 pub mod config;
 pub mod context;
@@ -28,7 +26,6 @@ mod merging;
 mod metrics;
 mod placements;
 mod reader;
-pub mod refusal;
 mod settings;
 mod slices;
 mod space;

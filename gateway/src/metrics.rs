@@ -1,7 +1,7 @@
 //! The gateway's metrics: names, help texts, and the handles by which operations count. Labels come from closed sets.
 
-use crate::refusal::{ErrorCode, Refusal};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use std::sync::OnceLock;
 use std::time::Instant;
 

@@ -7,12 +7,12 @@
 use crate::calls::Content;
 use crate::context::Connection;
 use crate::errors::{self, unavailable};
-use crate::refusal::Refusal;
 use crate::transfers::{Lease, OpenRead, Transfers};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
+use pocket_access::refusal::Refusal;
 use pocket_api::chunks::ChunkError;
 use pocket_api::cluster::Directory;
 use pocket_api::ids::{ChunkId, NodeId};

@@ -1,8 +1,8 @@
 //! Buckets themselves: making, finding and ending them, and sessions with one.
 
 use super::Input;
-use crate::access::acl::{Ownership, Said};
 use crate::edge::payload_stream::Document;
+use pocket_access::acl::{Ownership, Said};
 use pocket_api::clock::Timestamp;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;

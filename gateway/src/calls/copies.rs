@@ -1,7 +1,7 @@
 //! Objects and parts made of other objects, and objects that get another key.
 
 use super::{ExpectedOwner, Input};
-use crate::access::acl::Said;
+use pocket_access::acl::Said;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, WriteCondition};

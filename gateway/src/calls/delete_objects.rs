@@ -2,7 +2,7 @@
 
 use super::Input;
 use crate::edge::payload_stream::Document;
-use crate::refusal::Refusal;
+use pocket_access::refusal::Refusal;
 use pocket_api::conditions::ETagMatch;
 use pocket_api::names::BucketName;
 

@@ -1,11 +1,11 @@
 //! Settings of buckets, and the lists of objects that are made like one of them.
 
 use super::Input;
-use crate::access::acl::{OwnedAcl, Ownership, Said, SentAcl};
-use crate::access::cors::Cors;
-use crate::access::public_access_block::PublicAccessBlock;
 use crate::edge::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
 use crate::edge::payload_stream::Document;
+use pocket_access::acl::{OwnedAcl, Ownership, Said, SentAcl};
+use pocket_access::cors::Cors;
+use pocket_access::public_access_block::PublicAccessBlock;
 use pocket_api::names::{BucketName, ObjectKey};
 use pocket_api::object::Tags;
 use std::sync::Arc;

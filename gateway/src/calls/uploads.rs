@@ -1,10 +1,10 @@
 //! Multipart uploads: their beginnings, ends and lists.
 
 use super::Input;
-use crate::access::acl::Said;
 use crate::edge::checksums::NamedChecksum;
 use crate::edge::listing::Page;
 use crate::edge::payload_stream::Document;
+use pocket_access::acl::Said;
 use pocket_api::checksum::{ChecksumAlgorithm, ChecksumKind};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::hints::ObjectHints;

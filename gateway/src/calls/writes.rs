@@ -1,8 +1,8 @@
 //! Writing objects and parts, and deleting them.
 
 use super::Input;
-use crate::access::acl::Said;
 use crate::edge::payload_stream::Payload;
+use pocket_access::acl::Said;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::hints::ObjectHints;

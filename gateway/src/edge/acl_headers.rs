@@ -1,8 +1,8 @@
 //! What a request's headers say of an ACL: S3's name for a list, or grant by grant. Read once, before an operation is asked.
 
-use crate::access::acl::{Canned, GRANTS_MAX, Said, by_email_address, grantee_by_id, grantee_by_uri};
-use crate::refusal::{ErrorCode, Refusal, shortened};
 use http::{HeaderMap, HeaderValue};
+use pocket_access::acl::{Canned, GRANTS_MAX, Said, by_email_address, grantee_by_id, grantee_by_uri};
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::acl::{Acl, Grant, Permission};
 
 const CANNED_HEADER: &str = "x-amz-acl";

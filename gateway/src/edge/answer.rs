@@ -4,11 +4,11 @@ use super::xml::{self, escape, reference};
 use crate::calls::{Content, ContentStream};
 pub(crate) use crate::context::RequestId;
 use crate::edge::headers::not_modified;
-use crate::refusal::{Refusal, Said};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
+use pocket_access::refusal::{Refusal, Said};
 use std::fmt::Write;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -244,7 +244,7 @@ pub(crate) fn last_of_connection(response: &Response<Body>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
     use std::collections::HashSet;
 
     #[test]

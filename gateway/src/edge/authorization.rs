@@ -5,10 +5,10 @@ use super::arrived::Arrived;
 use super::presigned::Presigned;
 use super::query::Query;
 use super::stamp::Stamp;
-use crate::refusal::{ErrorCode, Refusal};
 use crate::server::connection::HEADER_LINES_MAX;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, DATE};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use std::borrow::Cow;
 
 /// Most names in SignedHeaders: S3A and the SDKs sign below 20, and each piece of user metadata is one more.

@@ -3,8 +3,8 @@
 
 use crate::edge::document::{malformed, resolved};
 use crate::edge::tags::Tagged;
-use crate::refusal::Refusal;
 use bytes::Bytes;
+use pocket_access::refusal::Refusal;
 use pocket_api::object::Tags;
 use quick_xml::Reader;
 use quick_xml::events::Event;

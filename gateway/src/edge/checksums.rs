@@ -1,10 +1,10 @@
 //! Checksums as S3 writes them: their text, and the names of their algorithms and types.
 
 use super::errors::s3;
-use crate::refusal::{ErrorCode, Refusal, shortened};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crc_fast::CrcAlgorithm;
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use smallvec::SmallVec;
 

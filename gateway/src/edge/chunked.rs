@@ -7,8 +7,8 @@
 use super::payload::Trailers;
 use super::signature::{ChunkSeed, hex_sha256};
 use super::signing_keys::Signature;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::{Buf, Bytes};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use subtle::ConstantTimeEq;

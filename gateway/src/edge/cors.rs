@@ -4,9 +4,7 @@
 use super::query::Query;
 use super::routing;
 use super::target::Target;
-use crate::access::cors::{Cors, CorsRule, Preflight};
 use crate::edge::answer::Body;
-use crate::refusal::{ErrorCode, Refusal};
 use async_trait::async_trait;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -15,6 +13,8 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use pocket_access::cors::{Cors, CorsRule, Preflight};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::names::BucketName;
 use std::sync::Arc;
 

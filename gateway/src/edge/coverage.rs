@@ -4,9 +4,9 @@
 
 use super::allow_list::{NOT_BUILT, RULES, SETTINGS, SettingRule};
 use super::header_rules::{Verdict, verdict};
+use super::needs::{Need, needs};
 use super::operation::Operation;
 use super::target::Level;
-use crate::access::needs::{Need, needs};
 use std::collections::BTreeSet;
 use std::path::Path;
 

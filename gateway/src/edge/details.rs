@@ -6,9 +6,9 @@ use crate::edge::percent::{self, Part};
 use crate::edge::query::Query;
 use crate::edge::routing;
 use crate::edge::target::Level;
-use crate::refusal::{ErrorCode, Refusal};
 use http::header::RANGE;
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use pocket_access::refusal::{ErrorCode, Refusal};
 
 /// What a request asked for, as far as an error repeats it.
 pub(crate) struct Asked {

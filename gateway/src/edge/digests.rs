@@ -1,10 +1,10 @@
 //! The hashes that a body was promised to have, computed while its bytes pass. Only those that somebody asked for.
 
 use super::payload::{self, PayloadForm, Promise, PromisedSum};
-use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use md5::Md5;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};

@@ -4,8 +4,8 @@
 //! and what s3s would read wrong is written in the form that it reads right. Pure.
 
 use crate::edge::errors::MALFORMED_XML;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use quick_xml::Reader;
 use quick_xml::escape::{partial_escape, resolve_xml_entity};
 use quick_xml::events::{BytesDecl, BytesRef, Event};

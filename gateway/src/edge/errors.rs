@@ -1,6 +1,6 @@
 //! The few refusals that the edge and the operations share: of what a request says, and of what is not built.
 
-use crate::refusal::{ErrorCode, Refusal};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::hints::HintError;
 use pocket_api::limits::KEY_MAX_BYTES;
 use pocket_api::names::NameError;

@@ -5,8 +5,8 @@
 use super::documents::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
 use super::operation::{BodyUse, Operation};
 use super::session;
-use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::hints::HINTS;
 
 /// Headers whose value is a list, which may also come as one header an element: the SDK for Go sends them so. All are read.

@@ -7,13 +7,13 @@ mod shown;
 pub(crate) use conditions::{date_to_keep, http_date, if_range, part_number, write_condition};
 pub(crate) use shown::{abort, expiration, not_modified, put};
 
-use crate::access::acl::Said;
 use crate::edge::errors::{from_hint, s3};
 use crate::edge::tags;
 use crate::edge::{payload, rfc2047};
-use crate::refusal::{ErrorCode, Refusal, shortened};
 use http::header::{self, AsHeaderName};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pocket_access::acl::Said;
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::hints::{ObjectHints, parse_wait};
 use pocket_api::limits::USER_METADATA_MAX_BYTES;
 use pocket_api::object::ObjectHeaders;

@@ -1,8 +1,8 @@
 //! What lists are made of, how their names are written, and the tokens with which a client goes on. Pure. A token is the last
 //! name returned and nothing else.
 
-use crate::refusal::{Refusal, shortened};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use pocket_access::refusal::{Refusal, shortened};
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{ListItem, ListStart, UploadsItem};
 

@@ -3,11 +3,11 @@
 
 use super::form::FORM_MAX_BYTES;
 use super::operation::{BodyUse, Operation};
-use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::limits::PUT_MAX_BYTES;
 use smallvec::SmallVec;

@@ -1,6 +1,6 @@
 //! Percent-encoding as SigV4 and S3 use it: every byte but the unreserved ones is `%XX` in upper case, once.
 
-use crate::refusal::{ErrorCode, Refusal};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use std::borrow::Cow;
 
 /// Which part of a URI is being read.

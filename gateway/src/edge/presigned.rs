@@ -3,8 +3,8 @@
 
 use super::header_rules;
 use super::query::Query;
-use crate::refusal::{Refusal, shortened};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pocket_access::refusal::{Refusal, shortened};
 
 /// Which signature a URL carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The query of a request, read once: names and values for the allow-list, their canonical form for the signature.
 
 use super::percent::{self, Part};
-use crate::refusal::{Refusal, shortened};
+use pocket_access::refusal::{Refusal, shortened};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -102,7 +102,7 @@ impl<'a> Query<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
     use proptest::prelude::*;
 
     fn canonical(raw: &str) -> String {

@@ -3,8 +3,8 @@
 
 use super::percent::{self, Part};
 use super::query::Query;
-use crate::access::facts::{Attribute, Attributes};
 use http::{HeaderMap, HeaderValue, Uri};
+use pocket_access::facts::{Attribute, Attributes};
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, Default)]

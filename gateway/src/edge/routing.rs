@@ -8,8 +8,8 @@ use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;
 use crate::edge::versions::check_version;
-use crate::refusal::{ErrorCode, Refusal, Said, shortened};
 use http::Method;
+use pocket_access::refusal::{ErrorCode, Refusal, Said, shortened};
 
 /// Whether a copy source came with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,11 +6,11 @@
 use super::operation::Operation;
 use super::percent::{self, Part};
 use crate::calls::SessionCredentials;
-use crate::refusal::{ErrorCode, Refusal, shortened};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::clock::Timestamp;
 use sha2::Sha256;
 

@@ -14,13 +14,13 @@ use super::signature::{
     CLOCK_SKEW_MAX_SECS, Proof, Signed, declared_form, does_not_match, expired, not_signed,
 };
 use super::signing_keys::SigningKeys;
-use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
-use crate::refusal::{ErrorCode, Refusal, shortened};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName};
+use pocket_access::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::clock::Timestamp;
 use sha1::Sha1;
 use std::sync::Arc;

@@ -2,11 +2,11 @@
 
 use super::authorization::Authorization;
 use super::session::Session;
-use crate::caller::Principal;
 use crate::credentials::{Credential, Credentials};
-use crate::refusal::{ErrorCode, Refusal};
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::RwLock;
+use pocket_access::caller::Principal;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Timestamp;
 use pocket_api::names::TenantName;
 use sha2::Sha256;

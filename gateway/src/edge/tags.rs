@@ -2,7 +2,7 @@
 
 use crate::edge::errors::s3;
 use crate::edge::percent::{self, Part};
-use crate::refusal::{ErrorCode, Refusal, shortened};
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::object::Tags;
 
 /// What has tags, for S3 bounds their number by it.

@@ -2,7 +2,7 @@
 
 use super::errors::key_too_long;
 use super::percent::{self, Part};
-use crate::refusal::{ErrorCode, Refusal};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::names::{BucketName, NameError, ObjectKey};
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 //! shared by the edge, which sees version ids in queries, and by the operations, which see them in documents and copy
 //! sources.
 
-use crate::refusal::{ErrorCode, Refusal};
+use pocket_access::refusal::{ErrorCode, Refusal};
 
 /// S3's name for the version of an object that was written without versioning.
 pub(crate) const NULL_VERSION: &str = "null";

@@ -7,11 +7,10 @@ mod documents;
 mod edge;
 mod forms;
 mod lists;
-mod policies;
 mod settings;
 
-use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use pocket_access::refusal::{ErrorCode, Refusal};
 
 /// What strangers send is their mistake, or something that is not built: never ours.
 #[track_caller]

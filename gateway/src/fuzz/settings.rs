@@ -2,8 +2,6 @@
 //! the same; what pages may read is what a rule names.
 
 use super::{Head, assert_refusal};
-use crate::access::acl::{GRANTS_MAX, Said};
-use crate::access::cors::{Cors, CorsRule};
 use crate::edge::acl_headers::{self, tests::as_headers};
 use crate::edge::cors::allowed;
 use crate::edge::document::checked;
@@ -14,6 +12,8 @@ use crate::edge::operation::Operation;
 use crate::edge::tags;
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use pocket_access::acl::{GRANTS_MAX, Said};
+use pocket_access::cors::{Cors, CorsRule};
 use pocket_api::settings::{DocumentKind, JobSettings};
 use pocket_fuzz::{GUIDED, Mutant, Mutants, check, within_memory};
 use s3s::dto::{BucketLifecycleConfiguration, Tagging};

@@ -2,15 +2,15 @@
 
 use super::documents::{self, Held};
 use super::{Operations, ask, of_version, owned};
-use crate::access::acl::{self, Ownership, Said};
-use crate::access::action::Action;
-use crate::access::public_access_block::PublicAccessBlock;
-use crate::access::rules::document;
 use crate::calls::{Call, GetObjectAcl, OwnedAcl, PutBucketAcl, PutObjectAcl, SentAcl, Serve};
 use crate::errors::{CallError, access_denied, from_call, s3};
 use crate::placements::Follow;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
+use pocket_access::acl::{self, Ownership, Said};
+use pocket_access::action::Action;
+use pocket_access::public_access_block::PublicAccessBlock;
+use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_access::rules::document;
 use pocket_api::acl::Acl;
 use pocket_api::conditions::ReadConditions;
 use pocket_api::metadata::{Lookup, MetadataError, Request, Select, Want};

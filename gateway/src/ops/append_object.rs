@@ -3,13 +3,13 @@
 //! where they are.
 
 use super::{Operations, wrong_reply};
-use crate::access::acl::Said;
 use crate::checksums;
 use crate::errors::{CallError, from_call, s3};
 use crate::placements::{Bucket, Follow};
-use crate::refusal::{ErrorCode, Refusal};
 use crate::writer::Written;
 use bytes::Bytes;
+use pocket_access::acl::Said;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::Checksum;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::limits::{INLINE_MAX_BYTES, OBJECT_MAX_BYTES};

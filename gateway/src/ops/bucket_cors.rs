@@ -1,10 +1,10 @@
 //! PutBucketCors. Who acts on it is the edge.
 
 use super::{Operations, ask, documents};
-use crate::access::action::Action;
-use crate::access::rules::document;
 use crate::calls::{Call, PutBucketCors, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
+use pocket_access::rules::document;
 use pocket_api::settings::DocumentKind;
 
 impl Serve<PutBucketCors> for Operations {

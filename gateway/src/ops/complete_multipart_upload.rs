@@ -3,15 +3,15 @@
 
 use super::list_parts::upload_page;
 use super::{Operations, ask, committed};
-use crate::access::acl::Said;
 use crate::calls::{Call, CompleteMultipartUpload, ListedPart, NamedChecksum, PromisedWhole, Serve};
 use crate::checksums;
 use crate::edge::checksums::other_kind;
 use crate::errors::{invalid_part, s3};
 use crate::placements::Bucket;
-use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use pocket_access::acl::Said;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::limits::{LIST_MAX_KEYS, OBJECT_MAX_BYTES, PART_MIN_BYTES, PART_NUMBER_MAX};

@@ -3,16 +3,16 @@
 
 use super::check_readable;
 use super::{Operations, ask, committed, copied_checksum};
-use crate::access::action::Action;
 use crate::calls::{Call, CopyObject, Directive, Directives, Serve, SourceObject};
 use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
 use crate::errors::{from_call, s3};
 use crate::placements::{Bucket, Follow};
 use crate::reader::{ObjectBody, Purpose};
-use crate::refusal::{ErrorCode, Refusal};
 use crate::writer::{Source, Written};
 use bytes::Bytes;
+use pocket_access::action::Action;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::hints::{Limit, ObjectHints};

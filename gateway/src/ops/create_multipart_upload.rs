@@ -2,7 +2,7 @@
 
 use super::{Operations, ask, wrong_reply};
 use crate::calls::{Call, CreateMultipartUpload, Serve, UploadCreated};
-use crate::refusal::Refusal;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{CreateUpload, Reply, Request};
 
 impl Serve<CreateMultipartUpload> for Operations {

@@ -1,9 +1,9 @@
 //! DeleteBucket: ends the job. Plain, only if it is empty; with force, with all its data.
 
 use super::{Operations, ask, check_owner};
-use crate::access::action::Action;
 use crate::calls::{Call, DeleteBucket, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::control::EndMode;
 
 impl Serve<DeleteBucket> for Operations {

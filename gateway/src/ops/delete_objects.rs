@@ -1,13 +1,13 @@
 //! DeleteObjects: up to 1,000 keys in one request, each with an outcome of its own.
 
 use super::{Operations, ask, object_key, of_version};
-use crate::access::Ask;
-use crate::access::action::{Action, Actions};
 use crate::calls::{Call, DeleteObjects, DeletedObjects, ObjectToDelete, Serve};
 use crate::edge::versions::check_version;
 use crate::errors::from_call;
-use crate::refusal::Refusal;
 use crate::slices::end_step;
+use pocket_access::Ask;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::Refusal;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::metadata::Request;
 use pocket_api::names::{BucketName, ObjectKey};

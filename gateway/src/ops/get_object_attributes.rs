@@ -1,10 +1,10 @@
 //! GetObjectAttributes: what is known of an object and of its parts, without its bytes.
 
 use super::{Operations, ask, of_version, wrong_reply};
-use crate::access::action::{Action, Actions};
 use crate::calls::{Call, GetObjectAttributes, Serve};
 use crate::errors::from_call;
-use crate::refusal::Refusal;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{PartsPage, Reply, Request};
 
 impl Serve<GetObjectAttributes> for Operations {

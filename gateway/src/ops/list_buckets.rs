@@ -3,7 +3,7 @@
 use super::{Operations, tenant};
 use crate::calls::{Call, ListBuckets, ListedBucket, ListedBuckets, Serve};
 use crate::errors::from_control;
-use crate::refusal::Refusal;
+use pocket_access::refusal::Refusal;
 use pocket_api::clock::Timestamp;
 
 impl Serve<ListBuckets> for Operations {

@@ -1,12 +1,12 @@
 //! ListMultipartUploads: uploads that are neither completed nor aborted, merged over the bucket's shards.
 
 use super::{Operations, ask, wrong_reply};
-use crate::access::action::Action;
 use crate::calls::{Call, ListMultipartUploads, ListedUploads, Serve};
 use crate::edge::listing::Page;
 use crate::errors::from_call;
 use crate::merging::merge;
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{ListUploads, Reply, Request};
 
 impl Serve<ListMultipartUploads> for Operations {

@@ -3,12 +3,12 @@
 //! they find.
 
 use super::{Operations, ask, wrong_reply};
-use crate::access::action::Action;
 use crate::calls::{Call, ListObjects, ListedAs, ListedObjects, Serve};
 use crate::edge::listing::Page;
 use crate::errors::from_call;
 use crate::merging::merge;
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{List, Reply, Request};
 
 impl Serve<ListObjects> for Operations {

@@ -38,9 +38,6 @@ mod rename_object;
 mod upload_part;
 mod upload_part_copy;
 
-use crate::access::Ask;
-use crate::access::acl::Said;
-use crate::access::action::{Action, Actions};
 use crate::calls::{Document, OwnedAcl};
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
@@ -49,10 +46,13 @@ use crate::placements::{Bucket, Follow, Placements};
 use crate::planes::Planes;
 use crate::profiles::Profiles;
 use crate::reader::Reader;
-use crate::refusal::{ErrorCode, Refusal};
 use crate::transfers::{Lease, Transfers};
 use crate::writer::Writer;
 use bytes::Bytes;
+use pocket_access::Ask;
+use pocket_access::acl::Said;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::acl::Acl;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
@@ -262,15 +262,15 @@ impl crate::calls::Operations for Operations {}
 /// What a request asks for: `ask!(request, context, actions)`. The request's input may be gone already.
 macro_rules! ask {
     ($request:expr, $context:expr, $actions:expr) => {
-        $crate::access::Ask {
+        pocket_access::Ask {
             caller: &$context.caller,
             signing: $context.signing,
             peer: $context.peer(),
             attributes: &$request.head,
-            actions: $crate::access::action::Actions::from($actions),
+            actions: pocket_access::action::Actions::from($actions),
             keys: &[],
             tags: &[],
-            effect: $crate::access::Effect::Other,
+            effect: pocket_access::Effect::Other,
         }
     };
 }

@@ -1,14 +1,14 @@
 //! RenameObject: an object of a bucket gets another key in one step, and stays the same object.
 
 use super::{Operations, ask, committed};
-use crate::access::acl::Said;
-use crate::access::action::{Action, Actions};
 use crate::calls::{Call, RenameObject, Serve};
 use crate::copies::of_source;
 use crate::errors::s3;
 use crate::placements::Follow;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
+use pocket_access::acl::Said;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::metadata::{Rename, Request};
 

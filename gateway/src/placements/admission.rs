@@ -3,10 +3,10 @@
 
 use super::Bucket;
 use super::shards::Shards;
-use crate::access::Ask;
-use crate::access::action::Action;
 use crate::errors::CallError;
 use futures::future::join_all;
+use pocket_access::Ask;
+use pocket_access::action::Action;
 use pocket_api::clock::Clock;
 use pocket_api::metadata::MetadataError;
 use pocket_api::names::ObjectKey;

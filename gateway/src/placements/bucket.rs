@@ -1,10 +1,10 @@
 //! A bucket as one request sees it: where it is, what its rules are, and what was asked of it.
 
 use super::recent::PlacementRef;
-use crate::access::action::Action;
-use crate::access::rules::Rules;
-use crate::access::{Ask, Effect, Verdict};
 use crate::errors::CallError;
+use pocket_access::action::Action;
+use pocket_access::rules::Rules;
+use pocket_access::{Ask, Effect, Verdict};
 use pocket_api::clock::Clock;
 use pocket_api::control::{Placement, shard_of};
 use pocket_api::ids::NodeId;

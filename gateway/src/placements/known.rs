@@ -4,10 +4,10 @@
 
 use super::recent::{self, PlacementRef};
 use super::table::Table;
-use crate::access::rules::Rules;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, ready};
 use parking_lot::Mutex;
+use pocket_access::rules::Rules;
 use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::control::{Control, ControlError, Placement};
 use pocket_api::ids::JobId;

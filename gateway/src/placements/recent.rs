@@ -2,7 +2,7 @@
 //! counter that another thread touches.
 
 use super::known::Placed;
-use crate::access::rules::Rules;
+use pocket_access::rules::Rules;
 use pocket_api::control::Placement;
 use pocket_api::names::BucketName;
 use std::cell::RefCell;

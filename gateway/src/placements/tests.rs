@@ -2,8 +2,12 @@
 //! not answer. It answers when the test says so, and what; time is the test's where a test is about it.
 
 use super::*;
+use crate::calls::RequestHead;
 use async_trait::async_trait;
 use futures::future::join;
+use pocket_access::Effect;
+use pocket_access::action::Action;
+use pocket_access::caller::Caller;
 use pocket_api::chunks::Chunks;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{ClusterView, NodeSpec};
@@ -14,6 +18,7 @@ use pocket_api::hints::JobHints;
 use pocket_api::ids::Epoch;
 use pocket_api::metadata::{Metadata, MetadataError, Reply, ShardReply, ShardRequest};
 use pocket_api::names::TenantName;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -275,7 +280,7 @@ async fn without_a_controller_what_is_known_goes_on_and_nobody_waits_for_it() {
     });
     for _ in 0..600 {
         let before = tokio::time::Instant::now();
-        let ask = crate::access::tests::nobodys_ask();
+        let ask = nobodys_ask();
         let admitted = placements.bucket(&name, ask).await;
         assert!(matches!(admitted, Err(CallError::Denied)), "decided by what is known: {admitted:?}");
         let mut bucket =
@@ -289,6 +294,14 @@ async fn without_a_controller_what_is_known_goes_on_and_nobody_waits_for_it() {
     drop(placements);
     let asked = controller.await.unwrap();
     assert!((2..=12).contains(&asked), "it is asked now and then: {asked}");
+}
+
+/// What a caller without a key wishes to do to an object.
+fn nobodys_ask() -> Ask<'static> {
+    static HEAD: LazyLock<RequestHead> = LazyLock::new(RequestHead::default);
+    let (actions, effect) = (Action::GetObject.into(), Effect::Other);
+    let caller = &Caller::Anonymous;
+    Ask { caller, signing: None, peer: None, attributes: &*HEAD, actions, keys: &[], tags: &[], effect }
 }
 
 #[tokio::test(start_paused = true)]

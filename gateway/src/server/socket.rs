@@ -5,8 +5,8 @@
 use super::link::Link;
 use crate::calls::Operations;
 use crate::edge::Edge;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::{Buf, Bytes};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;

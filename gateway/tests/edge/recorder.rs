@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use parking_lot::Mutex;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;
 use pocket_api::hints::{JobHints, Limit};
@@ -26,7 +27,6 @@ use pocket_gateway::calls::{
     PutBucketCors, PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
     PutObjectAcl, PutPublicAccessBlock, Unmade,
 };
-use pocket_gateway::refusal::{ErrorCode, Refusal};
 use std::sync::Arc;
 use tokio::sync::Notify;
 

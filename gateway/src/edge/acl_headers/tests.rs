@@ -1,6 +1,6 @@
 use super::*;
-use crate::access::acl::uri_of;
 use http::HeaderName;
+use pocket_access::acl::uri_of;
 use pocket_api::acl::Grantee;
 use pocket_api::names::TenantName;
 use proptest::prelude::*;

@@ -7,8 +7,8 @@ use super::super::signing_keys::SigningKeys;
 use super::*;
 use crate::credentials::Credentials;
 use crate::edge::arrived::Arrived;
-use crate::refusal::ErrorCode;
 use http::{HeaderMap, HeaderValue};
+use pocket_access::refusal::ErrorCode;
 use pocket_api::names::TenantName;
 use proptest::prelude::*;
 

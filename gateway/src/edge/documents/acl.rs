@@ -1,12 +1,12 @@
 //! AccessControlPolicy: the list of a bucket or an object.
 
 use super::{parsed_if_any, write};
-use crate::access::acl::{self, GRANTS_MAX, OwnedAcl, SentAcl};
 use crate::edge::answer::Body;
 use crate::edge::errors::{MALFORMED_XML, s3};
-use crate::refusal::{ErrorCode, Refusal, shortened};
 use bytes::Bytes;
 use http::Response;
+use pocket_access::acl::{self, GRANTS_MAX, OwnedAcl, SentAcl};
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::acl::{Acl, Grant};
 use pocket_api::names::TenantName;
 use s3s::dto::{self, AccessControlPolicy, Grantee, Owner, Permission, Type};

@@ -1,12 +1,12 @@
 //! CORSConfiguration: which pages may read what.
 
 use super::{parsed, write};
-use crate::access::cors::{Cors, CorsRule};
 use crate::edge::answer::Body;
 use crate::edge::errors::{malformed_xml, s3};
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use http::Response;
+use pocket_access::cors::{Cors, CorsRule};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use s3s::dto::{CORSConfiguration, CORSRule};
 
 pub(crate) fn read(document: Bytes) -> Result<Cors, Refusal> {

@@ -11,8 +11,8 @@ pub(crate) mod tagging;
 use super::answer::{Body, xml_answer};
 use super::xml::{self, needs_reference};
 use crate::edge::errors::{malformed_xml, s3};
-use crate::refusal::{ErrorCode, Refusal};
 use http::Response;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use s3s::xml::{Deserialize, Deserializer, SerializeContent, Serializer};
 
 /// Reads a document that has to be there.

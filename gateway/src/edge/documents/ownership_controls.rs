@@ -1,13 +1,13 @@
 //! OwnershipControls: one rule, which says who owns objects.
 
 use super::parsed;
-use crate::access::acl::Ownership;
 use crate::edge::answer::{Body, xml_answer};
 use crate::edge::errors::malformed_xml;
 use crate::edge::xml::DECLARATION;
-use crate::refusal::Refusal;
 use bytes::Bytes;
 use http::Response;
+use pocket_access::acl::Ownership;
+use pocket_access::refusal::Refusal;
 use s3s::dto;
 
 pub(crate) fn read(document: Bytes) -> Result<Ownership, Refusal> {
@@ -28,7 +28,7 @@ pub(crate) fn shown(ownership: Ownership) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
 
     #[test]
     fn what_is_shown_can_be_put_again() {

@@ -1,12 +1,12 @@
 //! PublicAccessBlockConfiguration: four switches.
 
 use super::parsed;
-use crate::access::public_access_block::PublicAccessBlock;
 use crate::edge::answer::{Body, xml_answer};
 use crate::edge::xml::DECLARATION;
-use crate::refusal::Refusal;
 use bytes::Bytes;
 use http::Response;
+use pocket_access::public_access_block::PublicAccessBlock;
+use pocket_access::refusal::Refusal;
 use s3s::dto::PublicAccessBlockConfiguration;
 
 /// A switch that is not named is off, as in S3.

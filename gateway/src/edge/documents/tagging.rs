@@ -4,9 +4,9 @@ use super::{parsed, write};
 use crate::edge::answer::Body;
 use crate::edge::errors::malformed_xml;
 use crate::edge::tags::{Tagged, check_all, check_count};
-use crate::refusal::Refusal;
 use bytes::Bytes;
 use http::Response;
+use pocket_access::refusal::Refusal;
 use pocket_api::object::Tags;
 use s3s::dto::{self, Tag, TagSet};
 
@@ -41,7 +41,7 @@ pub(crate) fn to_set(tags: &[(String, String)]) -> TagSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
 
     #[test]
     fn tags_of_a_document_are_held_to_s3s_limits() {

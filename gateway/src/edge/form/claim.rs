@@ -2,13 +2,13 @@
 //! them has an anonymous sender; one with some of them is refused. Pure; the time is an argument.
 
 use super::fields::Fields;
-use crate::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
 use crate::edge::authorization::{ALGORITHM, Authorization, EXPIRES_MAX_SECS, TWO_MECHANISMS, read_scope};
 use crate::edge::signature::{does_not_match, expired};
 use crate::edge::signature_v2;
 use crate::edge::signing_keys::SigningKeys;
 use crate::edge::stamp::Stamp;
-use crate::refusal::Refusal;
+use pocket_access::caller::{Caller, Principal, SignatureVersion, SignedIn, Signing};
+use pocket_access::refusal::Refusal;
 use pocket_api::clock::Timestamp;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ pub(crate) fn missing_field(name: &str) -> Refusal {
 mod tests {
     use super::*;
     use crate::credentials::Credentials;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
     use pocket_api::names::TenantName;
 
     fn keys() -> SigningKeys {

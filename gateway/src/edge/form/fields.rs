@@ -3,10 +3,10 @@
 use super::multipart::malformed;
 use crate::edge::operation::Operation;
 use crate::edge::{document, header_rules};
-use crate::refusal::{ErrorCode, Refusal, shortened};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use s3s::dto::Tagging;
 use s3s::xml::{Deserialize, Deserializer};
 

@@ -4,12 +4,12 @@
 //! Own code, because multer reads on for as long as the socket has bytes, keeps them all and copies each of them.
 
 use crate::edge::percent::{self, Part};
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use memchr::memmem::Finder;
 use memchr::memrchr;
+use pocket_access::refusal::{ErrorCode, Refusal};
 
 /// Longest line above the content of a part: a file name of 1,024 characters, each escaped to three or four bytes.
 const LINE_MAX_BYTES: usize = 8 << 10;

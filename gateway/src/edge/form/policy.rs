@@ -3,11 +3,11 @@
 //! The texts of refusals are S3's: people look for them.
 
 use super::fields::Fields;
-use crate::access::json::Json;
 use crate::edge::stamp::Stamp;
-use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use pocket_access::json::Json;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Timestamp;
 use std::borrow::Cow;
 use std::fmt;

@@ -3,9 +3,9 @@
 
 use super::text;
 use crate::edge::errors::not_implemented;
-use crate::refusal::{Refusal, shortened};
 use http::HeaderMap;
 use http::header::{AsHeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use pocket_access::refusal::{Refusal, shortened};
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::limits::PART_NUMBER_MAX;
 use pocket_api::object::ETag;
@@ -79,8 +79,8 @@ pub(crate) fn part_number(number: i32) -> Result<u16, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
     use http::{HeaderName, HeaderValue};
+    use pocket_access::refusal::ErrorCode;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_str(v).unwrap())).collect()

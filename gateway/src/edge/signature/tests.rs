@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::credentials::Credentials;
-use crate::refusal::{ErrorCode, Refusal};
 use aws_credential_types::Credentials as AwsCredentials;
 use aws_sigv4::http_request::{
     PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
@@ -10,6 +9,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use http::HeaderName;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::names::TenantName;
 use proptest::prelude::*;
 use std::time::{Duration, UNIX_EPOCH};

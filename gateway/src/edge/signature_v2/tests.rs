@@ -4,8 +4,8 @@ use super::super::arrived::Arrived;
 use super::super::signature::{Signed, verify};
 use super::*;
 use crate::credentials::Credentials;
-use crate::refusal::ErrorCode;
 use http::{HeaderValue, Method};
+use pocket_access::refusal::ErrorCode;
 use pocket_api::names::TenantName;
 use proptest::prelude::*;
 

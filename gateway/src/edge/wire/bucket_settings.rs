@@ -12,8 +12,8 @@ use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml::DECLARATION;
 use crate::metrics::Operation as Counted;
-use crate::refusal::{ErrorCode, Refusal};
 use http::{Response, StatusCode};
+use pocket_access::refusal::{ErrorCode, Refusal};
 
 impl Wire for GetBucketSetting {
     type Shown = ();

@@ -11,8 +11,8 @@ use crate::edge::headers;
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml;
 use crate::metrics::Operation as Counted;
-use crate::refusal::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use pocket_access::refusal::Refusal;
 use pocket_api::hints::HINTS;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -181,7 +181,7 @@ mod tests {
     use crate::calls::ListedBucket;
     use crate::edge::operation::Operation;
     use crate::edge::query::Query;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
     use pocket_api::clock::Timestamp;
     use pocket_api::names::{BucketName, TenantName};
 

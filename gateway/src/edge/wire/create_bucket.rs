@@ -2,7 +2,6 @@
 
 use super::buckets::show_granted;
 use super::{Head, Wire, done};
-use crate::access::acl::Ownership;
 use crate::calls::{BucketConfiguration, CreateBucket, Granted};
 use crate::edge::acl_headers;
 use crate::edge::answer::Body;
@@ -12,10 +11,11 @@ use crate::edge::headers;
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::metrics::Operation as Counted;
-use crate::refusal::{Refusal, shortened};
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, Response, StatusCode};
+use pocket_access::acl::Ownership;
+use pocket_access::refusal::{Refusal, shortened};
 use pocket_api::names::BucketName;
 use s3s::dto::CreateBucketConfiguration;
 
@@ -88,8 +88,8 @@ fn configuration(document: Bytes) -> Result<BucketConfiguration, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
     use http::{HeaderName, HeaderValue};
+    use pocket_access::refusal::ErrorCode;
 
     #[test]
     fn a_configuration_has_a_location_and_tags_or_is_not_there() {

@@ -11,8 +11,8 @@ use crate::edge::query::Query;
 use crate::edge::versions::{NULL_VERSION, check_version};
 use crate::edge::xml;
 use crate::metrics::Operation as Counted;
-use crate::refusal::{Refusal, shortened};
 use http::Response;
+use pocket_access::refusal::{Refusal, shortened};
 use pocket_api::clock::Timestamp;
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{ListItem, ListStart, ListedObject};
@@ -414,7 +414,7 @@ mod tests {
             let refusal = read(operation, BucketName::parse("abc").unwrap(), &Query::parse(query).unwrap())
                 .err()
                 .unwrap();
-            assert_eq!(refusal.code, crate::refusal::ErrorCode::InvalidArgument, "{query}");
+            assert_eq!(refusal.code, pocket_access::refusal::ErrorCode::InvalidArgument, "{query}");
             let named = [("ArgumentName", name.to_owned()), ("ArgumentValue", value.to_owned())];
             assert_eq!(refusal.elements(), named, "{query}");
             let says_so =

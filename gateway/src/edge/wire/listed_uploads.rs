@@ -10,8 +10,8 @@ use crate::edge::listing::{Encoding, Item, is_common_prefix};
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml::{self, Writer};
 use crate::metrics::Operation as Counted;
-use crate::refusal::Refusal;
 use http::Response;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{UploadInfo, UploadedPart, UploadsItem, UploadsStart};
 use pocket_api::names::{BucketName, ObjectKey, TenantName};
 

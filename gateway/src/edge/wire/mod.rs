@@ -31,8 +31,8 @@ use super::{Edge, Request};
 use crate::calls::{self, Call, Input, Operations, Serve, SessionCredentials};
 use crate::edge::errors::s3;
 use crate::metrics::Operation as Counted;
-use crate::refusal::{ErrorCode, Refusal};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::names::{BucketName, ObjectKey};
 use std::time::Instant;
 

@@ -1,15 +1,15 @@
 //! GetObjectAcl and PutObjectAcl.
 
 use super::{Head, Wire, done};
-use crate::access::acl::OwnedAcl;
 use crate::calls::{GetObjectAcl, PutObjectAcl};
 use crate::edge::acl_headers;
 use crate::edge::answer::Body;
 use crate::edge::documents::acl;
 use crate::edge::payload_stream::Unread;
 use crate::metrics::Operation as Counted;
-use crate::refusal::Refusal;
 use http::{Response, StatusCode};
+use pocket_access::acl::OwnedAcl;
+use pocket_access::refusal::Refusal;
 
 impl Wire for GetObjectAcl {
     type Shown = ();

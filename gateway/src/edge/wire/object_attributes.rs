@@ -13,9 +13,9 @@ use crate::edge::stamped::Stamped;
 use crate::edge::versions::NULL_VERSION;
 use crate::edge::xml::Writer;
 use crate::metrics::Operation as Counted;
-use crate::refusal::{ErrorCode, Refusal, shortened};
 use http::header::LAST_MODIFIED;
 use http::{HeaderMap, HeaderValue, Response};
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::metadata::PartsPage;
 
 const NAME: &str = "x-amz-object-attributes";

@@ -10,9 +10,9 @@ use crate::edge::payload::missing_length;
 use crate::edge::payload_stream::{Payload, Unread};
 use crate::edge::stamped::Stamped;
 use crate::metrics::Operation as Counted;
-use crate::refusal::{Refusal, shortened};
 use http::header::{CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use pocket_access::refusal::{Refusal, shortened};
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::Committed;
 use pocket_api::names::{BucketName, ObjectKey};
@@ -126,7 +126,7 @@ pub(super) fn answer(mut headers: HeaderMap) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
 
     #[test]
     fn an_offset_is_a_number_of_bytes() {

@@ -12,9 +12,9 @@ use crate::edge::documents::{acl, cors, ownership_controls, public_access_block,
 use crate::edge::errors::s3;
 use crate::edge::payload_stream::Unread;
 use crate::metrics::Operation as Counted;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use pocket_access::refusal::{ErrorCode, Refusal};
 
 /// Settings of which the document is all.
 macro_rules! documents {

@@ -7,8 +7,8 @@ use crate::edge::documents::tagging;
 use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::metrics::Operation as Counted;
-use crate::refusal::Refusal;
 use http::{Response, StatusCode};
+use pocket_access::refusal::Refusal;
 use pocket_api::object::Tags;
 
 impl Wire for GetObjectTagging {

@@ -8,8 +8,8 @@ use crate::edge::answer::Body;
 use crate::edge::payload::missing_length;
 use crate::edge::payload_stream::Unread;
 use crate::metrics::Operation as Counted;
-use crate::refusal::Refusal;
 use http::Response;
+use pocket_access::refusal::Refusal;
 
 impl Wire for UploadPart {
     type Shown = ();

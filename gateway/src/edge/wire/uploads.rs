@@ -16,9 +16,9 @@ use crate::edge::operation::Operation;
 use crate::edge::payload_stream::Unread;
 use crate::edge::xml::Writer;
 use crate::metrics::Operation as Counted;
-use crate::refusal::Refusal;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use pocket_access::refusal::Refusal;
 use pocket_api::checksum::{ChecksumAlgorithm, ChecksumKind};
 use pocket_api::lifecycle::RuleEnd;
 use pocket_api::metadata::Committed;
@@ -198,7 +198,7 @@ impl Wire for AbortMultipartUpload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|&(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::refusal::Refusal;
+use pocket_access::refusal::Refusal;
 use proptest::prelude::*;
 use std::time::Duration;
 

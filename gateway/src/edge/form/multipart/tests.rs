@@ -1,6 +1,6 @@
 use super::*;
-use crate::refusal::{ErrorCode, Refusal};
 use http::HeaderValue;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use proptest::prelude::*;
 
 /// All parts with their content, fed in pieces of these lengths, round and round.

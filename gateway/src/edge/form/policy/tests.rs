@@ -1,5 +1,5 @@
 use super::*;
-use crate::refusal::{ErrorCode, Refusal};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp(1_369_353_600_000);

@@ -1,8 +1,8 @@
 //! What is said of a copy and of a rename in headers.
 
 use super::*;
-use crate::access::acl::Said;
 use http::{HeaderName, HeaderValue};
+use pocket_access::acl::Said;
 use pocket_api::object::ETag;
 
 fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {

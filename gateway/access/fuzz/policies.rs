@@ -1,9 +1,9 @@
 //! Bucket policies: what is taken can be held to, and nothing that an owner denies slips through.
 
-use crate::access::action::Action;
-use crate::access::facts::Facts;
-use crate::access::facts::tests::{key_of, nobody};
-use crate::access::policy::{Opinion, POLICY_MAX_BYTES, Policy};
+use crate::action::Action;
+use crate::facts::Facts;
+use crate::facts::tests::{key_of, nobody};
+use crate::policy::{Opinion, POLICY_MAX_BYTES, Policy};
 use pocket_api::names::BucketName;
 use pocket_fuzz::{GUIDED, Mutant, Mutants, check, within_memory};
 use serde_json::{Value, json};

@@ -20,7 +20,7 @@ pub(crate) struct Question<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     Allowed,
     Denied,
     /// Allowed by a policy, but nobody else's business than the owner's.

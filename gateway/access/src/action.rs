@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What an action is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub enum Target {
     Bucket,
     Object,
 }
@@ -16,19 +16,19 @@ macro_rules! actions {
         /// An action that some request here asks for. Its name is S3's, without the service before it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
-        pub(crate) enum Action { $($bucket,)* $($object,)* }
+        pub enum Action { $($bucket,)* $($object,)* }
 
         impl Action {
-            pub(crate) const ALL: &[Self] = &[$(Self::$bucket,)* $(Self::$object,)*];
+            pub const ALL: &[Self] = &[$(Self::$bucket,)* $(Self::$object,)*];
 
-            pub(crate) fn name(self) -> &'static str {
+            pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$bucket => stringify!($bucket),)*
                     $(Self::$object => stringify!($object),)*
                 }
             }
 
-            pub(crate) fn target(self) -> Target {
+            pub fn target(self) -> Target {
                 match self {
                     $(Self::$bucket)|* => Target::Bucket,
                     $(Self::$object)|* => Target::Object,
@@ -57,7 +57,7 @@ actions! {
 
 impl Action {
     /// What stands before its name.
-    pub(crate) fn service(self) -> &'static str {
+    pub fn service(self) -> &'static str {
         match self {
             Self::CreateSession => EXPRESS,
             _ => S3,
@@ -109,36 +109,36 @@ const OTHERS_OF_OBJECTS: [&str; 14] = [
 
 /// A set of actions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Actions(u64);
+pub struct Actions(u64);
 
 const _: () = assert!(Action::ALL.len() <= 64);
 
 impl Actions {
-    pub(crate) const NONE: Self = Self(0);
+    pub const NONE: Self = Self(0);
 
-    pub(crate) const fn and(self, action: Action) -> Self {
+    pub const fn and(self, action: Action) -> Self {
         Self(self.0 | 1 << action as u8)
     }
 
     /// With `action` where it is asked for as well.
-    pub(crate) fn and_if(self, asked: bool, action: Action) -> Self {
+    pub fn and_if(self, asked: bool, action: Action) -> Self {
         if asked { self.and(action) } else { self }
     }
 
-    pub(crate) fn has(self, action: Action) -> bool {
+    pub fn has(self, action: Action) -> bool {
         self.0 & (1 << action as u8) != 0
     }
 
-    pub(crate) fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// All actions but these.
-    pub(crate) fn others(self) -> Self {
+    pub fn others(self) -> Self {
         Action::ALL.iter().filter(|action| !self.has(**action)).copied().collect()
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = Action> {
+    pub fn iter(self) -> impl Iterator<Item = Action> {
         Action::ALL.iter().copied().filter(move |action| self.has(*action))
     }
 }
@@ -163,16 +163,16 @@ impl fmt::Debug for Actions {
 
 /// What a policy's `s3:Get*` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
+pub struct Named {
     /// Those of them that requests here ask for.
-    pub(crate) actions: Actions,
+    pub actions: Actions,
     /// Whether some of them, asked for or not, are done to buckets; to objects.
-    pub(crate) of_buckets: bool,
-    pub(crate) of_objects: bool,
+    pub of_buckets: bool,
+    pub of_objects: bool,
 }
 
 /// Reads one action of a policy; `None` where S3 has none of that name. Case does not matter, as in S3.
-pub(crate) fn parse(text: &str) -> Option<Named> {
+pub fn parse(text: &str) -> Option<Named> {
     let (services, pattern) = match text.split_once(':') {
         None if text == "*" => (&[S3, EXPRESS][..], "*"),
         None => return None,

@@ -18,14 +18,14 @@ pub struct PublicAccessBlock {
 
 impl PublicAccessBlock {
     /// Of a bucket whose owner said nothing.
-    pub(crate) const DEFAULT: Self = Self {
+    pub const DEFAULT: Self = Self {
         block_public_acls: true,
         ignore_public_acls: true,
         block_public_policy: true,
         restrict_public_buckets: true,
     };
     /// Of a bucket whose owner took the configuration away.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         block_public_acls: false,
         ignore_public_acls: false,
         block_public_policy: false,

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// S3's bound on the grants of one list.
-pub(crate) const GRANTS_MAX: usize = 100;
+pub const GRANTS_MAX: usize = 100;
 const GROUPS: [(&str, Grantee); 2] = [
     ("http://acs.amazonaws.com/groups/global/AllUsers", Grantee::Everybody),
     ("http://acs.amazonaws.com/groups/global/AuthenticatedUsers", Grantee::EveryTenant),
 ];
 /// What can be granted.
-pub(crate) const PERMISSIONS: [Permission; 5] =
+pub const PERMISSIONS: [Permission; 5] =
     [Permission::FullControl, Permission::Read, Permission::Write, Permission::ReadAcp, Permission::WriteAcp];
 
 /// Who owns objects, and whether ACLs count.
@@ -32,13 +32,13 @@ pub enum Ownership {
 }
 
 impl Ownership {
-    pub(crate) fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         [Self::BucketOwnerEnforced, Self::BucketOwnerPreferred, Self::ObjectWriter]
             .into_iter()
             .find(|ownership| ownership.name() == name)
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::BucketOwnerEnforced => "BucketOwnerEnforced",
             Self::BucketOwnerPreferred => "BucketOwnerPreferred",
@@ -91,12 +91,12 @@ impl Canned {
         ("bucket-owner-full-control", Self::BucketOwnerFullControl),
     ];
 
-    pub(crate) fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, canned)| *canned)
     }
 
     /// The list that it stands for.
-    pub(crate) fn list(self) -> Acl {
+    pub fn list(self) -> Acl {
         let others: &[(Grantee, Permission)] = match self {
             // The bucket's owner is the object's, so that the last two say nothing more.
             Self::Private | Self::BucketOwnerRead | Self::BucketOwnerFullControl => &[],
@@ -118,7 +118,7 @@ impl Canned {
 
 impl Said {
     /// `None` where nothing was said.
-    pub(crate) fn list(&self) -> Option<Cow<'_, Acl>> {
+    pub fn list(&self) -> Option<Cow<'_, Acl>> {
         match self {
             Self::Nothing => None,
             Self::Canned(canned) => Some(Cow::Owned(canned.list())),
@@ -127,12 +127,12 @@ impl Said {
     }
 
     /// As a new object keeps it: nothing where nobody but its owner is in it.
-    pub(crate) fn of_new_object(&self) -> Option<Box<Acl>> {
+    pub fn of_new_object(&self) -> Option<Box<Acl>> {
         kept(self.list()?.into_owned())
     }
 
     /// Whether a caller who may write may make an object with it.
-    pub(crate) fn check_new_object(
+    pub fn check_new_object(
         &self,
         caller: Option<&Principal>,
         rules: &Rules,
@@ -162,38 +162,38 @@ impl Said {
 }
 
 /// As an object keeps its list: none where it grants no more than no list does.
-pub(crate) fn kept(acl: Acl) -> Option<Box<Acl>> {
+pub fn kept(acl: Acl) -> Option<Box<Acl>> {
     (acl != Acl::private()).then(|| Box::new(acl))
 }
 
-pub(crate) fn grantee_by_id(id: &str) -> Result<Grantee, Refusal> {
+pub fn grantee_by_id(id: &str) -> Result<Grantee, Refusal> {
     TenantName::parse(id)
         .map(Grantee::Tenant)
         .map_err(|_| Refusal::invalid("id", id, format!("Invalid id: {:?} is no tenant", shortened(id))))
 }
 
 /// There is no group that logs are delivered by: nothing here delivers any.
-pub(crate) fn grantee_by_uri(uri: &str) -> Result<Grantee, Refusal> {
+pub fn grantee_by_uri(uri: &str) -> Result<Grantee, Refusal> {
     let group = GROUPS.iter().find(|(name, _)| *name == uri).map(|(_, group)| group.clone());
     group.ok_or_else(|| Refusal::invalid("uri", uri, format!("Invalid group uri: {:?}", shortened(uri))))
 }
 
 /// S3 knows nobody by an address any more.
-pub(crate) fn by_email_address() -> Refusal {
+pub fn by_email_address() -> Refusal {
     let message = "Email grantees are not supported: name the grantee by id or uri.";
     Refusal::new(ErrorCode::MethodNotAllowed, message)
 }
 
 /// S3's URI of a group; `None` for a single tenant.
-pub(crate) fn uri_of(grantee: &Grantee) -> Option<&'static str> {
+pub fn uri_of(grantee: &Grantee) -> Option<&'static str> {
     GROUPS.iter().find(|(_, group)| group == grantee).map(|(uri, _)| *uri)
 }
 
-pub(crate) fn parse_permission(name: &str) -> Option<Permission> {
+pub fn parse_permission(name: &str) -> Option<Permission> {
     PERMISSIONS.into_iter().find(|permission| name_of(*permission) == name)
 }
 
-pub(crate) fn name_of(permission: Permission) -> &'static str {
+pub fn name_of(permission: Permission) -> &'static str {
     match permission {
         Permission::Read => "READ",
         Permission::Write => "WRITE",
@@ -204,7 +204,7 @@ pub(crate) fn name_of(permission: Permission) -> &'static str {
 }
 
 /// Whether a bucket with these rules, or an object in it, may have a list.
-pub(crate) fn check(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
+pub fn check(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
     if rules.ownership() == Ownership::BucketOwnerEnforced && !acl.is_private(owner) {
         return Err(no_acls());
     }
@@ -218,20 +218,20 @@ pub(crate) fn check(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), 
 
 /// What a list is on: the same permission lets do other things to a bucket than to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum On {
+pub enum On {
     Bucket,
     Object,
 }
 
 impl On {
     /// Whether a list on it could allow an action at all.
-    pub(crate) fn decides(self, action: Action) -> bool {
+    pub fn decides(self, action: Action) -> bool {
         covers(self, Permission::FullControl, action)
     }
 }
 
 /// Whether a list lets a caller do something. `ignore_public`: as the bucket's public access block says.
-pub(crate) fn allows(
+pub fn allows(
     acl: &Acl,
     on: On,
     caller: Option<&Principal>,

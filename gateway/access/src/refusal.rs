@@ -206,7 +206,7 @@ impl Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// For error texts.
-pub(crate) fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     text.chars().take(80).collect()
 }
 

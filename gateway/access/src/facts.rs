@@ -11,35 +11,35 @@ use std::net::IpAddr;
 
 /// One request, as far as rules can ask about it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts<'a> {
+pub struct Facts<'a> {
     /// `None` for an anonymous caller.
-    pub(crate) principal: Option<&'a Principal>,
+    pub principal: Option<&'a Principal>,
     /// There whenever `principal` is.
-    pub(crate) signing: Option<Signing>,
+    pub signing: Option<Signing>,
     /// The other end of the connection. Nobody's claims of being another one are believed.
-    pub(crate) peer: Option<IpAddr>,
-    pub(crate) now: Timestamp,
-    pub(crate) attributes: &'a dyn Attributes,
+    pub peer: Option<IpAddr>,
+    pub now: Timestamp,
+    pub attributes: &'a dyn Attributes,
     /// Tags that the request gives to an object.
-    pub(crate) request_tags: &'a [(String, String)],
+    pub request_tags: &'a [(String, String)],
     /// Tags of the object that is there; empty where there is none, or where no rule asks.
-    pub(crate) existing_tags: &'a [(String, String)],
+    pub existing_tags: &'a [(String, String)],
     /// ACL of the object that is there; `None` where there is none, or where ACLs have no say.
-    pub(crate) existing_acl: Option<&'a Acl>,
+    pub existing_acl: Option<&'a Acl>,
     /// Of the bucket.
-    pub(crate) owner: &'a TenantName,
+    pub owner: &'a TenantName,
 }
 
 /// What a request says of itself beside who sends it. Found out when a rule asks, so that a request that no rule is about pays
 /// nothing for it.
-pub(crate) trait Attributes: Debug + Send + Sync {
+pub trait Attributes: Debug + Send + Sync {
     /// Decoded; `None` where the request does not say it.
     fn get(&self, attribute: Attribute) -> Option<Cow<'_, str>>;
 }
 
 /// One thing that a request may say of itself, as S3's condition keys name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attribute {
+pub enum Attribute {
     Referer,
     UserAgent,
     Delimiter,
@@ -67,7 +67,7 @@ pub(crate) enum Attribute {
 
 /// What a condition compares with.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     Text(Cow<'a, str>),
     Address(IpAddr),
     Number(f64),
@@ -77,11 +77,11 @@ pub(crate) enum Value<'a> {
 }
 
 /// All values of one key: none where the request does not have it.
-pub(crate) type Values<'a> = SmallVec<[Value<'a>; 1]>;
+pub type Values<'a> = SmallVec<[Value<'a>; 1]>;
 
 /// What a key's values are, and so which operators it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Text,
     Arn,
     Address,
@@ -94,7 +94,7 @@ pub(crate) enum Kind {
 
 /// A key of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
+pub enum Key {
     CurrentTime,
     EpochTime,
     PrincipalAccount,
@@ -162,7 +162,7 @@ const REQUEST_TAG: &str = "s3:requestobjecttag/";
 
 impl Key {
     /// `None` for one that nothing here could be compared with. Case does not matter but in the name of a tag.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let lower = text.to_ascii_lowercase();
         for (prefix, make) in [
             (EXISTING_TAG, Self::ExistingTag as fn(String) -> Self),
@@ -176,7 +176,7 @@ impl Key {
         KEYS.iter().find(|(name, _)| *name == lower).map(|(_, key)| key.clone())
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         match self {
             Self::CurrentTime => Kind::Date,
             Self::EpochTime => Kind::Epoch,
@@ -190,13 +190,13 @@ impl Key {
 
     /// Whether it says who or from where the caller is, so that a condition on it makes a rule for everybody one for
     /// some.
-    pub(crate) fn tells_callers_apart(&self) -> bool {
+    pub fn tells_callers_apart(&self) -> bool {
         matches!(self, Self::SourceIp | Self::PrincipalArn | Self::PrincipalAccount | Self::UserId)
     }
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn values(&self, key: &Key) -> Values<'a> {
+    pub fn values(&self, key: &Key) -> Values<'a> {
         let one = |value| smallvec![value];
         let maybe = |value: Option<Value<'a>>| value.into_iter().collect();
         let text = |text: &'a str| Value::Text(Cow::Borrowed(text));

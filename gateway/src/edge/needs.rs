@@ -2,8 +2,8 @@
 //! printed in `docs/s3-coverage.md`, and `compat-tests/python/test_permissions.py` holds every line of it against a running
 //! server: with all that it names a stranger gets through, and without any one of them is refused.
 
-use super::action::Action;
-use crate::edge::operation::Operation;
+use super::operation::Operation;
+use pocket_access::action::Action;
 
 /// One action that an operation asks for.
 pub(crate) struct Need {
@@ -192,8 +192,8 @@ impl Need {
 
 #[cfg(test)]
 mod tests {
-    use super::super::action::{Actions, Target};
     use super::*;
+    use pocket_access::action::{Actions, Target};
 
     #[test]
     fn every_action_is_asked_for_by_an_operation_on_what_it_is_done_to() {

@@ -31,16 +31,16 @@ pub struct CorsRule {
 
 /// What a page is about to send.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Preflight<'a> {
-    pub(crate) origin: &'a str,
-    pub(crate) method: &'a str,
+pub struct Preflight<'a> {
+    pub origin: &'a str,
+    pub method: &'a str,
     /// Names of headers.
-    pub(crate) headers: &'a [&'a str],
+    pub headers: &'a [&'a str],
 }
 
 impl Cors {
     /// S3's rules on rules. The error is its text; the code is InvalidRequest.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         if self.rules.len() > RULES_MAX {
             return Err(format!(
                 "The number of CORS rules should not exceed allowed limit of {RULES_MAX} rules."
@@ -50,7 +50,7 @@ impl Cors {
     }
 
     /// The rule by which a page may send what it is about to; `None` where no rule fits, or too many headers are asked for.
-    pub(crate) fn lets_send(&self, asked: Preflight<'_>) -> Option<&CorsRule> {
+    pub fn lets_send(&self, asked: Preflight<'_>) -> Option<&CorsRule> {
         if asked.headers.len() > ASKED_HEADERS_MAX {
             return None;
         }
@@ -60,7 +60,7 @@ impl Cors {
     }
 
     /// The rule by which a page may read the answer to a request; `None` where no rule fits.
-    pub(crate) fn lets_read(&self, origin: &str, method: &str) -> Option<&CorsRule> {
+    pub fn lets_read(&self, origin: &str, method: &str) -> Option<&CorsRule> {
         self.rules.iter().find(|rule| rule.takes(origin, method))
     }
 }
@@ -103,7 +103,7 @@ impl CorsRule {
     }
 
     /// Whether any page at all is one of its origins.
-    pub(crate) fn takes_every_origin(&self) -> bool {
+    pub fn takes_every_origin(&self) -> bool {
         self.origins.iter().any(|allowed| allowed == "*")
     }
 }

@@ -16,25 +16,25 @@ use std::sync::Arc;
 
 /// Read once for each epoch of a job.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Rules {
-    pub(crate) policy: Option<BucketPolicy>,
+pub struct Rules {
+    pub policy: Option<BucketPolicy>,
     /// `None` where the owner took it away.
-    pub(crate) public_access_block: Option<PublicAccessBlock>,
+    pub public_access_block: Option<PublicAccessBlock>,
     /// `None` where the owner took it away.
-    pub(crate) ownership: Option<Ownership>,
-    pub(crate) acl: Option<Acl>,
-    pub(crate) cors: Option<Arc<Cors>>,
+    pub ownership: Option<Ownership>,
+    pub acl: Option<Acl>,
+    pub cors: Option<Arc<Cors>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct BucketPolicy {
-    pub(crate) policy: Policy,
-    pub(crate) is_public: bool,
+pub struct BucketPolicy {
+    pub policy: Policy,
+    pub is_public: bool,
 }
 
 impl Rules {
     /// Of a bucket whose owner said nothing.
-    pub(crate) const DEFAULT: Self = Self {
+    pub const DEFAULT: Self = Self {
         policy: None,
         public_access_block: Some(PublicAccessBlock::DEFAULT),
         ownership: Some(Ownership::BucketOwnerEnforced),
@@ -44,7 +44,7 @@ impl Rules {
 
     /// `None` where no document is there. Documents were checked before they were stored, so one that cannot be read
     /// came from another version of the gateway, and it is better to serve nothing than to guess.
-    pub(crate) fn read(settings: &JobSettings, bucket: &BucketName) -> Result<Option<Arc<Self>>, String> {
+    pub fn read(settings: &JobSettings, bucket: &BucketName) -> Result<Option<Arc<Self>>, String> {
         let mut rules = Self::DEFAULT;
         let mut any = false;
         for (kind, text) in &settings.documents {
@@ -65,26 +65,26 @@ impl Rules {
         Ok(any.then(|| Arc::new(rules)))
     }
 
-    pub(crate) fn block(&self) -> PublicAccessBlock {
+    pub fn block(&self) -> PublicAccessBlock {
         self.public_access_block.unwrap_or(PublicAccessBlock::NONE)
     }
 
-    pub(crate) fn ownership(&self) -> Ownership {
+    pub fn ownership(&self) -> Ownership {
         self.ownership.unwrap_or(Ownership::ObjectWriter)
     }
 
     /// Whether an answer for one of `actions` depends on the tags of the object that is there.
-    pub(crate) fn asks_for_tags(&self, actions: Actions) -> bool {
+    pub fn asks_for_tags(&self, actions: Actions) -> bool {
         self.policy.as_ref().is_some_and(|policy| policy.policy.asks_for_tags(actions))
     }
 
     /// Whether ACLs have a say.
-    pub(crate) fn acls_count(&self) -> bool {
+    pub fn acls_count(&self) -> bool {
         self.ownership() != Ownership::BucketOwnerEnforced
     }
 
     /// Whether the bucket's list, or that of the object that is asked for, lets a caller do something.
-    pub(crate) fn acls_allow(
+    pub fn acls_allow(
         &self,
         of_object: Option<&Acl>,
         caller: Option<&Principal>,
@@ -101,7 +101,7 @@ impl Rules {
 
 /// The text that a setting is stored as, for [`Rules::read`]. Where S3 has a default that an owner can take away, `None`
 /// says so: it is another thing than no document.
-pub(crate) fn document<T: Serialize>(value: &T) -> Arc<str> {
+pub fn document<T: Serialize>(value: &T) -> Arc<str> {
     // Only maps with keys that are no text, and writers that fail, make errors.
     serde_json::to_string(value).unwrap_or_default().into()
 }

@@ -11,14 +11,14 @@ use pocket_api::names::{BucketName, TenantName};
 use thiserror::Error;
 
 /// S3's bound on the length of a policy.
-pub(crate) const POLICY_MAX_BYTES: usize = 20 * 1024;
+pub const POLICY_MAX_BYTES: usize = 20 * 1024;
 const RESOURCE_PREFIX: &str = "arn:aws:s3:::";
 const PRINCIPAL_PREFIX: &str = "arn:aws:iam::";
 
 /// Why a document is no policy that can be held to; S3's code is MalformedPolicy.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
-pub(crate) struct Malformed(String);
+pub struct Malformed(String);
 
 impl Malformed {
     pub(super) fn new(message: impl Into<String>) -> Self {
@@ -28,7 +28,7 @@ impl Malformed {
 
 /// What a bucket's owner allows and denies.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Policy {
+pub struct Policy {
     statements: Vec<Statement>,
 }
 
@@ -76,7 +76,7 @@ enum Resources {
 
 /// What a policy says to one action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opinion {
+pub enum Opinion {
     /// Whatever else is said.
     Denies,
     Allows,
@@ -85,7 +85,7 @@ pub(crate) enum Opinion {
 
 impl Policy {
     /// Reads the policy of a bucket. Errors name what is wrong in S3's words, where S3 has some.
-    pub(crate) fn parse(text: &str, bucket: &BucketName) -> Result<Self, Malformed> {
+    pub fn parse(text: &str, bucket: &BucketName) -> Result<Self, Malformed> {
         if text.len() > POLICY_MAX_BYTES {
             return Err(Malformed::new("Policy exceeds the maximum allowed document size."));
         }
@@ -117,7 +117,7 @@ impl Policy {
     }
 
     /// What it says to `action` on `resource`, which is `bucket` or `bucket/key`.
-    pub(crate) fn opinion(&self, action: Action, resource: &str, facts: &Facts<'_>) -> Opinion {
+    pub fn opinion(&self, action: Action, resource: &str, facts: &Facts<'_>) -> Opinion {
         let mut opinion = Opinion::None;
         for statement in &self.statements {
             if statement.applies(action, resource, facts) {
@@ -131,12 +131,12 @@ impl Policy {
     }
 
     /// By S3's meaning of public: whether somebody whom it does not name may do something.
-    pub(crate) fn is_public(&self) -> bool {
+    pub fn is_public(&self) -> bool {
         self.statements.iter().any(Statement::is_public)
     }
 
     /// Whether an answer for one of `actions` depends on the tags of the object that is there.
-    pub(crate) fn asks_for_tags(&self, actions: Actions) -> bool {
+    pub fn asks_for_tags(&self, actions: Actions) -> bool {
         self.statements.iter().any(|statement| {
             let asks = |condition: &Condition| matches!(condition.key, Key::ExistingTag(_));
             actions.iter().any(|action| statement.actions.has(action))

@@ -15,24 +15,24 @@ use std::net::IpAddr;
 
 /// One request's wish to do something to a bucket. Asked again whenever the bucket's rules may have changed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask<'r> {
-    pub(crate) caller: &'r Caller,
+pub struct Ask<'r> {
+    pub caller: &'r Caller,
     /// There whenever the caller has a key.
-    pub(crate) signing: Option<Signing>,
+    pub signing: Option<Signing>,
     /// The other end of the connection.
-    pub(crate) peer: Option<IpAddr>,
-    pub(crate) attributes: &'r dyn Attributes,
-    pub(crate) actions: Actions,
+    pub peer: Option<IpAddr>,
+    pub attributes: &'r dyn Attributes,
+    pub actions: Actions,
     /// The objects that actions on objects are done to.
-    pub(crate) keys: &'r [ObjectKey],
+    pub keys: &'r [ObjectKey],
     /// Tags that the request gives to an object.
-    pub(crate) tags: &'r [(String, String)],
-    pub(crate) effect: Effect<'r>,
+    pub tags: &'r [(String, String)],
+    pub effect: Effect<'r>,
 }
 
 /// What else has to be looked at than who may do what.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Effect<'r> {
+pub enum Effect<'r> {
     /// An object, which has an owner, and the ACL that the request names.
     NewObject(&'r Said),
     /// Another ACL for an object that is there.
@@ -43,34 +43,34 @@ pub(crate) enum Effect<'r> {
 }
 
 impl<'r> Ask<'r> {
-    pub(crate) fn on(self, key: &'r ObjectKey) -> Self {
+    pub fn on(self, key: &'r ObjectKey) -> Self {
         Self { keys: std::slice::from_ref(key), ..self }
     }
 
-    pub(crate) fn tagged(self, tags: &'r [(String, String)]) -> Self {
+    pub fn tagged(self, tags: &'r [(String, String)]) -> Self {
         Self { tags, ..self }
     }
 
-    pub(crate) fn making_object(self, acl: &'r Said) -> Self {
+    pub fn making_object(self, acl: &'r Said) -> Self {
         Self { effect: Effect::NewObject(acl), ..self }
     }
 
-    pub(crate) fn taking_tags(self) -> Self {
+    pub fn taking_tags(self) -> Self {
         Self { effect: Effect::TakesTags, ..self }
     }
 
     /// The same wish for an object that has tags, where that is another one.
-    pub(crate) fn for_tags(self) -> Option<Self> {
+    pub fn for_tags(self) -> Option<Self> {
         let actions = self.actions.and(Action::GetObjectTagging);
         (self.effect == Effect::TakesTags).then_some(Self { actions, effect: Effect::Other, ..self })
     }
 
-    pub(crate) fn setting_acl(self, acl: &'r Acl) -> Self {
+    pub fn setting_acl(self, acl: &'r Acl) -> Self {
         Self { effect: Effect::ObjectAcl(acl), ..self }
     }
 
     /// Whether what the request makes may be as it is asked for.
-    pub(crate) fn check_effect(&self, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
+    pub fn check_effect(&self, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
         match self.effect {
             Effect::NewObject(said) => said.check_new_object(self.caller.principal(), rules, owner),
             Effect::ObjectAcl(acl) => acl::check(acl, rules, owner),
@@ -79,7 +79,7 @@ impl<'r> Ask<'r> {
     }
 
     /// Whether the ACL of an object has a say.
-    pub(crate) fn asks_for_acl(&self, rules: &Rules, owner: &TenantName) -> bool {
+    pub fn asks_for_acl(&self, rules: &Rules, owner: &TenantName) -> bool {
         let is_owner = self.caller.tenant() == Some(owner);
         let asks =
             |action| On::Object.decides(action) && !(self.makes_object() && action == Action::PutObjectAcl);
@@ -91,7 +91,7 @@ impl<'r> Ask<'r> {
     }
 
     /// `existing`: of the one object that is asked for, where a rule asks for it.
-    pub(crate) fn decide(
+    pub fn decide(
         &self,
         rules: Option<&Rules>,
         bucket: &BucketName,
