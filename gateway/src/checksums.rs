@@ -1,7 +1,6 @@
 //! Checksums of whole objects out of those of their parts. The sums of parts were verified by the edge while their bytes
 //! passed; nothing here sees a byte of an object.
 
-use crate::edge::checksums::crc;
 use crate::errors::other_checksum;
 use crc_fast::CrcAlgorithm;
 use md5::{Digest, Md5};
@@ -9,6 +8,7 @@ use pocket_access::refusal::Refusal;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::metadata::UploadedPart;
 use pocket_api::object::{ETag, ObjectMeta};
+use pocket_edge::checksums::crc;
 use sha1::Sha1;
 use sha2::Sha256;
 use smallvec::SmallVec;
@@ -178,10 +178,10 @@ fn crc_bytes(algorithm: ChecksumAlgorithm, crc: u64) -> SmallVec<[u8; 8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::checksums::show;
     use pocket_api::clock::Timestamp;
     use pocket_api::ids::{NodeId, WriteId};
     use pocket_api::limits::OBJECT_MAX_BYTES;
+    use pocket_edge::checksums::show;
     use proptest::prelude::*;
 
     fn part(number: u16, bytes: &[u8], algorithm: ChecksumAlgorithm) -> UploadedPart {

@@ -1,7 +1,6 @@
 //! One table from the errors of the seams to S3's codes, and the few constructors that operations share. Nothing
 //! else in the gateway decides which S3 error a seam's error becomes.
 
-pub(crate) use crate::edge::errors::{from_hint, from_name, not_implemented, s3};
 use pocket_access::refusal::{ErrorCode, Refusal, Said};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::chunks::ChunkError;
@@ -9,6 +8,7 @@ use pocket_api::control::ControlError;
 use pocket_api::ids::NodeId;
 use pocket_api::limits::APPEND_PIECES_MAX;
 use pocket_api::metadata::MetadataError;
+pub(crate) use pocket_edge::errors::{from_hint, from_name, not_implemented, s3};
 use std::borrow::Cow;
 
 /// What came of a call to a shard, when it was not an answer.

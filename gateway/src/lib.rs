@@ -1,29 +1,19 @@
-//! The S3 front: authenticates requests, turns them into calls on the other planes' seams, and streams bytes.
+//! The S3 operations: one a file, each a story of check, call, answer, with what they share. They take typed calls from
+//! `pocket-edge`, let `pocket-access` decide, and call the other planes by their seams.
 //!
-//! A request passes `server` (HTTP), `edge` (signature, framing, checksums, and between HTTP and the typed calls of
-//! `calls`) and one file of `ops`, which knows neither headers nor XML. This is the only crate that knows S3. It keeps
-//! nothing that it cannot lose.
+//! Nothing here knows the name of a header, or XML; and nothing is kept that a gateway cannot lose.
 
-pub mod calls;
 pub mod config;
-pub mod context;
-pub mod credentials;
-mod edge;
-pub mod front;
 pub mod gateway;
 pub mod ops;
 pub mod planes;
 pub mod profiles;
-mod server;
 
 mod checksums;
 mod content_tag;
 mod copies;
 mod errors;
-#[cfg(test)]
-mod fuzz;
 mod merging;
-mod metrics;
 mod placements;
 mod reader;
 mod settings;
@@ -31,5 +21,3 @@ mod slices;
 mod space;
 mod transfers;
 mod writer;
-
-pub use metrics::describe_metrics;

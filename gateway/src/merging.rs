@@ -1,6 +1,6 @@
 //! Lists over all shards of a bucket: merges their ordered pages into one. Pure: the shards' answers come in as values.
 
-use crate::edge::listing::{Item, Page};
+use pocket_edge::listing::{Item, Page};
 
 /// Merges the pages that the shards gave for the same start and maximum. What lies beyond the end of a page that goes
 /// on is left out, because its shard may have something in between; so an answer can be short of `max` and still say
@@ -44,8 +44,8 @@ pub(crate) fn merge<T: Item>(mut pages: Vec<Page<T>>, max: usize) -> Page<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::listing::{read_token, token};
     use pocket_api::metadata::ListStart;
+    use pocket_edge::listing::{read_token, token};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 

@@ -7,7 +7,6 @@
 mod open;
 mod releases;
 
-use crate::context::Connection;
 use bytes::Bytes;
 use open::{Open, OpenTransfers, Place};
 use pocket_api::clock::{Clock, Timestamp};
@@ -16,6 +15,7 @@ use pocket_api::control::Placement;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
 use pocket_api::limits::{READ_LEASE, TRANSFER_STALL, WRITE_TOUCH_EVERY};
 use pocket_api::metadata::{Delivery, JobRef, Request, ShardReply, ShardRequest};
+use pocket_edge::context::Connection;
 use releases::{EndedRead, Lane, Releases};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;

@@ -5,7 +5,6 @@
 
 use crate::checksums::Running;
 use crate::content_tag::{ContentTag, Passing};
-use crate::context::Connection;
 use crate::errors::{self, CallError, s3, slow_down};
 use crate::placements::{Bucket, Follow, Placements};
 use crate::space::{self, Room, SpaceError};
@@ -23,6 +22,7 @@ use pocket_api::limits::CHUNK_GAPS_MAX;
 use pocket_api::metadata::{Answer, Request};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
+use pocket_edge::context::Connection;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 
 use super::documents::{self, Held};
 use super::{Operations, ask, of_version, owned};
-use crate::calls::{Call, GetObjectAcl, OwnedAcl, PutBucketAcl, PutObjectAcl, SentAcl, Serve};
 use crate::errors::{CallError, access_denied, from_call, s3};
 use crate::placements::Follow;
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use pocket_api::metadata::{Lookup, MetadataError, Request, Select, Want};
 use pocket_api::names::{ObjectKey, TenantName};
 use pocket_api::object::ObjectHeaders;
 use pocket_api::settings::DocumentKind;
+use pocket_edge::calls::{Call, GetObjectAcl, OwnedAcl, PutBucketAcl, PutObjectAcl, SentAcl, Serve};
 use std::time::Duration;
 
 /// How often a PutObjectAcl looks again because another one came between its look and its change.

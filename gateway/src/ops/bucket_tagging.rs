@@ -2,9 +2,6 @@
 //! created with, and what they say goes when they go. `pocket:ttl` of `0s` ends the job.
 
 use super::{Operations, ask, check_owner};
-use crate::calls::{self, Call, PutBucketTagging, Serve};
-use crate::context::RequestContext;
-use crate::edge::tags::{self, HINT_PREFIX};
 use crate::errors::from_hint;
 use crate::settings;
 use pocket_access::action::Action;
@@ -13,6 +10,9 @@ use pocket_api::control::{EndMode, Placement};
 use pocket_api::hints::{JobHints, is_no_time};
 use pocket_api::object::Tags;
 use pocket_api::settings::JobSettings;
+use pocket_edge::calls::{self, Call, PutBucketTagging, Serve};
+use pocket_edge::context::RequestContext;
+use pocket_edge::tags::{self, HINT_PREFIX};
 
 impl Serve<PutBucketTagging> for Operations {
     async fn serve(&self, mut call: Call<PutBucketTagging>) -> Result<(), Refusal> {

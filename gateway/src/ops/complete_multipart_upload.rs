@@ -3,9 +3,7 @@
 
 use super::list_parts::upload_page;
 use super::{Operations, ask, committed};
-use crate::calls::{Call, CompleteMultipartUpload, ListedPart, NamedChecksum, PromisedWhole, Serve};
 use crate::checksums;
-use crate::edge::checksums::other_kind;
 use crate::errors::{invalid_part, s3};
 use crate::placements::Bucket;
 use base64::Engine;
@@ -18,6 +16,8 @@ use pocket_api::limits::{LIST_MAX_KEYS, OBJECT_MAX_BYTES, PART_MIN_BYTES, PART_N
 use pocket_api::metadata::{Committed, Complete, Request, UploadId, UploadInfo, UploadedPart};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ETag;
+use pocket_edge::calls::{Call, CompleteMultipartUpload, ListedPart, NamedChecksum, PromisedWhole, Serve};
+use pocket_edge::checksums::other_kind;
 
 impl Serve<CompleteMultipartUpload> for Operations {
     async fn serve(&self, mut call: Call<CompleteMultipartUpload>) -> Result<Committed, Refusal> {
@@ -169,10 +169,10 @@ fn missing_sum(algorithm: ChecksumAlgorithm, parts: &[&UploadedPart]) -> Refusal
 mod tests {
     use super::*;
     use crate::checksums::Running;
-    use crate::edge::checksums::show;
     use pocket_api::checksum::ChecksumKind;
     use pocket_api::clock::Timestamp;
     use pocket_api::ids::{NodeId, WriteId};
+    use pocket_edge::checksums::show;
 
     fn part(number: u16, size: u64) -> UploadedPart {
         UploadedPart {

@@ -4,7 +4,6 @@
 use super::copy_object::open_source;
 use super::{Operations, wrong_reply};
 use crate::checksums::Running;
-use crate::context::RequestContext;
 use crate::copies::{CopySource, of_source};
 use crate::errors::{s3, unavailable};
 use crate::placements::{Bucket, Follow};
@@ -14,6 +13,7 @@ use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::metadata::{Lookup, Reply, Request, Want};
 use pocket_api::object::{ETag, ObjectMeta};
+use pocket_edge::context::RequestContext;
 use std::time::Duration;
 
 /// The checksum of what is copied, kept or read from its bytes, and the tag of the source that it is of.

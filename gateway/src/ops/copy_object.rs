@@ -3,8 +3,6 @@
 
 use super::check_readable;
 use super::{Operations, ask, committed, copied_checksum};
-use crate::calls::{Call, CopyObject, Directive, Directives, Serve, SourceObject};
-use crate::context::RequestContext;
 use crate::copies::{self, CopySource, of_source};
 use crate::errors::{from_call, s3};
 use crate::placements::{Bucket, Follow};
@@ -20,6 +18,8 @@ use pocket_api::limits::{INLINE_MAX_BYTES, PUT_MAX_BYTES};
 use pocket_api::metadata::{Answer, Commit, Committed, Found, Lookup, NewMeta, Reply, Request, Select, Want};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{NewContent, ObjectHeaders, ObjectMeta};
+use pocket_edge::calls::{Call, CopyObject, Directive, Directives, Serve, SourceObject};
+use pocket_edge::context::RequestContext;
 use std::sync::Arc;
 use std::time::Duration;
 

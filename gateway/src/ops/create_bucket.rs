@@ -2,8 +2,6 @@
 
 use super::bucket_tagging::tagged;
 use super::{Operations, acl, tenant};
-use crate::calls::{BucketConfiguration, Call, CreateBucket, Granted, Serve};
-use crate::edge::tags::{self, HINT_PREFIX};
 use crate::errors::{from_control, from_hint, not_implemented, s3};
 use crate::profiles::{Profile, Profiles};
 use pocket_access::public_access_block::PublicAccessBlock;
@@ -13,6 +11,8 @@ use pocket_api::control::{ControlError, Placement, Registration};
 use pocket_api::hints::JobHints;
 use pocket_api::object::Tags;
 use pocket_api::settings::{DocumentKind, JobSettings};
+use pocket_edge::calls::{BucketConfiguration, Call, CreateBucket, Granted, Serve};
+use pocket_edge::tags::{self, HINT_PREFIX};
 
 /// In it, making a bucket again that one owns succeeds.
 const US_EAST_1: &str = "us-east-1";

@@ -38,9 +38,7 @@ mod rename_object;
 mod upload_part;
 mod upload_part_copy;
 
-use crate::calls::{Document, OwnedAcl};
 use crate::config::GatewayConfig;
-use crate::context::RequestContext;
 use crate::errors::{self, from_call, from_control, from_name, s3};
 use crate::placements::{Bucket, Follow, Placements};
 use crate::planes::Planes;
@@ -63,6 +61,8 @@ use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
 use pocket_api::names::{BucketName, ObjectKey, TenantName};
 use pocket_api::object::{ObjectHeaders, ObjectMeta};
 use pocket_api::settings::JobSettings;
+use pocket_edge::calls::{Document, OwnedAcl};
+use pocket_edge::context::RequestContext;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ impl Operations {
         let Planes { node, control, directory, clock } = planes;
         let transfers = Transfers::start(directory.clone(), clock.clone());
         Arc::new(Self {
-            region: config.region.as_str().into(),
+            region: config.edge.region.as_str().into(),
             profiles: config.profiles.clone().into(),
             placements: Placements::start(control.clone(), directory.clone(), clock.clone()),
             writer: Arc::new(Writer::new(node, directory.clone(), transfers.clone())),
@@ -257,7 +257,7 @@ impl Operations {
     }
 }
 
-impl crate::calls::Operations for Operations {}
+impl pocket_edge::calls::Operations for Operations {}
 
 /// What a request asks for: `ask!(request, context, actions)`. The request's input may be gone already.
 macro_rules! ask {

@@ -2,7 +2,6 @@
 
 use super::append_object::{self, Wanted};
 use super::{Operations, ask, committed};
-use crate::calls::{BodySize, Call, PutObject, Serve};
 use crate::errors::from_call;
 use crate::writer::Source;
 use pocket_access::refusal::Refusal;
@@ -11,6 +10,7 @@ use pocket_api::hints::ObjectHints;
 use pocket_api::limits::INLINE_MAX_BYTES;
 use pocket_api::metadata::{Commit, Committed, NewMeta, Request};
 use pocket_api::object::ObjectHeaders;
+use pocket_edge::calls::{BodySize, Call, PutObject, Serve};
 
 impl Serve<PutObject> for Operations {
     async fn serve(&self, mut call: Call<PutObject>) -> Result<Committed, Refusal> {

@@ -1,7 +1,6 @@
 //! RenameObject: an object of a bucket gets another key in one step, and stays the same object.
 
 use super::{Operations, ask, committed};
-use crate::calls::{Call, RenameObject, Serve};
 use crate::copies::of_source;
 use crate::errors::s3;
 use crate::placements::Follow;
@@ -11,6 +10,7 @@ use pocket_access::action::{Action, Actions};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::metadata::{Rename, Request};
+use pocket_edge::calls::{Call, RenameObject, Serve};
 
 impl Serve<RenameObject> for Operations {
     async fn serve(&self, call: Call<RenameObject>) -> Result<(), Refusal> {

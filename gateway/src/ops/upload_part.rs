@@ -4,7 +4,6 @@
 
 use super::list_parts::upload_page;
 use super::{Operations, ask};
-use crate::calls::{Call, PartWritten, Serve, UploadPart};
 use crate::checksums;
 use crate::errors::{CallError, from_call, no_such_upload, other_checksum};
 use crate::placements::Bucket;
@@ -15,6 +14,7 @@ use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::limits::INLINE_MAX_BYTES;
 use pocket_api::metadata::{MetadataError, PutPart, Request, UploadId, UploadInfo};
 use pocket_api::names::ObjectKey;
+use pocket_edge::calls::{Call, PartWritten, Serve, UploadPart};
 
 impl Serve<UploadPart> for Operations {
     async fn serve(&self, mut call: Call<UploadPart>) -> Result<PartWritten, Refusal> {

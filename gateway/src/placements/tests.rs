@@ -2,7 +2,6 @@
 //! not answer. It answers when the test says so, and what; time is the test's where a test is about it.
 
 use super::*;
-use crate::calls::RequestHead;
 use async_trait::async_trait;
 use futures::future::join;
 use pocket_access::Effect;
@@ -18,6 +17,7 @@ use pocket_api::hints::JobHints;
 use pocket_api::ids::Epoch;
 use pocket_api::metadata::{Metadata, MetadataError, Reply, ShardReply, ShardRequest};
 use pocket_api::names::TenantName;
+use pocket_edge::calls::RequestHead;
 use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

@@ -1,9 +1,9 @@
 //! The table of what is under way, in parts, so that threads that serve requests do not wait for each other.
 
 use super::Holds;
-use crate::context::Connection;
 use parking_lot::Mutex;
 use pocket_api::ids::JobId;
+use pocket_edge::context::Connection;
 use slab::Slab;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};

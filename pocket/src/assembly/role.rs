@@ -24,7 +24,7 @@ use pocket_api::control::{Control, JobHolder};
 use pocket_api::ids::NodeId;
 use pocket_api::usage::{Usage, UsageSource};
 use pocket_controller::{Controller, ControllerConfig};
-use pocket_gateway::config::RuntimeKind;
+use pocket_edge::config::RuntimeKind;
 use pocket_gateway::gateway::Gateway;
 use pocket_gateway::planes::Planes;
 use pocket_metadata::{Shard, ShardConfig};
