@@ -5,6 +5,7 @@
 mod admission;
 mod bucket;
 mod known;
+mod placed;
 mod recent;
 mod shards;
 mod table;

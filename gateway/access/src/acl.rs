@@ -2,7 +2,6 @@
 //! may be put where, and what a list lets its grantees do. Objects belong to their bucket's owner.
 
 use super::action::Action;
-use super::rules::Rules;
 use crate::caller::Principal;
 use crate::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::acl::{Acl, Grant, Grantee, Permission};
@@ -130,35 +129,6 @@ impl Said {
     pub fn of_new_object(&self) -> Option<Box<Acl>> {
         kept(self.list()?.into_owned())
     }
-
-    /// Whether a caller who may write may make an object with it.
-    pub fn check_new_object(
-        &self,
-        caller: Option<&Principal>,
-        rules: &Rules,
-        owner: &TenantName,
-    ) -> Result<(), Refusal> {
-        if let Some(acl) = self.list() {
-            check(&acl, rules, owner)?;
-        }
-        if caller.is_some_and(|caller| caller.tenant == *owner) {
-            return Ok(());
-        }
-        match (rules.ownership(), self) {
-            // Said by another tenant, these mean that tenant.
-            (Ownership::BucketOwnerEnforced, Self::Canned(Canned::Private | Canned::BucketOwnerRead)) => {
-                Err(no_acls())
-            }
-            (Ownership::BucketOwnerEnforced, _)
-            | (Ownership::BucketOwnerPreferred, Self::Canned(Canned::BucketOwnerFullControl)) => Ok(()),
-            _ => {
-                let message = "objects that belong to another tenant than their bucket are not implemented: the bucket \
-                               needs BucketOwnerEnforced, or BucketOwnerPreferred and the request x-amz-acl: \
-                               bucket-owner-full-control";
-                Err(Refusal::new(ErrorCode::NotImplemented, message))
-            }
-        }
-    }
 }
 
 /// As an object keeps its list: none where it grants no more than no list does.
@@ -201,19 +171,6 @@ pub fn name_of(permission: Permission) -> &'static str {
         Permission::WriteAcp => "WRITE_ACP",
         Permission::FullControl => "FULL_CONTROL",
     }
-}
-
-/// Whether a bucket with these rules, or an object in it, may have a list.
-pub fn check(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
-    if rules.ownership() == Ownership::BucketOwnerEnforced && !acl.is_private(owner) {
-        return Err(no_acls());
-    }
-    if rules.block().block_public_acls && acl.is_public() {
-        let message = "Access Denied: public ACLs are prevented by the BlockPublicAcls setting of the bucket's public access \
-                       block.";
-        return Err(Refusal::new(ErrorCode::AccessDenied, message));
-    }
-    Ok(())
 }
 
 /// What a list is on: the same permission lets do other things to a bucket than to an object.
@@ -263,10 +220,6 @@ fn covers(on: On, permission: Permission, action: Action) -> bool {
         _ => return false,
     };
     permission == needed || permission == Permission::FullControl
-}
-
-fn no_acls() -> Refusal {
-    Refusal::new(ErrorCode::AccessControlListNotSupported, "The bucket does not allow ACLs")
 }
 
 #[cfg(test)]

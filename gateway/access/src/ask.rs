@@ -1,9 +1,10 @@
 //! What a request asks of a bucket, borrowed from the request: nothing is copied before a rule wants to know.
 
-use super::acl::{self, On, Said};
+use super::acl::{On, Said};
 use super::action::{Action, Actions};
 use super::decide::{Question, Verdict, decide, without_rules};
 use super::facts::{Attributes, Facts};
+use super::put_acl;
 use super::rules::Rules;
 use crate::caller::{Caller, Signing};
 use crate::refusal::Refusal;
@@ -72,8 +73,8 @@ impl<'r> Ask<'r> {
     /// Whether what the request makes may be as it is asked for.
     pub fn check_effect(&self, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
         match self.effect {
-            Effect::NewObject(said) => said.check_new_object(self.caller.principal(), rules, owner),
-            Effect::ObjectAcl(acl) => acl::check(acl, rules, owner),
+            Effect::NewObject(said) => put_acl::check_new_object(said, self.caller.principal(), rules, owner),
+            Effect::ObjectAcl(acl) => put_acl::check(acl, rules, owner),
             Effect::TakesTags | Effect::Other => Ok(()),
         }
     }

@@ -4,8 +4,8 @@ mod operators;
 
 use super::facts::{Facts, Key, Value};
 use super::json::Json;
+use super::malformed::{Malformed, syntax};
 use super::pattern::has_wildcard;
-use super::policy::Malformed;
 use operators::{Test, parse_bool};
 
 /// One key with what it is compared with.
@@ -123,11 +123,6 @@ fn texts(key: &str, json: &Json) -> Result<Vec<String>, Malformed> {
         Json::List(values) => values.iter().map(text).collect(),
         one => Ok(vec![text(one)?]),
     }
-}
-
-/// S3's text, and what is wrong.
-fn syntax(why: &str) -> Malformed {
-    Malformed::new(format!("Invalid policy syntax: {why}"))
 }
 
 #[cfg(test)]

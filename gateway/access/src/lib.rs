@@ -13,9 +13,11 @@ pub mod cors;
 mod decide;
 pub mod facts;
 pub mod json;
+pub mod malformed;
 mod pattern;
 pub mod policy;
 pub mod public_access_block;
+pub mod put_acl;
 pub mod refusal;
 pub mod rules;
 

@@ -5,26 +5,15 @@ use super::action::{self, Action, Actions, Target};
 use super::conditions::Condition;
 use super::facts::{Attribute, Facts, Key};
 use super::json::Json;
+use super::malformed::Malformed;
 use super::pattern::matches;
 use crate::caller::Principal;
 use pocket_api::names::{BucketName, TenantName};
-use thiserror::Error;
 
 /// S3's bound on the length of a policy.
 pub const POLICY_MAX_BYTES: usize = 20 * 1024;
 const RESOURCE_PREFIX: &str = "arn:aws:s3:::";
 const PRINCIPAL_PREFIX: &str = "arn:aws:iam::";
-
-/// Why a document is no policy that can be held to; S3's code is MalformedPolicy.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct Malformed(String);
-
-impl Malformed {
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-}
 
 /// What a bucket's owner allows and denies.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,14 +5,14 @@ use super::arrived::Arrived;
 use super::presigned::Presigned;
 use super::query::Query;
 use super::stamp::Stamp;
-use crate::server::connection::HEADER_LINES_MAX;
+use crate::arrived::LINES_MAX;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, DATE};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use std::borrow::Cow;
 
 /// Most names in SignedHeaders: S3A and the SDKs sign below 20, and each piece of user metadata is one more.
-const SIGNED_HEADERS_MAX: usize = HEADER_LINES_MAX;
+const SIGNED_HEADERS_MAX: usize = LINES_MAX;
 /// S3's longest life of a presigned URL: a week.
 pub(crate) const EXPIRES_MAX_SECS: u64 = 604_800;
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";

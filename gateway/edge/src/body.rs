@@ -4,7 +4,7 @@
 use super::chunked::{Announced, ChunkDecoder, ChunkSigner, Piece};
 use super::digests::Digests;
 use super::payload::{PayloadForm, Promise, PromisedSum};
-use super::signature::ChunkSeed;
+use super::proof::ChunkSeed;
 use bytes::Bytes;
 use http_body::Body;
 use pocket_access::refusal::{ErrorCode, Refusal};

@@ -3,7 +3,9 @@
 //! signed travels beside it.
 
 mod buckets;
+mod call;
 mod copies;
+mod cors_source;
 mod delete_objects;
 mod lists;
 mod reads;
@@ -13,22 +15,26 @@ mod uploads;
 mod writes;
 
 pub use crate::checksums::NamedChecksum;
+pub use crate::content::{Content, ContentStream};
 pub use crate::documents::lifecycle::of as lifecycle_of;
 pub use crate::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
 pub use crate::listing::Page;
 pub use crate::payload_stream::{Document, Payload};
 pub use crate::request_head::RequestHead;
+pub use crate::session::SessionCredentials;
 pub use buckets::{
     BucketConfiguration, CreateBucket, CreateSession, DeleteBucket, GetBucketLocation, Granted, HeadBucket,
-    ListBuckets, ListedBucket, ListedBuckets, SeenBucket, SessionCredentials,
+    ListBuckets, ListedBucket, ListedBuckets, SeenBucket,
 };
+pub use call::{Call, ExpectedOwner, Input, Serve};
 pub use copies::{CopyObject, Directive, Directives, PartCopied, RenameObject, SourceObject, UploadPartCopy};
+pub use cors_source::CorsSource;
 pub use delete_objects::{DeleteList, DeleteObjects, DeletedObjects, NamedObject, ObjectToDelete};
 pub use lists::{ListObjects, ListedAs, ListedObjects};
 pub use pocket_access::acl::{OwnedAcl, Ownership, Said, SentAcl};
 pub use pocket_access::cors::{Cors, CorsRule};
 pub use pocket_access::public_access_block::PublicAccessBlock;
-pub use reads::{Content, ContentStream, GetObject, GetObjectAttributes, GotObject, HeadObject};
+pub use reads::{GetObject, GetObjectAttributes, GotObject, HeadObject};
 pub use settings::{
     BucketSetting, DeleteBucketSetting, GetBucketSetting, GetObjectAcl, Many, PutBucketAcl, PutBucketCors,
     PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging, PutObjectAcl,
@@ -40,32 +46,6 @@ pub use uploads::{
     ListedPart, ListedParts, ListedUploads, PromisedWhole, UploadCreated,
 };
 pub use writes::{BodySize, DeleteObject, PartWritten, PutObject, UploadPart};
-
-use crate::context::RequestContext;
-use http::{HeaderMap, HeaderValue, Uri};
-use pocket_access::refusal::Refusal;
-use std::future::Future;
-
-/// One request that the edge has let through.
-pub struct Call<I> {
-    pub context: RequestContext,
-    /// For rules about requests alone.
-    pub head: RequestHead,
-    /// Whom the caller takes for the bucket's owner.
-    pub expected_owner: ExpectedOwner,
-    pub input: I,
-}
-
-/// A typed request.
-pub trait Input: Send {
-    type Answer: Send;
-}
-
-/// Carries out requests of one kind.
-pub trait Serve<I: Input>: Send + Sync {
-    /// Dropped when the client has gone; what it has done by then stays done.
-    fn serve(&self, call: Call<I>) -> impl Future<Output = Result<I::Answer, Refusal>> + Send;
-}
 
 /// All that a gateway can be asked.
 pub trait Operations:
@@ -107,26 +87,4 @@ pub trait Operations:
     + Serve<ListMultipartUploads>
     + 'static
 {
-}
-
-impl<I> Call<I> {
-    pub(crate) fn new(context: RequestContext, headers: HeaderMap, uri: Uri, input: I) -> Self {
-        let expected_owner = ExpectedOwner::named(headers.get("x-amz-expected-bucket-owner"));
-        Self { context, head: RequestHead::new(headers, uri), expected_owner, input }
-    }
-}
-
-/// Whom a caller takes for a bucket's owner, if it says so.
-#[derive(Clone, Debug, Default)]
-pub struct ExpectedOwner(Option<HeaderValue>);
-
-impl ExpectedOwner {
-    pub(crate) fn named(owner: Option<&HeaderValue>) -> Self {
-        Self(owner.cloned())
-    }
-
-    /// One that is not text is nobody's name.
-    pub fn as_str(&self) -> Option<&str> {
-        self.0.as_ref().map(|owner| owner.to_str().unwrap_or(""))
-    }
 }

@@ -5,7 +5,7 @@
 //! known to be right, so nothing may be committed before [`Piece::End`].
 
 use super::payload::Trailers;
-use super::signature::{ChunkSeed, hex_sha256};
+use super::proof::{ChunkSeed, hex_sha256};
 use super::signing_keys::Signature;
 use bytes::{Buf, Bytes};
 use pocket_access::refusal::{ErrorCode, Refusal};

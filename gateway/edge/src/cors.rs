@@ -5,7 +5,7 @@ use super::query::Query;
 use super::routing;
 use super::target::Target;
 use crate::answer::Body;
-use async_trait::async_trait;
+use crate::calls::CorsSource;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -16,22 +16,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use pocket_access::cors::{Cors, CorsRule, Preflight};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::names::BucketName;
-use std::sync::Arc;
 
 /// What an answer to a page depends on, for caches on the way.
 const VARIES_BY: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
-
-/// Knows the CORS configurations of buckets.
-#[async_trait]
-pub trait CorsSource: Send + Sync + 'static {
-    /// For a preflight, which nobody behind the edge looks at again: what holds now. `None` where the bucket has no
-    /// configuration.
-    async fn current(&self, bucket: &BucketName) -> Result<Option<Arc<Cors>>, Refusal>;
-
-    /// For an answer that is on its way: what was found out for the request itself.
-    async fn remembered(&self, bucket: &BucketName) -> Option<Arc<Cors>>;
-}
 
 /// A request that a browser sent for a page.
 pub(crate) struct Page {

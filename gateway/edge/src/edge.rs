@@ -6,25 +6,28 @@
 //!
 //! The edge never touches another plane, and never lets a header or parameter pass that nobody behind it acts on.
 
-use crate::answer::{Body, RequestId, RequestIds};
+use crate::answer::Body;
 use crate::arrived::{Arrived, Came};
+use crate::calls::CorsSource;
 use crate::calls::{Operations, SessionCredentials};
+use crate::context::RequestId;
 use crate::context::{Connection, RequestContext};
-use crate::cors::{CorsSource, Page};
+use crate::cors::Page;
 use crate::credentials::Credentials;
 use crate::details::Asked;
+use crate::error_answer::RequestIds;
 use crate::location::Style;
 use crate::metrics::{Metrics, count_refusal};
 use crate::operation::Operation;
 use crate::payload::Promise;
 use crate::payload_stream::{Source, Unread};
+use crate::proof::{Proof, Signed};
 use crate::query::Query;
 use crate::routing::classify;
 use crate::session::Session;
-use crate::signature::{Proof, Signed};
 use crate::signing_keys::SigningKeys;
 use crate::target::{Level, Target};
-use crate::{answer, cors, header_rules, presigned, routing, signature};
+use crate::{cors, error_answer, header_rules, presigned, routing, signature};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
@@ -127,7 +130,7 @@ impl<O: Operations> Edge<O> {
         };
         let mut response = outcome.unwrap_or_else(|refusal| {
             count_refusal(refusal.code);
-            let mut response = answer::refuse(&refusal, path, request_id, &self.host_id);
+            let mut response = error_answer::refuse(&refusal, path, request_id, &self.host_id);
             if let Some(host) = &host_of_head {
                 self.tell_region(path, host, &mut response);
             }
@@ -136,7 +139,7 @@ impl<O: Operations> Edge<O> {
         if let (Some(cors), Some(page)) = (cors, page) {
             page.let_read(cors, &mut response).await;
         }
-        answer::finish(&mut response, &method, request_id, &self.host_id);
+        error_answer::finish(&mut response, &method, request_id, &self.host_id);
         response
     }
 
@@ -178,9 +181,9 @@ impl<O: Operations> Edge<O> {
     pub(crate) fn unread(&self, refusal: &Refusal) -> Bytes {
         let request_id = self.request_ids.issue();
         count_refusal(refusal.code);
-        let mut response = answer::refuse(refusal, "/", request_id, &self.host_id);
-        answer::finish(&mut response, &Method::GET, request_id, &self.host_id);
-        answer::last_of_connection(&response)
+        let mut response = error_answer::refuse(refusal, "/", request_id, &self.host_id);
+        error_answer::finish(&mut response, &Method::GET, request_id, &self.host_id);
+        error_answer::last_of_connection(&response)
     }
 
     /// All checks that need no body.

@@ -2,10 +2,10 @@
 //! planes.
 
 pub use crate::answer::Body;
+use crate::calls::CorsSource;
 use crate::calls::Operations;
 use crate::config::{EdgeConfig, RuntimeKind};
 use crate::context::Connection;
-use crate::cors::CorsSource;
 use crate::credentials::Credentials;
 use crate::edge::Edge;
 use crate::payload_stream::Source;

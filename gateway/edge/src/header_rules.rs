@@ -2,6 +2,7 @@
 //! change it and is not understood is refused, never ignored: ignoring a condition, an offset or an owner loses data. Others
 //! of S3's that nobody knows are passed over, as S3 does.
 
+use super::arrived::is_ours;
 use super::documents::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
 use super::operation::{BodyUse, Operation};
 use super::session;
@@ -38,11 +39,6 @@ const FAMILIES: [&str; 13] = [
     "x-amz-website-",
     "x-amz-write-",
 ];
-
-/// Whether a header belongs to those that must be signed.
-pub(crate) fn is_ours(name: &str) -> bool {
-    name.starts_with("x-amz-") || name.starts_with("x-pocket-")
-}
 
 /// Whether a header says which checksum its request's body has.
 pub(crate) fn is_checksum_of_body(name: &HeaderName) -> bool {

@@ -3,24 +3,26 @@
 
 mod conditions;
 mod shown;
+mod text;
 
 pub(crate) use conditions::{date_to_keep, http_date, if_range, part_number, write_condition};
 pub(crate) use shown::{abort, expiration, not_modified, put};
+pub(crate) use text::{flag, text};
 
 use crate::errors::{from_hint, s3};
 use crate::tags;
 use crate::{payload, rfc2047};
-use http::header::{self, AsHeaderName};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header;
+use http::{HeaderMap, HeaderName};
 use pocket_access::acl::Said;
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::hints::{ObjectHints, parse_wait};
 use pocket_api::limits::USER_METADATA_MAX_BYTES;
 use pocket_api::object::ObjectHeaders;
 use pocket_api::storage_class::StorageClass;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
+use text::not_text;
 
 fn parse_storage_class(name: &str) -> Result<StorageClass, Refusal> {
     StorageClass::parse(name).ok_or_else(|| {
@@ -103,31 +105,6 @@ fn check_user_metadata(user: &[(String, String)]) -> Result<(), Refusal> {
         .with("MaxSizeAllowed", USER_METADATA_MAX_BYTES))
 }
 
-/// A header's value where there is one and it is text.
-pub(crate) fn text(
-    headers: &HeaderMap,
-    name: impl AsHeaderName + Display + Copy,
-) -> Result<Option<&str>, Refusal> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    value.to_str().map(Some).map_err(|_| not_text(&name.to_string(), value, "plain ASCII text"))
-}
-
-fn not_text(name: &str, value: &HeaderValue, what: &str) -> Refusal {
-    Refusal::invalid(name, String::from_utf8_lossy(value.as_bytes()), format!("header {name} is not {what}"))
-}
-
-/// A header that says true or false.
-pub(crate) fn flag(headers: &HeaderMap, name: &str) -> Result<bool, Refusal> {
-    match text(headers, name)? {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(other) => {
-            let text = format!("{name} has the bad value {:?}: true or false", shortened(other));
-            Err(Refusal::invalid(name, other, text))
-        }
-    }
-}
-
 /// Hints of an object in the order of their precedence: from headers of their own, from user metadata, from tags. Each
 /// source is checked, also where another one outweighs it.
 pub(crate) fn object_hints(
@@ -159,6 +136,7 @@ pub(crate) fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
     use pocket_api::hints::Limit;
 
     #[test]

@@ -1,7 +1,6 @@
 //! What a request promises about its body before the first byte of it: the form, the lengths, the checksums. A promise
 //! that cannot hold is refused here; [`super::body`] holds the client to the rest.
 
-use super::form::FORM_MAX_BYTES;
 use super::operation::{BodyUse, Operation};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,6 +10,11 @@ use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::limits::PUT_MAX_BYTES;
 use smallvec::SmallVec;
+
+/// S3's bound on what stands before the content of the file.
+pub(crate) const FIELDS_MAX_BYTES: usize = 20 << 10;
+/// Longest form: the largest object, what may stand before it, and as much again behind it.
+pub(crate) const FORM_MAX_BYTES: u64 = PUT_MAX_BYTES + 2 * FIELDS_MAX_BYTES as u64;
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 /// Length of a body without its framing.

@@ -3,10 +3,10 @@
 
 use super::body::VerifiedBody;
 use super::document;
-use super::form::FileBody;
+use super::form::file::FileBody;
 use super::operation::{BodyUse, Operation};
 use super::payload::Promise;
-use super::signature::ChunkSeed;
+use super::proof::ChunkSeed;
 use crate::server::request_body::RequestBody;
 use bytes::Bytes;
 use futures::Stream;

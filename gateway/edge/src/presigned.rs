@@ -1,6 +1,7 @@
 //! What of a presigned URL's query is its signer's business: the signature, and the headers that the signer moved into
 //! the query. Both are taken out before anything behind the edge sees the query.
 
+use super::arrived::is_ours;
 use super::header_rules;
 use super::query::Query;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -35,8 +36,8 @@ impl Presigned {
     pub(crate) fn is_header(self, name: &str) -> bool {
         let lower = name.to_ascii_lowercase();
         match self {
-            Self::V4 => header_rules::is_ours(&lower) && !self.is_signature(name),
-            Self::V2 => header_rules::is_ours(&lower) || matches!(&*lower, "content-md5" | "content-type"),
+            Self::V4 => is_ours(&lower) && !self.is_signature(name),
+            Self::V2 => is_ours(&lower) || matches!(&*lower, "content-md5" | "content-type"),
         }
     }
 

@@ -3,7 +3,7 @@
 //! not delete the bucket).
 
 use super::allow_list::{NOT_BUILT, RULES, SETTINGS, SettingRule};
-use super::header_rules::is_ours;
+use super::arrived::is_ours;
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Level;

@@ -5,7 +5,6 @@
 
 use super::operation::Operation;
 use super::percent::{self, Part};
-use crate::calls::SessionCredentials;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -38,6 +37,15 @@ pub(crate) struct Session {
     bucket: String,
     mode: Mode,
     expires_at_secs: u64,
+}
+
+/// What whoever opened a session goes on with.
+#[derive(Clone)]
+pub struct SessionCredentials {
+    pub access_key_id: String,
+    pub secret: String,
+    pub token: String,
+    pub expires_at: Timestamp,
 }
 
 impl Session {

@@ -3,66 +3,24 @@
 //! The canonical request follows S3's variant: the path is encoded once and never normalised.
 
 use super::arrived::Arrived;
+use super::arrived::is_ours;
 use super::authorization::{self, Authorization};
-use super::header_rules::is_ours;
 use super::payload::{PayloadForm, UNSIGNED_PAYLOAD};
 use super::percent::{self, Part};
 use super::presigned::Presigned;
-use super::query::Query;
-use super::session::{Session, TOKEN_HEADER};
+use super::proof::{
+    CLOCK_SKEW_MAX_SECS, ChunkSeed, PAYLOAD_HEADER, Proof, Signed, declared_form, does_not_match, expired,
+    hex_sha256, iso_time, not_signed, payload_is_not_ascii,
+};
+use super::session::TOKEN_HEADER;
 use super::signature_v2;
 use super::signing_keys::{Signature, SigningKey, SigningKeys};
-use super::stamp::Stamp;
-use http::{HeaderMap, HeaderValue, Method};
+use http::HeaderMap;
 use pocket_access::caller::{Caller, SignatureVersion, SignedIn, Signing};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Timestamp;
-use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::fmt::Write;
-use std::sync::Arc;
 use subtle::ConstantTimeEq;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
-/// S3's bound on the difference between the client's clock and ours.
-pub(crate) const CLOCK_SKEW_MAX_SECS: u64 = 15 * 60;
-const PAYLOAD_HEADER: &str = "x-amz-content-sha256";
-
-/// The parts of a request that its signature covers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Signed<'a, 'q> {
-    pub(crate) method: &'a Method,
-    /// The bucket that the host named: SigV2 signs it, SigV4 has the host itself.
-    pub(crate) host_bucket: Option<&'a str>,
-    /// As it came.
-    pub(crate) raw_path: &'a str,
-    pub(crate) query: &'a Query<'q>,
-    pub(crate) headers: &'a HeaderMap,
-}
-
-/// What is known of a request's sender, and of the body that the sender answers for.
-#[derive(Debug)]
-pub(crate) struct Proof {
-    pub(crate) caller: Caller,
-    /// There whenever the caller has a key.
-    pub(crate) signing: Option<Signing>,
-    pub(crate) payload: PayloadForm,
-    pub(crate) presigned: Option<Presigned>,
-    /// What it has to stay within.
-    pub(crate) session: Option<Session>,
-    /// There whenever `payload` says that chunks are signed.
-    pub(crate) seed: Option<ChunkSeed>,
-}
-
-/// What the signatures of a body's chunks begin from.
-#[derive(Debug)]
-pub(crate) struct ChunkSeed {
-    pub(crate) key: Arc<SigningKey>,
-    pub(crate) stamp: Stamp,
-    /// Of the request.
-    pub(crate) signature: Signature,
-}
 
 /// Verifies a request, down to the last `x-amz-*` and `x-pocket-*` header being signed. One without any signature is
 /// anonymous.
@@ -106,29 +64,6 @@ fn session_token<'a>(request: &Signed<'a, '_>, arrived: &Arrived<'a>) -> Result<
 fn anonymous(headers: &HeaderMap) -> Result<Proof, Refusal> {
     let payload = declared_form(headers)?.unwrap_or(PayloadForm::Unsigned);
     Proof::without_seed(Caller::Anonymous, None, payload, None)
-}
-
-impl Proof {
-    /// For a request without a signature that those of chunks could begin from.
-    pub(crate) fn without_seed(
-        caller: Caller,
-        signing: Option<Signing>,
-        payload: PayloadForm,
-        presigned: Option<Presigned>,
-    ) -> Result<Self, Refusal> {
-        if matches!(payload, PayloadForm::SignedChunks(_)) {
-            let message =
-                "x-amz-content-sha256 says that the chunks are signed, but the request is not, by SigV4";
-            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
-        }
-        Ok(Self { caller, signing, payload, presigned, session: None, seed: None })
-    }
-}
-
-/// The header that says what the body is.
-pub(crate) fn declared_form(headers: &HeaderMap) -> Result<Option<PayloadForm>, Refusal> {
-    let Some(value) = headers.get(PAYLOAD_HEADER) else { return Ok(None) };
-    PayloadForm::parse(value.to_str().map_err(|_| payload_is_not_ascii(value))?).map(Some)
 }
 
 fn verify_claim<'a>(
@@ -288,14 +223,6 @@ fn write_header(name: &str, arrived: &Arrived<'_>, blanks: Blanks, out: &mut Vec
     Ok(())
 }
 
-/// Hex digits of the SHA-256 of `bytes`.
-pub(crate) fn hex_sha256(bytes: &[u8]) -> [u8; 64] {
-    let mut digits = [0; 64];
-    let encoded = hex::encode_to_slice(Sha256::digest(bytes), &mut digits);
-    debug_assert!(encoded.is_ok(), "32 bytes are 64 digits");
-    digits
-}
-
 fn check_time(claim: &Authorization<'_>, now: Timestamp) -> Result<(), Refusal> {
     let (now, signed) = (now.as_secs(), claim.stamp.secs);
     let denied = |message| Err(Refusal::new(ErrorCode::AccessDenied, message));
@@ -313,19 +240,6 @@ fn check_time(claim: &Authorization<'_>, now: Timestamp) -> Result<(), Refusal> 
         }
         _ => Ok(()),
     }
-}
-
-/// Of a presigned request that came after its time.
-pub(crate) fn expired(now_secs: u64, end_secs: u64) -> Refusal {
-    Refusal::new(ErrorCode::AccessDenied, "Request has expired")
-        .with("Expires", iso_time(end_secs))
-        .with("ServerTime", iso_time(now_secs))
-}
-
-/// `2013-05-24T00:00:00Z`.
-fn iso_time(secs: u64) -> String {
-    let at = i64::try_from(secs).ok().and_then(|secs| OffsetDateTime::from_unix_timestamp(secs).ok());
-    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 /// What the client says of the body, as it stands in the canonical request.
@@ -346,11 +260,6 @@ fn declared_payload<'a>(
     }
 }
 
-fn payload_is_not_ascii(value: &HeaderValue) -> Refusal {
-    let value = String::from_utf8_lossy(value.as_bytes());
-    Refusal::invalid(PAYLOAD_HEADER, value, "x-amz-content-sha256 is not ASCII")
-}
-
 /// All signed headers are known to be there and to be different, so equal numbers mean equal sets.
 fn check_all_signed(arrived: &Arrived<'_>, claim: &Authorization<'_>) -> Result<(), Refusal> {
     if arrived.ours == claim.signed_names().filter(|name| is_ours(name)).count() {
@@ -359,27 +268,6 @@ fn check_all_signed(arrived: &Arrived<'_>, claim: &Authorization<'_>) -> Result<
     let is_signed = |name: &str| claim.signed_names().any(|signed| signed == name);
     let unsigned = arrived.names().find(|name| is_ours(name) && !is_signed(name));
     Err(not_signed(unsigned.unwrap_or("?")))
-}
-
-pub(crate) fn not_signed(name: &str) -> Refusal {
-    let message = format!("there were headers present in the request which were not signed: {name}");
-    Refusal::new(ErrorCode::AccessDenied, message)
-}
-
-/// Says what would have had to be signed, with which a client finds out where it differs.
-pub(crate) fn does_not_match(access_key_id: &str, signature: &str, text: &[u8]) -> Refusal {
-    let message = "the request signature we calculated does not match the signature you provided: \
-                   check your secret access key and signing method";
-    let mut bytes = String::with_capacity(3 * text.len());
-    for byte in text {
-        // Writing to a string cannot fail.
-        let _ = write!(bytes, "{byte:02x} ");
-    }
-    Refusal::new(ErrorCode::SignatureDoesNotMatch, message)
-        .with("AWSAccessKeyId", access_key_id)
-        .with("StringToSign", String::from_utf8_lossy(text))
-        .with("SignatureProvided", signature)
-        .with("StringToSignBytes", bytes.trim_end())
 }
 
 /// The same of a request, with its canonical form as S3 documents it.

@@ -9,10 +9,8 @@ use super::arrived::Arrived;
 use super::authorization::{refuse_token, two_mechanisms};
 use super::payload::PayloadForm;
 use super::presigned::Presigned;
+use super::proof::{CLOCK_SKEW_MAX_SECS, Proof, Signed, declared_form, does_not_match, expired, not_signed};
 use super::query::{Pair, Query};
-use super::signature::{
-    CLOCK_SKEW_MAX_SECS, Proof, Signed, declared_form, does_not_match, expired, not_signed,
-};
 use super::signing_keys::SigningKeys;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use pocket_access::acl::{self, Ownership, Said};
 use pocket_access::action::Action;
 use pocket_access::public_access_block::PublicAccessBlock;
+use pocket_access::put_acl;
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_access::rules::document;
 use pocket_api::acl::Acl;
@@ -30,7 +31,7 @@ impl Serve<PutBucketAcl> for Operations {
         let sent = sent.read().await?;
         let put = |held: Held<'_>| {
             let acl = wanted(said, sent.as_ref(), held.owner)?;
-            acl::check(&acl, held.rules, held.owner)?;
+            put_acl::check(&acl, held.rules, held.owner)?;
             Ok(document(&acl))
         };
         documents::put(self, &mut bucket, DocumentKind::Acl, put).await

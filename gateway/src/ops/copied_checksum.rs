@@ -1,7 +1,7 @@
 //! The checksum that a copy is to have where its source does not keep it: the one thing for which a copy inside a bucket
 //! reads bytes.
 
-use super::copy_object::open_source;
+use super::copied_bytes::open_source;
 use super::{Operations, wrong_reply};
 use crate::checksums::Running;
 use crate::copies::{CopySource, of_source};

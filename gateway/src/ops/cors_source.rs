@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pocket_access::cors::Cors;
 use pocket_access::refusal::Refusal;
 use pocket_api::names::BucketName;
-use pocket_edge::cors::CorsSource;
+use pocket_edge::calls::CorsSource;
 use std::sync::Arc;
 
 #[async_trait]

@@ -10,6 +10,7 @@ mod bucket_policy;
 mod bucket_settings;
 mod bucket_tagging;
 mod complete_multipart_upload;
+mod copied_bytes;
 mod copied_checksum;
 mod copy_object;
 mod cors_source;

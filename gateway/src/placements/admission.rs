@@ -1,7 +1,7 @@
 //! Whether a request may do all that it asks for, decided with everything that the decision needs: the bucket's rules, and
 //! what each object says where a rule asks for that. Decided anew whenever the placement was, since with it came the rules.
 
-use super::Bucket;
+use super::bucket::Bucket;
 use super::shards::Shards;
 use crate::errors::CallError;
 use futures::future::join_all;

@@ -1,7 +1,7 @@
 //! The last few placements that a thread went by. What most requests need is found here without a lock, a hash or a
 //! counter that another thread touches.
 
-use super::known::Placed;
+use super::placed::Placed;
 use pocket_access::rules::Rules;
 use pocket_api::control::Placement;
 use pocket_api::names::BucketName;

@@ -139,7 +139,7 @@ fn data() -> BucketName {
 
 /// A bucket that a request was admitted to at that epoch.
 fn bucket(epoch: u64) -> Bucket<'static> {
-    let placed = known::Placed::read(at(epoch), Timestamp(0)).unwrap();
+    let placed = placed::Placed::read(at(epoch), Timestamp(0)).unwrap();
     Bucket { placement: placed.into(), asks: SmallVec::new() }
 }
 
@@ -218,10 +218,10 @@ async fn a_bucket_that_is_not_there_is_asked_for_once_a_moment_however_many_ask(
         let told = join_all(many).await;
         assert!(told.iter().all(|told| *told == Err(ControlError::NoSuchBucket)));
     }
-    let waited = 50 * known::ABSENT_PAUSE;
+    let waited = 50 * placed::ABSENT_PAUSE;
     drop(placements);
     let asked = controller.await.unwrap();
-    assert!(asked <= 1 + waited.as_millis() / known::ABSENT_PAUSE.as_millis(), "{asked} questions");
+    assert!(asked <= 1 + waited.as_millis() / placed::ABSENT_PAUSE.as_millis(), "{asked} questions");
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,7 +239,7 @@ async fn nobody_is_told_that_a_bucket_is_missing_by_an_answer_from_before_he_cam
     let started = tokio::time::Instant::now();
     let (told, ()) = join(second, answer(&mut questions, 1)).await;
     assert_eq!(told, Ok(Epoch(1)));
-    assert!(started.elapsed() <= known::ABSENT_PAUSE, "{:?}", started.elapsed());
+    assert!(started.elapsed() <= placed::ABSENT_PAUSE, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

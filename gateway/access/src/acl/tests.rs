@@ -3,7 +3,8 @@ use super::super::facts::Facts;
 use super::super::facts::tests::{key_of, nobody};
 use super::super::policy::Policy;
 use super::super::public_access_block::PublicAccessBlock;
-use super::super::rules::BucketPolicy;
+use super::super::put_acl::{check, check_new_object};
+use super::super::rules::{BucketPolicy, Rules};
 use super::*;
 use crate::refusal::ErrorCode;
 use pocket_api::names::{BucketName, ObjectKey};
@@ -84,7 +85,7 @@ fn an_object_is_made_for_its_buckets_owner_or_not_at_all() {
     let (owner, alice) = (key_of("owner"), key_of("alice"));
     let code = |ownership, said: &Said, caller| {
         let rules = Rules { ownership: Some(ownership), public_access_block: None, ..Rules::DEFAULT };
-        let made = said.check_new_object(caller, &rules, &owner.tenant);
+        let made = check_new_object(said, caller, &rules, &owner.tenant);
         made.err().map_or("made".to_owned(), |refusal| refusal.code.as_str().to_owned())
     };
     let (full_control, public, private) = (
@@ -120,7 +121,7 @@ fn an_object_is_made_for_its_buckets_owner_or_not_at_all() {
         assert_eq!(code(ownership, said, caller), expected, "{ownership:?} {said:?} {caller:?}");
     }
     let blocked = Rules { ownership: Some(ObjectWriter), ..Rules::DEFAULT };
-    let check = |said: &Said| said.check_new_object(Some(&owner), &blocked, &owner.tenant);
+    let check = |said: &Said| check_new_object(said, Some(&owner), &blocked, &owner.tenant);
     assert_eq!(check(public).unwrap_err().code, ErrorCode::AccessDenied);
     assert_eq!(check(to_bob), Ok(()), "what is granted to one tenant is not public");
 }

@@ -1,9 +1,8 @@
 //! The operators of conditions, with the values that a policy gives them: what one value of a request is held against.
 
-use super::syntax;
 use crate::facts::{Key, Kind, Value};
+use crate::malformed::{Malformed, syntax};
 use crate::pattern::matches;
-use crate::policy::Malformed;
 use std::cmp::Ordering;
 use std::net::IpAddr;
 use time::format_description::well_known::Iso8601;

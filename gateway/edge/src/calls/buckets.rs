@@ -1,7 +1,8 @@
 //! Buckets themselves: making, finding and ending them, and sessions with one.
 
-use super::Input;
+use super::call::Input;
 use crate::payload_stream::Document;
+use crate::session::SessionCredentials;
 use pocket_access::acl::{Ownership, Said};
 use pocket_api::clock::Timestamp;
 use pocket_api::hints::JobHints;
@@ -92,14 +93,6 @@ pub struct CreateSession {
     pub bucket: BucketName,
     /// To be handed out when the caller may have them. Nobody in particular has no key that they could follow from.
     pub credentials: Option<Box<SessionCredentials>>,
-}
-
-#[derive(Clone)]
-pub struct SessionCredentials {
-    pub access_key_id: String,
-    pub secret: String,
-    pub token: String,
-    pub expires_at: Timestamp,
 }
 
 impl Input for ListBuckets {

@@ -1,6 +1,6 @@
 //! Objects and parts made of other objects, and objects that get another key.
 
-use super::{ExpectedOwner, Input};
+use super::call::{ExpectedOwner, Input};
 use pocket_access::acl::Said;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::clock::Timestamp;

@@ -1,6 +1,6 @@
 //! Deleting many objects of a bucket, each with an outcome of its own.
 
-use super::Input;
+use super::call::Input;
 use crate::payload_stream::Document;
 use pocket_access::refusal::Refusal;
 use pocket_api::conditions::ETagMatch;

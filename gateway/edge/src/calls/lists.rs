@@ -1,6 +1,6 @@
 //! Lists of objects.
 
-use super::Input;
+use super::call::Input;
 use crate::listing::Page;
 use pocket_api::metadata::{ListItem, ListStart};
 use pocket_api::names::{BucketName, TenantName};

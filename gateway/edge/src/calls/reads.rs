@@ -1,12 +1,10 @@
 //! Reading one object.
 
-use super::Input;
-use bytes::Bytes;
-use http_body::Body;
+use super::call::Input;
+use crate::content::Content;
 use pocket_api::conditions::ReadConditions;
 use pocket_api::metadata::{Found, PartsPage, Select};
 use pocket_api::names::{BucketName, ObjectKey};
-use std::pin::Pin;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -51,17 +49,6 @@ pub struct GotObject {
     pub select: Select,
     pub content: Content,
 }
-
-/// Bytes of an object: exactly `Found::len` of them.
-pub enum Content {
-    /// All of them, in memory, with nothing to be told at their end.
-    Whole(Bytes),
-    Stream(ContentStream),
-}
-
-/// Ends with an error where bytes are missing, so that an answer that is short never looks whole.
-pub type ContentStream =
-    Pin<Box<dyn Body<Data = Bytes, Error = Box<dyn std::error::Error + Send + Sync>> + Send>>;
 
 impl Input for GetObject {
     type Answer = GotObject;

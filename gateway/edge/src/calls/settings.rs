@@ -1,6 +1,6 @@
 //! Settings of buckets, and the lists of objects that are made like one of them.
 
-use super::Input;
+use super::call::Input;
 use crate::documents::lifecycle::{LifecycleDocument, LifecycleRules, LifecycleTerms};
 use crate::payload_stream::Document;
 use pocket_access::acl::{OwnedAcl, Ownership, Said, SentAcl};

@@ -1,6 +1,6 @@
 //! The tags of an object that stays the same one.
 
-use super::Input;
+use super::call::Input;
 use crate::payload_stream::Document;
 use pocket_api::names::{BucketName, ObjectKey};
 use pocket_api::object::Tags;

@@ -1,6 +1,6 @@
 //! Multipart uploads: their beginnings, ends and lists.
 
-use super::Input;
+use super::call::Input;
 use crate::checksums::NamedChecksum;
 use crate::listing::Page;
 use crate::payload_stream::Document;

@@ -1,6 +1,6 @@
 //! Writing objects and parts, and deleting them.
 
-use super::Input;
+use super::call::Input;
 use crate::payload_stream::Payload;
 use pocket_access::acl::Said;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};

@@ -3,7 +3,7 @@
 
 use super::fields::Fields;
 use crate::authorization::{ALGORITHM, Authorization, EXPIRES_MAX_SECS, TWO_MECHANISMS, read_scope};
-use crate::signature::{does_not_match, expired};
+use crate::proof::{does_not_match, expired};
 use crate::signature_v2;
 use crate::signing_keys::SigningKeys;
 use crate::stamp::Stamp;

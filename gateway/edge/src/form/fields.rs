@@ -1,6 +1,7 @@
 //! The fields of a form: what they say of the object, as the headers of a PUT would say it. Pure.
 
 use super::multipart::malformed;
+use crate::arrived::is_ours;
 use crate::operation::Operation;
 use crate::{document, header_rules};
 use bytes::Bytes;
@@ -122,7 +123,7 @@ impl Fields {
                     let message = format!("the field {name:.80} is not implemented");
                     return Err(Refusal::new(ErrorCode::NotImplemented, message));
                 }
-                name if header_rules::is_ours(name) || HTTP_HEADERS.contains(&name) => name,
+                name if is_ours(name) || HTTP_HEADERS.contains(&name) => name,
                 _ => continue,
             };
             let bad = |_| {

@@ -5,32 +5,31 @@
 
 mod claim;
 pub(crate) mod fields;
-mod file;
+pub(crate) mod file;
 pub(crate) mod multipart;
 pub(crate) mod policy;
 mod success;
 
-pub(crate) use file::FileBody;
 pub(crate) use success::Success;
 
-use super::answer::{Body, RequestId};
+use super::answer::Body;
 use super::arrived::Arrived;
 use super::authorization::two_mechanisms;
 use super::body::VerifiedBody;
 use super::digests::Digests;
 use super::errors::key_too_long;
-use super::payload::Promise;
+use super::payload::{FIELDS_MAX_BYTES, Promise};
 use super::payload_stream::{Payload, Source};
 use super::signing_keys::SigningKeys;
-use super::wire::put_of_form;
+use super::wire::put_object::put_of_form;
 use crate::calls::{Call, Operations};
-use crate::context::{Connection, RequestContext};
+use crate::context::{Connection, RequestContext, RequestId};
 use crate::details::Asked;
 use crate::edge::{Admitted, Edge};
 use bytes::Bytes;
 use claim::Sender;
 use fields::Fields;
-use file::not_one_file;
+use file::{FileBody, not_one_file};
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, Uri};
@@ -45,11 +44,6 @@ use policy::Policy;
 use std::future::poll_fn;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-
-/// S3's bound on what stands before the content of the file.
-const FIELDS_MAX_BYTES: usize = 20 << 10;
-/// Longest form: the largest object, what may stand before it, and as much again behind it.
-pub(crate) const FORM_MAX_BYTES: u64 = PUT_MAX_BYTES + 2 * FIELDS_MAX_BYTES as u64;
 
 /// Refuses what is no form, by its headers alone; answers with its boundary.
 pub(crate) fn boundary(headers: &HeaderMap) -> Result<String, Refusal> {

@@ -1,7 +1,7 @@
 //! What a request asks of the object before anything is done. A condition of a write that cannot be held is refused: one that
 //! is ignored loses data.
 
-use super::text;
+use super::text::text;
 use crate::errors::not_implemented;
 use http::HeaderMap;
 use http::header::{AsHeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};

@@ -5,6 +5,7 @@ use super::answer_body::AnswerBody;
 use super::link::{Link, Traffic};
 use super::request_body::{RequestBody, drain};
 use super::socket::Socket;
+use crate::arrived::LINES_MAX;
 use crate::calls::Operations;
 use crate::context::Connection;
 use crate::edge::Edge;
@@ -31,9 +32,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// and clients that do not read their answer.
 const LOOKS_WITHOUT_PROGRESS_MAX: u32 = 4;
 
-/// Lines of a request's head: what S3 bounds by 8 KB has no more, at 16 bytes for each piece of metadata.
-pub(crate) const HEADER_LINES_MAX: usize = 512;
-
 /// Serves until the end. Dropping the future closes the connection and releases its buffers.
 pub(crate) async fn serve<O: Operations>(
     stream: TcpStream,
@@ -47,8 +45,7 @@ pub(crate) async fn serve<O: Operations>(
     let link = Arc::new(Link::new(traffic, connection));
     let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone()));
     let service = service_fn(|request| answer(edge.clone(), link.clone(), request));
-    let mut http =
-        pin!(http1::Builder::new().max_headers(HEADER_LINES_MAX).serve_connection(socket, service));
+    let mut http = pin!(http1::Builder::new().max_headers(LINES_MAX).serve_connection(socket, service));
     let mut cut = pin!(link.connection.until_cut());
     let mut stop = pin!(shutdown.cancelled());
     let mut looks = tokio::time::interval(LOOK_EVERY);

@@ -1,5 +1,6 @@
 //! Verification against the examples that AWS publishes, and against aws-sigv4 as a signer that shares no code with us.
 
+use super::super::query::Query;
 use super::*;
 use crate::credentials::Credentials;
 use aws_credential_types::Credentials as AwsCredentials;
@@ -9,6 +10,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use http::HeaderName;
+use http::{HeaderValue, Method};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::names::TenantName;
 use proptest::prelude::*;

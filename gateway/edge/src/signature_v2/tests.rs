@@ -1,7 +1,8 @@
 //! Verification against S3's documented example, and against URLs that boto3 1.43.11 made at the moment of the examples.
 
 use super::super::arrived::Arrived;
-use super::super::signature::{Signed, verify};
+use super::super::proof::Signed;
+use super::super::signature::verify;
 use super::*;
 use crate::credentials::Credentials;
 use http::{HeaderValue, Method};

@@ -11,15 +11,13 @@ mod listed_uploads;
 mod object_acl;
 mod object_attributes;
 mod object_requests;
-mod put_object;
+pub(crate) mod put_object;
 mod put_settings;
 mod read_object;
 mod shown_object;
 mod tagging;
 mod upload_part;
 mod uploads;
-
-pub(super) use put_object::put_of_form;
 
 use super::answer::Body;
 use super::arrived::Came;
