@@ -16,7 +16,9 @@ pub struct EdgeConfig {
     pub domain: Option<String>,
     /// More are refused with 503.
     pub max_connections: usize,
-    pub runtime: RuntimeKind,
+    /// Each with an event loop of its own: a connection never changes threads, and what one process can answer by itself
+    /// wakes no other thread. None is taken for one.
+    pub threads: usize,
 }
 
 impl Default for EdgeConfig {
@@ -25,30 +27,18 @@ impl Default for EdgeConfig {
             region: DEFAULT_REGION.into(),
             domain: None,
             max_connections: MAX_CONNECTIONS,
-            runtime: RuntimeKind::per_core(),
+            threads: thread_per_core(),
         }
     }
 }
 
-/// On which threads connections are served. Which is faster depends on the load: it is set so that it can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuntimeKind {
-    /// So many threads of the gateway's own (at least one), each with its own event loop: a connection never changes
-    /// threads, and what one process can answer by itself wakes no other thread.
-    Threads(usize),
-    /// The runtime that [`crate::front::Front::serve`] is called on.
-    Shared,
+/// A thread for each core.
+pub fn thread_per_core() -> usize {
+    available_parallelism().map_or(1, usize::from)
 }
 
-impl RuntimeKind {
-    /// A thread for each core.
-    pub fn per_core() -> Self {
-        Self::Threads(available_parallelism().map_or(1, usize::from))
-    }
-
-    /// A thread for every second core, for a server that shares its machine with its clients. With a thread for each
-    /// core all of them sleep and wake between two requests, which costs more than a request of 1 KiB itself.
-    pub fn half_of_cores() -> Self {
-        Self::Threads(available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)))
-    }
+/// A thread for every second core, for a server that shares its machine with its clients. With a thread for each
+/// core all of them sleep and wake between two requests, which costs more than a request of 1 KiB itself.
+pub fn thread_per_two_cores() -> usize {
+    thread_per_core().div_ceil(2)
 }

@@ -4,7 +4,7 @@
 pub use crate::answer::Body;
 use crate::calls::CorsSource;
 use crate::calls::Operations;
-use crate::config::{EdgeConfig, RuntimeKind};
+use crate::config::EdgeConfig;
 use crate::context::Connection;
 use crate::credentials::Credentials;
 use crate::edge::Edge;
@@ -19,12 +19,12 @@ use pocket_api::usage::Served;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 /// A front for one S3 implementation.
 pub struct Front<O> {
     edge: Arc<Edge<O>>,
-    runtime: RuntimeKind,
     max_connections: usize,
     /// One for each thread that serves.
     traffic: Vec<Arc<Traffic>>,
@@ -66,33 +66,26 @@ impl<O: Operations> Front<O> {
         operations: O,
         cors: Option<Arc<dyn CorsSource>>,
     ) -> Self {
-        let threads = match config.runtime {
-            RuntimeKind::Shared => 1,
-            RuntimeKind::Threads(threads) => threads.max(1),
-        };
         let (domain, seed) = (config.domain.clone(), rand::random());
         let region = config.region.as_str();
         let edge = Edge::new(credentials, domain, region, node, clock, seed, operations, cors);
         Self {
             edge: Arc::new(edge),
-            runtime: config.runtime,
             max_connections: config.max_connections,
-            traffic: (0..threads).map(|_| Arc::default()).collect(),
+            traffic: (0..config.threads.max(1)).map(|_| Arc::default()).collect(),
         }
     }
 
     /// Serves until `shutdown`; then requests that are going on may finish within a bound. Fails when the listener or a
     /// thread cannot be used.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-        server::serve(
-            listener,
-            self.edge.clone(),
-            self.runtime,
-            self.max_connections,
-            &self.traffic,
-            shutdown,
-        )
-        .await
+        server::serve(listener, self.edge.clone(), self.max_connections, &self.traffic, shutdown).await
+    }
+
+    /// Serves one connection that somebody else has accepted, on the runtime of the caller, until its end or `shutdown`.
+    pub async fn serve_connection(&self, stream: TcpStream, shutdown: CancellationToken) {
+        let traffic = self.traffic[0].clone();
+        server::connection::serve(stream, self.edge.clone(), traffic, shutdown).await;
     }
 
     /// Answers one request as if it had come on `connection`.

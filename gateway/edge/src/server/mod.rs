@@ -1,4 +1,4 @@
-//! HTTP: accepts connections and serves each with the edge behind it, on the threads that the configuration says.
+//! HTTP: accepts connections and serves each with the edge behind it, on as many threads as the configuration says.
 
 mod answer_body;
 pub(crate) mod connection;
@@ -7,7 +7,6 @@ pub(crate) mod request_body;
 mod socket;
 
 use crate::calls::Operations;
-use crate::config::RuntimeKind;
 use crate::edge::Edge;
 use link::Traffic;
 use std::io::{self, Write};
@@ -35,11 +34,10 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: appl
 type Accepted = (TcpStream, OwnedSemaphorePermit);
 
 /// Serves `listener` until `shutdown`, then lets what is going on finish within [`SHUTDOWN_MAX`]. `traffic` holds the
-/// counters of each thread: one for [`RuntimeKind::Shared`], at least one for [`RuntimeKind::Threads`].
+/// counters of each thread, and so says how many there are: at least one.
 pub(crate) async fn serve<O: Operations>(
     listener: TcpListener,
     edge: Arc<Edge<O>>,
-    kind: RuntimeKind,
     max_connections: usize,
     traffic: &[Arc<Traffic>],
     shutdown: CancellationToken,
@@ -52,10 +50,7 @@ pub(crate) async fn serve<O: Operations>(
         let (handover, accepted) = mpsc::channel(HANDOVER_MAX);
         handovers.push(handover);
         let (edge, traffic, shutdown) = (edge.clone(), traffic.clone(), shutdown.clone());
-        workers.push(match kind {
-            RuntimeKind::Shared => tokio::spawn(work(accepted, edge, traffic, shutdown)),
-            RuntimeKind::Threads(_) => start_thread(accepted, edge, traffic, shutdown)?,
-        });
+        workers.push(start_thread(accepted, edge, traffic, shutdown)?);
     }
     accept(listener, handovers, max_connections, shutdown).await;
     for worker in workers {

@@ -110,9 +110,9 @@ async fn a_body_that_breaks_off_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stands_still_is_given_up_with_an_answer() {
-    let server = Server::on_one_clock();
+    let server = Server::start();
     let request = Raw::new("PUT", "/bucket/k").header("content-length", 10).sign(UNSIGNED);
-    let mut client = server.connect().await;
+    let mut client = server.connect_on_one_clock().await;
     client.write(&[request.head(), b"1234".to_vec()].concat()).await;
     assert_eq!(client.read_reply("PUT").await.code(), Some("RequestTimeout"));
     assert_eq!(server.recorder.calls(), [""; 0]);
@@ -120,8 +120,8 @@ async fn a_body_that_stands_still_is_given_up_with_an_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_that_never_ends_is_closed() {
-    let server = Server::on_one_clock();
-    let mut client = server.connect().await;
+    let server = Server::start();
+    let mut client = server.connect_on_one_clock().await;
     client.write(b"GET /bucket/k HTTP/1.1\r\nhost: loc").await;
     assert!(client.is_closed().await);
 }
@@ -190,8 +190,8 @@ async fn connections_above_the_limit_are_told_to_slow_down() {
 }
 
 #[tokio::test]
-async fn a_thread_a_core_serves_like_the_shared_runtime_and_stops_like_it() {
-    for server in [Server::start(), Server::per_core()] {
+async fn two_threads_serve_like_one_and_stop_like_it() {
+    for server in [Server::with_threads(1), Server::with_threads(2)] {
         let mut held = server.connect().await;
         held.write(&Raw::new("GET", "/bucket/held").sign(EMPTY).bytes()).await;
         for i in 0..4 {

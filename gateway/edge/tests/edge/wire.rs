@@ -10,13 +10,13 @@ use aws_sigv4::sign::v4;
 use pocket_api::clock::{ManualClock, Timestamp};
 use pocket_api::ids::NodeId;
 use pocket_api::names::TenantName;
-use pocket_edge::config::{EdgeConfig, RuntimeKind};
+use pocket_edge::config::EdgeConfig;
 use pocket_edge::credentials::Credentials;
 use pocket_edge::front::Front;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -41,13 +41,8 @@ impl Server {
         Self::with(EdgeConfig { domain: Some("s3.local".into()), ..EdgeConfig::default() })
     }
 
-    /// All in the caller's runtime, so that its clock is the server's.
-    pub(crate) fn on_one_clock() -> Self {
-        Self::with(EdgeConfig { runtime: RuntimeKind::Shared, ..EdgeConfig::default() })
-    }
-
-    pub(crate) fn per_core() -> Self {
-        Self::with(EdgeConfig { runtime: RuntimeKind::Threads(2), ..EdgeConfig::default() })
+    pub(crate) fn with_threads(threads: usize) -> Self {
+        Self::with(EdgeConfig { threads, ..EdgeConfig::default() })
     }
 
     pub(crate) fn with(config: EdgeConfig) -> Self {
@@ -66,6 +61,16 @@ impl Server {
 
     pub(crate) async fn connect(&self) -> Client {
         Client { stream: TcpStream::connect(self.address).await.unwrap(), buffer: Vec::new() }
+    }
+
+    /// A connection that is served in the caller's runtime, so that its clock is the server's.
+    pub(crate) async fn connect_on_one_clock(&self) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let (front, shutdown) = (self.front.clone(), self.shutdown.clone());
+        tokio::spawn(async move { front.serve_connection(accepted, shutdown).await });
+        Client { stream, buffer: Vec::new() }
     }
 
     /// One request on a connection of its own.
