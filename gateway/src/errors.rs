@@ -1,7 +1,7 @@
 //! One table from the errors of the seams to S3's codes, and the few constructors that operations share. Nothing
 //! else in the gateway decides which S3 error a seam's error becomes.
 
-use pocket_access::refusal::{ErrorCode, Refusal, Said};
+use pocket_access::refusal::{ErrorCode, HeadNote, Refusal};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::chunks::ChunkError;
 use pocket_api::control::ControlError;
@@ -81,16 +81,16 @@ pub(crate) fn from_metadata(error: MetadataError) -> Refusal {
         MetadataError::NoSuchKey => s3(Code::NoSuchKey, "The specified key does not exist."),
         MetadataError::Lost => {
             s3(Code::NoSuchKey, "The object was lost with the storage server that held it.")
-                .saying(Said::Lost)
+                .saying(HeadNote::Lost)
         }
         MetadataError::NotModified(meta) => {
-            s3(Code::NotModified, "Not Modified").saying(Said::NotModified(meta))
+            s3(Code::NotModified, "Not Modified").saying(HeadNote::NotModified(meta))
         }
         MetadataError::PreconditionFailed => precondition_failed(),
         MetadataError::RangeNotSatisfiable { size } => {
             let error =
                 s3(Code::InvalidRange, format!("The range is not satisfiable: the object has {size} bytes."));
-            error.with("ActualObjectSize", size).saying(Said::Size(size))
+            error.with("ActualObjectSize", size).saying(HeadNote::Size(size))
         }
         MetadataError::NoSuchPart { parts } => {
             let error = s3(
@@ -242,8 +242,8 @@ mod tests {
 
     #[test]
     fn a_lost_object_and_a_bad_range_say_more_in_their_heads() {
-        assert_eq!(from_metadata(MetadataError::Lost).said(), Some(&Said::Lost));
+        assert_eq!(from_metadata(MetadataError::Lost).said(), Some(&HeadNote::Lost));
         let range = from_metadata(MetadataError::RangeNotSatisfiable { size: 9 });
-        assert_eq!(range.said(), Some(&Said::Size(9)));
+        assert_eq!(range.said(), Some(&HeadNote::Size(9)));
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What an action is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum ActionTarget {
     Bucket,
     Object,
 }
@@ -28,10 +28,10 @@ macro_rules! actions {
                 }
             }
 
-            pub fn target(self) -> Target {
+            pub fn target(self) -> ActionTarget {
                 match self {
-                    $(Self::$bucket)|* => Target::Bucket,
-                    $(Self::$object)|* => Target::Object,
+                    $(Self::$bucket)|* => ActionTarget::Bucket,
+                    $(Self::$object)|* => ActionTarget::Object,
                 }
             }
         }
@@ -188,8 +188,8 @@ pub fn parse(text: &str) -> Option<Named> {
     let actions: Actions = Action::ALL.iter().copied().filter(is_meant).collect();
     let of = |target| actions.iter().any(|action| action.target() == target);
     let is_other = |others: &[&str]| services.contains(&S3) && others.iter().any(|name| is_named(name));
-    let of_buckets = of(Target::Bucket) || is_other(&OTHERS_OF_BUCKETS);
-    let of_objects = of(Target::Object) || is_other(&OTHERS_OF_OBJECTS);
+    let of_buckets = of(ActionTarget::Bucket) || is_other(&OTHERS_OF_BUCKETS);
+    let of_objects = of(ActionTarget::Object) || is_other(&OTHERS_OF_OBJECTS);
     (of_buckets || of_objects).then_some(Named { actions, of_buckets, of_objects })
 }
 

@@ -28,12 +28,12 @@ pub struct Ask<'r> {
     pub keys: &'r [ObjectKey],
     /// Tags that the request gives to an object.
     pub tags: &'r [(String, String)],
-    pub effect: Effect<'r>,
+    pub effect: SideEffect<'r>,
 }
 
 /// What else has to be looked at than who may do what.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Effect<'r> {
+pub enum SideEffect<'r> {
     /// An object, which has an owner, and the ACL that the request names.
     NewObject(&'r Said),
     /// Another ACL for an object that is there.
@@ -53,29 +53,31 @@ impl<'r> Ask<'r> {
     }
 
     pub fn making_object(self, acl: &'r Said) -> Self {
-        Self { effect: Effect::NewObject(acl), ..self }
+        Self { effect: SideEffect::NewObject(acl), ..self }
     }
 
     pub fn taking_tags(self) -> Self {
-        Self { effect: Effect::TakesTags, ..self }
+        Self { effect: SideEffect::TakesTags, ..self }
     }
 
     /// The same wish for an object that has tags, where that is another one.
     pub fn for_tags(self) -> Option<Self> {
         let actions = self.actions.and(Action::GetObjectTagging);
-        (self.effect == Effect::TakesTags).then_some(Self { actions, effect: Effect::Other, ..self })
+        (self.effect == SideEffect::TakesTags).then_some(Self { actions, effect: SideEffect::Other, ..self })
     }
 
     pub fn setting_acl(self, acl: &'r Acl) -> Self {
-        Self { effect: Effect::ObjectAcl(acl), ..self }
+        Self { effect: SideEffect::ObjectAcl(acl), ..self }
     }
 
     /// Whether what the request makes may be as it is asked for.
     pub fn check_effect(&self, rules: &Rules, owner: &TenantName) -> Result<(), Refusal> {
         match self.effect {
-            Effect::NewObject(said) => put_acl::check_new_object(said, self.caller.principal(), rules, owner),
-            Effect::ObjectAcl(acl) => put_acl::check(acl, rules, owner),
-            Effect::TakesTags | Effect::Other => Ok(()),
+            SideEffect::NewObject(said) => {
+                put_acl::check_new_object(said, self.caller.principal(), rules, owner)
+            }
+            SideEffect::ObjectAcl(acl) => put_acl::check(acl, rules, owner),
+            SideEffect::TakesTags | SideEffect::Other => Ok(()),
         }
     }
 
@@ -88,7 +90,7 @@ impl<'r> Ask<'r> {
     }
 
     fn makes_object(&self) -> bool {
-        matches!(self.effect, Effect::NewObject(_))
+        matches!(self.effect, SideEffect::NewObject(_))
     }
 
     /// `existing`: of the one object that is asked for, where a rule asks for it.

@@ -1,7 +1,7 @@
 //! The one decision: may this request do this to this bucket? Without rules the owner may do everything and nobody else
 //! anything, which costs one comparison.
 
-use super::action::{Action, Actions, Target};
+use super::action::{Action, ActionTarget, Actions};
 use super::facts::Facts;
 use super::policy::Opinion;
 use super::rules::Rules;
@@ -44,8 +44,8 @@ pub(crate) fn decide(rules: &Rules, question: Question<'_>, facts: &Facts<'_>) -
     let bucket = question.bucket.as_str();
     for action in question.actions.iter() {
         let verdict = match action.target() {
-            Target::Bucket => one(rules, is_owner, action, action, bucket, facts),
-            Target::Object => {
+            ActionTarget::Bucket => one(rules, is_owner, action, action, bucket, facts),
+            ActionTarget::Object => {
                 let by_list = match action {
                     // What a new object's list says is part of writing it: no list that is there has a say in that but the
                     // bucket's, which says who may write.

@@ -21,7 +21,7 @@ pub mod put_acl;
 pub mod refusal;
 pub mod rules;
 
-pub use ask::{Ask, Effect};
+pub use ask::{Ask, SideEffect};
 pub use decide::Verdict;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A bucket policy: read once, with everything refused that it could not be held to, then evaluated. Pure: who asks for
 //! what, and when, are arguments.
 
-use super::action::{self, Action, Actions, Target};
+use super::action::{self, Action, ActionTarget, Actions};
 use super::conditions::Condition;
 use super::facts::{Attribute, Facts, Key};
 use super::json::Json;
@@ -276,7 +276,7 @@ impl NamedActions {
 fn applies_to_some(key: &Key, actions: Actions) -> bool {
     let lists = [Action::ListBucket, Action::ListBucketVersions, Action::ListBucketMultipartUploads];
     let lists = || lists.into_iter().any(|action| actions.has(action));
-    let of_objects = || actions.iter().any(|action| action.target() == Target::Object);
+    let of_objects = || actions.iter().any(|action| action.target() == ActionTarget::Object);
     match key {
         Key::MaxKeys | Key::Said(Attribute::Prefix | Attribute::Delimiter) => lists(),
         Key::ExistingTag(_) | Key::RequestTag(_) | Key::RequestTagNames | Key::Said(Attribute::VersionId) => {

@@ -125,7 +125,7 @@ pub struct Refusal {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct More {
     elements: Elements,
-    said: Option<Said>,
+    said: Option<HeadNote>,
     is_of_source: bool,
 }
 
@@ -135,7 +135,7 @@ pub type Elements = SmallVec<[(&'static str, String); 2]>;
 
 /// What the head of an error says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said {
+pub enum HeadNote {
     /// The object went with the storage server that held it.
     Lost,
     /// The object has so many bytes, and none of those that were asked for.
@@ -168,7 +168,7 @@ impl Refusal {
 
     /// With something in the head of the error.
     #[must_use]
-    pub fn saying(mut self, said: Said) -> Self {
+    pub fn saying(mut self, said: HeadNote) -> Self {
         self.more.get_or_insert_default().said = Some(said);
         self
     }
@@ -192,7 +192,7 @@ impl Refusal {
         self.elements().iter().any(|(element, _)| *element == name)
     }
 
-    pub fn said(&self) -> Option<&Said> {
+    pub fn said(&self) -> Option<&HeadNote> {
         self.more.as_ref()?.said.as_ref()
     }
 }

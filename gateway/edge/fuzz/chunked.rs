@@ -2,7 +2,7 @@
 
 use super::assert_refusal;
 use crate::chunked::tests::{SECRET, SEED, signer};
-use crate::chunked::{Announced, ChunkDecoder, Piece};
+use crate::chunked::{Announced, ChunkDecoder, ChunkPiece};
 use crate::payload::Trailers;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use bytes::Bytes;
@@ -34,15 +34,15 @@ fn decode(mut decoder: ChunkDecoder, body: &Bytes, sizes: &[u8]) -> Decoded {
         let mut input = rest.split_to(size);
         loop {
             match decoder.next(&mut input) {
-                Ok(Piece::Data(piece)) => {
+                Ok(ChunkPiece::Data(piece)) => {
                     assert!(!piece.is_empty(), "no data is no piece");
                     data.extend_from_slice(&piece);
                 }
-                Ok(Piece::More) => {
+                Ok(ChunkPiece::More) => {
                     assert!(input.is_empty(), "it wants more than it took");
                     break;
                 }
-                Ok(Piece::End) => {
+                Ok(ChunkPiece::End) => {
                     end = Ok(Some(input.len() + rest.len()));
                     break 'pieces;
                 }

@@ -8,7 +8,7 @@ use crate::operation::Operation;
 use crate::payload::{PayloadForm, Promise, PromisedSum, decode_sum, stored_encoding};
 use crate::percent::{self, Part};
 use crate::query::Query;
-use crate::routing::{Source, classify, only_reads};
+use crate::routing::{ContentFrom, classify, only_reads};
 use crate::stamp::Stamp;
 use crate::target::{Level, Target};
 use http::{HeaderName, HeaderValue};
@@ -148,8 +148,8 @@ fn nothing_that_is_unknown_passes_the_allow_lists() {
         let Ok(query) = Query::parse(&raw) else { return };
         let Ok(target) = Target::parse(head.uri.path(), "localhost", None) else { return };
         let source = match head.headers.contains_key("x-amz-copy-source") {
-            true => Source::Copy,
-            false => Source::Body,
+            true => ContentFrom::Copy,
+            false => ContentFrom::Body,
         };
         let operation = match classify(&head.method, target.level, &query, source, |_| false) {
             Ok(operation) => operation,

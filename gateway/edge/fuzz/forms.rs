@@ -2,8 +2,8 @@
 
 use super::assert_refusal;
 use crate::form::fields::Fields;
-use crate::form::multipart::{FormDecoder, Piece, boundary};
-use crate::form::policy::Policy;
+use crate::form::multipart::{FormDecoder, FormPiece, boundary};
+use crate::form::policy::PostPolicy;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -28,13 +28,15 @@ fn decode(form: &[u8], sizes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, Refusal> {
         let mut input = rest.split_to(sizes.next().unwrap_or(usize::MAX).min(rest.len()));
         loop {
             match decoder.next(&mut input)? {
-                Piece::Part(part) => {
+                FormPiece::Part(part) => {
                     assert!(part.name.len() <= form.len(), "{part:?}");
                     contents.push(Vec::new());
                 }
-                Piece::Content(data) => contents.last_mut().expect("a part began").extend_from_slice(&data),
-                Piece::More => break,
-                Piece::End => return Ok(Some(contents)),
+                FormPiece::Content(data) => {
+                    contents.last_mut().expect("a part began").extend_from_slice(&data)
+                }
+                FormPiece::More => break,
+                FormPiece::End => return Ok(Some(contents)),
             }
         }
         assert!(input.is_empty(), "it wants more than it took");
@@ -114,7 +116,7 @@ fn a_policy_lets_no_field_pass_that_it_does_not_name() {
     let judged = AtomicU64::new(0);
     check!(10_000, seeds, |mutant: &Mutant| {
         let text = BASE64_STANDARD.encode(&**mutant);
-        let policy = match within_memory(text.len(), POLICY_MEMORY_FACTOR, || Policy::parse(&text)) {
+        let policy = match within_memory(text.len(), POLICY_MEMORY_FACTOR, || PostPolicy::parse(&text)) {
             Err(refusal) => return assert_refusal(&refusal),
             Ok(policy) => policy,
         };

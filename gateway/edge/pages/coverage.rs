@@ -4,7 +4,7 @@
 
 use super::needs::{Need, needs};
 use crate::allow_list::{NOT_BUILT, RULES, SETTINGS, SettingRule};
-use crate::header_rules::{Verdict, verdict};
+use crate::header_rules::{HeaderVerdict, verdict};
 use crate::operation::Operation;
 use crate::target::Level;
 use std::collections::BTreeSet;
@@ -178,13 +178,16 @@ fn takers(header: &str) -> String {
     let (mut takers, mut values, mut passed_over) = (Vec::new(), BTreeSet::new(), false);
     for operation in &all {
         match verdict(header, *operation) {
-            Verdict::Takes => takers.push(operation.name()),
-            Verdict::Only(only) => {
+            HeaderVerdict::Takes => takers.push(operation.name()),
+            HeaderVerdict::Only(only) => {
                 takers.push(operation.name());
                 values.extend(only);
             }
-            Verdict::PassedOver => passed_over = true,
-            Verdict::Misplaced | Verdict::NotBuilt | Verdict::NoSessions | Verdict::NoSuchHint => {}
+            HeaderVerdict::PassedOver => passed_over = true,
+            HeaderVerdict::Misplaced
+            | HeaderVerdict::NotBuilt
+            | HeaderVerdict::NoSessions
+            | HeaderVerdict::NoSuchHint => {}
         }
     }
     let who = match takers.len() {

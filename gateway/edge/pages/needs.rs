@@ -8,14 +8,14 @@ use pocket_access::action::Action;
 /// One action that an operation asks for.
 pub(crate) struct Need {
     pub(crate) action: Action,
-    pub(crate) on: On,
+    pub(crate) on: Subject,
     /// What the request has or has not. Empty: always.
     pub(crate) when: &'static str,
 }
 
 /// What the action is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum On {
+pub(crate) enum Subject {
     Bucket,
     /// The key that the request names: of a copy, a rename or an upload the one that is made.
     Key,
@@ -23,11 +23,11 @@ pub(crate) enum On {
     Source,
 }
 
-fn always(action: Action, on: On) -> Need {
+fn always(action: Action, on: Subject) -> Need {
     Need { action, on, when: "" }
 }
 
-fn when(when: &'static str, action: Action, on: On) -> Need {
+fn when(when: &'static str, action: Action, on: Subject) -> Need {
     Need { action, on, when }
 }
 
@@ -41,8 +41,8 @@ const IF_MATCH: &str = "`if-match`";
 /// each.
 pub(crate) fn needs(operation: Operation) -> Vec<Need> {
     use Action as A;
-    use On::{Bucket, Key, Source};
     use Operation as O;
+    use Subject::{Bucket, Key, Source};
     match operation {
         // S3 lets nobody but the account itself do these, and no policy of a bucket speaks of them.
         O::ListBuckets | O::CreateBucket => vec![],
@@ -181,9 +181,9 @@ impl Need {
     /// A row of the page.
     pub(crate) fn shown(&self) -> [&'static str; 4] {
         let on = match self.on {
-            On::Bucket => "bucket",
-            On::Key => "key",
-            On::Source => "source",
+            Subject::Bucket => "bucket",
+            Subject::Key => "key",
+            Subject::Source => "source",
         };
         let when = if self.when.is_empty() { "always" } else { self.when };
         [when, self.action.service(), self.action.name(), on]
@@ -193,14 +193,14 @@ impl Need {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pocket_access::action::{Actions, Target};
+    use pocket_access::action::{ActionTarget, Actions};
 
     #[test]
     fn every_action_is_asked_for_by_an_operation_on_what_it_is_done_to() {
         let mut asked = Actions::NONE;
         for need in super::super::coverage::operations().into_iter().flat_map(needs) {
             asked = asked.and(need.action);
-            let target = if need.on == On::Bucket { Target::Bucket } else { Target::Object };
+            let target = if need.on == Subject::Bucket { ActionTarget::Bucket } else { ActionTarget::Object };
             assert_eq!(need.action.target(), target, "{:?}", need.action);
         }
         assert_eq!(asked, Action::ALL.iter().copied().collect());

@@ -1,7 +1,7 @@
 //! A request body on its way to an operation: unframed, counted, hashed. It ends with an error when a promise was broken, so
 //! that an operation that reads to the end cannot miss it, and knows its checksum when it has ended well.
 
-use super::chunked::{Announced, ChunkDecoder, ChunkSigner, Piece};
+use super::chunked::{Announced, ChunkDecoder, ChunkPiece, ChunkSigner};
 use super::digests::Digests;
 use super::payload::{PayloadForm, Promise, PromisedSum};
 use super::proof::ChunkSeed;
@@ -95,10 +95,10 @@ where
             return Ok((!data.is_empty()).then_some(data));
         };
         match framing.next(&mut self.input)? {
-            Piece::Data(data) => Ok(Some(data)),
-            Piece::More => Ok(None),
-            Piece::End if self.input.is_empty() => Ok(None),
-            Piece::End => {
+            ChunkPiece::Data(data) => Ok(Some(data)),
+            ChunkPiece::More => Ok(None),
+            ChunkPiece::End if self.input.is_empty() => Ok(None),
+            ChunkPiece::End => {
                 let message = "there are bytes behind the end of the aws-chunked body";
                 Err(Refusal::new(ErrorCode::InvalidRequest, message))
             }
@@ -165,7 +165,7 @@ where
         }
         let mut trailer = None;
         if let Some(framing) = &mut self.framing {
-            if framing.next(&mut Bytes::new())? != Piece::End {
+            if framing.next(&mut Bytes::new())? != ChunkPiece::End {
                 return Err(incomplete());
             }
             trailer = framing.trailer();

@@ -48,7 +48,7 @@ pub use uploads::{
 pub use writes::{BodySize, DeleteObject, PartWritten, PutObject, UploadPart};
 
 /// All that a gateway can be asked.
-pub trait Operations:
+pub trait ServeAll:
     Serve<GetObject>
     + Serve<HeadObject>
     + Serve<PutObject>

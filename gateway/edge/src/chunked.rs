@@ -2,7 +2,7 @@
 //! memory: chunk bytes pass through as slices of what came, however large the chunk is; only header lines are copied.
 //!
 //! Pure: fed with bytes in any split, it answers with pieces. Chunk bytes are handed out before their signature is
-//! known to be right, so nothing may be committed before [`Piece::End`].
+//! known to be right, so nothing may be committed before [`ChunkPiece::End`].
 
 use super::payload::Trailers;
 use super::proof::{ChunkSeed, hex_sha256};
@@ -22,7 +22,7 @@ const EMPTY_SHA256: &[u8] = b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4
 
 /// What the decoder has to say after some input.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Piece {
+pub(crate) enum ChunkPiece {
     Data(Bytes),
     /// All input is used up.
     More,
@@ -134,22 +134,22 @@ impl ChunkDecoder {
     }
 
     /// Goes on with `input`, taking from its front what it uses. To be called again until it says
-    /// [`Piece::More`].
-    pub(crate) fn next(&mut self, input: &mut Bytes) -> Result<Piece, Refusal> {
+    /// [`ChunkPiece::More`].
+    pub(crate) fn next(&mut self, input: &mut Bytes) -> Result<ChunkPiece, Refusal> {
         loop {
             match &mut self.state {
                 State::Data { left, .. } if *left > 0 => {
                     if input.is_empty() {
-                        return Ok(Piece::More);
+                        return Ok(ChunkPiece::More);
                     }
                     let take = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
-                    return Ok(Piece::Data(self.take_data(input, take)));
+                    return Ok(ChunkPiece::Data(self.take_data(input, take)));
                 }
                 State::Data { .. } => self.end_chunk()?,
-                State::End => return Ok(Piece::End),
+                State::End => return Ok(ChunkPiece::End),
                 State::Header | State::DataEnd | State::Trailers => {
                     if !self.read_line(input)? {
-                        return Ok(Piece::More);
+                        return Ok(ChunkPiece::More);
                     }
                     let line = std::mem::take(&mut self.line);
                     self.take_line(line.strip_suffix(b"\r").unwrap_or(&line))?;

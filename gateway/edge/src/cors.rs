@@ -22,13 +22,13 @@ const VARIES_BY: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
 
 /// A request that a browser sent for a page.
-pub(crate) struct Page {
+pub(crate) struct WebPage {
     origin: HeaderValue,
     method: Method,
     bucket: BucketName,
 }
 
-impl Page {
+impl WebPage {
     /// `None` for requests of others, and for those that are aimed at no bucket.
     pub(crate) fn of(parts: &Parts, domain: Option<&str>) -> Option<Self> {
         let origin = parts.headers.get(ORIGIN)?.clone();

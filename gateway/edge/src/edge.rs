@@ -9,10 +9,10 @@
 use crate::answer::Body;
 use crate::arrived::{Arrived, Came};
 use crate::calls::CorsSource;
-use crate::calls::{Operations, SessionCredentials};
+use crate::calls::{ServeAll, SessionCredentials};
 use crate::context::RequestId;
 use crate::context::{Connection, RequestContext};
-use crate::cors::Page;
+use crate::cors::WebPage;
 use crate::credentials::Credentials;
 use crate::details::Asked;
 use crate::error_answer::RequestIds;
@@ -20,7 +20,7 @@ use crate::location::Style;
 use crate::metrics::{Metrics, count_refusal};
 use crate::operation::Operation;
 use crate::payload::Promise;
-use crate::payload_stream::{Source, Unread};
+use crate::payload_stream::{ByteSource, Unread};
 use crate::proof::{Proof, Signed};
 use crate::query::Query;
 use crate::routing::classify;
@@ -87,7 +87,7 @@ pub(crate) struct Request {
     pub(crate) body: Unread,
 }
 
-impl<O: Operations> Edge<O> {
+impl<O: ServeAll> Edge<O> {
     /// `seed`: random.
     #[expect(clippy::too_many_arguments)]
     pub(crate) fn new(
@@ -111,7 +111,7 @@ impl<O: Operations> Edge<O> {
     /// drops or drains it.
     pub(crate) async fn answer(
         &self,
-        request: http::Request<Source>,
+        request: http::Request<ByteSource>,
         connection: Arc<Connection>,
     ) -> Response<Body> {
         let request_id = self.request_ids.issue();
@@ -121,7 +121,7 @@ impl<O: Operations> Edge<O> {
         let path = target.as_ref().map_or("/", |target| target.path());
         let host_of_head = parts.headers.get(HOST).filter(|_| method == Method::HEAD).cloned();
         let cors = self.cors.as_deref();
-        let page = cors.and_then(|_| Page::of(&parts, self.domain.as_deref()));
+        let page = cors.and_then(|_| WebPage::of(&parts, self.domain.as_deref()));
         let outcome = match cors {
             Some(cors) if method == Method::OPTIONS => {
                 cors::preflight(&parts, self.domain.as_deref(), cors).await
@@ -146,7 +146,7 @@ impl<O: Operations> Edge<O> {
     async fn pass(
         &self,
         parts: &mut Parts,
-        body: Source,
+        body: ByteSource,
         connection: Arc<Connection>,
         request_id: RequestId,
     ) -> Result<Response<Body>, Refusal> {
@@ -221,8 +221,8 @@ impl<O: Operations> Edge<O> {
             came = came.or(Arrived::of(moved).came);
         }
         let source = match parts.method == Method::PUT && came.copy_source {
-            true => routing::Source::Copy,
-            false => routing::Source::Body,
+            true => routing::ContentFrom::Copy,
+            false => routing::ContentFrom::Body,
         };
         let operation = classify(&parts.method, target.level, query, source, is_signing)?;
         if proof.caller == Caller::Anonymous {

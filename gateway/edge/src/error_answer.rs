@@ -7,7 +7,7 @@ use crate::headers::not_modified;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use pocket_access::refusal::{Refusal, Said};
+use pocket_access::refusal::{HeadNote, Refusal};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,15 +76,15 @@ pub(crate) fn refuse(
 }
 
 /// What the head of an error says.
-pub(crate) fn said_headers(said: &Said) -> HeaderMap {
+pub(crate) fn said_headers(said: &HeadNote) -> HeaderMap {
     match said {
-        Said::Lost => HeaderMap::from_iter([(LOST, HeaderValue::from_static("true"))]),
-        Said::Size(size) => HeaderValue::try_from(format!("bytes */{size}"))
+        HeadNote::Lost => HeaderMap::from_iter([(LOST, HeaderValue::from_static("true"))]),
+        HeadNote::Size(size) => HeaderValue::try_from(format!("bytes */{size}"))
             .map(|value| (CONTENT_RANGE, value))
             .into_iter()
             .collect(),
-        Said::NotModified(meta) => not_modified(meta),
-        Said::Allowed(methods) => {
+        HeadNote::NotModified(meta) => not_modified(meta),
+        HeadNote::Allowed(methods) => {
             HeaderValue::try_from(methods.join(", ")).map(|value| (ALLOW, value)).into_iter().collect()
         }
     }

@@ -3,12 +3,12 @@
 
 pub use crate::answer::Body;
 use crate::calls::CorsSource;
-use crate::calls::Operations;
+use crate::calls::ServeAll;
 use crate::config::EdgeConfig;
 use crate::context::Connection;
 use crate::credentials::Credentials;
 use crate::edge::Edge;
-use crate::payload_stream::Source;
+use crate::payload_stream::ByteSource;
 use crate::server;
 use crate::server::link::Traffic;
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub struct Front<O> {
     traffic: Vec<Arc<Traffic>>,
 }
 
-impl<O: Operations> Front<O> {
+impl<O: ServeAll> Front<O> {
     /// Only requests signed with `credentials`, or not signed at all, reach `operations`, each with a
     /// [`RequestContext`](crate::context::RequestContext) that says whose it is.
     pub fn new(
@@ -93,7 +93,7 @@ impl<O: Operations> Front<O> {
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
     {
-        self.edge.answer(request.map(Source::of), connection).await
+        self.edge.answer(request.map(ByteSource::of), connection).await
     }
 
     /// What was served since the start.

@@ -65,7 +65,7 @@ pub(crate) fn check(headers: &HeaderMap, operation: Operation) -> Result<(), Ref
 }
 
 /// What the table says about a header.
-pub(super) enum Verdict {
+pub(super) enum HeaderVerdict {
     Takes,
     /// Known, but only with this value; any other is not built.
     Only(&'static [&'static str]),
@@ -91,30 +91,34 @@ fn may_be_empty(name: &str) -> bool {
 
 fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<(), Refusal> {
     let (code, message) = match verdict(name, operation) {
-        Verdict::Takes if value.is_empty() && !may_be_empty(name) => {
+        HeaderVerdict::Takes if value.is_empty() && !may_be_empty(name) => {
             (ErrorCode::InvalidArgument, format!("the header {name} has no value"))
         }
-        Verdict::Takes | Verdict::PassedOver => return Ok(()),
-        Verdict::Only(values) if values.iter().any(|v| v.as_bytes() == value.as_bytes()) => return Ok(()),
-        Verdict::Only(values) => (
+        HeaderVerdict::Takes | HeaderVerdict::PassedOver => return Ok(()),
+        HeaderVerdict::Only(values) if values.iter().any(|v| v.as_bytes() == value.as_bytes()) => {
+            return Ok(());
+        }
+        HeaderVerdict::Only(values) => (
             ErrorCode::NotImplemented,
             format!("the header {name} is implemented for the value {} only", values.join(" or ")),
         ),
         // The SDK for Java vouches for the empty body of its GETs, and it is empty.
-        Verdict::Misplaced
+        HeaderVerdict::Misplaced
             if operation.body_use() == BodyUse::Refused
                 && sum_of_nothing(name).is_some_and(|sum| value == sum) =>
         {
             return Ok(());
         }
-        Verdict::Misplaced => {
+        HeaderVerdict::Misplaced => {
             (ErrorCode::InvalidArgument, format!("{} does not take the header {name}", operation.name()))
         }
-        Verdict::NotBuilt => (ErrorCode::NotImplemented, format!("the header {name} is not implemented")),
-        Verdict::NoSessions => {
+        HeaderVerdict::NotBuilt => {
+            (ErrorCode::NotImplemented, format!("the header {name} is not implemented"))
+        }
+        HeaderVerdict::NoSessions => {
             (ErrorCode::InvalidToken, "there are no session tokens here: sign without one".to_owned())
         }
-        Verdict::NoSuchHint => {
+        HeaderVerdict::NoSuchHint => {
             let hints = HINTS.join(", x-pocket-");
             (ErrorCode::InvalidArgument, format!("unknown hint {name}; a bucket takes x-pocket-{hints}"))
         }
@@ -128,30 +132,30 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
 }
 
 /// The table. Patterns of one line share their reason.
-pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
+pub(super) fn verdict(name: &str, operation: Operation) -> HeaderVerdict {
     use Operation as O;
     let only_with = |operations: &[O]| {
-        if operations.contains(&operation) { Verdict::Takes } else { Verdict::Misplaced }
+        if operations.contains(&operation) { HeaderVerdict::Takes } else { HeaderVerdict::Misplaced }
     };
     let value_with = |operations: &[O], values| {
-        if operations.contains(&operation) { Verdict::Only(values) } else { Verdict::Misplaced }
+        if operations.contains(&operation) { HeaderVerdict::Only(values) } else { HeaderVerdict::Misplaced }
     };
     // Operations that make an object, with its headers.
     const MAKES: [O; 3] = [O::PutObject, O::CopyObject, O::CreateMultipartUpload];
     const COPIES: [O; 2] = [O::CopyObject, O::UploadPartCopy];
     let with_body = || match operation.body_use() {
-        BodyUse::Document | BodyUse::Setting | BodyUse::Json | BodyUse::Stream => Verdict::Takes,
-        BodyUse::Refused | BodyUse::Form => Verdict::Misplaced,
+        BodyUse::Document | BodyUse::Setting | BodyUse::Json | BodyUse::Stream => HeaderVerdict::Takes,
+        BodyUse::Refused | BodyUse::Form => HeaderVerdict::Misplaced,
     };
     match name {
         "x-amz-content-sha256" | "x-amz-date" | "x-amz-user-agent" | "x-amz-expected-bucket-owner" => {
-            Verdict::Takes
+            HeaderVerdict::Takes
         }
         // The version of S3's interface, which some SDKs say with every request. There is one.
-        "x-amz-api-version" => Verdict::Only(&["2006-03-01"]),
-        "x-amz-security-token" => Verdict::NoSessions,
+        "x-amz-api-version" => HeaderVerdict::Only(&["2006-03-01"]),
+        "x-amz-security-token" => HeaderVerdict::NoSessions,
         // Only with a signature that it was opened for, which the edge has seen to.
-        session::TOKEN_HEADER => Verdict::Takes,
+        session::TOKEN_HEADER => HeaderVerdict::Takes,
         session::MODE_HEADER => only_with(&[O::CreateSession]),
 
         "x-amz-decoded-content-length" | "x-amz-trailer" => with_body(),
@@ -159,7 +163,7 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         // A coding that its sender could read if it came: the SDK for Java would check an MD5 behind the object.
         "x-amz-te" => value_with(&[O::GetObject], &["append-md5"]),
         // SDKs say so with every request of theirs that could have a checksum.
-        "x-amz-sdk-checksum-algorithm" => Verdict::Takes,
+        "x-amz-sdk-checksum-algorithm" => HeaderVerdict::Takes,
         "x-amz-checksum-algorithm" => {
             only_with(&[O::CreateMultipartUpload, O::CopyObject, O::PutObject, O::UploadPart])
         }
@@ -172,7 +176,7 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         | "x-amz-grant-read"
         | "x-amz-grant-read-acp"
         | "x-amz-grant-write-acp" => match operation {
-            O::CreateBucket | O::PutBucketAcl | O::PutObjectAcl => Verdict::Takes,
+            O::CreateBucket | O::PutBucketAcl | O::PutObjectAcl => HeaderVerdict::Takes,
             _ => only_with(&MAKES),
         },
         "x-amz-grant-write" => only_with(&[O::CreateBucket, O::PutBucketAcl, O::PutObjectAcl]),
@@ -210,10 +214,10 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
             only_with(&[O::GetObjectAttributes])
         }
         // A name that is left out would be left out of the object.
-        "x-amz-meta-" => Verdict::Misplaced,
+        "x-amz-meta-" => HeaderVerdict::Misplaced,
         _ if name.starts_with("x-amz-meta-") => only_with(&MAKES),
-        _ if FAMILIES.iter().any(|family| name.starts_with(family)) => Verdict::NotBuilt,
-        _ if name.starts_with("x-amz-") => Verdict::PassedOver,
+        _ if FAMILIES.iter().any(|family| name.starts_with(family)) => HeaderVerdict::NotBuilt,
+        _ if name.starts_with("x-amz-") => HeaderVerdict::PassedOver,
 
         "x-pocket-force-delete" => only_with(&[O::DeleteBucket]),
         "x-pocket-delete-after-read" => only_with(&[O::GetObject]),
@@ -224,7 +228,7 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
         _ if name.strip_prefix("x-pocket-").is_some_and(|hint| HINTS.contains(&hint)) => {
             only_with(&[O::CreateBucket])
         }
-        _ if name.starts_with("x-pocket-") => Verdict::NoSuchHint,
+        _ if name.starts_with("x-pocket-") => HeaderVerdict::NoSuchHint,
 
         "if-match" => match operation {
             O::GetObject
@@ -233,8 +237,8 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
             | O::CopyObject
             | O::RenameObject
             | O::CompleteMultipartUpload
-            | O::DeleteObject => Verdict::Takes,
-            _ => Verdict::NotBuilt,
+            | O::DeleteObject => HeaderVerdict::Takes,
+            _ => HeaderVerdict::NotBuilt,
         },
         "if-none-match" => match operation {
             O::GetObject
@@ -242,19 +246,19 @@ pub(super) fn verdict(name: &str, operation: Operation) -> Verdict {
             | O::PutObject
             | O::CopyObject
             | O::RenameObject
-            | O::CompleteMultipartUpload => Verdict::Takes,
-            _ => Verdict::NotBuilt,
+            | O::CompleteMultipartUpload => HeaderVerdict::Takes,
+            _ => HeaderVerdict::NotBuilt,
         },
         "if-modified-since" | "if-unmodified-since" => match operation {
-            O::GetObject | O::HeadObject | O::RenameObject => Verdict::Takes,
-            _ => Verdict::NotBuilt,
+            O::GetObject | O::HeadObject | O::RenameObject => HeaderVerdict::Takes,
+            _ => HeaderVerdict::NotBuilt,
         },
         "if-range" => match operation {
-            O::GetObject => Verdict::Takes,
-            _ => Verdict::NotBuilt,
+            O::GetObject => HeaderVerdict::Takes,
+            _ => HeaderVerdict::NotBuilt,
         },
         // Partial PUTs, and what else may come.
-        _ => Verdict::NotBuilt,
+        _ => HeaderVerdict::NotBuilt,
     }
 }
 

@@ -13,7 +13,7 @@ macro_rules! operations {
     ($($name:ident),* $(,)?) => {
         /// The S3 operations that are counted, by their names in S3.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Operation { $($name),* }
+        pub(crate) enum Counted { $($name),* }
 
         const OPERATIONS: &[&str] = &[$(stringify!($name)),*];
     };
@@ -99,7 +99,7 @@ struct OperationMetrics {
 }
 
 impl OperationMetrics {
-    fn new(operation: Operation) -> Self {
+    fn new(operation: Counted) -> Self {
         let operation = OPERATIONS[operation as usize];
         Self {
             by_class: CLASSES.map(|class| counter!(REQUESTS, "operation" => operation, "class" => class)),
@@ -114,7 +114,7 @@ impl Metrics {
     }
 
     /// An operation that began at `started` has ended. For those that are hot: their futures are large, and moving them costs.
-    pub(crate) fn record(&self, operation: Operation, started: Instant, refused: Option<&Refusal>) {
+    pub(crate) fn record(&self, operation: Counted, started: Instant, refused: Option<&Refusal>) {
         let metrics = self.by_operation[operation as usize].get_or_init(|| OperationMetrics::new(operation));
         metrics.seconds.record(started.elapsed());
         metrics.by_class[class(refused)].increment(1);

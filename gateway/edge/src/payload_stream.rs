@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Where the bytes of a request come from.
-pub(crate) enum Source {
+pub(crate) enum ByteSource {
     Socket(RequestBody),
     /// Anything else, for requests that came on no connection.
     Other(Pin<Box<dyn Body<Data = Bytes, Error = BrokenOff> + Send>>),
@@ -29,7 +29,7 @@ pub(crate) enum Source {
 #[error("the body broke off")]
 pub(crate) struct BrokenOff;
 
-impl Source {
+impl ByteSource {
     pub(crate) fn of<B>(body: B) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -39,7 +39,7 @@ impl Source {
     }
 }
 
-impl Body for Source {
+impl Body for ByteSource {
     type Data = Bytes;
     type Error = BrokenOff;
 
@@ -55,10 +55,10 @@ impl Body for Source {
 }
 
 /// A request's body before anybody has read of it; none where there is none.
-pub(crate) struct Unread(Option<Box<(VerifiedBody<Source>, Promise)>>);
+pub(crate) struct Unread(Option<Box<(VerifiedBody<ByteSource>, Promise)>>);
 
 impl Unread {
-    pub(super) fn new(body: Source, promise: Option<Promise>, seed: Option<ChunkSeed>) -> Self {
+    pub(super) fn new(body: ByteSource, promise: Option<Promise>, seed: Option<ChunkSeed>) -> Self {
         Self(promise.map(|promise| Box::new((VerifiedBody::new(body, &promise, seed), promise))))
     }
 
@@ -102,7 +102,7 @@ impl Unread {
 
 /// What a request's body says, read when somebody wants to know: by then it is decided that the caller may ask.
 pub struct Document<T> {
-    unread: Option<Box<(VerifiedBody<Source>, Promise)>>,
+    unread: Option<Box<(VerifiedBody<ByteSource>, Promise)>>,
     body_use: BodyUse,
     read: fn(Bytes) -> Result<T, Refusal>,
 }
@@ -120,7 +120,7 @@ impl<T> Document<T> {
 }
 
 async fn collect(
-    mut body: VerifiedBody<Source>,
+    mut body: VerifiedBody<ByteSource>,
     promise: &Promise,
     body_use: BodyUse,
 ) -> Result<Bytes, Refusal> {
@@ -147,12 +147,12 @@ async fn collect(
 pub struct Payload(Kind);
 
 enum Kind {
-    Body(Box<(VerifiedBody<Source>, Promise)>),
-    File(Box<FileBody<Source>>),
+    Body(Box<(VerifiedBody<ByteSource>, Promise)>),
+    File(Box<FileBody<ByteSource>>),
 }
 
 impl Payload {
-    pub(super) fn file(file: FileBody<Source>) -> Self {
+    pub(super) fn file(file: FileBody<ByteSource>) -> Self {
         Self(Kind::File(Box::new(file)))
     }
 

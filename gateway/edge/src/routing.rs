@@ -9,11 +9,11 @@ use super::query::Query;
 use super::target::Level;
 use crate::versions::check_version;
 use http::Method;
-use pocket_access::refusal::{ErrorCode, Refusal, Said, shortened};
+use pocket_access::refusal::{ErrorCode, HeadNote, Refusal, shortened};
 
 /// Whether a copy source came with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum ContentFrom {
     Body,
     Copy,
 }
@@ -24,7 +24,7 @@ pub(crate) fn classify(
     method: &Method,
     level: Level,
     query: &Query<'_>,
-    source: Source,
+    source: ContentFrom,
     signing: impl Fn(&str) -> bool,
 ) -> Result<Operation, Refusal> {
     if level == Level::Bucket
@@ -44,8 +44,8 @@ pub(crate) fn classify(
         check_list_version(query)?;
     }
     match (rule.operation, source) {
-        (Operation::PutObject, Source::Copy) => Ok(Operation::CopyObject),
-        (Operation::UploadPart, Source::Copy) => Ok(Operation::UploadPartCopy),
+        (Operation::PutObject, ContentFrom::Copy) => Ok(Operation::CopyObject),
+        (Operation::UploadPart, ContentFrom::Copy) => Ok(Operation::UploadPartCopy),
         (operation, _) => Ok(operation),
     }
 }
@@ -147,7 +147,7 @@ pub(crate) fn saying_methods(refusal: Refusal, method: &Method, level: Level, qu
     refusal
         .with("Method", method)
         .with("ResourceType", level.resource_type())
-        .saying(Said::Allowed(methods(level, query)))
+        .saying(HeadNote::Allowed(methods(level, query)))
 }
 
 /// The methods with which something can be done to the resource that a request is aimed at.
@@ -179,7 +179,7 @@ mod tests {
     fn classified(method: &str, level: Level, query: &str) -> Result<Operation, ErrorCode> {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let query = Query::parse(query).unwrap();
-        classify(&method, level, &query, Source::Body, |_| false).map_err(|refusal| refusal.code)
+        classify(&method, level, &query, ContentFrom::Body, |_| false).map_err(|refusal| refusal.code)
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
     fn a_copy_source_turns_puts_into_copies_and_nothing_else() {
         let copy = |query, method| {
             let query = Query::parse(query).unwrap();
-            classify(&method, Level::Object, &query, Source::Copy, |_| false).unwrap()
+            classify(&method, Level::Object, &query, ContentFrom::Copy, |_| false).unwrap()
         };
         assert_eq!(copy("", Method::PUT), Operation::CopyObject);
         assert_eq!(copy("partNumber=1&uploadId=u", Method::PUT), Operation::UploadPartCopy);
@@ -336,7 +336,7 @@ mod tests {
             (Level::Object, "uploads", &["GET", "HEAD", "PUT", "POST", "DELETE"]),
         ] {
             let refusal = not_allowed(&Method::PATCH, level, &Query::parse(query).unwrap());
-            assert_eq!(refusal.said(), Some(&Said::Allowed(allowed.to_vec())), "{level:?} ?{query}");
+            assert_eq!(refusal.said(), Some(&HeadNote::Allowed(allowed.to_vec())), "{level:?} ?{query}");
         }
     }
 

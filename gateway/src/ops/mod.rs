@@ -258,7 +258,7 @@ impl Operations {
     }
 }
 
-impl pocket_edge::calls::Operations for Operations {}
+impl pocket_edge::calls::ServeAll for Operations {}
 
 /// What a request asks for: `ask!(request, context, actions)`. The request's input may be gone already.
 macro_rules! ask {
@@ -271,7 +271,7 @@ macro_rules! ask {
             actions: pocket_access::action::Actions::from($actions),
             keys: &[],
             tags: &[],
-            effect: pocket_access::Effect::Other,
+            effect: pocket_access::SideEffect::Other,
         }
     };
 }

@@ -4,7 +4,7 @@ use super::recent::PlacementRef;
 use crate::errors::CallError;
 use pocket_access::action::Action;
 use pocket_access::rules::Rules;
-use pocket_access::{Ask, Effect, Verdict};
+use pocket_access::{Ask, SideEffect, Verdict};
 use pocket_api::clock::Clock;
 use pocket_api::control::{Placement, shard_of};
 use pocket_api::ids::NodeId;
@@ -95,7 +95,7 @@ impl<'r> Bucket<'r> {
     /// Whether the request could ask for `action` as well.
     pub(super) fn may(&self, action: Action, clock: &dyn Clock) -> bool {
         self.asks.iter().all(|ask| {
-            let other = Ask { actions: action.into(), effect: Effect::Other, ..*ask };
+            let other = Ask { actions: action.into(), effect: SideEffect::Other, ..*ask };
             self.decide(&other, None, clock).is_ok()
         })
     }

@@ -4,7 +4,7 @@
 use super::*;
 use async_trait::async_trait;
 use futures::future::join;
-use pocket_access::Effect;
+use pocket_access::SideEffect;
 use pocket_access::action::Action;
 use pocket_access::caller::Caller;
 use pocket_api::chunks::Chunks;
@@ -299,7 +299,7 @@ async fn without_a_controller_what_is_known_goes_on_and_nobody_waits_for_it() {
 /// What a caller without a key wishes to do to an object.
 fn nobodys_ask() -> Ask<'static> {
     static HEAD: LazyLock<RequestHead> = LazyLock::new(RequestHead::default);
-    let (actions, effect) = (Action::GetObject.into(), Effect::Other);
+    let (actions, effect) = (Action::GetObject.into(), SideEffect::Other);
     let caller = &Caller::Anonymous;
     Ask { caller, signing: None, peer: None, attributes: &*HEAD, actions, keys: &[], tags: &[], effect }
 }

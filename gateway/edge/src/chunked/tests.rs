@@ -19,9 +19,9 @@ fn decode(decoder: &mut ChunkDecoder, body: &[u8], step: usize) -> Result<Option
         let mut input = Bytes::copy_from_slice(part);
         loop {
             match decoder.next(&mut input).map_err(|refusal| refusal.code)? {
-                Piece::Data(data) => decoded.extend_from_slice(&data),
-                Piece::More => break,
-                Piece::End => {
+                ChunkPiece::Data(data) => decoded.extend_from_slice(&data),
+                ChunkPiece::More => break,
+                ChunkPiece::End => {
                     assert!(input.is_empty() && body.len() <= (i + 1) * step, "bytes behind the end");
                     return Ok(Some(decoded));
                 }
@@ -80,19 +80,21 @@ fn broken_framing_is_refused() {
 fn one_huge_chunk_streams_through_without_being_collected() {
     let mut decoder = ChunkDecoder::new(None, Announced::None);
     let mut input = Bytes::from_static(b"40000000\r\n");
-    assert_eq!(decoder.next(&mut input), Ok(Piece::More));
+    assert_eq!(decoder.next(&mut input), Ok(ChunkPiece::More));
     let block = Bytes::from(vec![7; 1 << 20]);
     for _ in 0..1_024 {
         let mut input = block.clone();
         match decoder.next(&mut input) {
             // The very memory that came in.
-            Ok(Piece::Data(data)) => assert_eq!((data.as_ptr(), data.len()), (block.as_ptr(), block.len())),
+            Ok(ChunkPiece::Data(data)) => {
+                assert_eq!((data.as_ptr(), data.len()), (block.as_ptr(), block.len()))
+            }
             other => panic!("{other:?}"),
         }
-        assert_eq!(decoder.next(&mut input), Ok(Piece::More));
+        assert_eq!(decoder.next(&mut input), Ok(ChunkPiece::More));
     }
     let mut input = Bytes::from_static(b"\r\n0\r\n\r\n");
-    assert_eq!(decoder.next(&mut input), Ok(Piece::End));
+    assert_eq!(decoder.next(&mut input), Ok(ChunkPiece::End));
 }
 
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -226,7 +228,7 @@ proptest! {
             let mut decoder = ChunkDecoder::new(None, part);
             for piece in body.chunks(step) {
                 let mut input = Bytes::copy_from_slice(piece);
-                while let Ok(Piece::Data(_)) = decoder.next(&mut input) {}
+                while let Ok(ChunkPiece::Data(_)) = decoder.next(&mut input) {}
             }
         }
     }

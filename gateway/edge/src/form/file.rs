@@ -2,7 +2,7 @@
 //! and the sums that the fields name. It ends well only when the whole form has: what follows the file says nothing,
 //! but a second file would be lost.
 
-use super::multipart::{FormDecoder, Piece, malformed};
+use super::multipart::{FormDecoder, FormPiece, malformed};
 use crate::body::VerifiedBody;
 use crate::digests::Digests;
 use crate::payload;
@@ -72,14 +72,14 @@ where
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
         loop {
             match self.decoder.next(&mut self.input)? {
-                Piece::Content(data) if self.in_file => return Poll::Ready(self.pass(data).map(Some)),
-                Piece::Content(_) => {}
-                Piece::Part(part) if part.name.eq_ignore_ascii_case("file") => {
+                FormPiece::Content(data) if self.in_file => return Poll::Ready(self.pass(data).map(Some)),
+                FormPiece::Content(_) => {}
+                FormPiece::Part(part) if part.name.eq_ignore_ascii_case("file") => {
                     return Poll::Ready(Err(not_one_file(2)));
                 }
-                Piece::Part(_) => self.in_file = false,
-                Piece::End => self.input = Bytes::new(),
-                Piece::More => {}
+                FormPiece::Part(_) => self.in_file = false,
+                FormPiece::End => self.input = Bytes::new(),
+                FormPiece::More => {}
             }
             if !self.input.is_empty() {
                 continue;
@@ -103,7 +103,7 @@ where
     }
 
     fn finish(&mut self) -> Result<(), Refusal> {
-        if self.decoder.next(&mut Bytes::new())? != Piece::End {
+        if self.decoder.next(&mut Bytes::new())? != FormPiece::End {
             return Err(malformed("it ends before its last boundary"));
         }
         if self.passed_bytes < *self.sizes.start() {

@@ -19,10 +19,10 @@ use super::body::VerifiedBody;
 use super::digests::Digests;
 use super::errors::key_too_long;
 use super::payload::{FIELDS_MAX_BYTES, Promise};
-use super::payload_stream::{Payload, Source};
+use super::payload_stream::{ByteSource, Payload};
 use super::signing_keys::SigningKeys;
 use super::wire::put_object::put_of_form;
-use crate::calls::{Call, Operations};
+use crate::calls::{Call, ServeAll};
 use crate::context::{Connection, RequestContext, RequestId};
 use crate::details::Asked;
 use crate::edge::{Admitted, Edge};
@@ -33,14 +33,14 @@ use file::{FileBody, not_one_file};
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, Uri};
-use multipart::{FormDecoder, PartHead, Piece, malformed};
+use multipart::{FormDecoder, FormPiece, PartHead, malformed};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pocket_access::caller::Caller;
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::clock::Timestamp;
 use pocket_api::limits::PUT_MAX_BYTES;
 use pocket_api::names::{NameError, ObjectKey};
-use policy::Policy;
+use policy::PostPolicy;
 use std::future::poll_fn;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -57,13 +57,13 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Result<String, Refusal> {
     }
 }
 
-impl<O: Operations> Edge<O> {
+impl<O: ServeAll> Edge<O> {
     /// Makes a PUT of a form, and carries it out.
     pub(super) async fn serve_form(
         &self,
         parts: &Parts,
         admitted: Admitted,
-        body: Source,
+        body: ByteSource,
         connection: Arc<Connection>,
         request_id: RequestId,
     ) -> Result<Response<Body>, Refusal> {
@@ -110,7 +110,7 @@ impl<O: Operations> Edge<O> {
 
 /// A form whose file is about to begin.
 pub(crate) struct Opened {
-    form: VerifiedBody<Source>,
+    form: VerifiedBody<ByteSource>,
     decoder: FormDecoder,
     /// Of the file and what follows it.
     input: Bytes,
@@ -134,7 +134,7 @@ pub(crate) struct Wanted {
 impl Opened {
     /// Reads up to the file.
     pub(crate) async fn read(
-        mut form: VerifiedBody<Source>,
+        mut form: VerifiedBody<ByteSource>,
         boundary: &str,
         length: u64,
     ) -> Result<Self, Refusal> {
@@ -155,12 +155,12 @@ impl Opened {
                     .with("MaxPostPreDataLengthBytes", FIELDS_MAX_BYTES));
             }
             match piece {
-                Piece::Content(data) => {
+                FormPiece::Content(data) => {
                     if let Some((_, value)) = &mut current {
                         value.extend_from_slice(&data);
                     }
                 }
-                Piece::Part(part) => {
+                FormPiece::Part(part) => {
                     if let Some((field, value)) = current.take() {
                         fields.add(field.name, value)?;
                     }
@@ -172,11 +172,11 @@ impl Opened {
                     }
                     current = Some((part, Vec::new()));
                 }
-                Piece::More => match poll_fn(|cx| form.poll_next(cx)).await {
+                FormPiece::More => match poll_fn(|cx| form.poll_next(cx)).await {
                     Some(data) => input = data?,
                     None => return Err(malformed("it ends before its last boundary")),
                 },
-                Piece::End => return Err(not_one_file(0)),
+                FormPiece::End => return Err(not_one_file(0)),
             }
         }
     }
@@ -187,7 +187,7 @@ impl Opened {
         let key = fields.get("key").ok_or_else(|| claim::missing_field("key"))?;
         let sender = claim::verify(fields, keys, now)?;
         let sizes = match fields.get("policy") {
-            Some(policy) => Policy::parse(policy)?.check(fields, bucket, now)?,
+            Some(policy) => PostPolicy::parse(policy)?.check(fields, bucket, now)?,
             // Only a form that nobody signed has none.
             None => 0..=u64::MAX,
         };
@@ -203,7 +203,7 @@ impl Opened {
         Success::read(&self.fields, bucket, key, location)
     }
 
-    pub(crate) fn into_file(self, wanted: &Wanted) -> FileBody<Source> {
+    pub(crate) fn into_file(self, wanted: &Wanted) -> FileBody<ByteSource> {
         let digests = Digests::new(&wanted.promise);
         FileBody::new(self.form, self.decoder, self.input, digests, wanted.sizes.clone())
     }

@@ -20,7 +20,7 @@ const BOUNDARY_MAX_BYTES: usize = 70;
 
 /// What the decoder has to say after some input.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Piece {
+pub(crate) enum FormPiece {
     /// A part begins; its content follows.
     Part(PartHead),
     /// Of the part that began last.
@@ -84,15 +84,17 @@ impl FormDecoder {
         self.delimiter.len() as u64 + 2
     }
 
-    /// Goes on with `input`, taking from its front what it uses. To be called again until it says [`Piece::More`].
-    pub(crate) fn next(&mut self, input: &mut Bytes) -> Result<Piece, Refusal> {
+    /// Goes on with `input`, taking from its front what it uses. To be called again until it says [`FormPiece::More`].
+    pub(crate) fn next(&mut self, input: &mut Bytes) -> Result<FormPiece, Refusal> {
         loop {
             match self.state {
                 State::Preamble | State::Content => match self.scan(input) {
-                    Step::Content(data) if self.state == State::Content => return Ok(Piece::Content(data)),
+                    Step::Content(data) if self.state == State::Content => {
+                        return Ok(FormPiece::Content(data));
+                    }
                     Step::Content(_) => {}
                     Step::Delimiter => self.state = State::Delimited,
-                    Step::More => return Ok(Piece::More),
+                    Step::More => return Ok(FormPiece::More),
                 },
                 State::Delimited => {
                     if self.line.iter().chain(input.iter()).take(2).eq(b"--") {
@@ -100,7 +102,7 @@ impl FormDecoder {
                         continue;
                     }
                     if !self.read_line(input)? {
-                        return Ok(Piece::More);
+                        return Ok(FormPiece::More);
                     }
                     let line = std::mem::take(&mut self.line);
                     if line.iter().all(|byte| b" \t".contains(byte)) {
@@ -111,7 +113,7 @@ impl FormDecoder {
                 }
                 State::Head => {
                     if !self.read_line(input)? {
-                        return Ok(Piece::More);
+                        return Ok(FormPiece::More);
                     }
                     let line = std::mem::take(&mut self.line);
                     if !line.is_empty() {
@@ -120,9 +122,9 @@ impl FormDecoder {
                     }
                     self.state = State::Content;
                     let nameless = || malformed("a part has no Content-Disposition: form-data with a name");
-                    return Ok(Piece::Part(self.part.take().ok_or_else(nameless)?));
+                    return Ok(FormPiece::Part(self.part.take().ok_or_else(nameless)?));
                 }
-                State::End => return Ok(Piece::End),
+                State::End => return Ok(FormPiece::End),
             }
         }
     }

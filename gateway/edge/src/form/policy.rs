@@ -18,7 +18,7 @@ const WITHOUT_CONDITION: [&str; 5] = ["policy", "x-amz-signature", "file", "AWSA
 
 /// A policy that was understood.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Policy {
+pub(crate) struct PostPolicy {
     expires_at: Timestamp,
     conditions: Vec<Condition>,
 }
@@ -40,7 +40,7 @@ enum Condition {
     Never(String),
 }
 
-impl Policy {
+impl PostPolicy {
     /// Reads the text of the field `policy`.
     pub(crate) fn parse(base64: &str) -> Result<Self, Refusal> {
         let json = BASE64_STANDARD.decode(base64.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());

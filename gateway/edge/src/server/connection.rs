@@ -6,10 +6,10 @@ use super::link::{Link, Traffic};
 use super::request_body::{RequestBody, drain};
 use super::socket::Socket;
 use crate::arrived::LINES_MAX;
-use crate::calls::Operations;
+use crate::calls::ServeAll;
 use crate::context::Connection;
 use crate::edge::Edge;
-use crate::payload_stream::Source;
+use crate::payload_stream::ByteSource;
 use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 const LOOKS_WITHOUT_PROGRESS_MAX: u32 = 4;
 
 /// Serves until the end. Dropping the future closes the connection and releases its buffers.
-pub(crate) async fn serve<O: Operations>(
+pub(crate) async fn serve<O: ServeAll>(
     stream: TcpStream,
     edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
@@ -77,7 +77,7 @@ pub(crate) async fn serve<O: Operations>(
     }
 }
 
-async fn answer<O: Operations>(
+async fn answer<O: ServeAll>(
     edge: Arc<Edge<O>>,
     link: Arc<Link>,
     request: Request<Incoming>,
@@ -93,7 +93,7 @@ async fn answer<O: Operations>(
     if expects_continue && !has_body && request.version() == Version::HTTP_11 {
         link.owe_continue();
     }
-    let request = request.map(|incoming| Source::Socket(RequestBody::new(incoming, link.clone())));
+    let request = request.map(|incoming| ByteSource::Socket(RequestBody::new(incoming, link.clone())));
     let mut response = edge.answer(request, link.connection.clone()).await;
     if is_open || link.is_body_unread() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -6,7 +6,7 @@ pub(crate) mod link;
 pub(crate) mod request_body;
 mod socket;
 
-use crate::calls::Operations;
+use crate::calls::ServeAll;
 use crate::edge::Edge;
 use link::Traffic;
 use std::io::{self, Write};
@@ -35,7 +35,7 @@ type Accepted = (TcpStream, OwnedSemaphorePermit);
 
 /// Serves `listener` until `shutdown`, then lets what is going on finish within [`SHUTDOWN_MAX`]. `traffic` holds the
 /// counters of each thread, and so says how many there are: at least one.
-pub(crate) async fn serve<O: Operations>(
+pub(crate) async fn serve<O: ServeAll>(
     listener: TcpListener,
     edge: Arc<Edge<O>>,
     max_connections: usize,
@@ -102,7 +102,7 @@ fn refuse(stream: TcpStream) {
 }
 
 /// Serves connections on the current runtime.
-async fn work<O: Operations>(
+async fn work<O: ServeAll>(
     mut accepted: mpsc::Receiver<Accepted>,
     edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
@@ -130,7 +130,7 @@ async fn work<O: Operations>(
 }
 
 /// A thread with an event loop of its own. Its end is awaited through the task that is answered.
-fn start_thread<O: Operations>(
+fn start_thread<O: ServeAll>(
     mut accepted: mpsc::Receiver<Accepted>,
     edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,

@@ -3,7 +3,7 @@
 //! by itself.
 
 use super::link::Link;
-use crate::calls::Operations;
+use crate::calls::ServeAll;
 use crate::edge::Edge;
 use bytes::{Buf, Bytes};
 use pocket_access::refusal::{ErrorCode, Refusal};
@@ -28,7 +28,7 @@ pub(crate) struct Socket<O> {
     replaces: bool,
 }
 
-impl<O: Operations> Socket<O> {
+impl<O: ServeAll> Socket<O> {
     pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge<O>>) -> Self {
         Self { stream, link, edge, interim: Bytes::new(), replaces: false }
     }
@@ -82,7 +82,7 @@ fn unread_head(answer: &[u8]) -> Option<Refusal> {
     Some(Refusal::new(code, message))
 }
 
-impl<O: Operations> AsyncRead for Socket<O> {
+impl<O: ServeAll> AsyncRead for Socket<O> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -95,7 +95,7 @@ impl<O: Operations> AsyncRead for Socket<O> {
     }
 }
 
-impl<O: Operations> AsyncWrite for Socket<O> {
+impl<O: ServeAll> AsyncWrite for Socket<O> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let Some(replaced) = ready!(self.poll_unread_head(cx, buf, buf.len()))? {
             return Poll::Ready(Ok(replaced));

@@ -8,7 +8,7 @@ use crate::calls::{
 };
 use crate::documents::{acl, cors, ownership_controls, public_access_block, tagging, write_text};
 use crate::errors::s3;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::operation::Operation;
 use crate::payload_stream::Unread;
 use crate::xml::DECLARATION;

@@ -8,7 +8,7 @@ use crate::calls::{
 };
 use crate::edge::BUCKET_REGION;
 use crate::headers;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload_stream::Unread;
 use crate::xml;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};

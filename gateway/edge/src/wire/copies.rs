@@ -11,7 +11,7 @@ use crate::calls::{
 use crate::checksums::{self, parse_algorithm};
 use crate::errors::{from_name, not_implemented, s3};
 use crate::headers::{self, date_to_keep, http_date, text};
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload_stream::Unread;
 use crate::percent::{self, Part};
 use crate::tags;

@@ -8,7 +8,7 @@ use crate::bucket_tags::split_tags;
 use crate::calls::{BucketConfiguration, CreateBucket, Granted};
 use crate::documents::parsed;
 use crate::headers;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::operation::Operation;
 use crate::payload_stream::Unread;
 use bytes::Bytes;

@@ -6,7 +6,7 @@ use crate::answer::{Body, xml_answer};
 use crate::calls::{DeleteList, DeleteObjects, DeletedObjects, NamedObject, ObjectToDelete};
 use crate::documents::parsed;
 use crate::errors::{not_implemented, s3};
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::operation::Operation;
 use crate::payload_stream::Unread;
 use crate::xml;

@@ -5,7 +5,7 @@ use super::{Head, Wire};
 use crate::answer::{Body, xml_answer};
 use crate::calls::{ListObjects, ListedAs, ListedObjects};
 use crate::listing::{self, Encoding, read_token, start_after, url_encode};
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::operation::Operation;
 use crate::payload_stream::Unread;
 use crate::query::Query;
@@ -161,7 +161,7 @@ impl ListShown {
     fn write(&self, listed: &ListedObjects) -> Response<Body> {
         let page = &listed.page;
         let root = if self.form == Form::Versions { "ListVersionsResult" } else { "ListBucketResult" };
-        let mut document = Document {
+        let mut document = ListDocument {
             xml: String::with_capacity(HEAD_BYTES + page.items.len() * ITEM_BYTES),
             encoding: self.encoding,
             owner: if self.with_owner { owner(&listed.owner) } else { String::new() },
@@ -213,7 +213,7 @@ impl ListShown {
     }
 }
 
-struct Document {
+struct ListDocument {
     xml: String,
     encoding: Encoding,
     /// The element, or nothing.
@@ -222,7 +222,7 @@ struct Document {
     second: (u64, String),
 }
 
-impl Document {
+impl ListDocument {
     fn text(&mut self, element: &str, text: &str) {
         let _ = write!(self.xml, "<{element}>");
         xml::escape_all(text, &mut self.xml);

@@ -7,7 +7,7 @@ use crate::answer::Body;
 use crate::calls::{ListMultipartUploads, ListParts, ListedParts, ListedUploads};
 use crate::checksums;
 use crate::listing::{Encoding, Item, is_common_prefix};
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload_stream::Unread;
 use crate::xml::{self, Writer};
 use http::Response;

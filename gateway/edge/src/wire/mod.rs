@@ -25,10 +25,10 @@ use super::location::Style;
 use super::operation::Operation;
 use super::payload_stream::Unread;
 use super::query::Query;
-use crate::calls::{self, Call, Input, Operations, Serve, SessionCredentials};
+use crate::calls::{self, Call, Input, Serve, ServeAll, SessionCredentials};
 use crate::edge::{Edge, Request};
 use crate::errors::s3;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::names::{BucketName, ObjectKey};
@@ -92,7 +92,7 @@ pub(super) trait Wire: Input + Sized {
     fn counted(shown: &Self::Shown) -> Counted;
 }
 
-impl<O: Operations> Edge<O> {
+impl<O: ServeAll> Edge<O> {
     /// Carries out an operation.
     pub(super) async fn carry_out(
         &self,

@@ -5,7 +5,7 @@ use crate::acl_headers;
 use crate::answer::Body;
 use crate::calls::{GetObjectAcl, PutObjectAcl};
 use crate::documents::acl;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload_stream::Unread;
 use http::{Response, StatusCode};
 use pocket_access::acl::OwnedAcl;

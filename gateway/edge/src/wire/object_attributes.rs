@@ -8,7 +8,7 @@ use crate::calls::GetObjectAttributes;
 use crate::checksums;
 use crate::errors::s3;
 use crate::headers::text;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload_stream::Unread;
 use crate::stamped::Stamped;
 use crate::versions::NULL_VERSION;

@@ -6,7 +6,7 @@ use crate::answer::Body;
 use crate::calls::{BodySize, PutObject};
 use crate::checksums;
 use crate::headers::{self, text};
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload::missing_length;
 use crate::payload_stream::{Payload, Unread};
 use crate::stamped::Stamped;

@@ -10,7 +10,7 @@ use crate::calls::{
 use crate::documents::lifecycle::{LifecycleRules, LifecycleTerms};
 use crate::documents::{acl, cors, ownership_controls, public_access_block, tagging};
 use crate::errors::s3;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload_stream::Unread;
 use bytes::Bytes;
 use http::{Response, StatusCode};

@@ -7,7 +7,7 @@ use crate::answer::Body;
 use crate::calls::{DeleteObject, GetObject, GotObject, HeadObject};
 use crate::errors::not_implemented;
 use crate::headers;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload_stream::Unread;
 use http::{Response, StatusCode};
 use pocket_access::refusal::Refusal;

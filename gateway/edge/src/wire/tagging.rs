@@ -4,7 +4,7 @@ use super::{Head, Wire, done};
 use crate::answer::Body;
 use crate::calls::{DeleteObjectTagging, GetObjectTagging, PutObjectTagging};
 use crate::documents::tagging;
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::operation::Operation;
 use crate::payload_stream::Unread;
 use http::{Response, StatusCode};

@@ -5,7 +5,7 @@ use super::put_object::{answer, tagged};
 use super::{Head, Wire};
 use crate::answer::Body;
 use crate::calls::{PartWritten, UploadPart};
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::payload::missing_length;
 use crate::payload_stream::Unread;
 use http::Response;

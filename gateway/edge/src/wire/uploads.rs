@@ -12,7 +12,7 @@ use crate::checksums::{self, NamedChecksum};
 use crate::documents::parsed_if_any;
 use crate::errors::malformed_xml;
 use crate::headers::{self, text};
-use crate::metrics::Operation as Counted;
+use crate::metrics::Counted;
 use crate::operation::Operation;
 use crate::payload_stream::Unread;
 use crate::xml::Writer;

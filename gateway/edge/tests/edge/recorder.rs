@@ -19,8 +19,8 @@ use pocket_edge::calls::{
 use pocket_edge::calls::{
     BodySize, Call, Content, CreateBucket, CreateSession, DeleteBucket, DeleteObject, DeleteObjectTagging,
     DeleteObjects, DeletedObjects, GetBucketLocation, GetObject, GetObjectTagging, GotObject, Granted,
-    HeadBucket, HeadObject, Input, ListBuckets, ListObjects, ListedBuckets, ListedObjects, Operations, Page,
-    PartWritten, PutObject, PutObjectTagging, Said, SeenBucket, Serve, SessionCredentials, UploadPart,
+    HeadBucket, HeadObject, Input, ListBuckets, ListObjects, ListedBuckets, ListedObjects, Page, PartWritten,
+    PutObject, PutObjectTagging, Said, SeenBucket, Serve, ServeAll, SessionCredentials, UploadPart,
 };
 use pocket_edge::calls::{
     BucketSetting, DeleteBucketSetting, GetBucketSetting, GetObjectAcl, OwnedAcl, PutBucketAcl,
@@ -48,7 +48,7 @@ impl Recorder {
     }
 }
 
-impl Operations for Recorder {}
+impl ServeAll for Recorder {}
 
 /// Operations of which nothing but their name is written down.
 macro_rules! named {

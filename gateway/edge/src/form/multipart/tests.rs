@@ -13,13 +13,13 @@ fn decode(body: &[u8], boundary: &str, lens: &[usize]) -> Result<Vec<(PartHead, 
         let mut input = rest.split_to(rest.len().min(*lens.next().unwrap()));
         loop {
             match decoder.next(&mut input)? {
-                Piece::Part(part) => parts.push((part, Vec::new())),
-                Piece::Content(data) => {
+                FormPiece::Part(part) => parts.push((part, Vec::new())),
+                FormPiece::Content(data) => {
                     assert!(!data.is_empty());
                     parts.last_mut().unwrap().1.extend_from_slice(&data);
                 }
-                Piece::More => break,
-                Piece::End => return Ok(parts),
+                FormPiece::More => break,
+                FormPiece::End => return Ok(parts),
             }
         }
         assert!(input.is_empty());

@@ -11,8 +11,8 @@ fn fields(pairs: &[(&str, &str)]) -> Fields {
     fields
 }
 
-fn parse(json: &str) -> Result<Policy, Refusal> {
-    Policy::parse(&BASE64_STANDARD.encode(json))
+fn parse(json: &str) -> Result<PostPolicy, Refusal> {
+    PostPolicy::parse(&BASE64_STANDARD.encode(json))
 }
 
 /// Of a policy with these conditions beside those on the bucket and the key `user/eric/k`.
@@ -170,7 +170,7 @@ fn what_is_no_policy_is_refused() {
         );
     }
     for bad in ["%", "e", "/////w=="] {
-        assert_eq!(Policy::parse(bad).unwrap_err().code, ErrorCode::InvalidPolicyDocument, "{bad}");
+        assert_eq!(PostPolicy::parse(bad).unwrap_err().code, ErrorCode::InvalidPolicyDocument, "{bad}");
     }
 }
 
@@ -242,7 +242,7 @@ proptest! {
 
     #[test]
     fn no_policy_makes_the_parser_panic(json in "[\\[\\]{}\":,$a5\\\\ .-]{0,30}", base64 in "[A-Za-z0-9+/=%]{0,20}") {
-        let _ = (parse(&json), Policy::parse(&base64));
+        let _ = (parse(&json), PostPolicy::parse(&base64));
         let _ = parse(&format!("{{\"expiration\":\"{LATER}\",\"conditions\":[{json}]}}"));
         let _ = parse_expiration(&json);
     }
