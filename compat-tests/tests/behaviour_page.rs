@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the files that the page names are below of.
-const ROOTS: [&str; 3] = ["gateway/tests", "compat-tests", ""];
+const ROOTS: [&str; 4] = ["gateway/tests", "gateway/edge/tests", "compat-tests", ""];
 /// What the suites in Python are started by.
 const SUITES: &str = "compat-tests/tests/real_clients.rs";
 /// What the parts of a job of Spark have that its driver calls.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::{Method, Request};
 use in_process::cases::{CASES, Counted, Ready};
+use pocket_edge::config::EdgeConfig;
 use pocket_gateway::config::GatewayConfig;
 use std::hint::black_box;
 
@@ -64,7 +65,8 @@ fn again(counted: &Counted, request: &Ready) {
 }
 
 fn edge(criterion: &mut Criterion) {
-    let config = GatewayConfig { domain: Some("s3.amazonaws.com".into()), ..GatewayConfig::default() };
+    let edge = EdgeConfig { domain: Some("s3.amazonaws.com".into()), ..EdgeConfig::default() };
+    let config = GatewayConfig { edge, ..GatewayConfig::default() };
     let counted = Counted::start(config);
     counted.has("examplebucket", "test.txt", "Welcome to Amazon S3.");
     let chunked = chunked_put(&chunked_body());

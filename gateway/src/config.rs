@@ -1,57 +1,11 @@
-//! What can be set about a gateway. Credentials are apart, see [`crate::credentials`].
+//! What can be set about a gateway. Credentials are apart, see [`pocket_edge::credentials`].
 
 use crate::profiles::Profiles;
-use std::thread::available_parallelism;
-
-/// Region that clients use when nobody told them another.
-pub const DEFAULT_REGION: &str = "us-east-1";
-/// Connections held at once. One costs some 10 KiB while idle and at most 1 MiB of buffers while it transfers.
-pub const MAX_CONNECTIONS: usize = 10_000;
+use pocket_edge::config::EdgeConfig;
 
 /// Settings of one gateway.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GatewayConfig {
-    /// Name shown as the buckets' region; requests may be signed for any.
-    pub region: String,
-    /// `s3.example` makes `bucket.s3.example` a virtual host. Without it all requests are path style.
-    pub domain: Option<String>,
-    /// More are refused with 503.
-    pub max_connections: usize,
+    pub edge: EdgeConfig,
     pub profiles: Profiles,
-    pub runtime: RuntimeKind,
-}
-
-impl Default for GatewayConfig {
-    fn default() -> Self {
-        Self {
-            region: DEFAULT_REGION.into(),
-            domain: None,
-            max_connections: MAX_CONNECTIONS,
-            profiles: Profiles::default(),
-            runtime: RuntimeKind::per_core(),
-        }
-    }
-}
-
-/// On which threads connections are served. Which is faster depends on the load: it is set so that it can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuntimeKind {
-    /// So many threads of the gateway's own (at least one), each with its own event loop: a connection never changes
-    /// threads, and what one process can answer by itself wakes no other thread.
-    Threads(usize),
-    /// The runtime that [`crate::gateway::Gateway::serve`] is called on.
-    Shared,
-}
-
-impl RuntimeKind {
-    /// A thread for each core.
-    pub fn per_core() -> Self {
-        Self::Threads(available_parallelism().map_or(1, usize::from))
-    }
-
-    /// A thread for every second core, for a server that shares its machine with its clients. With a thread for each
-    /// core all of them sleep and wake between two requests, which costs more than a request of 1 KiB itself.
-    pub fn half_of_cores() -> Self {
-        Self::Threads(available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)))
-    }
 }

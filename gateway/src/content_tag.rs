@@ -91,7 +91,7 @@ impl Passing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checksums::show;
+    use pocket_edge::checksums::show;
 
     fn tag(mut of: ContentTag, pieces: &[&str]) -> String {
         pieces.iter().for_each(|piece| of.update(piece.as_bytes()));

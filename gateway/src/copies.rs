@@ -2,12 +2,11 @@
 //! are counted at their homes before the commit and confirmed after it; whatever is left half-done, the homes find out
 //! by asking.
 
-use crate::details::SOURCE_CONDITIONS;
 use crate::errors::{self, CallError, from_call};
 use crate::placements::{Bucket, Follow, Placements};
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::cluster::Directory;
 use pocket_api::conditions::ReadConditions;
 use pocket_api::ids::{NodeId, WriteId};
@@ -52,7 +51,7 @@ pub(crate) async fn take(
         Request::AddReference(AddReference { key, conditions, select, reference, holder })
     };
     let outcome = placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-    let answer = outcome.map_err(|error| of_source(bucket, key, placements.shown(bucket, error)))?;
+    let answer = outcome.map_err(|error| of_source(key, placements.shown(bucket, error)))?;
     let Reply::Referenced(mut source) = answer.reply else {
         return Err(errors::unavailable("a shard gave another answer than it was asked for"));
     };
@@ -87,14 +86,14 @@ pub(crate) async fn take(
 
 /// A condition on the source that does not hold is 412, also where a GET would answer 304. What is missing is the
 /// source, and not what the request's path names.
-pub(crate) fn of_source(bucket: &Bucket<'_>, key: &ObjectKey, error: CallError) -> Refusal {
+pub(crate) fn of_source(key: &ObjectKey, error: CallError) -> Refusal {
     let error = match error {
         CallError::Metadata(MetadataError::NotModified(_)) => errors::precondition_failed(),
         error => from_call(error),
     };
     match error.code {
         ErrorCode::NoSuchKey => error.with("Key", key),
-        ErrorCode::PreconditionFailed => bucket.with_condition(error, &SOURCE_CONDITIONS),
+        ErrorCode::PreconditionFailed => error.of_source(),
         _ => error,
     }
 }

@@ -1,16 +1,14 @@
 //! One table from the errors of the seams to S3's codes, and the few constructors that operations share. Nothing
 //! else in the gateway decides which S3 error a seam's error becomes.
 
-use crate::edge::target::key_too_long;
-use crate::refusal::{ErrorCode, Refusal, Said};
+use pocket_access::refusal::{ErrorCode, HeadNote, Refusal};
 use pocket_api::checksum::ChecksumAlgorithm;
 use pocket_api::chunks::ChunkError;
 use pocket_api::control::ControlError;
-use pocket_api::hints::HintError;
 use pocket_api::ids::NodeId;
 use pocket_api::limits::APPEND_PIECES_MAX;
 use pocket_api::metadata::MetadataError;
-use pocket_api::names::NameError;
+pub(crate) use pocket_edge::errors::{from_hint, from_name, not_implemented, s3};
 use std::borrow::Cow;
 
 /// What came of a call to a shard, when it was not an answer.
@@ -50,14 +48,6 @@ impl From<ControlError> for CallError {
     }
 }
 
-pub(crate) fn s3(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal::new(code, message)
-}
-
-pub(crate) fn not_implemented(message: impl Into<Cow<'static, str>>) -> Refusal {
-    s3(ErrorCode::NotImplemented, message)
-}
-
 /// Clients back off and come again.
 pub(crate) fn unavailable(message: impl Into<Cow<'static, str>>) -> Refusal {
     s3(ErrorCode::ServiceUnavailable, message)
@@ -91,16 +81,16 @@ pub(crate) fn from_metadata(error: MetadataError) -> Refusal {
         MetadataError::NoSuchKey => s3(Code::NoSuchKey, "The specified key does not exist."),
         MetadataError::Lost => {
             s3(Code::NoSuchKey, "The object was lost with the storage server that held it.")
-                .saying(Said::Lost)
+                .saying(HeadNote::Lost)
         }
         MetadataError::NotModified(meta) => {
-            s3(Code::NotModified, "Not Modified").saying(Said::NotModified(meta))
+            s3(Code::NotModified, "Not Modified").saying(HeadNote::NotModified(meta))
         }
         MetadataError::PreconditionFailed => precondition_failed(),
         MetadataError::RangeNotSatisfiable { size } => {
             let error =
                 s3(Code::InvalidRange, format!("The range is not satisfiable: the object has {size} bytes."));
-            error.with("ActualObjectSize", size).saying(Said::Size(size))
+            error.with("ActualObjectSize", size).saying(HeadNote::Size(size))
         }
         MetadataError::NoSuchPart { parts } => {
             let error = s3(
@@ -162,28 +152,6 @@ pub(crate) fn from_chunks(error: ChunkError) -> Refusal {
     }
 }
 
-pub(crate) fn from_hint(error: HintError) -> Refusal {
-    match error {
-        // Their values are nobody's: it is the name that is wrong.
-        HintError::Unknown { ref name, .. } | HintError::Twice { ref name } => {
-            Refusal::invalid(name, "", error.to_string())
-        }
-        HintError::Bad { name, ref value, .. } => Refusal::invalid(name, value, error.to_string()),
-        HintError::NotBuilt { .. } => not_implemented(error.to_string()),
-    }
-}
-
-pub(crate) fn from_name(error: NameError) -> Refusal {
-    match error {
-        NameError::Bucket(ref name, _) => {
-            s3(ErrorCode::InvalidBucketName, error.to_string()).with("BucketName", name)
-        }
-        NameError::KeyTooLong(bytes) => key_too_long(bytes),
-        NameError::KeyEmpty => Refusal::invalid("Key", "", error.to_string()),
-        NameError::Tenant(ref name) => Refusal::invalid("ID", name, error.to_string()),
-    }
-}
-
 pub(crate) fn precondition_failed() -> Refusal {
     let text = "At least one of the pre-conditions you specified did not hold";
     s3(ErrorCode::PreconditionFailed, text)
@@ -213,14 +181,6 @@ pub(crate) fn invalid_part(number: i64, etag: Option<&str>) -> Refusal {
         Some(etag) => error.with("ETag", etag),
         None => error,
     }
-}
-
-/// S3's text for a document that is not what it has to be.
-pub(crate) const MALFORMED_XML: &str =
-    "The XML you provided was not well-formed or did not validate against our published schema";
-
-pub(crate) fn malformed_xml() -> Refusal {
-    s3(ErrorCode::MalformedXML, MALFORMED_XML)
 }
 
 pub(crate) fn access_denied(message: impl Into<Cow<'static, str>>) -> Refusal {
@@ -282,8 +242,8 @@ mod tests {
 
     #[test]
     fn a_lost_object_and_a_bad_range_say_more_in_their_heads() {
-        assert_eq!(from_metadata(MetadataError::Lost).said(), Some(&Said::Lost));
+        assert_eq!(from_metadata(MetadataError::Lost).said(), Some(&HeadNote::Lost));
         let range = from_metadata(MetadataError::RangeNotSatisfiable { size: 9 });
-        assert_eq!(range.said(), Some(&Said::Size(9)));
+        assert_eq!(range.said(), Some(&HeadNote::Size(9)));
     }
 }

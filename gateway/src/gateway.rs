@@ -1,9 +1,6 @@
 //! A gateway: the operations behind their front, and what it tells the rest of the cluster about itself.
 
 use crate::config::GatewayConfig;
-use crate::context::Connection;
-use crate::credentials::Credentials;
-use crate::front::{Body, Front};
 use crate::ops::Operations;
 use crate::planes::Planes;
 use bytes::Bytes;
@@ -11,6 +8,9 @@ use http::{Request, Response};
 use pocket_api::control::JobHolder;
 use pocket_api::ids::JobId;
 use pocket_api::usage::{UsageReport, UsageSource};
+use pocket_edge::context::Connection;
+use pocket_edge::credentials::Credentials;
+use pocket_edge::front::{Body, Front};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Gateway {
     pub fn start(config: GatewayConfig, credentials: Credentials, planes: Planes) -> Arc<Self> {
         let operations = Operations::start(&config, planes.clone());
         let s3 = (*operations).clone();
-        let front = Front::with_cors(&config, credentials, planes.node, planes.clock, s3);
+        let front = Front::with_cors(&config.edge, credentials, planes.node, planes.clock, s3);
         Arc::new(Self { operations, front })
     }
 

@@ -1,42 +1,23 @@
-//! The S3 front: authenticates requests, turns them into calls on the other planes' seams, and streams bytes.
+//! The S3 operations: one a file, each a story of check, call, answer, with what they share. They take typed calls from
+//! `pocket-edge`, let `pocket-access` decide, and call the other planes by their seams.
 //!
-//! A request passes `server` (HTTP), `edge` (signature, framing, checksums, and between HTTP and the typed calls of
-//! `calls`) and one file of `ops`, which knows neither headers nor XML. This is the only crate that knows S3. It keeps
-//! nothing that it cannot lose.
+//! Nothing here knows the name of a header, or XML; and nothing is kept that a gateway cannot lose.
 
-mod access;
-pub mod caller;
-pub mod calls;
 pub mod config;
-pub mod context;
-pub mod credentials;
-mod edge;
-pub mod front;
 pub mod gateway;
 pub mod ops;
 pub mod planes;
 pub mod profiles;
-mod server;
 
 mod checksums;
 mod content_tag;
 mod copies;
-mod details;
 mod errors;
-#[cfg(test)]
-mod fuzz;
-mod headers;
-mod listing;
-mod metrics;
+mod merging;
 mod placements;
 mod reader;
-pub mod refusal;
 mod settings;
 mod slices;
 mod space;
-mod tags;
 mod transfers;
-mod versions;
 mod writer;
-
-pub use metrics::describe_metrics;

@@ -5,6 +5,7 @@
 mod admission;
 mod bucket;
 mod known;
+mod placed;
 mod recent;
 mod shards;
 mod table;
@@ -13,13 +14,13 @@ mod tests;
 
 pub(crate) use bucket::Bucket;
 
-use crate::access::Ask;
-use crate::access::cors::Cors;
 use crate::errors::CallError;
 use admission::Admission;
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use known::Known;
+use pocket_access::Ask;
+use pocket_access::cors::Cors;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, Placement};

@@ -1,9 +1,9 @@
 //! Profiles: named sets of hints in the configuration, for jobs that cannot name their hints themselves, and how open the
 //! buckets are that come of them. Checked when the gateway starts, so that a request meets none that is wrong.
 
-use crate::access::acl::Ownership;
-use crate::access::public_access_block::PublicAccessBlock;
-use crate::access::rules::document;
+use pocket_access::acl::Ownership;
+use pocket_access::public_access_block::PublicAccessBlock;
+use pocket_access::rules::document;
 use pocket_api::hints::JobHints;
 use pocket_api::settings::DocumentKind;
 use std::collections::BTreeMap;

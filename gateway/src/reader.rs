@@ -4,20 +4,20 @@
 //! A read that fails on the way ends the body with an error, so that the connection breaks off before its
 //! Content-Length: a body that is short never looks whole.
 
-use crate::calls::Content;
-use crate::context::Connection;
 use crate::errors::{self, unavailable};
-use crate::refusal::Refusal;
 use crate::transfers::{Lease, OpenRead, Transfers};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
+use pocket_access::refusal::Refusal;
 use pocket_api::chunks::ChunkError;
 use pocket_api::cluster::Directory;
 use pocket_api::ids::{ChunkId, NodeId};
 use pocket_api::metadata::{Found, JobRef, MetadataError, Reply, Request, SegmentPage, SegmentsOf};
 use pocket_api::object::{Reference, Segment};
+use pocket_edge::calls::Content;
+use pocket_edge::context::Connection;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::pin::Pin;

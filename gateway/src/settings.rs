@@ -3,7 +3,7 @@
 
 use crate::errors::{from_call, from_control};
 use crate::placements::{Bucket, Placements};
-use crate::refusal::Refusal;
+use pocket_access::refusal::Refusal;
 use pocket_api::control::{Configuration, Control, ControlError, Placement};
 use pocket_api::settings::JobSettings;
 

@@ -7,16 +7,18 @@
 mod open;
 mod releases;
 
-use crate::context::Connection;
+pub(crate) use open::Lease;
+
 use bytes::Bytes;
-use open::{Open, OpenTransfers, Place};
+use open::{Holds, Open, OpenTransfers, Place, Used};
 use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::cluster::Directory;
 use pocket_api::control::Placement;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
 use pocket_api::limits::{READ_LEASE, TRANSFER_STALL, WRITE_TOUCH_EVERY};
 use pocket_api::metadata::{Delivery, JobRef, Request, ShardReply, ShardRequest};
-use releases::{EndedRead, Lane, Releases};
+use pocket_edge::context::Connection;
+use releases::{BATCH_MAX, EndedRead, Lane, Releases};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,8 +36,6 @@ const RENEW_EVERY: Duration = Duration::from_secs(READ_LEASE.as_secs() / 3);
 const PING_TICK: Duration = Duration::from_millis(250);
 /// A shard that does not answer a ping must not keep others from hearing theirs.
 const PING_DEADLINE: Duration = Duration::from_millis(250);
-/// Most leases or writes in one call: some 32 KiB on the wire.
-const BATCH_MAX: usize = 1_024;
 
 pub(crate) struct Transfers {
     directory: Arc<dyn Directory>,
@@ -44,28 +44,6 @@ pub(crate) struct Transfers {
     handle: Handle,
     open: OpenTransfers,
     releases: Arc<Releases>,
-}
-
-/// What has to be kept alive elsewhere.
-enum Holds {
-    Lease(Lease),
-    Space { write: WriteId, servers: Vec<NodeId>, used: Option<Used> },
-}
-
-/// A job that ends by idleness and is written to. Its shards see leases and requests, but no body that is on its way.
-struct Used {
-    /// Where the write will be committed.
-    shard: NodeId,
-    job: JobRef,
-    every: Duration,
-    ping_at: Timestamp,
-}
-
-/// A read lease and the shard that granted it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lease {
-    pub(crate) shard: NodeId,
-    pub(crate) id: LeaseId,
 }
 
 impl Transfers {

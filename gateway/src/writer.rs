@@ -5,15 +5,14 @@
 
 use crate::checksums::Running;
 use crate::content_tag::{ContentTag, Passing};
-use crate::context::Connection;
 use crate::errors::{self, CallError, s3, slow_down};
 use crate::placements::{Bucket, Follow, Placements};
-use crate::refusal::{ErrorCode, Refusal};
 use crate::space::{self, Room, SpaceError};
 use crate::transfers::{Ticket, Transfers};
 use bytes::Bytes;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt};
 use md5::{Digest, Md5};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::cluster::Directory;
@@ -23,6 +22,7 @@ use pocket_api::limits::CHUNK_GAPS_MAX;
 use pocket_api::metadata::{Answer, Request};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
+use pocket_edge::context::Connection;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -5,8 +5,9 @@ use crate::config::address::Address;
 use crate::config::credentials::{ACCESS_KEY_VARIABLE, AccessKey, SECRET_KEY_VARIABLE, Source};
 use anyhow::{bail, ensure};
 use pocket_api::names::TenantName;
-use pocket_gateway::config::{GatewayConfig, RuntimeKind};
-use pocket_gateway::credentials::Credentials;
+use pocket_edge::config::EdgeConfig;
+use pocket_edge::credentials::Credentials;
+use pocket_gateway::config::GatewayConfig;
 
 /// Refuses to show strangers an endpoint whose credentials nobody chose.
 pub(crate) fn check_reach(
@@ -38,19 +39,15 @@ pub(crate) fn credentials(keys: &[AccessKey]) -> anyhow::Result<Credentials> {
     Ok(credentials)
 }
 
-/// `unless_set`: on which threads connections are served where the configuration does not say.
-pub(crate) fn gateway_config(config: &Config, unless_set: RuntimeKind) -> anyhow::Result<GatewayConfig> {
-    Ok(GatewayConfig {
+/// `unless_set`: on how many threads connections are served where the configuration does not say.
+pub(crate) fn gateway_config(config: &Config, unless_set: usize) -> anyhow::Result<GatewayConfig> {
+    let edge = EdgeConfig {
         region: config.region.clone(),
         domain: config.domain.clone(),
-        runtime: match config.gateway.threads {
-            None => unless_set,
-            Some(0) => RuntimeKind::Shared,
-            Some(threads) => RuntimeKind::Threads(threads),
-        },
-        profiles: config.profiles()?,
-        ..GatewayConfig::default()
-    })
+        threads: config.gateway.threads.unwrap_or(unless_set),
+        ..EdgeConfig::default()
+    };
+    Ok(GatewayConfig { edge, profiles: config.profiles()? })
 }
 
 /// A URL that clients on this machine can use.

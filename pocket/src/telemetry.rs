@@ -39,7 +39,7 @@ const OPEN_FILES: &str = "pocket_process_open_files";
 /// Tells the recorder what all metrics of all roles mean; `docs/metrics.md` lists them.
 fn describe_all() {
     pocket_controller::describe_metrics();
-    pocket_gateway::describe_metrics();
+    pocket_edge::describe_metrics();
     pocket_metadata::describe_metrics();
     pocket_monitor::describe_metrics();
     pocket_storage::describe_metrics();

@@ -1,10 +1,10 @@
 //! AbortMultipartUpload: gives back what its parts hold. Aborting again succeeds; an id that was never issued is 404.
 
 use super::{Operations, ask};
-use crate::access::action::Action;
-use crate::calls::{AbortMultipartUpload, Call, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::Request;
+use pocket_edge::calls::{AbortMultipartUpload, Call, Serve};
 
 impl Serve<AbortMultipartUpload> for Operations {
     async fn serve(&self, call: Call<AbortMultipartUpload>) -> Result<(), Refusal> {

@@ -2,21 +2,22 @@
 
 use super::documents::{self, Held};
 use super::{Operations, ask, of_version, owned};
-use crate::access::acl::{self, Ownership, Said};
-use crate::access::action::Action;
-use crate::access::public_access_block::PublicAccessBlock;
-use crate::access::rules::document;
-use crate::calls::{Call, GetObjectAcl, OwnedAcl, PutBucketAcl, PutObjectAcl, SentAcl, Serve};
 use crate::errors::{CallError, access_denied, from_call, s3};
 use crate::placements::Follow;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
+use pocket_access::acl::{self, Ownership, Said};
+use pocket_access::action::Action;
+use pocket_access::public_access_block::PublicAccessBlock;
+use pocket_access::put_acl;
+use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_access::rules::document;
 use pocket_api::acl::Acl;
 use pocket_api::conditions::ReadConditions;
 use pocket_api::metadata::{Lookup, MetadataError, Request, Select, Want};
 use pocket_api::names::{ObjectKey, TenantName};
 use pocket_api::object::ObjectHeaders;
 use pocket_api::settings::DocumentKind;
+use pocket_edge::calls::{Call, GetObjectAcl, OwnedAcl, PutBucketAcl, PutObjectAcl, SentAcl, Serve};
 use std::time::Duration;
 
 /// How often a PutObjectAcl looks again because another one came between its look and its change.
@@ -30,7 +31,7 @@ impl Serve<PutBucketAcl> for Operations {
         let sent = sent.read().await?;
         let put = |held: Held<'_>| {
             let acl = wanted(said, sent.as_ref(), held.owner)?;
-            acl::check(&acl, held.rules, held.owner)?;
+            put_acl::check(&acl, held.rules, held.owner)?;
             Ok(document(&acl))
         };
         documents::put(self, &mut bucket, DocumentKind::Acl, put).await

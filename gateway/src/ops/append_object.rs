@@ -3,13 +3,13 @@
 //! where they are.
 
 use super::{Operations, wrong_reply};
-use crate::access::acl::Said;
 use crate::checksums;
 use crate::errors::{CallError, from_call, s3};
 use crate::placements::{Bucket, Follow};
-use crate::refusal::{ErrorCode, Refusal};
 use crate::writer::Written;
 use bytes::Bytes;
+use pocket_access::acl::Said;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::Checksum;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::limits::{INLINE_MAX_BYTES, OBJECT_MAX_BYTES};
@@ -61,10 +61,10 @@ pub(super) async fn look(
     match (condition, &there) {
         (WriteCondition::Matches(_), None) => return Err(from_call(MetadataError::NoSuchKey.into())),
         (WriteCondition::Matches(tags), Some(meta)) if !tags.matches(&meta.etag) => {
-            return Err(bucket.failure(MetadataError::PreconditionFailed.into()));
+            return Err(from_call(MetadataError::PreconditionFailed.into()));
         }
         (WriteCondition::Absent, Some(_)) => {
-            return Err(bucket.failure(MetadataError::PreconditionFailed.into()));
+            return Err(from_call(MetadataError::PreconditionFailed.into()));
         }
         _ => {}
     }
@@ -115,12 +115,12 @@ pub(super) async fn commit(
 }
 
 /// The object was to be made, and somebody else has made it meanwhile.
-pub(super) fn of_creation(bucket: &Bucket<'_>, error: CallError, condition: &WriteCondition) -> Refusal {
+pub(super) fn of_creation(error: CallError, condition: &WriteCondition) -> Refusal {
     match error {
         CallError::Metadata(MetadataError::PreconditionFailed) if *condition == WriteCondition::None => {
             s3(ErrorCode::InvalidWriteOffset, OTHER_OFFSET)
         }
-        error => bucket.failure(error),
+        error => from_call(error),
     }
 }
 

@@ -1,11 +1,11 @@
 //! PutBucketCors. Who acts on it is the edge.
 
 use super::{Operations, ask, documents};
-use crate::access::action::Action;
-use crate::access::rules::document;
-use crate::calls::{Call, PutBucketCors, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
+use pocket_access::rules::document;
 use pocket_api::settings::DocumentKind;
+use pocket_edge::calls::{Call, PutBucketCors, Serve};
 
 impl Serve<PutBucketCors> for Operations {
     async fn serve(&self, mut call: Call<PutBucketCors>) -> Result<(), Refusal> {

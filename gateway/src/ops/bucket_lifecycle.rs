@@ -1,13 +1,13 @@
 //! PutBucketLifecycleConfiguration. The bucket's shards act on it before the answer.
 
 use super::{Operations, ask, check_owner};
-use crate::access::action::Action;
-use crate::calls::{self, Call, LifecycleDocument, PutBucketLifecycle, Serve};
-use crate::context::RequestContext;
-use crate::refusal::Refusal;
 use crate::settings;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::control::Placement;
 use pocket_api::settings::{DocumentKind, JobSettings};
+use pocket_edge::calls::{self, Call, LifecycleDocument, PutBucketLifecycle, Serve};
+use pocket_edge::context::RequestContext;
 
 impl Serve<PutBucketLifecycle> for Operations {
     async fn serve(&self, mut call: Call<PutBucketLifecycle>) -> Result<(), Refusal> {

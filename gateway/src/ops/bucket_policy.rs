@@ -2,12 +2,12 @@
 
 use super::documents::{self, Held};
 use super::{Operations, ask};
-use crate::access::action::Action;
-use crate::access::policy::Policy;
-use crate::calls::{Call, PutBucketPolicy, Serve};
 use crate::errors::{access_denied, s3};
-use crate::refusal::{ErrorCode, Refusal};
+use pocket_access::action::Action;
+use pocket_access::policy::Policy;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::settings::DocumentKind;
+use pocket_edge::calls::{Call, PutBucketPolicy, Serve};
 
 impl Serve<PutBucketPolicy> for Operations {
     async fn serve(&self, mut call: Call<PutBucketPolicy>) -> Result<(), Refusal> {

@@ -2,15 +2,15 @@
 //! own "not configured", for a bucket that exists. Setting them is refused by the edge.
 
 use super::{Operations, ask, bucket_tagging, owned};
-use crate::access::action::Action;
-use crate::access::rules::Rules;
-use crate::calls::{
-    BucketSetting, Call, GetBucketSetting, LifecycleDocument, Many, Serve, Setting, Unmade, Which,
-};
 use crate::errors::{s3, unavailable};
-use crate::refusal::{ErrorCode, Refusal};
+use pocket_access::action::Action;
+use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_access::rules::Rules;
 use pocket_api::control::Placement;
 use pocket_api::settings::DocumentKind;
+use pocket_edge::calls::{
+    BucketSetting, Call, GetBucketSetting, LifecycleDocument, Many, Serve, Setting, Unmade, Which,
+};
 use std::sync::Arc;
 
 impl Serve<GetBucketSetting> for Operations {

@@ -2,17 +2,17 @@
 //! created with, and what they say goes when they go. `pocket:ttl` of `0s` ends the job.
 
 use super::{Operations, ask, check_owner};
-use crate::access::action::Action;
-use crate::calls::{self, Call, PutBucketTagging, Serve};
-use crate::context::RequestContext;
 use crate::errors::from_hint;
-use crate::refusal::Refusal;
 use crate::settings;
-use crate::tags::{self, HINT_PREFIX};
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::control::{EndMode, Placement};
 use pocket_api::hints::{JobHints, is_no_time};
 use pocket_api::object::Tags;
 use pocket_api::settings::JobSettings;
+use pocket_edge::calls::{self, Call, PutBucketTagging, Serve};
+use pocket_edge::context::RequestContext;
+use pocket_edge::tags::{self, HINT_PREFIX};
 
 impl Serve<PutBucketTagging> for Operations {
     async fn serve(&self, mut call: Call<PutBucketTagging>) -> Result<(), Refusal> {

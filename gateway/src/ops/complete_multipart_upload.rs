@@ -3,20 +3,21 @@
 
 use super::list_parts::upload_page;
 use super::{Operations, ask, committed};
-use crate::access::acl::Said;
-use crate::calls::{Call, CompleteMultipartUpload, ListedPart, PromisedWhole, Serve};
-use crate::checksums::{self, NamedChecksum};
+use crate::checksums;
 use crate::errors::{invalid_part, s3};
 use crate::placements::Bucket;
-use crate::refusal::{ErrorCode, Refusal};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use pocket_access::acl::Said;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::limits::{LIST_MAX_KEYS, OBJECT_MAX_BYTES, PART_MIN_BYTES, PART_NUMBER_MAX};
 use pocket_api::metadata::{Committed, Complete, Request, UploadId, UploadInfo, UploadedPart};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ETag;
+use pocket_edge::calls::{Call, CompleteMultipartUpload, ListedPart, NamedChecksum, PromisedWhole, Serve};
+use pocket_edge::checksums::other_kind;
 
 impl Serve<CompleteMultipartUpload> for Operations {
     async fn serve(&self, mut call: Call<CompleteMultipartUpload>) -> Result<Committed, Refusal> {
@@ -137,7 +138,7 @@ fn hold(
         return Err(missing_sum(algorithm, parts));
     }
     if promised.kind.is_some() && promised.kind != found.as_ref().map(|sum| sum.kind) {
-        return Err(checksums::other_kind());
+        return Err(other_kind());
     }
     match (&promised.checksum, &found) {
         (None, _) => Ok(found),
@@ -171,6 +172,7 @@ mod tests {
     use pocket_api::checksum::ChecksumKind;
     use pocket_api::clock::Timestamp;
     use pocket_api::ids::{NodeId, WriteId};
+    use pocket_edge::checksums::show;
 
     fn part(number: u16, size: u64) -> UploadedPart {
         UploadedPart {
@@ -206,7 +208,7 @@ mod tests {
         let info = UploadInfo { key, upload, initiated, checksum: announced, storage_class };
         let parts: Vec<_> = parts.iter().collect();
         let checksum = hold(promised, &info, &parts).map_err(|refusal| refusal.code)?;
-        Ok(checksum.map(|sum| checksums::show(&sum, Some(2))))
+        Ok(checksum.map(|sum| show(&sum, Some(2))))
     }
 
     #[test]

@@ -1,19 +1,19 @@
 //! The checksum that a copy is to have where its source does not keep it: the one thing for which a copy inside a bucket
 //! reads bytes.
 
-use super::copy_object::open_source;
+use super::copied_bytes::open_source;
 use super::{Operations, wrong_reply};
 use crate::checksums::Running;
-use crate::context::RequestContext;
 use crate::copies::{CopySource, of_source};
 use crate::errors::{s3, unavailable};
 use crate::placements::{Bucket, Follow};
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
 use futures::StreamExt;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::metadata::{Lookup, Reply, Request, Want};
 use pocket_api::object::{ETag, ObjectMeta};
+use pocket_edge::context::RequestContext;
 use std::time::Duration;
 
 /// The checksum of what is copied, kept or read from its bytes, and the tag of the source that it is of.
@@ -30,7 +30,7 @@ pub(super) async fn find(
         Request::Lookup(Lookup { key, conditions, select, want: Want::Meta, wait: Duration::ZERO })
     };
     let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-    let answer = outcome.map_err(|error| of_source(bucket, key, ops.placements.shown(bucket, error)))?;
+    let answer = outcome.map_err(|error| of_source(key, ops.placements.shown(bucket, error)))?;
     let Reply::Found(found) = answer.reply else { return Err(wrong_reply()) };
     let found = ops.admitted(bucket, key, found)?;
     if let Some(kept) = kept(&found.meta, found.len).filter(|sum| sum.algorithm == algorithm) {

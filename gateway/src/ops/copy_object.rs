@@ -2,24 +2,23 @@
 //! takes its data and nothing else.
 
 use super::check_readable;
+use super::copied_bytes::open_source;
 use super::{Operations, ask, committed, copied_checksum};
-use crate::access::action::Action;
-use crate::calls::{Call, CopyObject, Directive, Directives, Serve, SourceObject};
-use crate::context::RequestContext;
-use crate::copies::{self, CopySource, of_source};
+use crate::copies::{self, CopySource};
 use crate::errors::{from_call, s3};
-use crate::placements::{Bucket, Follow};
-use crate::reader::{ObjectBody, Purpose};
-use crate::refusal::{ErrorCode, Refusal};
+use crate::placements::Bucket;
 use crate::writer::{Source, Written};
-use bytes::Bytes;
+use pocket_access::action::Action;
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::hints::{Limit, ObjectHints};
 use pocket_api::limits::{INLINE_MAX_BYTES, PUT_MAX_BYTES};
-use pocket_api::metadata::{Answer, Commit, Committed, Found, Lookup, NewMeta, Reply, Request, Select, Want};
+use pocket_api::metadata::{Answer, Commit, Committed, Found, NewMeta, Request, Select};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{NewContent, ObjectHeaders, ObjectMeta};
+use pocket_edge::calls::{Call, CopyObject, Directive, Directives, Serve, SourceObject};
+use pocket_edge::context::RequestContext;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,7 +127,7 @@ async fn by_reference(
     };
     let make = |content| plan.commit(write, source.size, content, &meta);
     let outcome = taken.commit(&ops.placements, &ops.directory, bucket, plan.key, make).await;
-    outcome.map_err(|error| bucket.failure(error))
+    outcome.map_err(from_call)
 }
 
 async fn by_bytes(
@@ -145,7 +144,7 @@ async fn by_bytes(
     let (write, size) = (written.write, written.size);
     let make = |content| plan.commit(write, size, content, &meta);
     let outcome = written.commit(&ops.placements, to, plan.key, make).await;
-    outcome.map_err(|error| to.failure(error))
+    outcome.map_err(from_call)
 }
 
 /// Streams bytes of one bucket into chunks of another, for `key` there.
@@ -175,29 +174,6 @@ pub(super) async fn copy_bytes(
 /// What it takes to copy from a source.
 pub(super) fn reading(source: &SourceObject) -> Action {
     super::of_version(source.of_version, Action::GetObject, Action::GetObjectVersion)
-}
-
-/// The bytes of what is copied. Reads that are counted are not used up.
-pub(super) async fn open_source(
-    ops: &Operations,
-    context: &RequestContext,
-    bucket: &mut Bucket<'_>,
-    source: CopySource<'_>,
-) -> Result<(Box<Found>, ObjectBody), Refusal> {
-    let CopySource { key, conditions, select } = source;
-    let make = || {
-        let (key, conditions) = (key.clone(), conditions.clone());
-        Request::Lookup(Lookup { key, conditions, select, want: Want::Data, wait: Duration::ZERO })
-    };
-    let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-    let answer = outcome.map_err(|error| of_source(bucket, key, ops.placements.shown(bucket, error)))?;
-    let Reply::Found(found) = answer.reply else { return Err(super::wrong_reply()) };
-    let mut found = ops.admitted(bucket, key, found)?;
-    let (job, shard) = (bucket.job(), bucket.shard(key));
-    let connection = &context.connection;
-    let body = ops.reader.open(job, shard, &mut found, answer.payload, connection, Purpose::Copy).await?;
-    check_readable(&found.meta)?;
-    Ok((found, body))
 }
 
 fn headers_of_copy(

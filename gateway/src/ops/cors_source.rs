@@ -1,12 +1,12 @@
 //! What the edge asks the operations about buckets: their CORS configurations.
 
 use super::Operations;
-use crate::access::cors::Cors;
-use crate::edge::cors::CorsSource;
 use crate::errors::from_call;
-use crate::refusal::Refusal;
 use async_trait::async_trait;
+use pocket_access::cors::Cors;
+use pocket_access::refusal::Refusal;
 use pocket_api::names::BucketName;
+use pocket_edge::calls::CorsSource;
 use std::sync::Arc;
 
 #[async_trait]

@@ -2,18 +2,17 @@
 
 use super::bucket_tagging::tagged;
 use super::{Operations, acl, tenant};
-use crate::access::public_access_block::PublicAccessBlock;
-use crate::access::rules::document;
-use crate::calls::{BucketConfiguration, Call, CreateBucket, Granted, Serve};
 use crate::errors::{from_control, from_hint, not_implemented, s3};
-use crate::headers::shortened;
 use crate::profiles::{Profile, Profiles};
-use crate::refusal::{ErrorCode, Refusal};
-use crate::tags::{self, HINT_PREFIX};
+use pocket_access::public_access_block::PublicAccessBlock;
+use pocket_access::refusal::{ErrorCode, Refusal, shortened};
+use pocket_access::rules::document;
 use pocket_api::control::{ControlError, Placement, Registration};
 use pocket_api::hints::JobHints;
 use pocket_api::object::Tags;
 use pocket_api::settings::{DocumentKind, JobSettings};
+use pocket_edge::calls::{BucketConfiguration, Call, CreateBucket, Granted, Serve};
+use pocket_edge::tags::{self, HINT_PREFIX};
 
 /// In it, making a bucket again that one owns succeeds.
 const US_EAST_1: &str = "us-east-1";

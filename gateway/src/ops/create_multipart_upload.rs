@@ -1,9 +1,9 @@
 //! CreateMultipartUpload: everything that is said of the object is said here, its bytes come later.
 
 use super::{Operations, ask, wrong_reply};
-use crate::calls::{Call, CreateMultipartUpload, Serve, UploadCreated};
-use crate::refusal::Refusal;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{CreateUpload, Reply, Request};
+use pocket_edge::calls::{Call, CreateMultipartUpload, Serve, UploadCreated};
 
 impl Serve<CreateMultipartUpload> for Operations {
     async fn serve(&self, call: Call<CreateMultipartUpload>) -> Result<UploadCreated, Refusal> {

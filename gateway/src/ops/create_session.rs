@@ -2,10 +2,10 @@
 //! judged request by request, like everything else.
 
 use super::{Operations, ask};
-use crate::access::action::Action;
-use crate::calls::{Call, CreateSession, Serve, SessionCredentials};
 use crate::errors::access_denied;
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
+use pocket_edge::calls::{Call, CreateSession, Serve, SessionCredentials};
 
 impl Serve<CreateSession> for Operations {
     async fn serve(&self, mut call: Call<CreateSession>) -> Result<Box<SessionCredentials>, Refusal> {

@@ -1,10 +1,10 @@
 //! DeleteBucket: ends the job. Plain, only if it is empty; with force, with all its data.
 
 use super::{Operations, ask, check_owner};
-use crate::access::action::Action;
-use crate::calls::{Call, DeleteBucket, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::control::EndMode;
+use pocket_edge::calls::{Call, DeleteBucket, Serve};
 
 impl Serve<DeleteBucket> for Operations {
     async fn serve(&self, call: Call<DeleteBucket>) -> Result<(), Refusal> {

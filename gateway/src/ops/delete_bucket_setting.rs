@@ -1,17 +1,17 @@
 //! Taking a bucket's setting away. Of some that leaves another thing than S3's default.
 
 use super::{Operations, ask, bucket_lifecycle, bucket_tagging};
-use crate::access::acl::Ownership;
-use crate::access::action::Action;
-use crate::access::public_access_block::PublicAccessBlock;
-use crate::access::rules::document;
-use crate::calls::{Call, DeleteBucketSetting, Removable, Serve};
-use crate::context::RequestContext;
-use crate::refusal::Refusal;
 use crate::settings;
+use pocket_access::acl::Ownership;
+use pocket_access::action::Action;
+use pocket_access::public_access_block::PublicAccessBlock;
+use pocket_access::refusal::Refusal;
+use pocket_access::rules::document;
 use pocket_api::control::Placement;
 use pocket_api::object::Tags;
 use pocket_api::settings::{DocumentKind, JobSettings};
+use pocket_edge::calls::{Call, DeleteBucketSetting, Removable, Serve};
+use pocket_edge::context::RequestContext;
 
 impl Serve<DeleteBucketSetting> for Operations {
     async fn serve(&self, call: Call<DeleteBucketSetting>) -> Result<(), Refusal> {

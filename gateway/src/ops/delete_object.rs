@@ -1,11 +1,11 @@
 //! DeleteObject. What is not there counts as deleted, unless there is a condition.
 
 use super::{Operations, ask, of_version};
-use crate::access::action::{Action, Actions};
-use crate::calls::{Call, DeleteObject, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::Refusal;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::metadata::Request;
+use pocket_edge::calls::{Call, DeleteObject, Serve};
 
 impl Serve<DeleteObject> for Operations {
     async fn serve(&self, call: Call<DeleteObject>) -> Result<(), Refusal> {

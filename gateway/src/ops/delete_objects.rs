@@ -1,16 +1,16 @@
 //! DeleteObjects: up to 1,000 keys in one request, each with an outcome of its own.
 
 use super::{Operations, ask, object_key, of_version};
-use crate::access::Ask;
-use crate::access::action::{Action, Actions};
-use crate::calls::{Call, DeleteObjects, DeletedObjects, ObjectToDelete, Serve};
 use crate::errors::from_call;
-use crate::refusal::Refusal;
 use crate::slices::end_step;
-use crate::versions::check_version;
+use pocket_access::Ask;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::Refusal;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::metadata::Request;
 use pocket_api::names::{BucketName, ObjectKey};
+use pocket_edge::calls::{Call, DeleteObjects, DeletedObjects, ObjectToDelete, Serve};
+use pocket_edge::versions::check_version;
 use std::collections::BTreeMap;
 
 /// A key of the list, with its place there.

@@ -1,11 +1,11 @@
 //! Changing one document of a bucket's settings: what the operations for policies, ACLs, CORS and the like share.
 
 use super::Operations;
-use crate::access::rules::Rules;
 use crate::errors::unavailable;
 use crate::placements::Bucket;
-use crate::refusal::Refusal;
 use crate::settings;
+use pocket_access::refusal::Refusal;
+use pocket_access::rules::Rules;
 use pocket_api::control::Placement;
 use pocket_api::names::TenantName;
 use pocket_api::settings::{DocumentKind, JobSettings};

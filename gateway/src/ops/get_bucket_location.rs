@@ -1,9 +1,9 @@
 //! GetBucketLocation: the gateway's region for every bucket.
 
 use super::{Operations, ask};
-use crate::access::action::Action;
-use crate::calls::{Call, GetBucketLocation, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
+use pocket_edge::calls::{Call, GetBucketLocation, Serve};
 use std::sync::Arc;
 
 impl Serve<GetBucketLocation> for Operations {

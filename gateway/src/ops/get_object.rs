@@ -1,13 +1,13 @@
 //! GetObject: one lookup, then the bytes.
 
 use super::{Operations, ask, check_readable, of_version};
-use crate::access::action::{Action, Actions};
-use crate::calls::{Call, GetObject, GotObject, Serve};
 use crate::placements::Bucket;
 use crate::reader::Purpose;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::metadata::{Found, Lookup, Select, Want};
+use pocket_edge::calls::{Call, GetObject, GotObject, Serve};
 use std::time::Duration;
 
 impl Serve<GetObject> for Operations {

@@ -1,11 +1,11 @@
 //! GetObjectAttributes: what is known of an object and of its parts, without its bytes.
 
 use super::{Operations, ask, of_version, wrong_reply};
-use crate::access::action::{Action, Actions};
-use crate::calls::{Call, GetObjectAttributes, Serve};
 use crate::errors::from_call;
-use crate::refusal::Refusal;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{PartsPage, Reply, Request};
+use pocket_edge::calls::{Call, GetObjectAttributes, Serve};
 
 impl Serve<GetObjectAttributes> for Operations {
     async fn serve(&self, call: Call<GetObjectAttributes>) -> Result<PartsPage, Refusal> {

@@ -2,9 +2,9 @@
 
 use super::create_bucket::granted;
 use super::{Operations, ask};
-use crate::access::action::Action;
-use crate::calls::{Call, HeadBucket, SeenBucket, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
+use pocket_edge::calls::{Call, HeadBucket, SeenBucket, Serve};
 
 impl Serve<HeadBucket> for Operations {
     async fn serve(&self, call: Call<HeadBucket>) -> Result<SeenBucket, Refusal> {

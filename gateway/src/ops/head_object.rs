@@ -1,10 +1,10 @@
 //! HeadObject: a lookup that touches no data and uses no read up.
 
 use super::{Operations, ask, of_version};
-use crate::access::action::Action;
-use crate::calls::{Call, HeadObject, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{Found, Lookup, Want};
+use pocket_edge::calls::{Call, HeadObject, Serve};
 
 impl Serve<HeadObject> for Operations {
     async fn serve(&self, call: Call<HeadObject>) -> Result<Box<Found>, Refusal> {

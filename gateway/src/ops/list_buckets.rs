@@ -1,10 +1,10 @@
 //! ListBuckets: those of the caller's tenant.
 
 use super::{Operations, tenant};
-use crate::calls::{Call, ListBuckets, ListedBucket, ListedBuckets, Serve};
 use crate::errors::from_control;
-use crate::refusal::Refusal;
+use pocket_access::refusal::Refusal;
 use pocket_api::clock::Timestamp;
+use pocket_edge::calls::{Call, ListBuckets, ListedBucket, ListedBuckets, Serve};
 
 impl Serve<ListBuckets> for Operations {
     async fn serve(&self, call: Call<ListBuckets>) -> Result<ListedBuckets, Refusal> {

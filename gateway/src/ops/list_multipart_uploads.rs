@@ -1,12 +1,13 @@
 //! ListMultipartUploads: uploads that are neither completed nor aborted, merged over the bucket's shards.
 
 use super::{Operations, ask, wrong_reply};
-use crate::access::action::Action;
-use crate::calls::{Call, ListMultipartUploads, ListedUploads, Serve};
 use crate::errors::from_call;
-use crate::listing::{Page, merge};
-use crate::refusal::Refusal;
+use crate::merging::merge;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{ListUploads, Reply, Request};
+use pocket_edge::calls::{Call, ListMultipartUploads, ListedUploads, Serve};
+use pocket_edge::listing::Page;
 
 impl Serve<ListMultipartUploads> for Operations {
     async fn serve(&self, call: Call<ListMultipartUploads>) -> Result<ListedUploads, Refusal> {

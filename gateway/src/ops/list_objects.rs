@@ -3,12 +3,13 @@
 //! they find.
 
 use super::{Operations, ask, wrong_reply};
-use crate::access::action::Action;
-use crate::calls::{Call, ListObjects, ListedAs, ListedObjects, Serve};
 use crate::errors::from_call;
-use crate::listing::{Page, merge};
-use crate::refusal::Refusal;
+use crate::merging::merge;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{List, Reply, Request};
+use pocket_edge::calls::{Call, ListObjects, ListedAs, ListedObjects, Serve};
+use pocket_edge::listing::Page;
 
 impl Serve<ListObjects> for Operations {
     async fn serve(&self, call: Call<ListObjects>) -> Result<ListedObjects, Refusal> {

@@ -1,13 +1,13 @@
 //! ListParts: one page of the parts of an upload that is going on.
 
 use super::{Operations, ask, wrong_reply};
-use crate::access::action::Action;
-use crate::calls::{Call, ListParts, ListedParts, Serve};
 use crate::errors::no_such_upload;
 use crate::placements::Bucket;
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::metadata::{Reply, Request, UploadId, UploadPage};
 use pocket_api::names::ObjectKey;
+use pocket_edge::calls::{Call, ListParts, ListedParts, Serve};
 
 impl Serve<ListParts> for Operations {
     async fn serve(&self, call: Call<ListParts>) -> Result<ListedParts, Refusal> {

@@ -10,6 +10,7 @@ mod bucket_policy;
 mod bucket_settings;
 mod bucket_tagging;
 mod complete_multipart_upload;
+mod copied_bytes;
 mod copied_checksum;
 mod copy_object;
 mod cors_source;
@@ -38,21 +39,19 @@ mod rename_object;
 mod upload_part;
 mod upload_part_copy;
 
-use crate::access::Ask;
-use crate::access::acl::Said;
-use crate::access::action::{Action, Actions};
-use crate::calls::{Document, OwnedAcl};
 use crate::config::GatewayConfig;
-use crate::context::RequestContext;
 use crate::errors::{self, from_call, from_control, from_name, s3};
 use crate::placements::{Bucket, Follow, Placements};
 use crate::planes::Planes;
 use crate::profiles::Profiles;
 use crate::reader::Reader;
-use crate::refusal::{ErrorCode, Refusal};
 use crate::transfers::{Lease, Transfers};
 use crate::writer::Writer;
 use bytes::Bytes;
+use pocket_access::Ask;
+use pocket_access::acl::Said;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::acl::Acl;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
@@ -63,6 +62,8 @@ use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
 use pocket_api::names::{BucketName, ObjectKey, TenantName};
 use pocket_api::object::{ObjectHeaders, ObjectMeta};
 use pocket_api::settings::JobSettings;
+use pocket_edge::calls::{Document, OwnedAcl};
+use pocket_edge::context::RequestContext;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ impl Operations {
         let Planes { node, control, directory, clock } = planes;
         let transfers = Transfers::start(directory.clone(), clock.clone());
         Arc::new(Self {
-            region: config.region.as_str().into(),
+            region: config.edge.region.as_str().into(),
             profiles: config.profiles.clone().into(),
             placements: Placements::start(control.clone(), directory.clone(), clock.clone()),
             writer: Arc::new(Writer::new(node, directory.clone(), transfers.clone())),
@@ -168,7 +169,7 @@ impl Operations {
             },
             Err(refused) => refused,
         };
-        let Some(tenant) = ask.context.caller.tenant() else { return Err(refused) };
+        let Some(tenant) = ask.caller.tenant() else { return Err(refused) };
         let is_expected = expected_owner.is_none_or(|expected| expected == tenant.as_str());
         if refused.code != ErrorCode::NoSuchBucket || !is_expected {
             return Err(refused);
@@ -223,7 +224,7 @@ impl Operations {
         make: impl Fn() -> Request + Send + Sync,
     ) -> Result<Answer, Refusal> {
         let outcome = self.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
-        outcome.map_err(|error| bucket.failure(self.placements.shown(bucket, error)))
+        outcome.map_err(|error| from_call(self.placements.shown(bucket, error)))
     }
 
     /// Looks a key up; see [`Lookup`].
@@ -257,19 +258,20 @@ impl Operations {
     }
 }
 
-impl crate::calls::Operations for Operations {}
+impl pocket_edge::calls::ServeAll for Operations {}
 
 /// What a request asks for: `ask!(request, context, actions)`. The request's input may be gone already.
 macro_rules! ask {
     ($request:expr, $context:expr, $actions:expr) => {
-        $crate::access::Ask {
-            context: &$context,
-            headers: &$request.headers,
-            uri: &$request.uri,
-            actions: $crate::access::action::Actions::from($actions),
+        pocket_access::Ask {
+            caller: &$context.caller,
+            signing: $context.signing,
+            peer: $context.peer(),
+            attributes: &$request.head,
+            actions: pocket_access::action::Actions::from($actions),
             keys: &[],
             tags: &[],
-            effect: $crate::access::Effect::Other,
+            effect: pocket_access::SideEffect::Other,
         }
     };
 }

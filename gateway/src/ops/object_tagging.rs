@@ -2,15 +2,15 @@
 //! carries a hint is acted on when it is put: a TTL counts from now. Without one the object's bounds stay as they are.
 
 use super::{Operations, ask, of_version};
-use crate::access::action::Action;
-use crate::calls::{Call, DeleteObjectTagging, GetObjectTagging, PutObjectTagging, Serve};
 use crate::errors::from_hint;
-use crate::refusal::Refusal;
-use crate::tags;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::conditions::ReadConditions;
 use pocket_api::hints::ObjectHints;
 use pocket_api::metadata::{Lookup, Request, Select, Want};
 use pocket_api::object::Tags;
+use pocket_edge::calls::{Call, DeleteObjectTagging, GetObjectTagging, PutObjectTagging, Serve};
+use pocket_edge::tags;
 use std::time::Duration;
 
 impl Serve<GetObjectTagging> for Operations {

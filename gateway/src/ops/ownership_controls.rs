@@ -3,13 +3,13 @@
 
 use super::documents::{self, Held};
 use super::{Operations, ask};
-use crate::access::acl::Ownership;
-use crate::access::action::Action;
-use crate::access::rules::document;
-use crate::calls::{Call, PutBucketOwnershipControls, Serve};
 use crate::errors::s3;
-use crate::refusal::{ErrorCode, Refusal};
+use pocket_access::acl::Ownership;
+use pocket_access::action::Action;
+use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_access::rules::document;
 use pocket_api::settings::DocumentKind;
+use pocket_edge::calls::{Call, PutBucketOwnershipControls, Serve};
 
 impl Serve<PutBucketOwnershipControls> for Operations {
     async fn serve(&self, mut call: Call<PutBucketOwnershipControls>) -> Result<(), Refusal> {

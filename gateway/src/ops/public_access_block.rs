@@ -1,11 +1,11 @@
 //! PutPublicAccessBlock. A bucket has all four switches on until its owner says otherwise.
 
 use super::{Operations, ask, documents};
-use crate::access::action::Action;
-use crate::access::rules::document;
-use crate::calls::{Call, PutPublicAccessBlock, Serve};
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
+use pocket_access::rules::document;
 use pocket_api::settings::DocumentKind;
+use pocket_edge::calls::{Call, PutPublicAccessBlock, Serve};
 
 impl Serve<PutPublicAccessBlock> for Operations {
     async fn serve(&self, mut call: Call<PutPublicAccessBlock>) -> Result<(), Refusal> {

@@ -2,14 +2,15 @@
 
 use super::append_object::{self, Wanted};
 use super::{Operations, ask, committed};
-use crate::calls::{BodySize, Call, PutObject, Serve};
-use crate::refusal::Refusal;
+use crate::errors::from_call;
 use crate::writer::Source;
+use pocket_access::refusal::Refusal;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::hints::ObjectHints;
 use pocket_api::limits::INLINE_MAX_BYTES;
 use pocket_api::metadata::{Commit, Committed, NewMeta, Request};
 use pocket_api::object::ObjectHeaders;
+use pocket_edge::calls::{BodySize, Call, PutObject, Serve};
 
 impl Serve<PutObject> for Operations {
     async fn serve(&self, mut call: Call<PutObject>) -> Result<Committed, Refusal> {
@@ -72,8 +73,8 @@ impl Serve<PutObject> for Operations {
                 };
                 let outcome = written.commit(&self.placements, &mut bucket, key, make).await;
                 outcome.map_err(|error| match appends {
-                    true => append_object::of_creation(&bucket, error, condition),
-                    false => bucket.failure(error),
+                    true => append_object::of_creation(error, condition),
+                    false => from_call(error),
                 })?
             }
         };

@@ -1,16 +1,16 @@
 //! RenameObject: an object of a bucket gets another key in one step, and stays the same object.
 
 use super::{Operations, ask, committed};
-use crate::access::acl::Said;
-use crate::access::action::{Action, Actions};
-use crate::calls::{Call, RenameObject, Serve};
 use crate::copies::of_source;
 use crate::errors::s3;
 use crate::placements::Follow;
-use crate::refusal::{ErrorCode, Refusal};
 use bytes::Bytes;
+use pocket_access::acl::Said;
+use pocket_access::action::{Action, Actions};
+use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::metadata::{Rename, Request};
+use pocket_edge::calls::{Call, RenameObject, Serve};
 
 impl Serve<RenameObject> for Operations {
     async fn serve(&self, call: Call<RenameObject>) -> Result<(), Refusal> {
@@ -41,8 +41,7 @@ impl Serve<RenameObject> for Operations {
             }))
         };
         let answer = self.placements.call(&mut bucket, from, Follow::SameShard, Bytes::new(), make).await;
-        let answer =
-            answer.map_err(|error| of_source(&bucket, from, self.placements.shown(&bucket, error)))?;
+        let answer = answer.map_err(|error| of_source(from, self.placements.shown(&bucket, error)))?;
         committed(answer).map(drop)
     }
 }

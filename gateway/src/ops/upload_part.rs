@@ -4,17 +4,17 @@
 
 use super::list_parts::upload_page;
 use super::{Operations, ask};
-use crate::access::action::Action;
-use crate::calls::{Call, PartWritten, Serve, UploadPart};
 use crate::checksums;
 use crate::errors::{CallError, from_call, no_such_upload, other_checksum};
 use crate::placements::Bucket;
-use crate::refusal::Refusal;
 use crate::writer::{Source, Written};
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::limits::INLINE_MAX_BYTES;
 use pocket_api::metadata::{MetadataError, PutPart, Request, UploadId, UploadInfo};
 use pocket_api::names::ObjectKey;
+use pocket_edge::calls::{Call, PartWritten, Serve, UploadPart};
 
 impl Serve<UploadPart> for Operations {
     async fn serve(&self, mut call: Call<UploadPart>) -> Result<PartWritten, Refusal> {
@@ -95,7 +95,7 @@ pub(super) async fn open_upload(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::ErrorCode;
+    use pocket_access::refusal::ErrorCode;
     use pocket_api::checksum::ChecksumAlgorithm::*;
     use pocket_api::checksum::ChecksumKind::*;
 

@@ -4,16 +4,16 @@ use super::check_readable;
 use super::copy_object::{copy_bytes, reading};
 use super::upload_part::open_upload;
 use super::{Operations, ask, copied_checksum};
-use crate::access::action::Action;
-use crate::calls::{Call, PartCopied, Serve, UploadPartCopy};
 use crate::copies::{self, CopySource};
 use crate::errors::from_call;
-use crate::refusal::Refusal;
+use pocket_access::action::Action;
+use pocket_access::refusal::Refusal;
 use pocket_api::checksum::Checksum;
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::WriteId;
 use pocket_api::metadata::{ByteRange, PutPart, Request, Select};
 use pocket_api::object::{ETag, NewContent, ObjectMeta};
+use pocket_edge::calls::{Call, PartCopied, Serve, UploadPartCopy};
 
 impl Serve<UploadPartCopy> for Operations {
     async fn serve(&self, call: Call<UploadPartCopy>) -> Result<PartCopied, Refusal> {

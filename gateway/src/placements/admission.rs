@@ -1,12 +1,12 @@
 //! Whether a request may do all that it asks for, decided with everything that the decision needs: the bucket's rules, and
 //! what each object says where a rule asks for that. Decided anew whenever the placement was, since with it came the rules.
 
-use super::Bucket;
+use super::bucket::Bucket;
 use super::shards::Shards;
-use crate::access::Ask;
-use crate::access::action::Action;
 use crate::errors::CallError;
 use futures::future::join_all;
+use pocket_access::Ask;
+use pocket_access::action::Action;
 use pocket_api::clock::Clock;
 use pocket_api::metadata::MetadataError;
 use pocket_api::names::ObjectKey;

@@ -1,15 +1,12 @@
 //! A bucket as one request sees it: where it is, what its rules are, and what was asked of it.
 
 use super::recent::PlacementRef;
-use crate::access::action::Action;
-use crate::access::rules::Rules;
-use crate::access::{Ask, Effect, Verdict};
-use crate::details::{self, CONDITIONS};
-use crate::errors::{CallError, from_call};
-use crate::refusal::{ErrorCode, Refusal};
-use http::header::RANGE;
+use crate::errors::CallError;
+use pocket_access::action::Action;
+use pocket_access::rules::Rules;
+use pocket_access::{Ask, SideEffect, Verdict};
 use pocket_api::clock::Clock;
-use pocket_api::control::shard_of;
+use pocket_api::control::{Placement, shard_of};
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::{JobRef, MetadataError};
 use pocket_api::names::ObjectKey;
@@ -77,7 +74,8 @@ impl<'r> Bucket<'r> {
         existing: Option<&ObjectHeaders>,
         clock: &dyn Clock,
     ) -> Result<(), CallError> {
-        match ask.decide(self.placement.rules(), &self.placement, existing, clock) {
+        let Placement { bucket, tenant, .. } = &*self.placement;
+        match ask.decide(self.placement.rules(), bucket, tenant, existing, clock) {
             Verdict::Allowed => {
                 ask.check_effect(self.rules(), &self.placement.tenant).map_err(CallError::Refused)
             }
@@ -94,29 +92,10 @@ impl<'r> Bucket<'r> {
         if is_hidden { CallError::Denied } else { error }
     }
 
-    /// What the request for this bucket is answered; a failed condition and a range that is not there are named.
-    pub(crate) fn failure(&self, error: CallError) -> Refusal {
-        let error = from_call(error);
-        let requested = || self.asks.first()?.headers.get(RANGE)?.to_str().ok();
-        match (error.code, requested()) {
-            (ErrorCode::PreconditionFailed, _) => self.with_condition(error, &CONDITIONS),
-            (ErrorCode::InvalidRange, Some(range)) => error.with("RangeRequested", range),
-            _ => error,
-        }
-    }
-
-    /// Names the first of `conditions` that the request has.
-    pub(crate) fn with_condition(&self, error: Refusal, conditions: &[&'static str]) -> Refusal {
-        match self.asks.first() {
-            Some(ask) => details::with_condition(error, ask.headers, conditions),
-            None => error,
-        }
-    }
-
     /// Whether the request could ask for `action` as well.
     pub(super) fn may(&self, action: Action, clock: &dyn Clock) -> bool {
         self.asks.iter().all(|ask| {
-            let other = Ask { actions: action.into(), effect: Effect::Other, ..*ask };
+            let other = Ask { actions: action.into(), effect: SideEffect::Other, ..*ask };
             self.decide(&other, None, clock).is_ok()
         })
     }

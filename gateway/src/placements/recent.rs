@@ -1,8 +1,8 @@
 //! The last few placements that a thread went by. What most requests need is found here without a lock, a hash or a
 //! counter that another thread touches.
 
-use super::known::Placed;
-use crate::access::rules::Rules;
+use super::placed::Placed;
+use pocket_access::rules::Rules;
 use pocket_api::control::Placement;
 use pocket_api::names::BucketName;
 use std::cell::RefCell;

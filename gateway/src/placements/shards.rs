@@ -1,6 +1,6 @@
 //! Calls to shards, and what their refusals say of the placement that they were called by.
 
-use super::Bucket;
+use super::bucket::Bucket;
 use crate::errors::CallError;
 use bytes::Bytes;
 use pocket_api::cluster::Directory;

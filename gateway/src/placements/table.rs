@@ -1,7 +1,7 @@
 //! What [`super::known`] keeps: placements up to a weight, the questions that are on their way, and for a moment the names
 //! that there was no bucket for. Pure but for the flags by which threads see what is current and what is used.
 
-use super::known::{ABSENT_PAUSE, Answer, Placed, Question};
+use super::placed::{ABSENT_PAUSE, Answer, Placed, Question};
 use pocket_api::clock::Timestamp;
 use pocket_api::control::ControlError;
 use pocket_api::names::BucketName;

@@ -4,6 +4,9 @@
 use super::*;
 use async_trait::async_trait;
 use futures::future::join;
+use pocket_access::SideEffect;
+use pocket_access::action::Action;
+use pocket_access::caller::Caller;
 use pocket_api::chunks::Chunks;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{ClusterView, NodeSpec};
@@ -14,6 +17,8 @@ use pocket_api::hints::JobHints;
 use pocket_api::ids::Epoch;
 use pocket_api::metadata::{Metadata, MetadataError, Reply, ShardReply, ShardRequest};
 use pocket_api::names::TenantName;
+use pocket_edge::calls::RequestHead;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -134,7 +139,7 @@ fn data() -> BucketName {
 
 /// A bucket that a request was admitted to at that epoch.
 fn bucket(epoch: u64) -> Bucket<'static> {
-    let placed = known::Placed::read(at(epoch), Timestamp(0)).unwrap();
+    let placed = placed::Placed::read(at(epoch), Timestamp(0)).unwrap();
     Bucket { placement: placed.into(), asks: SmallVec::new() }
 }
 
@@ -213,10 +218,10 @@ async fn a_bucket_that_is_not_there_is_asked_for_once_a_moment_however_many_ask(
         let told = join_all(many).await;
         assert!(told.iter().all(|told| *told == Err(ControlError::NoSuchBucket)));
     }
-    let waited = 50 * known::ABSENT_PAUSE;
+    let waited = 50 * placed::ABSENT_PAUSE;
     drop(placements);
     let asked = controller.await.unwrap();
-    assert!(asked <= 1 + waited.as_millis() / known::ABSENT_PAUSE.as_millis(), "{asked} questions");
+    assert!(asked <= 1 + waited.as_millis() / placed::ABSENT_PAUSE.as_millis(), "{asked} questions");
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,7 +239,7 @@ async fn nobody_is_told_that_a_bucket_is_missing_by_an_answer_from_before_he_cam
     let started = tokio::time::Instant::now();
     let (told, ()) = join(second, answer(&mut questions, 1)).await;
     assert_eq!(told, Ok(Epoch(1)));
-    assert!(started.elapsed() <= known::ABSENT_PAUSE, "{:?}", started.elapsed());
+    assert!(started.elapsed() <= placed::ABSENT_PAUSE, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,7 +280,7 @@ async fn without_a_controller_what_is_known_goes_on_and_nobody_waits_for_it() {
     });
     for _ in 0..600 {
         let before = tokio::time::Instant::now();
-        let ask = crate::access::tests::nobodys_ask();
+        let ask = nobodys_ask();
         let admitted = placements.bucket(&name, ask).await;
         assert!(matches!(admitted, Err(CallError::Denied)), "decided by what is known: {admitted:?}");
         let mut bucket =
@@ -289,6 +294,14 @@ async fn without_a_controller_what_is_known_goes_on_and_nobody_waits_for_it() {
     drop(placements);
     let asked = controller.await.unwrap();
     assert!((2..=12).contains(&asked), "it is asked now and then: {asked}");
+}
+
+/// What a caller without a key wishes to do to an object.
+fn nobodys_ask() -> Ask<'static> {
+    static HEAD: LazyLock<RequestHead> = LazyLock::new(RequestHead::default);
+    let (actions, effect) = (Action::GetObject.into(), SideEffect::Other);
+    let caller = &Caller::Anonymous;
+    Ask { caller, signing: None, peer: None, attributes: &*HEAD, actions, keys: &[], tags: &[], effect }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,19 +1,42 @@
 //! The table of what is under way, in parts, so that threads that serve requests do not wait for each other.
 
-use super::Holds;
-use crate::context::Connection;
 use parking_lot::Mutex;
 use pocket_api::clock::Timestamp;
-use pocket_api::ids::JobId;
+use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
+use pocket_api::metadata::JobRef;
+use pocket_edge::context::Connection;
 use slab::Slab;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// More than event loops that one process usually has, so that each has a part of its own; those that are more share.
 const PARTS: usize = 16;
 
 /// A reader that takes fewer bytes in [`pocket_api::limits::TRANSFER_STALL`] is cut: 13 KB/s.
 const MOVED_BYTES: u64 = 256 << 10;
+
+/// A read lease and the shard that granted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) shard: NodeId,
+    pub(crate) id: LeaseId,
+}
+
+/// What has to be kept alive elsewhere.
+pub(super) enum Holds {
+    Lease(Lease),
+    Space { write: WriteId, servers: Vec<NodeId>, used: Option<Used> },
+}
+
+/// A job that ends by idleness and is written to. Its shards see leases and requests, but no body that is on its way.
+pub(super) struct Used {
+    /// Where the write will be committed.
+    pub(super) shard: NodeId,
+    pub(super) job: JobRef,
+    pub(super) every: Duration,
+    pub(super) ping_at: Timestamp,
+}
 
 /// One transfer.
 pub(super) struct Open {

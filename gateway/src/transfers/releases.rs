@@ -1,7 +1,6 @@
 //! Reads that are over, on their way back to the shards that granted their leases: a lane for each shard, so that one that
 //! hangs holds up its own and no others. Counted reads go at once, the rest in batches.
 
-use super::BATCH_MAX;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pocket_api::cluster::Directory;
@@ -13,6 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+
+/// Most leases or writes in one call: some 32 KiB on the wire.
+pub(super) const BATCH_MAX: usize = 1_024;
 
 /// How long ended reads wait for others to be released with. Long enough to make batches under load, short enough
 /// that nobody notices; counted reads do not wait.

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
-use pocket_gateway::context::Connection;
-use pocket_gateway::front::Body;
+use pocket_edge::context::Connection;
+use pocket_edge::front::Body;
 
 #[derive(Debug)]
 pub(crate) struct Reply {

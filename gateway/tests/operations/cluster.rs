@@ -18,6 +18,7 @@ use pocket_api::metadata::{
 use pocket_api::names::ObjectKey;
 use pocket_api::object::Tags;
 use pocket_api::usage::{UsageReport, UsageSource};
+use pocket_edge::config::EdgeConfig;
 use pocket_gateway::config::GatewayConfig;
 use std::future::Future;
 use std::sync::Arc;
@@ -121,7 +122,8 @@ impl Cluster {
     }
 
     pub(crate) async fn in_region(region: &str) -> Self {
-        let config = GatewayConfig { region: region.into(), ..GatewayConfig::default() };
+        let edge = EdgeConfig { region: region.into(), ..EdgeConfig::default() };
+        let config = GatewayConfig { edge, ..GatewayConfig::default() };
         Self::start_with(config, Arc::new(SystemClock::start())).await
     }
 

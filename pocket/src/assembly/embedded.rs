@@ -22,7 +22,7 @@ use pocket_api::control::{Control, JobHolder};
 use pocket_api::ids::NodeId;
 use pocket_api::usage::UsageSource;
 use pocket_controller::{Controller, ControllerConfig};
-use pocket_gateway::config::RuntimeKind;
+use pocket_edge::config::thread_per_two_cores;
 use pocket_gateway::gateway::Gateway;
 use pocket_gateway::planes::Planes;
 use pocket_metadata::{Shard, ShardConfig};
@@ -94,7 +94,7 @@ async fn run(
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
     let gateway = Gateway::start(
-        endpoint::gateway_config(config, RuntimeKind::half_of_cores())?,
+        endpoint::gateway_config(config, thread_per_two_cores())?,
         endpoint::credentials(keys)?,
         planes,
     );

@@ -24,7 +24,7 @@ use pocket_api::control::{Control, JobHolder};
 use pocket_api::ids::NodeId;
 use pocket_api::usage::{Usage, UsageSource};
 use pocket_controller::{Controller, ControllerConfig};
-use pocket_gateway::config::RuntimeKind;
+use pocket_edge::config::thread_per_core;
 use pocket_gateway::gateway::Gateway;
 use pocket_gateway::planes::Planes;
 use pocket_metadata::{Shard, ShardConfig};
@@ -60,7 +60,7 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
             clock: life.clock.clone(),
         };
         let gateway = Gateway::start(
-            endpoint::gateway_config(&process.config, RuntimeKind::per_core())?,
+            endpoint::gateway_config(&process.config, thread_per_core())?,
             credentials.clone(),
             planes,
         );

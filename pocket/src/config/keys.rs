@@ -94,7 +94,7 @@ const KEYS: &[Key] = &[
         "2",
         "the cores in `gateway`, half of them in `serve` and `dev-cluster`",
         "",
-        "Threads that serve connections, each with its own event loop; `0` shares one work-stealing runtime with the other roles.",
+        "Threads that serve connections, each with its own event loop.",
     ),
     key(
         "gateway.default-profile",

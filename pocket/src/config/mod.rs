@@ -99,8 +99,8 @@ impl Config {
             );
         }
         ensure!(
-            self.gateway.threads.is_none_or(|threads| threads <= THREADS_MAX),
-            "gateway.threads {}: at most {THREADS_MAX}",
+            self.gateway.threads.is_none_or(|threads| (1..=THREADS_MAX).contains(&threads)),
+            "gateway.threads {}: from 1 to {THREADS_MAX}",
             self.gateway.threads.unwrap_or_default()
         );
         self.profiles()?;

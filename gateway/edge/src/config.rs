@@ -1,0 +1,44 @@
+//! What can be set about an edge. Credentials are apart, see [`crate::credentials`].
+
+use std::thread::available_parallelism;
+
+/// Region that clients use when nobody told them another.
+pub const DEFAULT_REGION: &str = "us-east-1";
+/// Connections held at once. One costs some 10 KiB while idle and at most 1 MiB of buffers while it transfers.
+pub const MAX_CONNECTIONS: usize = 10_000;
+
+/// Settings of one edge.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// Name shown as the buckets' region; requests may be signed for any.
+    pub region: String,
+    /// `s3.example` makes `bucket.s3.example` a virtual host. Without it all requests are path style.
+    pub domain: Option<String>,
+    /// More are refused with 503.
+    pub max_connections: usize,
+    /// Each with an event loop of its own: a connection never changes threads, and what one process can answer by itself
+    /// wakes no other thread. None is taken for one.
+    pub threads: usize,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            region: DEFAULT_REGION.into(),
+            domain: None,
+            max_connections: MAX_CONNECTIONS,
+            threads: thread_per_core(),
+        }
+    }
+}
+
+/// A thread for each core.
+pub fn thread_per_core() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// A thread for every second core, for a server that shares its machine with its clients. With a thread for each
+/// core all of them sleep and wake between two requests, which costs more than a request of 1 KiB itself.
+pub fn thread_per_two_cores() -> usize {
+    thread_per_core().div_ceil(2)
+}

@@ -1,0 +1,184 @@
+//! A request's body as operations read it: one piece of decoded bytes after the other, then the checksum that the client named.
+//! It knows where the bytes come from, a socket or the file of a form, so that nobody else has to.
+
+use super::body::VerifiedBody;
+use super::document;
+use super::form::file::FileBody;
+use super::operation::{BodyUse, Operation};
+use super::payload::Promise;
+use super::proof::ChunkSeed;
+use crate::server::request_body::RequestBody;
+use bytes::Bytes;
+use futures::Stream;
+use http_body::{Body, Frame};
+use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Where the bytes of a request come from.
+pub(crate) enum ByteSource {
+    Socket(RequestBody),
+    /// Anything else, for requests that came on no connection.
+    Other(Pin<Box<dyn Body<Data = Bytes, Error = BrokenOff> + Send>>),
+}
+
+/// The bytes of a request ended before its body did.
+#[derive(Debug, thiserror::Error)]
+#[error("the body broke off")]
+pub(crate) struct BrokenOff;
+
+impl ByteSource {
+    pub(crate) fn of<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        use http_body_util::BodyExt;
+        Self::Other(Box::pin(body.map_err(|_| BrokenOff)))
+    }
+}
+
+impl Body for ByteSource {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Socket(body) => Pin::new(body).poll_frame(cx).map_err(|_| BrokenOff),
+            Self::Other(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+}
+
+/// A request's body before anybody has read of it; none where there is none.
+pub(crate) struct Unread(Option<Box<(VerifiedBody<ByteSource>, Promise)>>);
+
+impl Unread {
+    pub(super) fn new(body: ByteSource, promise: Option<Promise>, seed: Option<ChunkSeed>) -> Self {
+        Self(promise.map(|promise| Box::new((VerifiedBody::new(body, &promise, seed), promise))))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Framing taken off, where it is known.
+    pub(crate) fn size_bytes(&self) -> Option<u64> {
+        self.0.as_ref()?.1.decoded_bytes
+    }
+
+    /// From Content-MD5, which the body is held to.
+    pub(crate) fn md5(&self) -> Option<[u8; 16]> {
+        self.0.as_ref()?.1.md5
+    }
+
+    /// Of which algorithm a checksum comes with the body, or behind it.
+    pub(crate) fn named_sum(&self) -> Option<ChecksumAlgorithm> {
+        self.0.as_ref()?.1.sum.algorithm()
+    }
+
+    /// To be read piece by piece.
+    pub(crate) fn payload(self) -> Result<Payload, Refusal> {
+        match self.0 {
+            Some(unread) => Ok(Payload(Kind::Body(unread))),
+            None => Err(Refusal::new(ErrorCode::MissingRequestBodyError, "Request body is empty")),
+        }
+    }
+
+    /// To be read as a whole, by `read`.
+    pub(crate) fn document<T>(
+        self,
+        operation: Operation,
+        read: fn(Bytes) -> Result<T, Refusal>,
+    ) -> Document<T> {
+        Document { unread: self.0, body_use: operation.body_use(), read }
+    }
+}
+
+/// What a request's body says, read when somebody wants to know: by then it is decided that the caller may ask.
+pub struct Document<T> {
+    unread: Option<Box<(VerifiedBody<ByteSource>, Promise)>>,
+    body_use: BodyUse,
+    read: fn(Bytes) -> Result<T, Refusal>,
+}
+
+impl<T> Document<T> {
+    /// Reads it, once. What was promised of the body holds, and it is one of S3's documents.
+    pub async fn read(&mut self) -> Result<T, Refusal> {
+        let document = match self.unread.take() {
+            Some(unread) => collect(unread.0, &unread.1, self.body_use).await?,
+            None => Bytes::new(),
+        };
+        let document = if self.body_use.is_xml() { document::checked(document)? } else { document };
+        (self.read)(document)
+    }
+}
+
+async fn collect(
+    mut body: VerifiedBody<ByteSource>,
+    promise: &Promise,
+    body_use: BodyUse,
+) -> Result<Bytes, Refusal> {
+    let max_bytes = body_use.document_max_bytes().unwrap_or(0);
+    let too_long = || {
+        let message = format!("your request was too big: this document may have {max_bytes} bytes");
+        Refusal::new(ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
+    };
+    if promise.decoded_bytes.is_some_and(|bytes| bytes > max_bytes) {
+        return Err(too_long());
+    }
+    let mut document = Vec::new();
+    while let Some(data) = poll_fn(|cx| body.poll_next(cx)).await {
+        let data = data?;
+        if (document.len() + data.len()) as u64 > max_bytes {
+            return Err(too_long());
+        }
+        document.extend_from_slice(&data);
+    }
+    Ok(document.into())
+}
+
+/// The body of a request that makes an object or a part.
+pub struct Payload(Kind);
+
+enum Kind {
+    Body(Box<(VerifiedBody<ByteSource>, Promise)>),
+    File(Box<FileBody<ByteSource>>),
+}
+
+impl Payload {
+    pub(super) fn file(file: FileBody<ByteSource>) -> Self {
+        Self(Kind::File(Box::new(file)))
+    }
+
+    /// The next bytes; `None` at the end, after an error too.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
+        match &mut self.0 {
+            Kind::Body(body) => body.0.poll_next(cx),
+            Kind::File(file) => file.poll_next(cx),
+        }
+    }
+
+    /// The checksum that the client named, once the body has ended well; one that has not ended is refused.
+    pub fn checksum(&self) -> Result<Option<Checksum>, Refusal> {
+        let outcome = match &self.0 {
+            Kind::Body(body) => body.0.outcome(),
+            Kind::File(file) => file.outcome(),
+        };
+        let incomplete = || Refusal::new(ErrorCode::IncompleteBody, "the request body ended early");
+        outcome.cloned().ok_or_else(incomplete)
+    }
+}
+
+impl Stream for Payload {
+    type Item = Result<Bytes, Refusal>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
+        self.get_mut().poll_next(cx)
+    }
+}

@@ -1,0 +1,105 @@
+//! One connection: HTTP/1.1 until the client leaves, the connection is cut, nothing moves any more, or the server
+//! stops.
+
+use super::answer_body::AnswerBody;
+use super::link::{Link, Traffic};
+use super::request_body::{RequestBody, drain};
+use super::socket::Socket;
+use crate::arrived::LINES_MAX;
+use crate::calls::ServeAll;
+use crate::context::Connection;
+use crate::edge::Edge;
+use crate::payload_stream::ByteSource;
+use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often a connection is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Looks without progress after which a connection is closed: a minute, more than clients keep idle connections and
+/// than operations let a transfer stall. It covers connections without a request, heads that come a byte at a time,
+/// and clients that do not read their answer.
+const LOOKS_WITHOUT_PROGRESS_MAX: u32 = 4;
+
+/// Serves until the end. Dropping the future closes the connection and releases its buffers.
+pub(crate) async fn serve<O: ServeAll>(
+    stream: TcpStream,
+    edge: Arc<Edge<O>>,
+    traffic: Arc<Traffic>,
+    shutdown: CancellationToken,
+) {
+    // Answers go out as they are made; a failure costs latency, not correctness.
+    let _ = stream.set_nodelay(true);
+    let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
+    let link = Arc::new(Link::new(traffic, connection));
+    let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone()));
+    let service = service_fn(|request| answer(edge.clone(), link.clone(), request));
+    let mut http = pin!(http1::Builder::new().max_headers(LINES_MAX).serve_connection(socket, service));
+    let mut cut = pin!(link.connection.until_cut());
+    let mut stop = pin!(shutdown.cancelled());
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut stopping, mut seen, mut same) = (false, None, 0);
+    loop {
+        tokio::select! {
+            biased;
+            ended = http.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+                return;
+            }
+            () = cut.as_mut() => return,
+            () = stop.as_mut(), if !stopping => {
+                stopping = true;
+                http.as_mut().graceful_shutdown();
+            }
+            _ = looks.tick() => {
+                let progress = link.progress();
+                same = if progress.is_some() && progress == seen { same + 1 } else { 0 };
+                if same == LOOKS_WITHOUT_PROGRESS_MAX {
+                    return;
+                }
+                seen = progress;
+            }
+        }
+    }
+}
+
+async fn answer<O: ServeAll>(
+    edge: Arc<Edge<O>>,
+    link: Arc<Link>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    let has_body = !request.body().is_end_stream();
+    link.call_began(has_body);
+    // Where the length of a request is open to interpretation, nothing behind it is read as another request: hyper
+    // drops a Content-Length that comes beside a Transfer-Encoding.
+    let is_open = request.headers().contains_key(TRANSFER_ENCODING);
+    let expects = request.headers().get(EXPECT);
+    let expects_continue =
+        expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if expects_continue && !has_body && request.version() == Version::HTTP_11 {
+        link.owe_continue();
+    }
+    let request = request.map(|incoming| ByteSource::Socket(RequestBody::new(incoming, link.clone())));
+    let mut response = edge.answer(request, link.connection.clone()).await;
+    if is_open || link.is_body_unread() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(rest) = link.call_ended() {
+        tokio::spawn(drain(rest));
+    }
+    Ok(response.map(|body| AnswerBody::new(body, link)))
+}

@@ -1,0 +1,145 @@
+//! A client's socket as the HTTP state machine sees it: counts bytes, tells the connection when everything written is
+//! in the kernel, and slips in what hyper leaves out: interim answers, and a document with the errors that it answers
+//! by itself.
+
+use super::link::Link;
+use crate::calls::ServeAll;
+use crate::edge::Edge;
+use bytes::{Buf, Bytes};
+use pocket_access::refusal::{ErrorCode, Refusal};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// hyper sends this when a body is read. For a request that expects it and has an empty body it sends nothing, and
+/// aws-cli then waits a minute.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+pub(crate) struct Socket<O> {
+    stream: TcpStream,
+    link: Arc<Link>,
+    edge: Arc<Edge<O>>,
+    /// What is left of an answer that has to go first.
+    interim: Bytes,
+    /// It goes in place of what hyper writes.
+    replaces: bool,
+}
+
+impl<O: ServeAll> Socket<O> {
+    pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge<O>>) -> Self {
+        Self { stream, link, edge, interim: Bytes::new(), replaces: false }
+    }
+
+    /// Answers in S3's words where hyper could not read a head and says so with a bare status; `first` is the beginning
+    /// of what it writes, of `len` bytes. Only between calls: nothing else can be told from the bytes of an object. A bad
+    /// head right behind a good one, whose answer is still being sent, keeps the bare status.
+    fn poll_unread_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        len: usize,
+    ) -> Poll<io::Result<Option<usize>>> {
+        if !self.replaces {
+            let refusal = if self.link.is_between_calls() { unread_head(first) } else { None };
+            let Some(refusal) = refusal else { return Poll::Ready(Ok(None)) };
+            (self.interim, self.replaces) = (self.edge.unread(&refusal), true);
+        }
+        ready!(self.poll_interim(cx))?;
+        self.replaces = false;
+        self.link.sent(len);
+        Poll::Ready(Ok(Some(len)))
+    }
+
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.link.take_continue() {
+            self.interim = Bytes::from_static(CONTINUE);
+        }
+        while !self.interim.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.interim))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What S3 says of a head that could not be read, by the status that hyper gives it.
+fn unread_head(answer: &[u8]) -> Option<Refusal> {
+    let (code, message) = match answer.strip_prefix(b"HTTP/1.1 ")?.get(..4)? {
+        b"400 " => (ErrorCode::BadRequest, "An error occurred when parsing the HTTP request."),
+        b"414 " => (ErrorCode::InvalidURI, "Couldn't parse the specified URI: it is too long."),
+        b"431 " => (
+            ErrorCode::RequestHeaderSectionTooLarge,
+            "Your request header section exceeds the maximum allowed size.",
+        ),
+        _ => return None,
+    };
+    Some(Refusal::new(code, message))
+}
+
+impl<O: ServeAll> AsyncRead for Socket<O> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.link.received(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<O: ServeAll> AsyncWrite for Socket<O> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(replaced) = ready!(self.poll_unread_head(cx, buf, buf.len()))? {
+            return Poll::Ready(Ok(replaced));
+        }
+        ready!(self.poll_interim(cx))?;
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.link.sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = bufs.first().map_or(&[][..], |buf| buf);
+        if let Some(replaced) = ready!(self.poll_unread_head(cx, first, bufs.iter().map(|b| b.len()).sum()))?
+        {
+            return Poll::Ready(Ok(replaced));
+        }
+        ready!(self.poll_interim(cx))?;
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
+        self.link.sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes when its own buffer is empty: then all that was handed out is in the kernel.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.link.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<O> Drop for Socket<O> {
+    fn drop(&mut self) {
+        self.link.connection.ended();
+    }
+}
