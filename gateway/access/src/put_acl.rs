@@ -42,7 +42,7 @@ pub fn check_new_object(
         | (Ownership::BucketOwnerPreferred, Said::Canned(Canned::BucketOwnerFullControl)) => Ok(()),
         _ => {
             let message = "objects that belong to another tenant than their bucket are not implemented: the bucket \
-                           needs BucketOwnerEnforced, or BucketOwnerPreferred and the request x-amz-acl: \
+                           needs BucketOwnerEnforced, or BucketOwnerPreferred and the request the canned ACL \
                            bucket-owner-full-control";
             Err(Refusal::new(ErrorCode::NotImplemented, message))
         }

@@ -49,3 +49,28 @@ pub const MALFORMED_XML: &str =
 pub fn malformed_xml() -> Refusal {
     s3(ErrorCode::MalformedXML, MALFORMED_XML)
 }
+
+/// Of a request for an ACL that says none.
+pub fn no_acl_said() -> Refusal {
+    let text = "Your request was missing a required header: x-amz-acl, x-amz-grant-*, or an AccessControlPolicy as body";
+    s3(ErrorCode::MissingSecurityHeader, text)
+}
+
+/// Of one that says it in headers and in a document.
+pub fn two_acls_said() -> Refusal {
+    let text = "This request does not support content beside x-amz-acl or x-amz-grant-*";
+    s3(ErrorCode::UnexpectedContent, text)
+}
+
+/// Of a copy of bytes from `first` to `last` of a source that has `size`: S3 reads less than a range asks for, and copies it not at
+/// all.
+pub fn copied_range(first: u64, last: u64, size: u64) -> Refusal {
+    let text = format!("Range specified is not valid for source object of size: {size}");
+    Refusal::invalid("x-amz-copy-source-range", format!("bytes={first}-{last}"), text)
+}
+
+/// Of an upload whose parts have `size` bytes, where another number was promised.
+pub fn other_size(size: u64) -> Refusal {
+    let text = format!("The provided x-amz-mp-object-size does not match: the parts have {size} bytes");
+    s3(ErrorCode::InvalidRequest, text)
+}

@@ -18,6 +18,7 @@ use pocket_api::names::{ObjectKey, TenantName};
 use pocket_api::object::ObjectHeaders;
 use pocket_api::settings::DocumentKind;
 use pocket_edge::calls::{Call, GetObjectAcl, OwnedAcl, PutBucketAcl, PutObjectAcl, SentAcl, Serve};
+use pocket_edge::errors::{no_acl_said, two_acls_said};
 use std::time::Duration;
 
 /// How often a PutObjectAcl looks again because another one came between its look and its change.
@@ -114,13 +115,7 @@ fn wanted(said: &Said, sent: Option<&SentAcl>, owner: &TenantName) -> Result<Acl
             Err(access_denied("Access Denied"))
         }
         (None, Some(sent)) => Ok(sent.acl.clone()),
-        (None, None) => Err(s3(
-            ErrorCode::MissingSecurityHeader,
-            "Your request was missing a required header: x-amz-acl, x-amz-grant-*, or an AccessControlPolicy as body",
-        )),
-        (Some(_), Some(_)) => {
-            let text = "This request does not support content beside x-amz-acl or x-amz-grant-*";
-            Err(s3(ErrorCode::UnexpectedContent, text))
-        }
+        (None, None) => Err(no_acl_said()),
+        (Some(_), Some(_)) => Err(two_acls_said()),
     }
 }

@@ -1,4 +1,4 @@
-//! Append, S3's PutObject with `x-amz-write-offset-bytes`: the object is looked up before the body is read and appended to
+//! Append, S3's PutObject at an offset: the object is looked up before the body is read and appended to
 //! only if it is still the same afterwards, so of several who append at one offset one wins. Bytes that are there stay
 //! where they are.
 

@@ -18,6 +18,7 @@ use pocket_api::names::ObjectKey;
 use pocket_api::object::ETag;
 use pocket_edge::calls::{Call, CompleteMultipartUpload, ListedPart, NamedChecksum, PromisedWhole, Serve};
 use pocket_edge::checksums::other_kind;
+use pocket_edge::errors::other_size;
 
 impl Serve<CompleteMultipartUpload> for Operations {
     async fn serve(&self, mut call: Call<CompleteMultipartUpload>) -> Result<Committed, Refusal> {
@@ -129,8 +130,7 @@ fn hold(
         return Err(error.with("MaxSizeAllowed", OBJECT_MAX_BYTES));
     }
     if promised.size.is_some_and(|promised| u64::try_from(promised) != Ok(size)) {
-        let text = format!("The provided x-amz-mp-object-size does not match: the parts have {size} bytes");
-        return Err(s3(ErrorCode::InvalidRequest, text));
+        return Err(other_size(size));
     }
     let (algorithm, kind) = info.checksum.unwrap_or(checksums::UNANNOUNCED);
     let found = checksums::composed(algorithm, kind, parts);

@@ -14,6 +14,7 @@ use pocket_api::ids::WriteId;
 use pocket_api::metadata::{ByteRange, PutPart, Request, Select};
 use pocket_api::object::{ETag, NewContent, ObjectMeta};
 use pocket_edge::calls::{Call, PartCopied, Serve, UploadPartCopy};
+use pocket_edge::errors::copied_range;
 
 impl Serve<UploadPartCopy> for Operations {
     async fn serve(&self, call: Call<UploadPartCopy>) -> Result<PartCopied, Refusal> {
@@ -78,13 +79,9 @@ impl Serve<UploadPartCopy> for Operations {
     }
 }
 
-/// S3 reads less than a range asks for, and copies it not at all.
 fn check_range(select: Select, size: u64) -> Result<(), Refusal> {
     match select {
-        Select::Range(ByteRange::FromTo(first, last)) if last >= size => {
-            let text = format!("Range specified is not valid for source object of size: {size}");
-            Err(Refusal::invalid("x-amz-copy-source-range", format!("bytes={first}-{last}"), text))
-        }
+        Select::Range(ByteRange::FromTo(first, last)) if last >= size => Err(copied_range(first, last, size)),
         _ => Ok(()),
     }
 }
