@@ -190,7 +190,7 @@ impl Key {
 
     /// Whether it says who or from where the caller is, so that a condition on it makes a rule for everybody one for
     /// some.
-    pub fn tells_callers_apart(&self) -> bool {
+    pub(crate) fn tells_callers_apart(&self) -> bool {
         matches!(self, Self::SourceIp | Self::PrincipalArn | Self::PrincipalAccount | Self::UserId)
     }
 }

@@ -21,7 +21,7 @@ pub fn check(acl: &Acl, rules: &Rules, owner: &TenantName) -> Result<(), Refusal
 }
 
 /// Whether a caller who may write may make an object with it.
-pub fn check_new_object(
+pub(crate) fn check_new_object(
     said: &Said,
     caller: Option<&Principal>,
     rules: &Rules,

@@ -1,7 +1,7 @@
 //! The allow-list of operations: which method, level and query parameters make which S3 operation, and which other
 //! parameters may come with it. Tables alone; `routing.rs` reads them, and refuses whatever does not stand in them.
 //!
-//! `docs/s3-coverage.md` is written from these tables and the one in `headers.rs`.
+//! `docs/s3-coverage.md` is written from these tables and the one in `header_rules.rs`.
 
 use super::operation::Operation;
 use super::query::Query;

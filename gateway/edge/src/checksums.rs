@@ -37,7 +37,9 @@ impl NamedChecksum {
 }
 
 /// The one checksum, if any, that is named where there may be one of each algorithm.
-pub fn only_one(fields: [(ChecksumAlgorithm, Option<&str>); 5]) -> Result<Option<NamedChecksum>, Refusal> {
+pub(crate) fn only_one(
+    fields: [(ChecksumAlgorithm, Option<&str>); 5],
+) -> Result<Option<NamedChecksum>, Refusal> {
     let mut found = None;
     for (algorithm, text) in fields {
         let Some(text) = text else { continue };
@@ -63,7 +65,7 @@ fn parse(algorithm: ChecksumAlgorithm, text: &str) -> Result<(SmallVec<[u8; 8]>,
 }
 
 /// Reads `x-amz-checksum-algorithm` and `x-amz-checksum-type` of a new upload.
-pub fn announced(
+pub(crate) fn announced(
     algorithm: Option<&str>,
     kind: Option<&str>,
 ) -> Result<Option<(ChecksumAlgorithm, ChecksumKind)>, Refusal> {
@@ -97,7 +99,7 @@ pub fn announced(
     Ok(Some((algorithm, kind)))
 }
 
-pub fn parse_algorithm(name: &str) -> Result<ChecksumAlgorithm, Refusal> {
+pub(crate) fn parse_algorithm(name: &str) -> Result<ChecksumAlgorithm, Refusal> {
     let found = ChecksumAlgorithm::ALL.into_iter().find(|a| a.as_str().eq_ignore_ascii_case(name));
     found.ok_or_else(|| {
         let text = format!("Checksum algorithm {:?} is not supported", shortened(name));
@@ -105,7 +107,7 @@ pub fn parse_algorithm(name: &str) -> Result<ChecksumAlgorithm, Refusal> {
     })
 }
 
-pub fn parse_kind(name: &str) -> Option<ChecksumKind> {
+pub(crate) fn parse_kind(name: &str) -> Option<ChecksumKind> {
     [ChecksumKind::FullObject, ChecksumKind::Composite].into_iter().find(|kind| show_kind(*kind) == name)
 }
 
@@ -115,7 +117,7 @@ pub fn other_kind() -> Refusal {
     s3(ErrorCode::InvalidRequest, text)
 }
 
-pub fn show_kind(kind: ChecksumKind) -> &'static str {
+pub(crate) fn show_kind(kind: ChecksumKind) -> &'static str {
     match kind {
         ChecksumKind::FullObject => "FULL_OBJECT",
         ChecksumKind::Composite => "COMPOSITE",

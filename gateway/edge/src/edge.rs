@@ -1,6 +1,6 @@
 //! Between HTTP and the operations, in the order in which a request
 //! passes: `target` and `query` read the URI, `signature` proves who sent it, `routing` finds its operation in the
-//! `allow_list`, `headers` is the one of headers, `payload` reads the promises about the body, `body` holds the client to
+//! `allow_list`, `header_rules` is the one of headers, `payload` reads the promises about the body, `body` holds the client to
 //! them, `document` to S3's documents where the body has to be one; `form` makes a PUT of a form; `wire` reads the typed
 //! call of the operation and writes its answer. What comes to an operation bears no trace of signing or framing.
 //!
@@ -8,10 +8,8 @@
 
 use crate::answer::Body;
 use crate::arrived::{Arrived, Came};
-use crate::calls::CorsSource;
-use crate::calls::{ServeAll, SessionCredentials};
-use crate::context::RequestId;
-use crate::context::{Connection, RequestContext};
+use crate::calls::{CorsSource, ServeAll, SessionCredentials};
+use crate::context::{Connection, RequestContext, RequestId};
 use crate::cors::WebPage;
 use crate::credentials::Credentials;
 use crate::details::Asked;
@@ -45,14 +43,14 @@ pub(crate) const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-buck
 pub(crate) struct Edge<O> {
     pub(crate) keys: SigningKeys,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) domain: Option<String>,
-    pub(crate) request_ids: RequestIds,
-    pub(crate) host_id: HeaderValue,
-    pub(crate) region: HeaderValue,
+    domain: Option<String>,
+    request_ids: RequestIds,
+    host_id: HeaderValue,
+    region: HeaderValue,
     pub(crate) operations: O,
     pub(crate) metrics: Metrics,
     /// Without it there are no preflights, and no page reads anything.
-    pub(crate) cors: Option<Arc<dyn CorsSource>>,
+    cors: Option<Arc<dyn CorsSource>>,
 }
 
 /// A request that may pass, before its body.

@@ -36,17 +36,17 @@ pub fn from_name(error: NameError) -> Refusal {
     }
 }
 
-pub fn key_too_long(bytes: usize) -> Refusal {
+pub(crate) fn key_too_long(bytes: usize) -> Refusal {
     Refusal::new(ErrorCode::KeyTooLongError, NameError::KeyTooLong(bytes).to_string())
         .with("Size", bytes)
         .with("MaxSizeAllowed", KEY_MAX_BYTES)
 }
 
 /// S3's text for a document that is not what it has to be.
-pub const MALFORMED_XML: &str =
+pub(crate) const MALFORMED_XML: &str =
     "The XML you provided was not well-formed or did not validate against our published schema";
 
-pub fn malformed_xml() -> Refusal {
+pub(crate) fn malformed_xml() -> Refusal {
     s3(ErrorCode::MalformedXML, MALFORMED_XML)
 }
 

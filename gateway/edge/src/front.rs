@@ -2,8 +2,7 @@
 //! planes.
 
 pub use crate::answer::Body;
-use crate::calls::CorsSource;
-use crate::calls::ServeAll;
+use crate::calls::{CorsSource, ServeAll};
 use crate::config::EdgeConfig;
 use crate::context::Connection;
 use crate::credentials::Credentials;

@@ -45,7 +45,7 @@ pub struct Page<T> {
 }
 
 /// How many items a request asks for: S3 answers at most 1,000 whatever was asked.
-pub fn max_items(asked: Option<i32>, name: &str) -> Result<usize, Refusal> {
+pub(crate) fn max_items(asked: Option<i32>, name: &str) -> Result<usize, Refusal> {
     let asked = asked.unwrap_or(LIST_MAX_KEYS as i32);
     let count = usize::try_from(asked).map_err(|_| {
         let text = format!("Argument {name} must be an integer between 0 and 2147483647");
@@ -76,13 +76,13 @@ pub fn read_token(token: &str) -> Result<ListStart, Refusal> {
 
 /// Is this marker a common prefix of the list that it goes on with? Then all its keys have been listed: in V1 clients
 /// send the last key or prefix, without saying which.
-pub fn is_common_prefix(marker: &str, prefix: &str, delimiter: Option<&str>) -> bool {
+pub(crate) fn is_common_prefix(marker: &str, prefix: &str, delimiter: Option<&str>) -> bool {
     let (Some(delimiter), Some(rest)) = (delimiter, marker.strip_prefix(prefix)) else { return false };
     rest.find(delimiter).is_some_and(|at| at + delimiter.len() == rest.len())
 }
 
 /// Where a list with a plain marker goes on.
-pub fn start_after(marker: Option<String>, prefix: &str, delimiter: Option<&str>) -> ListStart {
+pub(crate) fn start_after(marker: Option<String>, prefix: &str, delimiter: Option<&str>) -> ListStart {
     match marker.filter(|marker| !marker.is_empty()) {
         None => ListStart::Beginning,
         Some(marker) if is_common_prefix(&marker, prefix, delimiter) => ListStart::AfterPrefix(marker),
@@ -92,13 +92,13 @@ pub fn start_after(marker: Option<String>, prefix: &str, delimiter: Option<&str>
 
 /// How names are written in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     Raw,
     Url,
 }
 
 impl Encoding {
-    pub fn parse(asked: Option<&str>) -> Result<Self, Refusal> {
+    pub(crate) fn parse(asked: Option<&str>) -> Result<Self, Refusal> {
         match asked {
             None | Some("") => Ok(Self::Raw),
             Some("url") => Ok(Self::Url),
@@ -109,7 +109,7 @@ impl Encoding {
         }
     }
 
-    pub fn write(self, name: String) -> String {
+    pub(crate) fn write(self, name: String) -> String {
         match self {
             Self::Raw => name,
             Self::Url => url_encode(&name).to_string(),
@@ -118,7 +118,7 @@ impl Encoding {
 }
 
 /// The pieces make the name as [`Encoding::Url`] writes it: ASCII, and nothing that means anything in XML.
-pub fn url_encode(name: &str) -> PercentEncode<'_> {
+pub(crate) fn url_encode(name: &str) -> PercentEncode<'_> {
     utf8_percent_encode(name, URL_ENCODED)
 }
 

@@ -2,8 +2,7 @@
 //!
 //! The canonical request follows S3's variant: the path is encoded once and never normalised.
 
-use super::arrived::Arrived;
-use super::arrived::is_ours;
+use super::arrived::{Arrived, is_ours};
 use super::authorization::{self, Authorization};
 use super::payload::{PayloadForm, UNSIGNED_PAYLOAD};
 use super::percent::{self, Part};

@@ -7,14 +7,14 @@ use pocket_api::object::Tags;
 
 /// What has tags, for S3 bounds their number by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tagged {
+pub(crate) enum Tagged {
     Object,
     Bucket,
 }
 
 impl Tagged {
     /// S3's bound.
-    pub const fn tags_max(self) -> usize {
+    pub(crate) const fn tags_max(self) -> usize {
         match self {
             Self::Object => 10,
             Self::Bucket => 50,
@@ -29,10 +29,10 @@ const TAG_VALUE_MAX_CHARS: usize = 256;
 /// What the key of a tag begins with that carries a hint.
 pub const HINT_PREFIX: &str = "pocket:";
 /// The tag of a bucket that says what the days of its lifecycle rules are.
-pub const UNIT_TAG: &str = "pocket:lifecycle-unit";
+pub(crate) const UNIT_TAG: &str = "pocket:lifecycle-unit";
 
 /// Tags of an object as `x-amz-tagging` carries them: a query.
-pub fn from_header(value: &str) -> Result<Tags, Refusal> {
+pub(crate) fn from_header(value: &str) -> Result<Tags, Refusal> {
     let malformed = || {
         Refusal::invalid(
             "x-amz-tagging",
@@ -70,7 +70,7 @@ pub fn check_all(tags: &[(String, String)]) -> Result<(), Refusal> {
 }
 
 /// That there are not too many.
-pub fn check_count(tags: &[(String, String)], of: Tagged) -> Result<(), Refusal> {
+pub(crate) fn check_count(tags: &[(String, String)], of: Tagged) -> Result<(), Refusal> {
     if tags.len() <= of.tags_max() {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 use pocket_access::refusal::{ErrorCode, Refusal};
 
 /// S3's name for the version of an object that was written without versioning.
-pub const NULL_VERSION: &str = "null";
+pub(crate) const NULL_VERSION: &str = "null";
 
 /// Whether a version id names the version that objects have; any other would act on what the client did not mean.
 pub fn check_version(version: &str) -> Result<(), Refusal> {

@@ -53,7 +53,7 @@ impl LifecycleTerms {
         Self::new(headers::text(headers, UNIT_HEADER)?, headers::text(headers, MINIMUM_HEADER)?)
     }
 
-    pub fn new(unit: Option<&str>, minimum: Option<&str>) -> Result<Self, Refusal> {
+    pub(crate) fn new(unit: Option<&str>, minimum: Option<&str>) -> Result<Self, Refusal> {
         use TransitionDefaultMinimumObjectSize as Minimum;
         let minimum = minimum.unwrap_or(Minimum::ALL_STORAGE_CLASSES_128K);
         if ![Minimum::ALL_STORAGE_CLASSES_128K, Minimum::VARIES_BY_STORAGE_CLASS].contains(&minimum) {
@@ -82,7 +82,7 @@ impl LifecycleRules {
         Self::new(parsed_if_any(&document)?)
     }
 
-    pub fn new(configuration: Option<BucketLifecycleConfiguration>) -> Result<Self, Refusal> {
+    pub(crate) fn new(configuration: Option<BucketLifecycleConfiguration>) -> Result<Self, Refusal> {
         let mut configuration = configuration.ok_or_else(malformed_xml)?;
         if !(1..=RULES_MAX).contains(&configuration.rules.len()) {
             return Err(malformed_xml());
