@@ -217,6 +217,17 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Bytes that have to be gone through to find the values of a key, where a request can have many.
+    pub(crate) fn length(&self, key: &Key) -> usize {
+        let header = |name: &str| self.headers.get(name).map_or(0, HeaderValue::len);
+        match key {
+            Key::MaxKeys | Key::Parameter(_) => self.query.len(),
+            Key::Header(name) => header(name),
+            Key::CopySource => header("x-amz-copy-source"),
+            _ => 0,
+        }
+    }
+
     fn now_ms(&self) -> i64 {
         i64::try_from(self.now.0).unwrap_or(i64::MAX)
     }

@@ -11,7 +11,7 @@ pub(crate) mod facts;
 pub(crate) mod json;
 #[cfg(test)]
 pub(crate) mod needs;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod policy;
 pub(crate) mod public_access_block;
 pub(crate) mod rules;
