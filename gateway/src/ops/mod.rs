@@ -175,7 +175,7 @@ impl Operations {
         }
         let hints = JobHints::parse(profile.hints()).map_err(errors::from_hint)?;
         let mut settings = JobSettings::asking(hints);
-        settings.documents.extend(profile.documents());
+        settings.documents.extend(profile.documents(None));
         let registration = Registration { tenant: tenant.clone(), bucket: name.clone(), settings };
         match self.control.register(registration).await {
             // Of writers that come at once one makes it.
