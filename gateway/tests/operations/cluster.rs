@@ -7,6 +7,7 @@ pub(crate) use crate::in_process::planes::{CAPACITY_BYTES, Cluster};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use futures::FutureExt;
 use http::Method;
 use pocket_api::clock::SystemClock;
 use pocket_api::cluster::{ClusterView, Directory, Role};
@@ -128,14 +129,14 @@ impl Cluster {
     /// Bytes that chunks take on all servers.
     pub(crate) fn used_bytes(&self) -> u64 {
         let mut report = UsageReport::default();
-        self.servers.iter().for_each(|server| server.fill(&mut report));
+        self.servers.iter().for_each(|server| server.fill(&mut report).now_or_never().unwrap());
         report.tiers.iter().map(|tier| tier.used_bytes).sum()
     }
 
     /// For how long the only job was not used, as the shard has it that it was used at last.
     pub(crate) fn idle_ms(&self) -> u64 {
         let mut report = UsageReport::default();
-        self.shards.iter().for_each(|shard| shard.fill(&mut report));
+        self.shards.iter().for_each(|shard| shard.fill(&mut report).now_or_never().unwrap());
         report.jobs.iter().map(|job| job.idle_ms).min().unwrap()
     }
 
