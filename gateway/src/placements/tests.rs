@@ -306,7 +306,8 @@ async fn without_a_controller_what_is_known_goes_on_and_nobody_waits_for_it() {
     for _ in 0..600 {
         let before = tokio::time::Instant::now();
         let ask = crate::access::tests::nobodys_ask();
-        let admitted = placements.bucket(&name, ask).await;
+        let mut bucket = placements.find(&name, ask).await.unwrap();
+        let admitted = placements.admit(&mut bucket).await;
         assert!(matches!(admitted, Err(CallError::Denied)), "decided by what is known: {admitted:?}");
         let mut bucket =
             Bucket { placement: placements.known.get(&name).await.unwrap(), asks: SmallVec::new() };
