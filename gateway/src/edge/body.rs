@@ -2,7 +2,7 @@
 //! that an operation that reads to the end cannot miss it, and knows its checksum when it has ended well.
 
 use super::chunked::{Announced, ChunkDecoder, ChunkSigner, Piece};
-use super::digests::Digests;
+use super::digests::{Digests, Settlement};
 use super::payload::{PayloadForm, Promise, PromisedSum};
 use super::signature::ChunkSeed;
 use crate::refusal::{ErrorCode, Refusal};
@@ -20,14 +20,12 @@ pub(crate) struct VerifiedBody<B> {
     /// Came from the source and is not handed out yet.
     input: Bytes,
     framing: Option<ChunkDecoder>,
-    digests: Option<Digests>,
+    settlement: Settlement,
     /// Bytes still to come, where the length is known.
     left: Option<u64>,
     /// Set from the first time that the source had nothing.
     stall: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    /// Of a body that has ended well: the checksum that the client named, if it did.
-    outcome: Option<Option<Checksum>>,
 }
 
 impl<B> VerifiedBody<B>
@@ -51,29 +49,25 @@ where
             source,
             input: Bytes::new(),
             framing,
-            digests: Some(Digests::new(promise)),
+            settlement: Settlement::new(Digests::new(promise)),
             left: promise.decoded_bytes,
             stall: None,
             waiting: false,
-            outcome: None,
         }
     }
 
     /// The next piece of decoded bytes; `None` when the body has ended, after an error too.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
-        if self.digests.is_none() {
+        if self.settlement.is_settled() {
             return Poll::Ready(None);
         }
-        let data = ready!(self.poll_data(cx));
-        if data.is_err() {
-            self.digests = None;
-        }
-        Poll::Ready(data.transpose())
+        let next = ready!(self.poll_data(cx));
+        Poll::Ready(self.settlement.hand_out(next))
     }
 
-    /// The checksum that the client named, if it did, of a body that has ended well; `None` of any other.
+    /// See [`Settlement::outcome`].
     pub(crate) fn outcome(&self) -> Option<&Option<Checksum>> {
-        self.outcome.as_ref()
+        self.settlement.outcome()
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
@@ -148,9 +142,7 @@ where
                 Refusal::new(ErrorCode::InvalidRequest, message)
             })?;
         }
-        if let Some(digests) = &mut self.digests {
-            digests.update(&data);
-        }
+        self.settlement.update(&data);
         if self.left == Some(0) && self.framing.is_none() {
             self.finish()?;
         }
@@ -159,7 +151,9 @@ where
 
     /// The end was reached: holds it against the promise and settles. Once settled it does nothing.
     fn finish(&mut self) -> Result<(), Refusal> {
-        let Some(digests) = self.digests.take() else { return Ok(()) };
+        if self.settlement.is_settled() {
+            return Ok(());
+        }
         if self.left.is_some_and(|left| left > 0) {
             return Err(incomplete());
         }
@@ -170,8 +164,7 @@ where
             }
             trailer = framing.trailer();
         }
-        self.outcome = Some(digests.finish(trailer)?);
-        Ok(())
+        self.settlement.finish(trailer)
     }
 }
 
