@@ -19,6 +19,7 @@ pub mod profiles;
 mod server;
 
 mod checksums;
+mod compute;
 mod content_tag;
 mod copies;
 mod details;

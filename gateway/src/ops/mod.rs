@@ -129,7 +129,7 @@ impl Operations {
     /// Reads a document of a request for this bucket, once it is known that the caller may do there what it asks for: who may
     /// comes before what costs. Where a policy may go by what the document says, its decision is left for later; so the
     /// bucket has to be asked anew.
-    async fn read<T>(
+    async fn read<T: Send + 'static>(
         &self,
         document: &mut Document<T>,
         ask: Ask<'_>,
