@@ -22,6 +22,7 @@ use pocket_api::usage::{UsageReport, UsageSource};
 use pocket_gateway::config::GatewayConfig;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long tests wait for what happens in the background.
@@ -62,6 +63,13 @@ impl LocalDirectory {
         }
     }
 
+    /// One of the shards takes what it is asked and never answers; what it was asked by then.
+    pub(crate) fn hang_a_shard(&self) -> Arc<Hung> {
+        let hung = Arc::new(Hung::default());
+        *self.shards.lock().values_mut().next().unwrap() = hung.clone();
+        hung
+    }
+
     /// All storage servers are dead, and that is known here; views that come later are passed over.
     pub(crate) fn bury_servers(&self) {
         self.lose_servers();
@@ -96,6 +104,28 @@ impl Metadata for TagsFirst {
 
     async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
         self.shard.shard(request).await
+    }
+}
+
+/// A shard that never answers.
+#[derive(Default)]
+pub(crate) struct Hung {
+    /// Requests for its jobs.
+    pub(crate) requests: AtomicUsize,
+    /// Calls that are not for a job alone, such as the end of reads.
+    pub(crate) calls: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Metadata for Hung {
+    async fn job(&self, _: JobRef, _: Request, _: Bytes) -> Result<Answer, MetadataError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+
+    async fn shard(&self, _: ShardRequest) -> Result<ShardReply, MetadataError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
     }
 }
 
