@@ -63,9 +63,9 @@ pub trait Chunks: Send + Sync + 'static {
     /// Gives back all that these jobs hold and refuses them from now on. Can be repeated.
     async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError>;
 
-    /// Whether it is known here, without asking, that it does not answer now: for a caller that would not begin what it
-    /// cannot end. `false` promises nothing.
-    fn is_away(&self) -> bool {
+    /// Whether it cannot be reached now: for a caller that would not begin what it cannot end. Asks nothing of a server that
+    /// there is a connection to, and waits for one that is being made. `false` promises nothing.
+    async fn is_away(&self) -> bool {
         false
     }
 }

@@ -54,9 +54,11 @@ pub struct UsageReport {
     pub jobs: Vec<JobUse>,
 }
 
-/// A role that can be asked for its part of a report. Called once a second; must not block.
+/// A role that can be asked for its part of a report. Called once a second; must not block, and lets others have their turn
+/// where it has much to say.
+#[async_trait]
 pub trait UsageSource: Send + Sync + 'static {
-    fn fill(&self, report: &mut UsageReport);
+    async fn fill(&self, report: &mut UsageReport);
 }
 
 #[async_trait]

@@ -340,6 +340,21 @@ def test_what_could_not_be_held_to_is_refused_by_name(s3, bucket, change, said):
     assert error_of(s3.get_bucket_policy, Bucket=bucket) == (404, "NoSuchBucketPolicy")
 
 
+def test_a_request_whose_decision_would_take_too_long_is_denied(s3, bucket):
+    """Patterns that begin in a thousand ways are tried in all of them, for a while."""
+    long, slow = "a" * 1_000, "*?" + "a" * 450
+    resources = [f"arn:aws:s3:::{bucket}/{slow}b{number}*" for number in range(35)]
+    denial = {**statement(bucket, "s3:GetObject", effect="Deny"), "Resource": resources}
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy(denial))
+    for key in [long, "short"]:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"body")
+    assert error_of(s3.get_object, Bucket=bucket, Key=long) == DENIED
+    assert s3.get_object(Bucket=bucket, Key="short")["Body"].read() == b"body"
+    # Whoever wrote it can take it away.
+    s3.delete_bucket_policy(Bucket=bucket)
+    assert s3.get_object(Bucket=bucket, Key=long)["Body"].read() == b"body"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"Statement": []}', "<Policy/>", '{"a": 1, "a": 2}', " " * 30_000 + "{}"])
 def test_what_is_no_policy_is_refused(s3, bucket, text):
     status, code = error_of(s3.put_bucket_policy, Bucket=bucket, Policy=text)

@@ -23,9 +23,10 @@ fn the_page_of_clients_shows_what_the_jobs_use() {
 const SHOWN_ENDPOINT: &str = "\"http://127.0.0.1:9000\"";
 
 /// Jobs that are compiled, or have their settings in a file of their own: where the lines of the page stand.
-const WRITTEN_TWICE: [(&str, &str); 5] = [
+const WRITTEN_TWICE: [(&str, &str); 6] = [
     ("aws-sdk-go-v2", "main.go"),
     ("aws-sdk-java-v2", "Job.java"),
+    ("aws-sdk-js-v2", "job.mjs"),
     ("aws-sdk-js-v3", "job.mjs"),
     ("aws-sdk-rust", "main.rs"),
     ("s3a-contract", "conf/auth-keys.xml"),

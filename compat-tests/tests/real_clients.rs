@@ -16,6 +16,7 @@ const SEMANTICS: &[&str] = &[
     "test_error_details.py",
     "test_metadata.py",
     "test_deletes.py",
+    "test_lenient.py",
 ];
 const TAGS: &[&str] = &["test_tagging.py", "test_bucket_tagging.py"];
 const LIFECYCLE: &[&str] = &["test_lifecycle.py"];

@@ -191,29 +191,17 @@ pub(crate) fn access_denied(message: impl Into<Cow<'static, str>>) -> Refusal {
 mod tests {
     use super::*;
     use pocket_api::checksum::ChecksumKind;
-    use pocket_api::clock::Timestamp;
+    use pocket_api::conformance::plain_object;
     use pocket_api::ids::Epoch;
-    use pocket_api::object::{ETag, ObjectMeta};
 
     #[test]
     fn every_error_of_a_shard_has_its_status() {
-        let meta = ObjectMeta {
-            size: 1,
-            etag: ETag::md5([7; 16]),
-            last_modified: Timestamp(1_000),
-            expires_at: None,
-            rule_end: None,
-            reads_left: None,
-            checksum: None,
-            headers: None,
-            parts: 0,
-        };
         for (error, status, code) in [
             (MetadataError::NoSuchJob, 503, "ServiceUnavailable"),
             (MetadataError::StaleEpoch(Epoch(3)), 503, "ServiceUnavailable"),
             (MetadataError::NoSuchKey, 404, "NoSuchKey"),
             (MetadataError::Lost, 404, "NoSuchKey"),
-            (MetadataError::NotModified(Box::new(meta)), 304, "NotModified"),
+            (MetadataError::NotModified(Box::new(plain_object(1))), 304, "NotModified"),
             (MetadataError::PreconditionFailed, 412, "PreconditionFailed"),
             (MetadataError::RangeNotSatisfiable { size: 9 }, 416, "InvalidRange"),
             (MetadataError::NoSuchPart { parts: 2 }, 416, "InvalidPartNumber"),

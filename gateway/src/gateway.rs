@@ -3,6 +3,7 @@
 use crate::config::GatewayConfig;
 use crate::ops::Operations;
 use crate::planes::Planes;
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use pocket_api::control::JobHolder;
@@ -45,8 +46,9 @@ impl Gateway {
     }
 }
 
+#[async_trait]
 impl UsageSource for Gateway {
-    fn fill(&self, report: &mut UsageReport) {
+    async fn fill(&self, report: &mut UsageReport) {
         report.served = Some(self.front.served());
     }
 }

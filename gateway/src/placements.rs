@@ -12,7 +12,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use bucket::Bucket;
+pub(crate) use bucket::{Bucket, Unasked};
 
 use crate::errors::CallError;
 use admission::Admission;
@@ -67,15 +67,19 @@ impl Placements {
         Self { known, admission: Admission::new(shards.clone(), clock), shards }
     }
 
-    /// The bucket of a request that may do what it asks for. Whoever is refused was refused by what holds now: a
-    /// placement that is remembered may be older than the rule that lets the request in.
-    pub(crate) async fn bucket<'r>(&self, name: &BucketName, ask: Ask<'r>) -> Result<Bucket<'r>, CallError> {
-        let mut bucket = Bucket { placement: self.known.get(name).await?, asks: smallvec![ask] };
+    /// The bucket of a request, which is yet to be admitted.
+    pub(crate) async fn find<'r>(&self, name: &BucketName, ask: Ask<'r>) -> Result<Bucket<'r>, CallError> {
+        Ok(Bucket { placement: self.known.get(name).await?, asks: smallvec![ask] })
+    }
+
+    /// Whether a request may do what it asks for. Whoever is refused was refused by what holds now: a placement that is
+    /// remembered may be older than the rule that lets the request in.
+    pub(crate) async fn admit(&self, bucket: &mut Bucket<'_>) -> Result<(), CallError> {
         for refetches in 0.. {
-            let outcome = self.admission.admit(&bucket).await;
-            let is_stale = self.is_outdated(&bucket, &outcome).await;
-            if !is_stale || refetches == REFETCHES_MAX || !self.replace(&mut bucket).await? {
-                return outcome.map(|()| bucket);
+            let outcome = self.admission.admit(bucket).await;
+            let is_stale = self.is_outdated(bucket, &outcome).await;
+            if !is_stale || refetches == REFETCHES_MAX || !self.replace(bucket).await? {
+                return outcome;
             }
         }
         unreachable!("the loop above ends by return")
@@ -108,12 +112,6 @@ impl Placements {
             self.replace(&mut bucket).await?;
         }
         Ok(bucket.rules().cors.clone())
-    }
-
-    /// Whether a bucket that is remembered has a policy.
-    pub(crate) fn has_policy(&self, name: &BucketName) -> bool {
-        let placed = self.known.remembered(name);
-        placed.is_some_and(|placed| placed.rules().is_some_and(|rules| rules.policy.is_some()))
     }
 
     /// A bucket's CORS configuration, if the bucket is remembered.

@@ -60,9 +60,13 @@ impl Profile {
         self.hints.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// What of it lies with the settings of a bucket.
-    pub(crate) fn documents(&self) -> impl Iterator<Item = (DocumentKind, Arc<str>)> {
-        let ownership = self.ownership.map(|said| (DocumentKind::OwnershipControls, document(&Some(said))));
+    /// What lies with the settings of a new bucket. `ownership`: what its creator says of it, which outweighs the profile.
+    pub(crate) fn documents(
+        &self,
+        ownership: Option<Ownership>,
+    ) -> impl Iterator<Item = (DocumentKind, Arc<str>)> {
+        let ownership = ownership.or(self.ownership);
+        let ownership = ownership.map(|said| (DocumentKind::OwnershipControls, document(&Some(said))));
         let block = self.block.map(|block| (DocumentKind::PublicAccessBlock, document(&Some(block))));
         ownership.into_iter().chain(block)
     }
@@ -109,8 +113,9 @@ impl Profiles {
     }
 
     /// For buckets whose creator names none.
-    pub(crate) fn standard(&self) -> Option<&Profile> {
-        self.named.get(&self.standard)
+    pub(crate) fn standard(&self) -> &Profile {
+        // Found to be there when the gateway started.
+        &self.named[&self.standard]
     }
 
     /// For buckets that the first write makes.
@@ -130,7 +135,7 @@ mod tests {
     #[test]
     fn a_profile_is_found_by_its_name_and_as_the_standard() {
         let profiles = Profiles::new(one("shuffle", "ttl", "1h"), "shuffle".into(), None).unwrap();
-        assert_eq!(profiles.standard(), profiles.get("shuffle"));
+        assert_eq!(Some(profiles.standard()), profiles.get("shuffle"));
         assert_eq!(profiles.get("shuffle").unwrap().hints().collect::<Vec<_>>(), [("ttl", "1h")]);
         assert_eq!((profiles.get("sort"), profiles.auto_register()), (None, None));
     }
@@ -139,7 +144,7 @@ mod tests {
     fn the_default_is_always_there_and_says_nothing_by_itself() {
         let by_itself = Profiles::new(BTreeMap::new(), DEFAULT_PROFILE.into(), None).unwrap();
         assert_eq!(by_itself, Profiles::default());
-        assert_eq!(by_itself.standard(), Some(&Profile::default()));
+        assert_eq!(by_itself.standard(), &Profile::default());
         let said = one(DEFAULT_PROFILE, "ttl", "1h");
         let auto = Some(DEFAULT_PROFILE.into());
         let profiles = Profiles::new(said, DEFAULT_PROFILE.into(), auto).unwrap();
@@ -153,8 +158,20 @@ mod tests {
         assert_eq!(read(OBJECT_OWNERSHIP, "ObjectWriter").ownership, Some(Ownership::ObjectWriter));
         assert_eq!(read(PUBLIC_ACCESS_BLOCK, "off").block, Some(PublicAccessBlock::NONE));
         assert_eq!(read(PUBLIC_ACCESS_BLOCK, "on"), Profile::default());
-        assert_eq!(read(PUBLIC_ACCESS_BLOCK, "off").documents().count(), 1);
-        assert_eq!(Profile::default().documents().count(), 0);
+        assert_eq!(read(PUBLIC_ACCESS_BLOCK, "off").documents(None).count(), 1);
+        assert_eq!(Profile::default().documents(None).count(), 0);
+    }
+
+    #[test]
+    fn a_new_bucket_has_one_ownership_its_creators_before_the_profiles() {
+        let profile = Profile::read([(OBJECT_OWNERSHIP.into(), "ObjectWriter".into())].into()).unwrap();
+        for (said, stands) in [
+            (None, Ownership::ObjectWriter),
+            (Some(Ownership::BucketOwnerPreferred), Ownership::BucketOwnerPreferred),
+        ] {
+            let documents: Vec<_> = profile.documents(said).collect();
+            assert_eq!(documents, [(DocumentKind::OwnershipControls, document(&Some(stands)))]);
+        }
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Reader {
                 body.ready = read_segment(&self.directory, segments[0]).await?;
             }
             page => {
-                check_servers(&self.directory, &page.segments)?;
+                check_servers(&self.directory, &page.segments).await?;
                 let segments = Segments::new(self.directory.clone(), job, lease, page, payload);
                 let mut stream = self.stream(segments);
                 body.ready = stream.next().await.transpose()?.unwrap_or_default();
@@ -172,7 +172,7 @@ fn is_chunk(segment: &Segment) -> bool {
 }
 
 /// Whether all servers that these segments are at can be read from, as far as that is known without asking them.
-fn check_servers(directory: &Arc<dyn Directory>, segments: &[Segment]) -> Result<(), ReadError> {
+async fn check_servers(directory: &Arc<dyn Directory>, segments: &[Segment]) -> Result<(), ReadError> {
     let mut seen: SmallVec<[NodeId; READ_AHEAD_SEGMENTS]> = SmallVec::new();
     for segment in segments {
         let Segment::Chunk { chunk: ChunkId { server, .. }, .. } = *segment else { continue };
@@ -180,7 +180,11 @@ fn check_servers(directory: &Arc<dyn Directory>, segments: &[Segment]) -> Result
             continue;
         }
         seen.push(server);
-        if directory.server(server).is_none_or(|chunks| chunks.is_away()) {
+        let is_away = match directory.server(server) {
+            Some(chunks) => chunks.is_away().await,
+            None => true,
+        };
+        if is_away {
             return Err(of_node(directory, server, ReadError::Unreachable(server)));
         }
     }
@@ -281,7 +285,7 @@ impl Segments {
             return Err(ReadError::Inconsistent("a manifest has no chunks"));
         }
         if !self.begun {
-            check_servers(&self.directory, &page.segments)?;
+            check_servers(&self.directory, &page.segments).await?;
         }
         if let Some(covered) = page.next {
             let left = Reference { offset: offset + covered, len: len.saturating_sub(covered), ..reference };

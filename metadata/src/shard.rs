@@ -3,7 +3,7 @@
 
 use crate::effects::{Effects, Output};
 use crate::job::Job;
-use crate::jobs::Jobs;
+use crate::jobs::{JOBS_PER_POLL, Jobs};
 use crate::list::{Listing, STEPS_PER_POLL, UPLOAD_STEPS_PER_POLL, UploadsListing};
 use crate::metrics::ShardMetrics;
 use crate::outbox::Outbox;
@@ -248,9 +248,16 @@ impl JobHolder for Shard {
     }
 }
 
+#[async_trait]
 impl UsageSource for Shard {
-    fn fill(&self, report: &mut UsageReport) {
-        report.jobs.extend(self.jobs.all().iter().map(|job| job.usage()));
+    async fn fill(&self, report: &mut UsageReport) {
+        let mut pace = Pace::new(JOBS_PER_POLL);
+        for part in self.jobs.parts() {
+            for job in part.values() {
+                report.jobs.push(job.usage());
+                pace.step().await;
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::effects::Output;
 use crate::job::Job;
+use crate::jobs::JOBS_PER_POLL;
 use crate::metrics::Holdings;
 use crate::pace::Pace;
 use crate::shard::{Shard, TICK};
@@ -15,8 +16,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 /// Sweeps of one job before the others have their turn: some 0.2 ms each.
 const SWEEPS_A_TURN: u32 = 16;
-/// Jobs that are looked at in one poll, where nothing is due: some 0.5 us each.
-const JOBS_PER_POLL: u32 = 512;
 
 pub(crate) async fn run(shard: Weak<Shard>) {
     let mut interval = tokio::time::interval(TICK);
@@ -33,9 +32,11 @@ pub(crate) async fn run(shard: Weak<Shard>) {
         let view = shard.directory.view();
         let mut pace = Pace::new(JOBS_PER_POLL);
         is_behind = false;
-        for job in shard.jobs.all() {
-            is_behind |= look_after(&shard, &job, &view).await;
-            pace.step().await;
+        for part in shard.jobs.parts() {
+            for job in part.values() {
+                is_behind |= look_after(&shard, job, &view).await;
+                pace.step().await;
+            }
         }
         if shown.is_none_or(|at| at.elapsed() >= SHOW_EVERY) {
             shown = Some(Instant::now());
@@ -77,9 +78,11 @@ async fn holdings(shard: &Shard) -> Holdings {
     let mut pace = Pace::new(JOBS_PER_POLL);
     let mut all =
         Holdings { waiters: shard.waiting.get(), outbox: shard.outbox.len(), ..Holdings::default() };
-    for job in shard.jobs.all() {
-        all.add(&job.state.read());
-        pace.step().await;
+    for part in shard.jobs.parts() {
+        for job in part.values() {
+            all.add(&job.state.read());
+            pace.step().await;
+        }
     }
     all
 }

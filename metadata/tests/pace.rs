@@ -16,6 +16,7 @@ use pocket_api::metadata::{
 };
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
+use pocket_api::usage::{UsageReport, UsageSource};
 use pocket_metadata::{Shard, ShardConfig};
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,11 +29,13 @@ const JOB: JobRef = JobRef { job: JobId(1), epoch: Epoch(1) };
 const MANY: u64 = 20_000;
 /// Keys that a poll of a list goes by at most.
 const KEYS_PER_POLL: u64 = 1_024;
+/// Jobs that a poll of a report goes by at most.
+const JOBS_PER_POLL: u64 = 512;
 /// Items of a batch that a poll handles at most.
 const ITEMS_PER_POLL: u64 = 1_024;
 
 struct Served {
-    shard: Arc<dyn Metadata>,
+    shard: Arc<Shard>,
     clock: Arc<ManualClock>,
     /// Never driven: what has ended stays where it is, as it would under a busy runtime.
     _runtime: Runtime,
@@ -49,16 +52,20 @@ impl Served {
             Shard::start(config, world.node(), world.directory(), clock.clone())
         };
         let served = Self { shard, clock, _runtime: runtime };
-        let (opened, _) = served.tell(ShardRequest::Open(Box::new(JobSpec {
-            job: JOB.job,
+        served.open(JOB.job, world.node());
+        served
+    }
+
+    fn open(&self, job: JobId, node: NodeId) {
+        let (opened, _) = self.tell(ShardRequest::Open(Box::new(JobSpec {
+            job,
             epoch: JOB.epoch,
             hints: JobHints::default(),
             lifecycle: aborting_uploads(),
-            shards: vec![world.node()],
+            shards: vec![node],
             ends_in: None,
         })));
         assert_eq!(opened, ShardReply::Done);
-        served
     }
 
     /// The answer, and how many polls it took.
@@ -123,6 +130,19 @@ fn polled<T>(future: impl Future<Output = T>) -> (T, u64) {
 
 fn key(number: u64) -> ObjectKey {
     ObjectKey::parse(&format!("{number:06}")).unwrap()
+}
+
+#[test]
+fn a_report_of_many_jobs_lets_others_in() {
+    let served = Served::new();
+    let jobs = 5 * JOBS_PER_POLL;
+    for number in 2..=jobs {
+        served.open(JobId(number), NodeId(1));
+    }
+    let mut report = UsageReport::default();
+    let ((), polls) = polled(served.shard.fill(&mut report));
+    assert_eq!(report.jobs.len() as u64, jobs);
+    assert!(polls > jobs / JOBS_PER_POLL, "{polls} polls for {jobs} jobs");
 }
 
 #[test]

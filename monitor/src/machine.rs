@@ -4,6 +4,7 @@
 //! Loopback traffic is left out, because it uses no wire, and so are bridges and virtual pairs of containers, which
 //! show the same bytes a second time.
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use pocket_api::usage::{MachineSample, UsageReport, UsageSource};
 use procfs::prelude::*;
@@ -47,9 +48,10 @@ impl Default for MachineSampler {
     }
 }
 
+#[async_trait]
 impl UsageSource for MachineSampler {
     /// Leaves the report as it is where `/proc` cannot be read.
-    fn fill(&self, report: &mut UsageReport) {
+    async fn fill(&self, report: &mut UsageReport) {
         match Reading::take() {
             Ok(reading) => {
                 let earlier = self.earlier.lock().replace(reading.clone());
@@ -182,12 +184,12 @@ mod tests {
         assert_eq!(found, ["eth0", "ens5", "wlan0", "ib0"]);
     }
 
-    #[test]
-    fn this_machine_can_be_sampled() {
+    #[tokio::test]
+    async fn this_machine_can_be_sampled() {
         let sampler = MachineSampler::new();
         let mut report = UsageReport::default();
-        sampler.fill(&mut report);
-        sampler.fill(&mut report);
+        sampler.fill(&mut report).await;
+        sampler.fill(&mut report).await;
         let machine = report.machine.expect("there is a /proc");
         assert!(!machine.cores_busy.is_empty());
         assert!(machine.cores_busy.iter().all(|share| (0.0..=1.0).contains(share)));

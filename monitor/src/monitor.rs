@@ -42,7 +42,7 @@ async fn run(node: NodeId, sources: Vec<Arc<dyn UsageSource>>, sink: Arc<dyn Usa
         ticks.tick().await;
         let mut report = UsageReport::default();
         for source in &sources {
-            source.fill(&mut report);
+            source.fill(&mut report).await;
         }
         metrics.show(&report);
         let failure = match timeout(REPORT_DEADLINE, sink.report(node, report)).await {
@@ -79,8 +79,9 @@ mod tests {
 
     struct Source(Mutex<u64>);
 
+    #[async_trait]
     impl UsageSource for Source {
-        fn fill(&self, report: &mut UsageReport) {
+        async fn fill(&self, report: &mut UsageReport) {
             let mut requests = self.0.lock();
             *requests += 1;
             report.served = Some(Served { requests: *requests, ..Served::default() });
@@ -89,8 +90,9 @@ mod tests {
 
     struct Tiers;
 
+    #[async_trait]
     impl UsageSource for Tiers {
-        fn fill(&self, report: &mut UsageReport) {
+        async fn fill(&self, report: &mut UsageReport) {
             let tier = pocket_api::tier::Tier::Dram;
             report.tiers.push(TierUse { tier, capacity_bytes: 10, used_bytes: 3 });
         }

@@ -152,8 +152,9 @@ impl JobHolder for StorageServer {
     }
 }
 
+#[async_trait]
 impl UsageSource for StorageServer {
-    fn fill(&self, report: &mut UsageReport) {
+    async fn fill(&self, report: &mut UsageReport) {
         let (capacity_bytes, used_bytes) =
             self.arena.look(|space| (space.capacity_bytes(), space.used_bytes()));
         report.tiers.push(TierUse { tier: Tier::Dram, capacity_bytes, used_bytes });

@@ -4,6 +4,7 @@
 mod lonely;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use lonely::{allocate, server};
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::{ChunkError, Chunks};
@@ -22,7 +23,7 @@ const CHUNK: u32 = 1 << 20;
 
 fn used_bytes(server: &StorageServer) -> u64 {
     let mut report = UsageReport::default();
-    server.fill(&mut report);
+    server.fill(&mut report).now_or_never().unwrap();
     report.tiers[0].used_bytes
 }
 
@@ -85,7 +86,7 @@ async fn a_report_says_what_is_used_and_what_was_served() {
     server.write(chunk, 0, Bytes::from(vec![0; 100_000])).await.unwrap();
     server.read(chunk, 0, 5).await.unwrap();
     let mut report = UsageReport::default();
-    server.fill(&mut report);
+    server.fill(&mut report).await;
     let TierUse { tier, capacity_bytes, used_bytes } = report.tiers[0];
     assert_eq!((tier, capacity_bytes, report.tiers.len()), (Tier::Dram, CAPACITY, 1));
     assert!((100_000..125_000).contains(&used_bytes), "{used_bytes}");

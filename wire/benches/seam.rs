@@ -3,20 +3,25 @@
 //!
 //! `cargo bench -p pocket-wire --bench seam`
 
+#[path = "../tests/ready/mod.rs"]
+mod ready;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
-use pocket_api::chunks::{Allocate, ChunkError, Chunks};
+use pocket_api::chunks::Chunks;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::ReadConditions;
-use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
+use pocket_api::conformance::plain_object;
+use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId};
 use pocket_api::metadata::{
     Answer, Found, JobRef, Lookup, Metadata, MetadataError, Reply, Request, SegmentPage, Select, ShardReply,
     ShardRequest, Want,
 };
 use pocket_api::names::ObjectKey;
-use pocket_api::object::{ETag, ObjectMeta, Segment};
+use pocket_api::object::Segment;
 use pocket_wire::{PlaneClient, ServedPlanes, serve_planes};
+use ready::ReadyChunks;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -39,25 +44,13 @@ const MEASURED: Duration = Duration::from_secs(2);
 struct Ready {
     found: Found,
     inline: Bytes,
-    content: Bytes,
 }
 
 impl Ready {
     fn new() -> Self {
-        let meta = ObjectMeta {
-            size: 1 << 10,
-            etag: ETag::md5([0xab; 16]),
-            last_modified: Timestamp(1_800_000_000_000),
-            expires_at: None,
-            rule_end: None,
-            reads_left: None,
-            checksum: None,
-            headers: None,
-            parts: 0,
-        };
         let page = SegmentPage { segments: [Segment::Inline { len: 1 << 10 }].into(), next: None };
         let found = Found {
-            meta,
+            meta: plain_object(1 << 10),
             now: Timestamp(1_800_000_000_001),
             offset: 0,
             len: 1 << 10,
@@ -66,7 +59,7 @@ impl Ready {
             lease: None,
             counted: false,
         };
-        Self { found, inline: vec![7; 1 << 10].into(), content: vec![7; 1 << 20].into() }
+        Self { found, inline: vec![7; 1 << 10].into() }
     }
 }
 
@@ -85,33 +78,6 @@ impl Metadata for Ready {
     }
 }
 
-#[async_trait]
-impl Chunks for Ready {
-    async fn allocate(&self, _: Allocate) -> Result<Vec<ChunkId>, ChunkError> {
-        Ok(vec![CHUNK])
-    }
-
-    async fn write(&self, _: ChunkId, _: u32, _: Bytes) -> Result<(), ChunkError> {
-        Ok(())
-    }
-
-    async fn read(&self, _: ChunkId, offset: u32, len: u32) -> Result<Bytes, ChunkError> {
-        Ok(self.content.slice(offset as usize..(offset + len) as usize))
-    }
-
-    async fn free(&self, _: Vec<ChunkId>) -> Result<(), ChunkError> {
-        Ok(())
-    }
-
-    async fn touch(&self, _: Vec<WriteId>) -> Result<(), ChunkError> {
-        Ok(())
-    }
-
-    async fn end_jobs(&self, _: Vec<JobId>) -> Result<(), ChunkError> {
-        Ok(())
-    }
-}
-
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -125,8 +91,8 @@ fn serve() -> (String, PathBuf) {
             let address = listener.local_addr().expect("bound").to_string();
             let thread = std::fs::read_link("/proc/thread-self").expect("procfs");
             started.send((address, Path::new("/proc").join(thread).join("schedstat"))).expect("main waits");
-            let plane = Arc::new(Ready::new());
-            let planes = ServedPlanes { metadata: Some(plane.clone()), chunks: Some(plane) };
+            let chunks = Arc::new(ReadyChunks(vec![7; 1 << 20].into()));
+            let planes = ServedPlanes { metadata: Some(Arc::new(Ready::new())), chunks: Some(chunks) };
             serve_planes(listener, SERVER, planes, None, CancellationToken::new()).await.expect("loopback");
         });
     });

@@ -198,7 +198,7 @@ impl Chunks for PlaneClient {
         self.done(ChunkRequest::EndJobs(jobs), Bytes::new()).await
     }
 
-    fn is_away(&self) -> bool {
-        self.link().is_away()
+    async fn is_away(&self) -> bool {
+        self.link().is_away().await
     }
 }

@@ -19,10 +19,10 @@ use std::future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep};
 
 /// Unit of the byte bound: a semaphore counts in 32 bits, and a call of less need not be counted exactly.
 const WEIGHT_UNIT_BYTES: usize = 1 << 10;
@@ -63,6 +63,8 @@ pub(crate) struct Connection {
     calls: Arc<Semaphore>,
     weight: Arc<Semaphore>,
     waits: Arc<Semaphore>,
+    /// It came up, or has ended.
+    settled: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +76,7 @@ struct Shared {
     /// Of the task that owns the socket, while it sleeps.
     task: Option<Waker>,
     /// When the task looks for calls whose time is up: with the first deadline of those in flight, or before.
-    look_at: Option<tokio::time::Instant>,
+    look_at: Option<Instant>,
     /// The handshake is done.
     ready_since: Option<Instant>,
     closed: Option<Closed>,
@@ -85,14 +87,14 @@ struct Shared {
 pub(crate) struct Closed {
     pub(crate) reason: String,
     pub(crate) at: Instant,
-    /// How long it was of use.
-    pub(crate) lived: Duration,
+    /// How long it was of use; `None` where it never came up.
+    pub(crate) lived: Option<Duration>,
 }
 
 #[derive(Debug)]
 struct Slot {
     generation: u32,
-    until: tokio::time::Instant,
+    until: Instant,
     state: SlotState,
     _permits: Permits,
 }
@@ -124,7 +126,7 @@ impl Shared {
 
     /// Ends the wait of the calls whose time is up, and says when to look again. Calls that were answered do not move
     /// that time, so with calls coming and going this is done once in the time that one may take.
-    fn end_overdue(&mut self, now: tokio::time::Instant) {
+    fn end_overdue(&mut self, now: Instant) {
         self.look_at = None;
         for (_, slot) in &mut self.slots {
             let SlotState::Pending(waker) = &mut slot.state else { continue };
@@ -149,6 +151,7 @@ impl Connection {
             calls: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             weight: Arc::new(Semaphore::new(IN_FLIGHT_MAX_BYTES / WEIGHT_UNIT_BYTES)),
             waits: Arc::new(Semaphore::new(WAITING_MAX)),
+            settled: Notify::new(),
         });
         let owner = Owner { connection: connection.clone() };
         tokio::spawn(async move {
@@ -162,7 +165,7 @@ impl Connection {
     pub(crate) fn call(self: &Arc<Self>, outgoing: Outgoing) -> Calling {
         let (waits, weight_bytes, deadline) =
             (outgoing.call.waits(), outgoing.weight_bytes, outgoing.deadline);
-        let until = tokio::time::Instant::now() + deadline;
+        let until = Instant::now() + deadline;
         if let Some(permits) = self.permits_at_once(waits, weight_bytes) {
             return match self.enqueue(outgoing, until, deadline, permits) {
                 Ok(ticket) => Either::Left(ticket),
@@ -173,7 +176,7 @@ impl Connection {
         let crowded = async move {
             let permits = tokio::time::timeout_at(until, connection.permits(waits, weight_bytes)).await;
             let permits = permits.unwrap_or_else(|_| Err(CallError::overdue(deadline)))?;
-            let remaining = until.saturating_duration_since(tokio::time::Instant::now());
+            let remaining = until.saturating_duration_since(Instant::now());
             connection.enqueue(outgoing, until, remaining, permits)?.await
         };
         Either::Right(crowded.boxed())
@@ -211,7 +214,7 @@ impl Connection {
     fn enqueue(
         self: &Arc<Self>,
         outgoing: Outgoing,
-        until: tokio::time::Instant,
+        until: Instant,
         remaining: Duration,
         permits: Permits,
     ) -> Result<Ticket, CallError> {
@@ -238,7 +241,7 @@ impl Connection {
         if shared.closed.is_some() {
             return;
         }
-        let lived = shared.ready_since.map(|since| since.elapsed()).unwrap_or_default();
+        let lived = shared.ready_since.map(|since| since.elapsed());
         shared.closed = Some(Closed { reason: reason.into(), at: Instant::now(), lived });
         shared.queue = FrameQueue::default();
         self.calls.close();
@@ -251,12 +254,29 @@ impl Connection {
             }
         }
         wake(shared.task.take());
+        self.settled.notify_waiters();
     }
 
     /// Shook hands, and did not end since.
     pub(crate) fn is_ready(&self) -> bool {
         let shared = self.shared.lock();
         shared.ready_since.is_some() && shared.closed.is_none()
+    }
+
+    /// As [`Self::is_ready`], once it is known whether it comes up.
+    pub(crate) async fn becomes_ready(&self) -> bool {
+        loop {
+            let mut settled = std::pin::pin!(self.settled.notified());
+            // Before the look, so that what comes between it and the wait is not missed.
+            settled.as_mut().enable();
+            if self.is_ready() {
+                return true;
+            }
+            if self.closed().is_some() {
+                return false;
+            }
+            settled.await;
+        }
     }
 
     pub(crate) fn closed(&self) -> Option<Closed> {
@@ -409,6 +429,7 @@ impl Owner {
             Err(reason) => return reason,
         };
         self.connection.shared.lock().ready_since = Some(Instant::now());
+        self.connection.settled.notify_waiters();
         let (reader, sending) = (FrameReader::default(), FrameQueue::default());
         let mut pump = Pump { owner: self, alarm, stream, reader, sending };
         future::poll_fn(|cx| pump.poll(cx)).await
@@ -432,7 +453,7 @@ impl Owner {
             if alarm.as_mut().poll(cx).is_pending() {
                 break;
             }
-            shared.end_overdue(tokio::time::Instant::now().max(at));
+            shared.end_overdue(Instant::now().max(at));
         }
         Ok(shared)
     }

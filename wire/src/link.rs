@@ -8,10 +8,11 @@ use crate::socket::dial;
 use parking_lot::Mutex;
 use pocket_api::ids::NodeId;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A connection that was of use for this long was not a failure, however it ended: the next attempt is made at once.
-const GOOD_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const GOOD_AFTER: Duration = Duration::from_secs(1);
 
 /// A node and how to reach it.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub(crate) struct Link {
 #[derive(Debug, Default)]
 struct State {
     connection: Option<Arc<Connection>>,
-    /// It is not the first.
-    is_another: bool,
+    /// The one before it never came up.
+    is_behind_failure: bool,
     /// Connections in a row that failed to come up or to stay.
     failures: u32,
     retry_at: Option<Instant>,
@@ -57,7 +58,8 @@ impl Link {
             let retry_at = match state.retry_at {
                 Some(retry_at) => retry_at,
                 None => {
-                    state.failures = if closed.lived >= GOOD_AFTER { 0 } else { state.failures + 1 };
+                    let was_good = closed.lived.is_some_and(|lived| lived >= GOOD_AFTER);
+                    state.failures = if was_good { 0 } else { state.failures + 1 };
                     closed.at + backoff(state.failures, rand::random())
                 }
             };
@@ -65,21 +67,24 @@ impl Link {
             if Instant::now() < retry_at {
                 return Err(closed.reason);
             }
+            state.is_behind_failure = closed.lived.is_none();
         }
         let target = self.target.clone();
         let connection =
             Connection::open(async move { dial(&target.address, &target.own, target.node).await });
-        state.is_another = state.connection.replace(connection.clone()).is_some();
+        state.connection = Some(connection.clone());
         state.retry_at = None;
         Ok(connection)
     }
 
-    /// Whether the connection broke, or did not come up, and there is none again yet. Connects where it is time to.
-    pub(crate) fn is_away(&self) -> bool {
-        match self.connection() {
-            Ok(connection) => self.state.lock().is_another && !connection.is_ready(),
-            Err(_) => true,
+    /// Whether the node cannot be reached now: the last try has failed, also while the next goes on, or calls fail until
+    /// there is another. That a connection ended says nothing: the next is tried, and waited for.
+    pub(crate) async fn is_away(&self) -> bool {
+        let Ok(connection) = self.connection() else { return true };
+        if self.state.lock().is_behind_failure && !connection.is_ready() {
+            return true;
         }
+        !connection.becomes_ready().await
     }
 
     /// Ends the connection, if there is one. The next call makes another unless the node has left.

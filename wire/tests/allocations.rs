@@ -1,17 +1,20 @@
 //! What a call over the framed seam allocates, both sides together, counted on one thread. A count is the same on every
 //! machine, so each has a limit that is what it is today.
 
+mod ready;
+
 use allocation_counter::{AllocationInfo, measure};
 use async_trait::async_trait;
 use bytes::Bytes;
-use pocket_api::chunks::{Allocate, ChunkError, Chunks};
+use pocket_api::chunks::Chunks;
 use pocket_api::conditions::ReadConditions;
-use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
+use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId};
 use pocket_api::metadata::{
     Answer, JobRef, Lookup, Metadata, MetadataError, Reply, Request, Select, ShardReply, ShardRequest, Want,
 };
 use pocket_api::names::ObjectKey;
 use pocket_wire::{PlaneClient, ServedPlanes, serve_planes};
+use ready::ReadyChunks;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -44,33 +47,6 @@ impl Metadata for Ready {
     }
 }
 
-#[async_trait]
-impl Chunks for Ready {
-    async fn allocate(&self, _: Allocate) -> Result<Vec<ChunkId>, ChunkError> {
-        Ok(Vec::new())
-    }
-
-    async fn write(&self, _: ChunkId, _: u32, _: Bytes) -> Result<(), ChunkError> {
-        Ok(())
-    }
-
-    async fn read(&self, _: ChunkId, offset: u32, len: u32) -> Result<Bytes, ChunkError> {
-        Ok(self.content.slice(offset as usize..(offset + len) as usize))
-    }
-
-    async fn free(&self, _: Vec<ChunkId>) -> Result<(), ChunkError> {
-        Ok(())
-    }
-
-    async fn touch(&self, _: Vec<WriteId>) -> Result<(), ChunkError> {
-        Ok(())
-    }
-
-    async fn end_jobs(&self, _: Vec<JobId>) -> Result<(), ChunkError> {
-        Ok(())
-    }
-}
-
 struct Seam {
     runtime: Runtime,
     client: PlaneClient,
@@ -81,8 +57,9 @@ impl Seam {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let content = Bytes::from(vec![7; CHUNK_BYTES]);
-        let plane = Arc::new(Ready { content: content.clone() });
-        let planes = ServedPlanes { metadata: Some(plane.clone()), chunks: Some(plane) };
+        let shard = Arc::new(Ready { content: content.clone() });
+        let planes =
+            ServedPlanes { metadata: Some(shard), chunks: Some(Arc::new(ReadyChunks(content.clone()))) };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let client = PlaneClient::new(NodeId(2), None, SERVER, &listener.local_addr().unwrap().to_string());
         runtime.spawn(serve_planes(listener, SERVER, planes, None, CancellationToken::new()));

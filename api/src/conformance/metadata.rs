@@ -60,6 +60,7 @@ where
     reading::long_objects_come_in_pages(fresh().await).await;
     reading::a_lease_keeps_the_bytes(fresh().await).await;
     reading::a_lease_ends_without_renewal(fresh().await).await;
+    reading::a_lease_outlives_the_end_of_its_object(fresh().await).await;
     reading::objects_expire_to_the_millisecond(fresh().await).await;
     reading::a_wait_ends_with_the_key_or_the_time(fresh().await).await;
     reading::a_wait_ends_with_the_epoch_and_the_job(fresh().await).await;

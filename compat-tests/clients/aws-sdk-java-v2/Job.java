@@ -4,11 +4,14 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +21,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.stream.IntStream;
+import java.util.zip.CRC32;
 import software.amazon.awssdk.core.ResponseBytes;
 import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.core.async.AsyncResponseTransformer;
@@ -75,6 +79,7 @@ class Job {
     public static void main(String[] arguments) throws Exception {
         Job job = new Job("POCKET_ENDPOINT");
         job.objects();
+        job.checksums();
         job.keys();
         job.multipart();
         job.asynchronous();
@@ -109,6 +114,47 @@ class Job {
         s3.deleteObject(r -> r.bucket(bucket).key("copy"));
         s3.waiter().waitUntilObjectNotExists(r -> r.bucket(bucket).key("copy"));
         ok("objects, metadata, ranges, copies #bytes #ranges");
+    }
+
+    // Of a checksum that the caller gives, the SDK announces a trailer over plain HTTP, and sends the sum in a header.
+    void checksums() throws Exception {
+        byte[] data = noise(100_000);
+        String sha256 = sha256(data), other = sha256(noise(1));
+        CRC32 crc = new CRC32();
+        crc.update(data);
+        String crc32 = Base64.getEncoder().encodeToString(ByteBuffer.allocate(4).putInt((int) crc.getValue()).array());
+        Path file = Files.write(Path.of(System.getenv("POCKET_SCRATCH"), "given"), data);
+        for (var body : List.of(RequestBody.fromBytes(data), RequestBody.fromFile(file))) {
+            var put = s3.putObject(r -> r.bucket(bucket).key("given").checksumSHA256(sha256), body);
+            check(put.checksumSHA256().equals(sha256), put);
+            same(get("given"), data);
+            put = s3.putObject(r -> r.bucket(bucket).key("given").checksumAlgorithm(ChecksumAlgorithm.CRC32).checksumCRC32(crc32), body);
+            check(put.checksumCRC32().equals(crc32), put);
+            var head = s3.headObject(r -> r.bucket(bucket).key("given").checksumMode(ChecksumMode.ENABLED));
+            check(head.checksumCRC32().equals(crc32), head);
+            refused("BadDigest", 400, () -> s3.putObject(r -> r.bucket(bucket).key("bent").checksumSHA256(other), body));
+        }
+        async.putObject(r -> r.bucket(bucket).key("given").checksumSHA256(sha256), AsyncRequestBody.fromFile(file)).join();
+        same(get("given"), data);
+        String upload = s3.createMultipartUpload(r -> r.bucket(bucket).key("in parts").checksumAlgorithm(ChecksumAlgorithm.SHA256))
+            .uploadId();
+        refused("BadDigest", 400, () -> s3.uploadPart(r -> r.bucket(bucket).key("in parts").uploadId(upload).partNumber(1)
+            .checksumSHA256(other), RequestBody.fromBytes(data)));
+        var part = s3.uploadPart(r -> r.bucket(bucket).key("in parts").uploadId(upload).partNumber(1).checksumSHA256(sha256),
+            RequestBody.fromBytes(data));
+        check(part.checksumSHA256().equals(sha256), part);
+        s3.completeMultipartUpload(r -> r.bucket(bucket).key("in parts").uploadId(upload)
+            .multipartUpload(m -> m.parts(p -> p.partNumber(1).eTag(part.eTag()).checksumSHA256(sha256))));
+        same(get("in parts"), data);
+        raises(NoSuchKeyException.class, () -> s3.headObject(r -> r.bucket(bucket).key("bent")));
+        for (String key : List.of("given", "in parts")) {
+            s3.deleteObject(r -> r.bucket(bucket).key(key));
+        }
+        ok("checksums that the caller gives");
+    }
+
+    static String sha256(byte[] data) throws Exception {
+        return Base64.getEncoder().encodeToString(MessageDigest.getInstance("SHA-256").digest(data));
     }
 
     void keys() {

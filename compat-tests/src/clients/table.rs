@@ -39,6 +39,14 @@ pub static CLIENTS: &[Client] = &[
         job: java::job,
     },
     Client {
+        name: "aws-sdk-js-v2",
+        version: Version::Pinned { file: "aws-sdk-js-v2/package.json", after: "aws-sdk\": \"" },
+        needs: &[Need::Node],
+        shows: Shows::Steps,
+        limit_seconds: MINUTES * 60,
+        job: node::job,
+    },
+    Client {
         name: "aws-sdk-js-v3",
         version: Version::Pinned { file: "aws-sdk-js-v3/package.json", after: "client-s3\": \"" },
         needs: &[Need::Node],

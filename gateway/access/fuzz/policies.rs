@@ -3,6 +3,7 @@
 use crate::action::Action;
 use crate::facts::Facts;
 use crate::facts::tests::{key_of, nobody};
+use crate::pattern::Steps;
 use crate::policy::{Opinion, POLICY_MAX_BYTES, Policy};
 use pocket_api::names::BucketName;
 use pocket_fuzz::{GUIDED, Mutant, Mutants, check, within_memory};
@@ -43,10 +44,14 @@ fn policies_that_are_taken_are_bent_by_one_denial() {
         ] {
             for principal in [None, Some(&alice)] {
                 let facts = Facts { principal, ..nobody() };
-                let opinion = policy.opinion(action, resource, &facts);
+                let opinion = policy.opinion(action, resource, &facts, &mut Steps::new());
                 assert!(allows || opinion != Opinion::Allows, "{text}");
                 if let Ok(denied) = &denied {
-                    assert_eq!(denied.opinion(action, resource, &facts), Opinion::Denies, "{document}");
+                    assert_eq!(
+                        denied.opinion(action, resource, &facts, &mut Steps::new()),
+                        Opinion::Denies,
+                        "{document}"
+                    );
                     judged.fetch_add(1, Ordering::Relaxed);
                 }
             }

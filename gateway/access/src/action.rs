@@ -1,7 +1,7 @@
 //! The actions of S3, and of its Express zones, that a policy can name: those that requests here ask for, and the names of the others, which a
 //! policy may hold without ever meeting them.
 
-use super::pattern::{has_wildcard, matches_any_case};
+use super::pattern::{Steps, has_wildcard, matches};
 use std::fmt;
 
 /// What an action is done to.
@@ -172,7 +172,7 @@ pub struct Named {
 }
 
 /// Reads one action of a policy; `None` where S3 has none of that name. Case does not matter, as in S3.
-pub fn parse(text: &str) -> Option<Named> {
+pub(crate) fn parse(text: &str, steps: &mut Steps) -> Option<Named> {
     let (services, pattern) = match text.split_once(':') {
         None if text == "*" => (&[S3, EXPRESS][..], "*"),
         None => return None,
@@ -180,14 +180,15 @@ pub fn parse(text: &str) -> Option<Named> {
         Some((service, pattern)) if service.eq_ignore_ascii_case(EXPRESS) => (&[EXPRESS][..], pattern),
         Some(_) => return None,
     };
-    let is_named = |name: &str| match has_wildcard(pattern) {
-        true => matches_any_case(pattern, name),
+    let in_lower_case = pattern.to_ascii_lowercase();
+    let mut is_named = |name: &str| match has_wildcard(pattern) {
+        true => matches(&in_lower_case, &name.to_ascii_lowercase(), steps),
         false => pattern.eq_ignore_ascii_case(name),
     };
     let is_meant = |action: &Action| services.contains(&action.service()) && is_named(action.name());
     let actions: Actions = Action::ALL.iter().copied().filter(is_meant).collect();
     let of = |target| actions.iter().any(|action| action.target() == target);
-    let is_other = |others: &[&str]| services.contains(&S3) && others.iter().any(|name| is_named(name));
+    let mut is_other = |others: &[&str]| services.contains(&S3) && others.iter().any(|name| is_named(name));
     let of_buckets = of(ActionTarget::Bucket) || is_other(&OTHERS_OF_BUCKETS);
     let of_objects = of(ActionTarget::Object) || is_other(&OTHERS_OF_OBJECTS);
     (of_buckets || of_objects).then_some(Named { actions, of_buckets, of_objects })
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn names_and_wildcards_find_their_actions_in_any_case() {
-        let found = |text| parse(text).map(|named| named.actions);
+        let found = |text| parse(text, &mut Steps::new()).map(|named| named.actions);
         assert_eq!(found("s3:GetObject"), Some(Action::GetObject.into()));
         assert_eq!(found("S3:getobject"), Some(Action::GetObject.into()));
         assert_eq!(
@@ -234,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_set_and_the_others_are_everything() {
-        let some = parse("s3:Put*").unwrap().actions;
+        let some = parse("s3:Put*", &mut Steps::new()).unwrap().actions;
         assert_eq!(some.or(some.others()), Action::ALL.iter().copied().collect());
         assert!(some.iter().all(|action| !some.others().has(action)));
     }

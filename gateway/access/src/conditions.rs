@@ -5,7 +5,7 @@ mod operators;
 use super::facts::{Facts, Key, Value};
 use super::json::Json;
 use super::malformed::{Malformed, syntax};
-use super::pattern::has_wildcard;
+use super::pattern::{Steps, has_wildcard};
 use operators::{Test, parse_bool};
 
 /// One key with what it is compared with.
@@ -76,7 +76,11 @@ impl Condition {
         Ok(Self { key: named, quantifier, if_exists, negated, test })
     }
 
-    pub(crate) fn holds(&self, facts: &Facts<'_>) -> bool {
+    /// Says nothing where `steps` are spent.
+    pub(crate) fn holds(&self, facts: &Facts<'_>, steps: &mut Steps) -> bool {
+        if !steps.take(facts.cost(&self.key)) {
+            return false;
+        }
         let values = facts.values(&self.key);
         if let Test::Absent(absent) = self.test {
             return values.is_empty() == absent;
@@ -84,7 +88,7 @@ impl Condition {
         if values.is_empty() && self.if_exists {
             return true;
         }
-        let passes = |value: &Value<'_>| self.test.is_alike(value) != self.negated;
+        let passes = |value: &Value<'_>| self.test.is_alike(value, steps) != self.negated;
         match self.quantifier {
             Quantifier::One if values.is_empty() => self.negated,
             Quantifier::One | Quantifier::All => values.iter().all(passes),
@@ -137,7 +141,7 @@ mod tests {
     }
 
     fn holds(text: &str, facts: Facts<'_>) -> bool {
-        read(text).unwrap().iter().all(|condition| condition.holds(&facts))
+        read(text).unwrap().iter().all(|condition| condition.holds(&facts, &mut Steps::new()))
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::action::{Action, ActionTarget, Actions};
 use super::facts::Facts;
+use super::pattern::Steps;
 use super::policy::Opinion;
 use super::rules::Rules;
 use crate::caller::Principal;
@@ -42,9 +43,10 @@ pub(crate) fn without_rules(caller: Option<&Principal>, owner: &TenantName) -> V
 pub(crate) fn decide(rules: &Rules, question: Question<'_>, facts: &Facts<'_>) -> Verdict {
     let is_owner = without_rules(facts.principal, facts.owner) == Verdict::Allowed;
     let bucket = question.bucket.as_str();
+    let mut steps = Steps::new();
     for action in question.actions.iter() {
         let verdict = match action.target() {
-            ActionTarget::Bucket => one(rules, is_owner, action, action, bucket, facts),
+            ActionTarget::Bucket => one(rules, is_owner, action, action, bucket, facts, &mut steps),
             ActionTarget::Object => {
                 let by_list = match action {
                     // What a new object's list says is part of writing it: no list that is there has a say in that but the
@@ -56,7 +58,7 @@ pub(crate) fn decide(rules: &Rules, question: Question<'_>, facts: &Facts<'_>) -
                 let mut verdicts = question.keys.iter().map(|key| {
                     resource.truncate(bucket.len() + 1);
                     resource.push_str(key.as_str());
-                    one(rules, is_owner, action, by_list, &resource, facts)
+                    one(rules, is_owner, action, by_list, &resource, facts, &mut steps)
                 });
                 verdicts.find(|verdict| *verdict != Verdict::Allowed).unwrap_or(Verdict::Allowed)
             }
@@ -76,10 +78,12 @@ fn one(
     by_list: Action,
     resource: &str,
     facts: &Facts<'_>,
+    steps: &mut Steps,
 ) -> Verdict {
     let is_policy_action = POLICY_ACTIONS.contains(&action);
     let policy = rules.policy.as_ref();
-    let opinion = policy.map_or(Opinion::None, |policy| policy.policy.opinion(action, resource, facts));
+    let opinion =
+        policy.map_or(Opinion::None, |policy| policy.policy.opinion(action, resource, facts, steps));
     if is_owner {
         let is_denied = opinion == Opinion::Denies && !is_policy_action;
         return if is_denied { Verdict::Denied } else { Verdict::Allowed };

@@ -35,6 +35,9 @@ pub struct Facts<'a> {
 pub trait Attributes: Debug + Send + Sync {
     /// Decoded; `None` where the request does not say it.
     fn get(&self, attribute: Attribute) -> Option<Cow<'_, str>>;
+
+    /// Bytes that have to be gone through to find it.
+    fn cost(&self, attribute: Attribute) -> usize;
 }
 
 /// One thing that a request may say of itself, as S3's condition keys name them.
@@ -239,6 +242,15 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Bytes that have to be gone through to find the values of a key, where a request can have many.
+    pub(crate) fn cost(&self, key: &Key) -> usize {
+        match key {
+            Key::MaxKeys => self.attributes.cost(Attribute::MaxKeys),
+            Key::Said(attribute) => self.attributes.cost(*attribute),
+            _ => 0,
+        }
+    }
+
     fn now_ms(&self) -> i64 {
         i64::try_from(self.now.0).unwrap_or(i64::MAX)
     }
@@ -260,11 +272,15 @@ pub(crate) mod tests {
 
     /// A request that says so much.
     #[derive(Debug)]
-    pub(crate) struct Says(pub(crate) &'static [(Attribute, &'static str)]);
+    pub(crate) struct Says<'a>(pub(crate) &'a [(Attribute, &'a str)]);
 
-    impl Attributes for Says {
+    impl Attributes for Says<'_> {
         fn get(&self, attribute: Attribute) -> Option<Cow<'_, str>> {
             self.0.iter().find(|(said, _)| *said == attribute).map(|(_, text)| Cow::Borrowed(*text))
+        }
+
+        fn cost(&self, attribute: Attribute) -> usize {
+            self.get(attribute).map_or(0, |said| said.len())
         }
     }
 

@@ -6,7 +6,7 @@ use super::conditions::Condition;
 use super::facts::{Attribute, Facts, Key};
 use super::json::Json;
 use super::malformed::Malformed;
-use super::pattern::matches;
+use super::pattern::{Steps, matches};
 use crate::caller::Principal;
 use pocket_api::names::{BucketName, TenantName};
 
@@ -101,15 +101,31 @@ impl Policy {
         if statements.is_empty() {
             return Err(Malformed::new("Could not parse the policy: Statement is empty!"));
         }
-        let statements = statements.iter().map(|json| Statement::parse(json, bucket));
-        Ok(Self { statements: statements.collect::<Result<_, _>>()? })
+        let mut steps = Steps::new();
+        let statements = statements.iter().map(|json| Statement::parse(json, bucket, &mut steps));
+        let statements = statements.collect::<Result<_, _>>();
+        match steps.are_spent() {
+            true => Err(Malformed::new("Policy has too many wildcards in its actions and resources")),
+            false => Ok(Self { statements: statements? }),
+        }
     }
 
-    /// What it says to `action` on `resource`, which is `bucket` or `bucket/key`.
-    pub fn opinion(&self, action: Action, resource: &str, facts: &Facts<'_>) -> Opinion {
+    /// What it says to `action` on `resource`, which is `bucket` or `bucket/key`. Where `steps` do not last until it is known, it
+    /// says no.
+    pub(crate) fn opinion(
+        &self,
+        action: Action,
+        resource: &str,
+        facts: &Facts<'_>,
+        steps: &mut Steps,
+    ) -> Opinion {
         let mut opinion = Opinion::None;
         for statement in &self.statements {
-            if statement.applies(action, resource, facts) {
+            let applies = statement.applies(action, resource, facts, steps);
+            if steps.are_spent() {
+                return Opinion::Denies;
+            }
+            if applies {
                 match statement.effect {
                     Effect::Deny => return Opinion::Denies,
                     Effect::Allow => opinion = Opinion::Allows,
@@ -135,7 +151,7 @@ impl Policy {
 }
 
 impl Statement {
-    fn parse(json: &Json, bucket: &BucketName) -> Result<Self, Malformed> {
+    fn parse(json: &Json, bucket: &BucketName, steps: &mut Steps) -> Result<Self, Malformed> {
         let Json::Map(fields) = json else { return Err(Malformed::new("Invalid policy syntax.")) };
         let (mut effect, mut principals, mut actions, mut resources) = (None, None, None, None);
         let mut conditions = Vec::new();
@@ -155,7 +171,7 @@ impl Statement {
                     only_one(&mut principals, parsed, "Principal")?;
                 }
                 "Action" | "NotAction" => {
-                    let named = NamedActions::parse(value, name == "NotAction")?;
+                    let named = NamedActions::parse(value, name == "NotAction", steps)?;
                     only_one(&mut actions, named, "Action")?;
                 }
                 "Resource" | "NotResource" => {
@@ -178,7 +194,7 @@ impl Statement {
             // Whoever is forgotten in the list would be let in.
             return Err(Malformed::new("Allow with NotPrincipal is not supported."));
         }
-        actions.check(&resources, bucket)?;
+        actions.check(&resources, bucket, steps)?;
         let actions = actions.actions();
         if !conditions.iter().all(|condition| applies_to_some(&condition.key, actions)) {
             let text = "Conditions do not apply to combination of actions and resources in statement";
@@ -187,11 +203,11 @@ impl Statement {
         Ok(Self { effect, principals, actions, resources, conditions })
     }
 
-    fn applies(&self, action: Action, resource: &str, facts: &Facts<'_>) -> bool {
+    fn applies(&self, action: Action, resource: &str, facts: &Facts<'_>, steps: &mut Steps) -> bool {
         self.actions.has(action)
             && self.principals.has(facts.principal)
-            && self.resources.has(resource)
-            && self.conditions.iter().all(|condition| condition.holds(facts))
+            && self.resources.has(resource, steps)
+            && self.conditions.iter().all(|condition| condition.holds(facts, steps))
     }
 
     fn is_public(&self) -> bool {
@@ -224,10 +240,10 @@ impl Who {
 }
 
 impl Resources {
-    fn has(&self, resource: &str) -> bool {
+    fn has(&self, resource: &str, steps: &mut Steps) -> bool {
         match self {
-            Self::These(these) => these.iter().any(|pattern| matches(pattern, resource)),
-            Self::Others(others) => !others.iter().any(|pattern| matches(pattern, resource)),
+            Self::These(these) => these.iter().any(|pattern| matches(pattern, resource, steps)),
+            Self::Others(others) => !others.iter().any(|pattern| matches(pattern, resource, steps)),
         }
     }
 }
@@ -239,11 +255,12 @@ struct NamedActions {
 }
 
 impl NamedActions {
-    fn parse(json: &Json, negated: bool) -> Result<Self, Malformed> {
+    fn parse(json: &Json, negated: bool, steps: &mut Steps) -> Result<Self, Malformed> {
         let invalid = || Malformed::new("Policy has invalid action");
         let texts = one_or_more(json).ok_or_else(invalid)?;
         let named = texts.into_iter().map(|text| {
-            action::parse(text).ok_or_else(|| Malformed::new(format!("Policy has invalid action: {text}")))
+            let named = action::parse(text, steps);
+            named.ok_or_else(|| Malformed::new(format!("Policy has invalid action: {text}")))
         });
         Ok(Self { named: named.collect::<Result<_, _>>()?, negated })
     }
@@ -254,12 +271,12 @@ impl NamedActions {
     }
 
     /// As S3 does, refuses an action that none of the resources can be the resource of: somebody means something else.
-    fn check(&self, resources: &Resources, bucket: &BucketName) -> Result<(), Malformed> {
+    fn check(&self, resources: &Resources, bucket: &BucketName, steps: &mut Steps) -> Result<(), Malformed> {
         let Resources::These(patterns) = resources else { return Ok(()) };
         if self.negated {
             return Ok(());
         }
-        let has_bucket = patterns.iter().any(|pattern| matches(pattern, bucket.as_str()));
+        let has_bucket = patterns.iter().any(|pattern| matches(pattern, bucket.as_str(), steps));
         let is_of_objects = |pattern: &String| pattern.len() > bucket.as_str().len();
         let has_objects = patterns.iter().any(is_of_objects);
         let fits =

@@ -3,6 +3,7 @@
 use super::payload::{self, PayloadForm, Promise, PromisedSum};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use md5::Md5;
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
@@ -107,6 +108,54 @@ impl Digests {
         }
         let value = SmallVec::from_slice(&computed);
         Ok(Some(Checksum { algorithm, kind: ChecksumKind::FullObject, value }))
+    }
+}
+
+/// The hashes of a body while it passes, and what came of them. It settles once: at its end or with its first error, and
+/// nothing is handed out behind that.
+pub(crate) struct Settlement {
+    open: Option<Digests>,
+    /// Of a body that has ended well: the checksum that the client named, if it did.
+    outcome: Option<Option<Checksum>>,
+}
+
+impl Settlement {
+    pub(crate) fn new(digests: Digests) -> Self {
+        Self { open: Some(digests), outcome: None }
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.open.is_none()
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        if let Some(digests) = &mut self.open {
+            digests.update(bytes);
+        }
+    }
+
+    /// The body has ended; as [`Digests::finish`]. Once settled it does nothing.
+    pub(crate) fn finish(&mut self, trailer: Option<&[u8]>) -> Result<(), Refusal> {
+        if let Some(digests) = self.open.take() {
+            self.outcome = Some(digests.finish(trailer)?);
+        }
+        Ok(())
+    }
+
+    /// What a body hands out next.
+    pub(crate) fn hand_out(
+        &mut self,
+        next: Result<Option<Bytes>, Refusal>,
+    ) -> Option<Result<Bytes, Refusal>> {
+        if next.is_err() {
+            self.open = None;
+        }
+        next.transpose()
+    }
+
+    /// The checksum that the client named, if it did, of a body that has ended well; `None` of any other.
+    pub(crate) fn outcome(&self) -> Option<&Option<Checksum>> {
+        self.outcome.as_ref()
     }
 }
 

@@ -5,6 +5,8 @@ mod conditions;
 mod shown;
 mod text;
 
+#[cfg(test)]
+pub(crate) use conditions::DATES;
 pub(crate) use conditions::{date_to_keep, http_date, if_range, part_number, write_condition};
 pub(crate) use shown::{abort, expiration, not_modified, put};
 pub(crate) use text::{flag, text};

@@ -14,6 +14,7 @@ mod bucket_tags;
 pub mod calls;
 pub mod checksums;
 mod chunked;
+pub mod compute;
 pub mod config;
 mod content;
 pub mod context;

@@ -19,44 +19,62 @@ impl RequestHead {
         Self { headers, uri }
     }
 
-    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.headers.get(name).map(HeaderValue::as_bytes).map(String::from_utf8_lossy)
-    }
-
     fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         let query = Query::parse(self.uri.query()?).ok()?;
         query.get(name).map(|value| value.to_owned().into())
     }
 }
 
+/// Where a request says something.
+enum Place {
+    Header(&'static str),
+    Parameter(&'static str),
+}
+
+fn place(attribute: Attribute) -> Place {
+    use Attribute as A;
+    Place::Header(match attribute {
+        A::Delimiter => return Place::Parameter("delimiter"),
+        A::MaxKeys => return Place::Parameter("max-keys"),
+        A::Prefix => return Place::Parameter("prefix"),
+        A::VersionId => return Place::Parameter("versionId"),
+        A::Referer => "referer",
+        A::UserAgent => "user-agent",
+        A::IfMatch => "if-match",
+        A::IfNoneMatch => "if-none-match",
+        A::Acl => "x-amz-acl",
+        A::ContentSha256 => "x-amz-content-sha256",
+        A::CopySource => "x-amz-copy-source",
+        A::GrantFullControl => "x-amz-grant-full-control",
+        A::GrantRead => "x-amz-grant-read",
+        A::GrantReadAcp => "x-amz-grant-read-acp",
+        A::GrantWrite => "x-amz-grant-write",
+        A::GrantWriteAcp => "x-amz-grant-write-acp",
+        A::MetadataDirective => "x-amz-metadata-directive",
+        A::ServerSideEncryption => "x-amz-server-side-encryption",
+        A::ServerSideEncryptionKey => "x-amz-server-side-encryption-aws-kms-key-id",
+        A::StorageClass => "x-amz-storage-class",
+    })
+}
+
 impl Attributes for RequestHead {
     fn get(&self, attribute: Attribute) -> Option<Cow<'_, str>> {
-        use Attribute as A;
-        match attribute {
-            A::Delimiter => self.parameter("delimiter"),
-            A::MaxKeys => self.parameter("max-keys"),
-            A::Prefix => self.parameter("prefix"),
-            A::VersionId => self.parameter("versionId"),
-            A::Referer => self.header("referer"),
-            A::UserAgent => self.header("user-agent"),
-            A::IfMatch => self.header("if-match"),
-            A::IfNoneMatch => self.header("if-none-match"),
-            A::Acl => self.header("x-amz-acl"),
-            A::ContentSha256 => self.header("x-amz-content-sha256"),
-            A::CopySource => {
-                let source = self.header("x-amz-copy-source")?;
-                let source = percent::decode(&source, Part::Path).unwrap_or(Cow::Borrowed(&source));
-                Some(source.strip_prefix('/').unwrap_or(&source).to_owned().into())
-            }
-            A::GrantFullControl => self.header("x-amz-grant-full-control"),
-            A::GrantRead => self.header("x-amz-grant-read"),
-            A::GrantReadAcp => self.header("x-amz-grant-read-acp"),
-            A::GrantWrite => self.header("x-amz-grant-write"),
-            A::GrantWriteAcp => self.header("x-amz-grant-write-acp"),
-            A::MetadataDirective => self.header("x-amz-metadata-directive"),
-            A::ServerSideEncryption => self.header("x-amz-server-side-encryption"),
-            A::ServerSideEncryptionKey => self.header("x-amz-server-side-encryption-aws-kms-key-id"),
-            A::StorageClass => self.header("x-amz-storage-class"),
+        let name = match place(attribute) {
+            Place::Parameter(name) => return self.parameter(name),
+            Place::Header(name) => name,
+        };
+        let said = String::from_utf8_lossy(self.headers.get(name)?.as_bytes());
+        if attribute != Attribute::CopySource {
+            return Some(said);
+        }
+        let source = percent::decode(&said, Part::Path).unwrap_or(Cow::Borrowed(&said));
+        Some(source.strip_prefix('/').unwrap_or(&source).to_owned().into())
+    }
+
+    fn cost(&self, attribute: Attribute) -> usize {
+        match place(attribute) {
+            Place::Parameter(_) => self.uri.query().map_or(0, str::len),
+            Place::Header(name) => self.headers.get(name).map_or(0, HeaderValue::len),
         }
     }
 }

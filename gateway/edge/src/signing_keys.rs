@@ -10,12 +10,15 @@ use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Timestamp;
 use pocket_api::names::TenantName;
 use sha2::Sha256;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-/// Most keys kept: a key a day, region and access key. Beyond it all are dropped and derived again when they come.
-const SIGNING_KEYS_MAX: usize = 256;
+/// Keys kept for one access key, the oldest making room: one a day and region, of which a client has a few. What a client
+/// signs for is its own text, so it can push out its own keys and nobody else's.
+const KEPT_MAX: usize = 8;
+/// A scope longer than this is nobody's region, and is derived each time.
+const KEPT_SCOPE_MAX_BYTES: usize = 128;
 
 /// What signs for one access key on one day in one region.
 pub(crate) struct SigningKey {
@@ -62,11 +65,12 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The keys in use, by credential text.
+/// The keys in use, by access key, which are as many as are configured.
 #[derive(Debug)]
 pub(crate) struct SigningKeys {
     credentials: Credentials,
-    kept: RwLock<HashMap<Box<str>, Arc<SigningKey>>>,
+    /// No more than [`KEPT_MAX`] each, in the order in which they came.
+    kept: RwLock<HashMap<Box<str>, VecDeque<Arc<SigningKey>>>>,
 }
 
 impl SigningKeys {
@@ -76,7 +80,8 @@ impl SigningKeys {
 
     /// The key that the claim names. It is not kept yet, see [`SigningKeys::keep`].
     pub(crate) fn find(&self, claim: &Authorization<'_>) -> Result<Arc<SigningKey>, Refusal> {
-        if let Some(key) = self.kept.read().get(&*claim.credential) {
+        if let Some(key) = self.kept.read().get(claim.access_key_id()).and_then(|kept| of_scope(kept, claim))
+        {
             return Ok(key.clone());
         }
         let credential = self.credential(claim.access_key_id())?;
@@ -105,14 +110,94 @@ impl SigningKeys {
 
     /// Keeps a key that has proven itself with a right signature: what strangers send never displaces what is used.
     pub(crate) fn keep(&self, claim: &Authorization<'_>, key: &Arc<SigningKey>) {
-        // The map holds one already: the usual case, answered without its lock.
-        if Arc::strong_count(key) > 1 {
+        // It is among them already: the usual case, answered without the lock.
+        if Arc::strong_count(key) > 1 || key.scope.len() > KEPT_SCOPE_MAX_BYTES {
             return;
         }
-        let mut kept = self.kept.write();
-        if kept.len() >= SIGNING_KEYS_MAX {
-            kept.clear();
+        let mut all = self.kept.write();
+        let kept = all.entry(claim.access_key_id().into()).or_default();
+        // Of requests that came at once, one was first.
+        if of_scope(kept, claim).is_some() {
+            return;
         }
-        kept.insert(claim.credential.as_ref().into(), key.clone());
+        if kept.len() == KEPT_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(key.clone());
+    }
+}
+
+fn of_scope<'k>(
+    kept: &'k VecDeque<Arc<SigningKey>>,
+    claim: &Authorization<'_>,
+) -> Option<&'k Arc<SigningKey>> {
+    kept.iter().rev().find(|key| *key.scope == *claim.scope())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::authorization::read_scope;
+    use super::super::stamp::Stamp;
+    use super::*;
+    use std::borrow::Cow;
+
+    fn claim(access_key_id: &str, region: &str) -> Authorization<'static> {
+        let credential = format!("{access_key_id}/20261130/{region}/s3/aws4_request");
+        Authorization {
+            scope: read_scope(&credential).unwrap(),
+            credential: Cow::Owned(credential),
+            signed_headers: Cow::Borrowed(""),
+            signature: Cow::Borrowed(""),
+            stamp: Stamp::parse("20261130T120000Z").unwrap(),
+            expires_secs: None,
+        }
+    }
+
+    fn keys() -> SigningKeys {
+        let mut credentials = Credentials::default();
+        for name in ["alice", "bob"] {
+            assert!(credentials.add(name, "hush", TenantName::parse(name).unwrap()));
+        }
+        SigningKeys::new(credentials)
+    }
+
+    /// Signs for a region, and whether the key for it was there already.
+    fn was_kept(keys: &SigningKeys, access_key_id: &str, region: &str) -> bool {
+        let claim = claim(access_key_id, region);
+        let key = keys.find(&claim).unwrap();
+        let was_kept = Arc::strong_count(&key) > 1;
+        keys.keep(&claim, &key);
+        was_kept
+    }
+
+    #[test]
+    fn whoever_signs_for_many_regions_pushes_out_only_what_is_its_own() {
+        let keys = keys();
+        assert!(!was_kept(&keys, "bob", "here"));
+        for region in 0..1_000 {
+            assert!(!was_kept(&keys, "alice", &region.to_string()));
+            assert!(was_kept(&keys, "bob", "here"));
+            assert!(keys.kept.read().values().all(|kept| kept.len() <= KEPT_MAX));
+        }
+    }
+
+    #[test]
+    fn the_oldest_key_makes_room_and_no_other() {
+        let keys = keys();
+        (0..KEPT_MAX).for_each(|region| assert!(!was_kept(&keys, "alice", &region.to_string())));
+        assert!(!was_kept(&keys, "alice", "another"));
+        (1..KEPT_MAX).for_each(|region| assert!(was_kept(&keys, "alice", &region.to_string()), "{region}"));
+        assert!(!was_kept(&keys, "alice", "0"));
+    }
+
+    #[test]
+    fn a_long_scope_and_one_that_comes_twice_take_no_room() {
+        let keys = keys();
+        let region = "r".repeat(KEPT_SCOPE_MAX_BYTES);
+        assert!(!was_kept(&keys, "alice", &region) && !was_kept(&keys, "alice", &region));
+        let claim = claim("alice", "here");
+        let both = [keys.find(&claim).unwrap(), keys.find(&claim).unwrap()];
+        both.iter().for_each(|key| keys.keep(&claim, key));
+        assert_eq!(keys.kept.read()["alice"].len(), 1);
     }
 }

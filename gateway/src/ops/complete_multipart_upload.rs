@@ -12,12 +12,14 @@ use pocket_access::acl::Said;
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::conditions::WriteCondition;
+use pocket_api::ids::WriteId;
 use pocket_api::limits::{LIST_MAX_KEYS, OBJECT_MAX_BYTES, PART_MIN_BYTES, PART_NUMBER_MAX};
 use pocket_api::metadata::{Committed, Complete, Request, UploadId, UploadInfo, UploadedPart};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::ETag;
 use pocket_edge::calls::{Call, CompleteMultipartUpload, ListedPart, NamedChecksum, PromisedWhole, Serve};
 use pocket_edge::checksums::other_kind;
+use pocket_edge::compute;
 use pocket_edge::errors::other_size;
 
 impl Serve<CompleteMultipartUpload> for Operations {
@@ -32,17 +34,16 @@ impl Serve<CompleteMultipartUpload> for Operations {
         match uploaded(self, &mut bucket, key, upload).await? {
             Uploaded::Completed(committed) => Ok(committed),
             Uploaded::Parts(info, parts) => {
-                let chosen = choose(&listed, &parts)?;
-                let checksum = hold(promised, &info, &chosen)?;
-                let etag = checksums::composed_etag(chosen.iter().copied());
-                let named: Vec<_> = chosen.iter().map(|part| (part.number, part.write)).collect();
+                let promised = promised.clone();
+                let is_long = parts.len() > JOINED_HERE_MAX;
+                let whole = compute::run(is_long, move || join(&listed, &parts, &promised, &info)).await?;
                 let make = || {
                     Request::Complete(Complete {
                         key: key.clone(),
                         upload: upload.clone(),
-                        parts: named.clone(),
-                        etag,
-                        checksum: checksum.clone(),
+                        parts: whole.parts.clone(),
+                        etag: whole.etag,
+                        checksum: whole.checksum.clone(),
                         condition: condition.clone(),
                     })
                 };
@@ -50,6 +51,30 @@ impl Serve<CompleteMultipartUpload> for Operations {
             }
         }
     }
+}
+
+/// What the parts are together.
+struct Whole {
+    parts: Vec<(u16, WriteId)>,
+    etag: ETag,
+    checksum: Option<Checksum>,
+}
+
+/// More parts than these are joined on other threads: each takes a microsecond or two, most of it for the checksum.
+const JOINED_HERE_MAX: usize = 256;
+
+fn join(
+    listed: &[ListedPart],
+    uploaded: &[UploadedPart],
+    promised: &PromisedWhole,
+    info: &UploadInfo,
+) -> Result<Whole, Refusal> {
+    let chosen = choose(listed, uploaded)?;
+    Ok(Whole {
+        checksum: hold(promised, info, &chosen)?,
+        etag: checksums::composed_etag(chosen.iter().copied()),
+        parts: chosen.iter().map(|part| (part.number, part.write)).collect(),
+    })
 }
 
 enum Uploaded {
@@ -171,7 +196,7 @@ mod tests {
     use crate::checksums::Running;
     use pocket_api::checksum::ChecksumKind;
     use pocket_api::clock::Timestamp;
-    use pocket_api::ids::{NodeId, WriteId};
+    use pocket_api::ids::NodeId;
     use pocket_edge::checksums::show;
 
     fn part(number: u16, size: u64) -> UploadedPart {

@@ -206,21 +206,11 @@ fn inherited(given: &ObjectHints, source: &ObjectMeta, now: Timestamp) -> Object
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pocket_api::object::ETag;
+    use pocket_api::conformance::plain_object;
     use pocket_api::storage_class::StorageClass;
 
     fn source() -> ObjectMeta {
-        ObjectMeta {
-            size: 1,
-            etag: ETag::md5([1; 16]),
-            last_modified: Timestamp(0),
-            expires_at: Some(Timestamp(9_000)),
-            rule_end: None,
-            reads_left: Some(3),
-            checksum: None,
-            headers: None,
-            parts: 0,
-        }
+        ObjectMeta { expires_at: Some(Timestamp(9_000)), reads_left: Some(3), ..plain_object(1) }
     }
 
     #[test]

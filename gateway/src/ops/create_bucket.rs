@@ -24,13 +24,11 @@ impl Serve<CreateBucket> for Operations {
         let configuration = configuration.read().await?;
         let profile = profile(&configuration, &self.region, &self.profiles)?;
         let mut settings = settings(hints, configuration.tags, profile)?;
-        settings.documents.extend(profile.into_iter().flat_map(Profile::documents));
-        let stands = ownership.or(profile.and_then(|profile| profile.ownership)).unwrap_or_default();
-        let block = profile.and_then(|profile| profile.block).unwrap_or(PublicAccessBlock::DEFAULT);
+        settings.documents.extend(profile.documents(*ownership));
+        let stands = ownership.or(profile.ownership).unwrap_or_default();
+        let block = profile.block.unwrap_or(PublicAccessBlock::DEFAULT);
         let acl = acl::of_new_bucket(said, stands, block, tenant)?;
         settings.documents.extend(acl.map(|acl| (DocumentKind::Acl, document(&acl))));
-        let ownership = ownership.map(|said| (DocumentKind::OwnershipControls, document(&Some(said))));
-        settings.documents.extend(ownership);
         let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
         let placement = match self.control.register(registration).await {
             Ok(placement) => placement,
@@ -55,13 +53,13 @@ fn profile<'a>(
     configuration: &BucketConfiguration,
     region: &str,
     profiles: &'a Profiles,
-) -> Result<Option<&'a Profile>, Refusal> {
+) -> Result<&'a Profile, Refusal> {
     if configuration.is_directory {
         return Err(not_implemented("directory buckets are not implemented"));
     }
     let asked = configuration.location.as_str();
     if let Some(profile) = profiles.get(asked) {
-        return Ok(Some(profile));
+        return Ok(profile);
     }
     // S3's oldest regions have older names.
     let asked = match asked {
@@ -80,18 +78,14 @@ fn profile<'a>(
 }
 
 /// From hints of their own, then tags, then the profile. All are checked, also where one outweighs the other.
-fn settings(
-    hints: &[(String, String)],
-    mut tags: Tags,
-    profile: Option<&Profile>,
-) -> Result<JobSettings, Refusal> {
+fn settings(hints: &[(String, String)], mut tags: Tags, profile: &Profile) -> Result<JobSettings, Refusal> {
     tags::check_all(&tags)?;
     JobHints::default().changed_by(tags::bucket_hints(&tags)).map_err(from_hint)?;
     // A tag that stayed would say what does not hold, and would hold as soon as somebody put the same tags again.
     let stands_alone = |hint: &str| hints.iter().any(|(name, _)| *name == hint);
     tags.retain(|(key, _)| key.strip_prefix(HINT_PREFIX).is_none_or(|hint| !stands_alone(hint)));
     let own = hints.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>();
-    let from_profile = profile.into_iter().flat_map(Profile::hints).collect();
+    let from_profile = profile.hints().collect();
     let created_with = JobHints::parse_layers([own, from_profile]).map_err(from_hint)?;
     tagged(&JobSettings::asking(created_with), tags)
 }
@@ -114,7 +108,7 @@ mod tests {
             let configuration = BucketConfiguration { location: location.into(), ..Default::default() };
             let chosen = profile(&configuration, region, &profiles);
             chosen
-                .map(|chosen| chosen.and_then(|p| Some(p.hints().next()?.1.to_owned())))
+                .map(|chosen| chosen.hints().next().map(|(_, value)| value.to_owned()))
                 .map_err(|e| e.code.as_str().to_owned())
         };
         for (constraint, region) in [
@@ -136,7 +130,7 @@ mod tests {
     fn hints_come_from_headers_before_tags_and_nothing_is_ignored() {
         let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
         let nothing = Vec::new;
-        let found = settings(&pair("reads", "2"), pair("pocket:reads", "9"), None).unwrap();
+        let found = settings(&pair("reads", "2"), pair("pocket:reads", "9"), &Profile::default()).unwrap();
         assert_eq!(
             (found.asked.reads, found.tags),
             (Some(2), vec![]),
@@ -150,10 +144,10 @@ mod tests {
         assert_eq!((found.created_with.reads, found.tags.len()), (Some(4), 1));
         let found = settings(&nothing(), pair("pocket:reads", "none"), profile).unwrap();
         assert_eq!((found.asked.reads, found.tags.len()), (None, 1));
-        let found = settings(&nothing(), pair("team", "blue"), None).unwrap();
+        let found = settings(&nothing(), pair("team", "blue"), &Profile::default()).unwrap();
         assert_eq!(found, JobSettings { tags: pair("team", "blue"), ..Default::default() });
         let code = |hints: Vec<(String, String)>, tags: Tags| {
-            settings(&hints, tags, None).unwrap_err().code.as_str().to_owned()
+            settings(&hints, tags, &Profile::default()).unwrap_err().code.as_str().to_owned()
         };
         assert_eq!(code(pair("reads", "none"), nothing()), "InvalidArgument");
         assert_eq!(code(pair("tape", "1"), nothing()), "InvalidArgument");

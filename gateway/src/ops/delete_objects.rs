@@ -23,9 +23,10 @@ impl Serve<DeleteObjects> for Operations {
         // Where no policy tells keys apart, any of them stands for all.
         let any_key = object_key("*")?;
         let to_delete = ask!(call, call.context, Action::DeleteObject).on(&any_key);
-        let list = self.read(document, to_delete, name, owner).await?;
+        let (list, bucket) = self.read(document, to_delete, name, owner).await?;
+        // Each key is admitted by itself.
         let ask = ask!(call, call.context, Actions::NONE);
-        let bucket = self.bucket(ask, name, owner).await?;
+        let bucket = bucket.asking(ask);
 
         let mut failed: Vec<(usize, Refusal)> = Vec::new();
         let mut conditional: Vec<(Listed, WriteCondition, Actions)> = Vec::new();

@@ -40,8 +40,8 @@ mod upload_part;
 mod upload_part_copy;
 
 use crate::config::GatewayConfig;
-use crate::errors::{self, from_call, from_control, from_name, s3};
-use crate::placements::{Bucket, Follow, Placements};
+use crate::errors::{self, CallError, from_call, from_control, from_name, s3};
+use crate::placements::{Bucket, Follow, Placements, Unasked};
 use crate::planes::Planes;
 use crate::profiles::Profiles;
 use crate::reader::Reader;
@@ -121,33 +121,30 @@ impl Operations {
         name: &BucketName,
         expected_owner: Option<&str>,
     ) -> Result<Bucket<'r>, Refusal> {
-        let found = self.placements.bucket(name, ask).await;
-        let bucket = found.map_err(|error| match from_call(error) {
-            error if error.code == ErrorCode::NoSuchBucket => error.with("BucketName", name),
-            error => error,
-        })?;
-        let owner = bucket.placement.tenant.as_str();
-        match expected_owner.is_none_or(|expected| expected == owner) {
-            true => Ok(bucket),
-            false => Err(errors::access_denied("Access Denied")),
-        }
+        let mut bucket = self.placements.find(name, ask).await.map_err(|error| named(error, name))?;
+        self.placements.admit(&mut bucket).await.map_err(|error| named(error, name))?;
+        check_expected(&bucket, expected_owner)?;
+        Ok(bucket)
     }
 
     /// Reads a document of a request for this bucket, once it is known that the caller may do there what it asks for: who may
-    /// comes before what costs. Where a policy may go by what the document says, its decision is left for later.
-    async fn read<T>(
+    /// comes before what costs. Where a policy may go by what the document says, its decision is left for later; so the
+    /// bucket has to be asked anew.
+    async fn read<T: Send + 'static>(
         &self,
         document: &mut Document<T>,
         ask: Ask<'_>,
         name: &BucketName,
         expected_owner: Option<&str>,
-    ) -> Result<T, Refusal> {
-        match self.bucket(ask, name, expected_owner).await {
-            Ok(_) => {}
-            Err(refusal) if refusal.code == ErrorCode::AccessDenied && self.placements.has_policy(name) => {}
-            Err(refusal) => return Err(refusal),
+    ) -> Result<(T, Unasked), Refusal> {
+        let mut bucket = self.placements.find(name, ask).await.map_err(|error| named(error, name))?;
+        match self.placements.admit(&mut bucket).await {
+            Ok(()) => {}
+            Err(CallError::Denied) if bucket.rules().policy.is_some() => {}
+            Err(error) => return Err(named(error, name)),
         }
-        document.read().await
+        check_expected(&bucket, expected_owner)?;
+        Ok((document.read().await?, bucket.unasked()))
     }
 
     /// As [`Self::bucket`], for an operation that makes an object under `key`. Where the configuration says so, a
@@ -176,7 +173,7 @@ impl Operations {
         }
         let hints = JobHints::parse(profile.hints()).map_err(errors::from_hint)?;
         let mut settings = JobSettings::asking(hints);
-        settings.documents.extend(profile.documents());
+        settings.documents.extend(profile.documents(None));
         let registration = Registration { tenant: tenant.clone(), bucket: name.clone(), settings };
         match self.control.register(registration).await {
             // Of writers that come at once one makes it.
@@ -276,6 +273,22 @@ macro_rules! ask {
     };
 }
 use ask;
+
+/// Why a bucket cannot be used; one that is not there is named.
+fn named(error: CallError, name: &BucketName) -> Refusal {
+    match from_call(error) {
+        error if error.code == ErrorCode::NoSuchBucket => error.with("BucketName", name),
+        error => error,
+    }
+}
+
+/// Whether the bucket is that of the tenant whom the request takes for its owner.
+fn check_expected(bucket: &Bucket<'_>, expected_owner: Option<&str>) -> Result<(), Refusal> {
+    match expected_owner.is_none_or(|expected| expected == bucket.placement.tenant.as_str()) {
+        true => Ok(()),
+        false => Err(errors::access_denied("Access Denied")),
+    }
+}
 
 /// For what goes beyond anything that S3 lets an owner allow to others: to end the bucket is one.
 fn check_owner(context: &RequestContext, placement: &Placement) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 //! carries a hint is acted on when it is put: a TTL counts from now. Without one the object's bounds stay as they are.
 
 use super::{Operations, ask, of_version};
-use crate::errors::from_hint;
+use crate::errors::{from_call, from_hint};
 use pocket_access::action::Action;
 use pocket_access::refusal::Refusal;
 use pocket_api::conditions::ReadConditions;
@@ -31,10 +31,10 @@ impl Serve<PutObjectTagging> for Operations {
         let PutObjectTagging { bucket: name, key, of_version: named, tags: document } = &mut call.input;
         let asked = of_version(*named, Action::PutObjectTagging, Action::PutObjectVersionTagging);
         let ask = ask!(call, call.context, asked).on(key);
-        let owner = call.expected_owner.as_str();
-        let tags = self.read(document, ask, name, owner).await?;
+        let (tags, bucket) = self.read(document, ask, name, call.expected_owner.as_str()).await?;
         let hints = ObjectHints::parse(tags::hints(&tags)).map_err(from_hint)?;
-        let mut bucket = self.bucket(ask.tagged(&tags), name, owner).await?;
+        let mut bucket = bucket.asking(ask.tagged(&tags));
+        self.placements.admit(&mut bucket).await.map_err(from_call)?;
         let make = || Request::SetTags { key: key.clone(), tags: tags.clone(), hints: hints.clone() };
         self.call(&mut bucket, key, make).await?;
         Ok(())

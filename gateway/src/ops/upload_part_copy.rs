@@ -104,21 +104,12 @@ fn part_tag(source: &ObjectMeta, size: u64, write: WriteId) -> ETag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pocket_api::conformance::plain_object;
     use pocket_api::ids::NodeId;
 
     #[test]
     fn a_part_that_is_a_whole_object_has_its_tag_and_any_other_has_its_own() {
-        let source = ObjectMeta {
-            size: 10,
-            etag: ETag::md5([1; 16]),
-            last_modified: Timestamp(0),
-            expires_at: None,
-            rule_end: None,
-            reads_left: None,
-            checksum: None,
-            headers: None,
-            parts: 0,
-        };
+        let source = plain_object(10);
         let write = WriteId { gateway: NodeId(1), number: 2 };
         let etag = |source: &ObjectMeta, size| part_tag(source, size, write);
         assert_eq!(etag(&source, 10), source.etag);

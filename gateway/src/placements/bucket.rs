@@ -21,6 +21,17 @@ pub(crate) struct Bucket<'r> {
     pub(super) asks: SmallVec<[Ask<'r>; 1]>,
 }
 
+/// A bucket of a request that has more to say before it is known what it asks for.
+#[derive(Debug)]
+pub(crate) struct Unasked(PlacementRef);
+
+impl Unasked {
+    /// Asks it for something, which has not been admitted yet.
+    pub(crate) fn asking<'s>(self, ask: Ask<'s>) -> Bucket<'s> {
+        Bucket { placement: self.0, asks: smallvec![ask] }
+    }
+}
+
 impl<'r> Bucket<'r> {
     pub(crate) fn job(&self) -> JobRef {
         JobRef { job: self.placement.job, epoch: self.placement.epoch }
@@ -38,6 +49,11 @@ impl<'r> Bucket<'r> {
     /// The same bucket for another wish, which has not been admitted yet.
     pub(crate) fn asking<'s>(self, ask: Ask<'s>) -> Bucket<'s> {
         Bucket { placement: self.placement, asks: smallvec![ask] }
+    }
+
+    /// The same bucket, whatever it was asked for.
+    pub(crate) fn unasked(self) -> Unasked {
+        Unasked(self.placement)
     }
 
     /// From now on asks for what `other` asks for too, because both are the same bucket.

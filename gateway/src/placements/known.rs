@@ -129,20 +129,22 @@ impl Known {
             return question.clone();
         }
         let pause = table.absent_since(name).map(|at| (at + ABSENT_PAUSE).since(self.clock.now()));
+        let pause = pause.filter(|pause| !pause.is_zero());
         let is_asked = Arc::new(AtomicBool::new(false));
-        if table.is_asking_enough() {
-            let late = Err(ControlError::Unavailable("too many buckets are asked for already".into()));
-            return Question { is_asked, answer: ready(late).boxed().shared() };
+        if !table.has_room(pause.is_some()) {
+            return Question { is_asked, answer: ready(Err(too_many())).boxed().shared() };
         }
         let number = table.next_number();
         let (known, control, clock) = (Arc::downgrade(self), self.control.clone(), self.clock.clone());
         let (asked, of) = (is_asked.clone(), name.clone());
         let answer = async move {
-            if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
+            let mut may_leave = true;
+            if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
+                may_leave = known.upgrade().is_some_and(|known| known.table.lock().leave(&of, number));
             }
             asked.store(true, Ordering::Release);
-            let placement = control.placement(&of).await;
+            let placement = if may_leave { control.placement(&of).await } else { Err(too_many()) };
             let answer = placement.and_then(|placement| Placed::read(placement, clock.now()));
             match known.upgrade() {
                 Some(known) => known.table.lock().answered(&of, number, answer, clock.now()),
@@ -154,7 +156,7 @@ impl Known {
             ended.unwrap_or_else(|error| Err(ControlError::Unavailable(format!("nobody asked: {error}"))))
         });
         let question = Question { is_asked, answer: answer.boxed().shared() };
-        table.ask(name.clone(), number, question.clone());
+        table.ask(name.clone(), number, question.clone(), pause.is_some());
         question
     }
 
@@ -175,6 +177,10 @@ impl Known {
             }
         }
     }
+}
+
+fn too_many() -> ControlError {
+    ControlError::Unavailable("too many buckets are asked for already".into())
 }
 
 async fn keep_fresh(known: Weak<Known>) {

@@ -17,7 +17,18 @@ const ABSENT_MAX: usize = 4_096;
 
 /// Questions on their way at a time. A controller that answers has a handful; of one that does not, each waits for the
 /// deadline, and whoever asks for new names all the time gets no more memory than this.
-const ASKED_MAX: usize = 4_096;
+pub(super) const ASKED_MAX: usize = 4_096;
+/// Questions that sleep out [`ABSENT_PAUSE`] before they are asked. They take none of the room of those that are on their way,
+/// or whoever asks twice for names that are not there would keep everybody from the controller.
+const PAUSING_MAX: usize = ABSENT_MAX;
+
+/// A question that was not answered yet.
+struct Asked {
+    number: u64,
+    question: Question,
+    /// It has not left.
+    is_pausing: bool,
+}
 
 #[derive(Default)]
 pub(super) struct Table {
@@ -26,7 +37,9 @@ pub(super) struct Table {
     bytes: usize,
     /// Who may have to make room next.
     hand: usize,
-    asked: HashMap<BucketName, (u64, Question)>,
+    asked: HashMap<BucketName, Asked>,
+    /// How many of them have not left.
+    pausing: usize,
     /// Of the last question.
     number: u64,
     /// When the controller said so.
@@ -77,11 +90,13 @@ impl Table {
     }
 
     pub(super) fn asked(&self, name: &BucketName) -> Option<&Question> {
-        self.asked.get(name).map(|(_, question)| question)
+        self.asked.get(name).map(|asked| &asked.question)
     }
 
-    pub(super) fn is_asking_enough(&self) -> bool {
-        self.asked.len() >= ASKED_MAX
+    /// Whether there is room for one more, to be asked at once or after a pause.
+    pub(super) fn has_room(&self, is_pausing: bool) -> bool {
+        let leaving = self.asked.len() - self.pausing;
+        if is_pausing { self.pausing < PAUSING_MAX } else { leaving < ASKED_MAX }
     }
 
     pub(super) fn next_number(&mut self) -> u64 {
@@ -89,8 +104,31 @@ impl Table {
         self.number
     }
 
-    pub(super) fn ask(&mut self, name: BucketName, number: u64, question: Question) {
-        self.asked.insert(name, (number, question));
+    /// Where [`Self::has_room`].
+    pub(super) fn ask(&mut self, name: BucketName, number: u64, question: Question, is_pausing: bool) {
+        self.drop_question(&name);
+        self.pausing += usize::from(is_pausing);
+        self.asked.insert(name, Asked { number, question, is_pausing });
+    }
+
+    /// The pause of a question is over: whether it may leave.
+    pub(super) fn leave(&mut self, name: &BucketName, number: u64) -> bool {
+        let has_room = self.has_room(false);
+        match self.asked.get_mut(name).filter(|asked| asked.number == number) {
+            Some(asked) if has_room => {
+                self.pausing -= usize::from(std::mem::take(&mut asked.is_pausing));
+                true
+            }
+            Some(_) => false,
+            // Forgotten meanwhile, but waited for.
+            None => has_room,
+        }
+    }
+
+    fn drop_question(&mut self, name: &BucketName) {
+        if let Some(dropped) = self.asked.remove(name) {
+            self.pausing -= usize::from(dropped.is_pausing);
+        }
     }
 
     /// Takes the answer to a question, unless it was forgotten meanwhile. What whoever asked goes by.
@@ -101,9 +139,9 @@ impl Table {
         answer: Answer,
         now: Timestamp,
     ) -> Answer {
-        let is_awaited = self.asked.get(name).is_some_and(|(asked, _)| *asked == number);
+        let is_awaited = self.asked.get(name).is_some_and(|asked| asked.number == number);
         if is_awaited {
-            self.asked.remove(name);
+            self.drop_question(name);
         }
         match answer {
             Ok(placed) if !is_awaited => {
@@ -149,7 +187,7 @@ impl Table {
     /// All that was heard of a name, and what is still to be heard.
     pub(super) fn forget(&mut self, name: &BucketName) {
         self.remove(name);
-        self.asked.remove(name);
+        self.drop_question(name);
         self.absent.remove(name);
     }
 }

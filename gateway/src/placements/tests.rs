@@ -225,6 +225,36 @@ async fn a_bucket_that_is_not_there_is_asked_for_once_a_moment_however_many_ask(
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_asks_again_for_names_that_are_not_there_keeps_nobody_from_the_controller() {
+    let (placements, mut questions) = placements(1);
+    let names: Vec<_> =
+        (0..table::ASKED_MAX).map(|n| BucketName::parse(&format!("missing-{n}")).unwrap()).collect();
+    let all_ask = || join_all(names.iter().map(|name| epoch_of(&placements, name)));
+    let deny_all = async {
+        for _ in &names {
+            deny(&mut questions).await;
+        }
+    };
+    join(all_ask(), deny_all).await;
+    // All wait for the pause to end, and none of them is on its way.
+    let mut again = std::pin::pin!(all_ask());
+    assert!(futures::poll!(&mut again).is_pending());
+    let name = data();
+    let (told, ()) = join(epoch_of(&placements, &name), answer(&mut questions, 1)).await;
+    assert_eq!(told, Ok(Epoch(1)));
+    // Then they leave, as many as there is room for.
+    assert!(futures::poll!(&mut again).is_pending());
+    tokio::time::sleep(placed::ABSENT_PAUSE).await;
+    let deny_all = async {
+        for _ in &names {
+            deny(&mut questions).await;
+        }
+    };
+    let (told, ()) = join(again, deny_all).await;
+    assert!(told.iter().all(|told| *told == Err(ControlError::NoSuchBucket)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_is_told_that_a_bucket_is_missing_by_an_answer_from_before_he_came() {
     let (placements, mut questions) = placements(1);
     let name = data();
@@ -281,7 +311,8 @@ async fn without_a_controller_what_is_known_goes_on_and_nobody_waits_for_it() {
     for _ in 0..600 {
         let before = tokio::time::Instant::now();
         let ask = nobodys_ask();
-        let admitted = placements.bucket(&name, ask).await;
+        let mut bucket = placements.find(&name, ask).await.unwrap();
+        let admitted = placements.admit(&mut bucket).await;
         assert!(matches!(admitted, Err(CallError::Denied)), "decided by what is known: {admitted:?}");
         let mut bucket =
             Bucket { placement: placements.known.get(&name).await.unwrap(), asks: SmallVec::new() };

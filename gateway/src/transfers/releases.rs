@@ -23,8 +23,8 @@ const RELEASE_DELAY: Duration = Duration::from_millis(2);
 const RELEASE_DEADLINE: Duration = Duration::from_secs(2);
 /// A confirmed read is said again this often before its lease is left to lapse, which would give the read back.
 const RELEASE_TRIES: u8 = 4;
-/// A shard that did not take a batch is left alone this long: together with [`RELEASE_TRIES`] well within a lease's life,
-/// and long enough for a connection that broke to come back.
+/// What a shard did not take is said again after this: together with [`RELEASE_TRIES`] well within a lease's life, and long
+/// enough for a connection that broke to come back. What ends meanwhile does not wait for that.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Releases {
@@ -94,8 +94,13 @@ impl Releases {
 
     /// A read is over. `counted` as in [`pocket_api::metadata::Found`].
     pub(super) fn end(self: &Arc<Self>, lane: &Arc<Lane>, read: EndedRead, counted: bool) {
+        self.say(lane, [read], counted);
+    }
+
+    /// `counted`: one of them is told of for the first time, and waited for.
+    fn say(self: &Arc<Self>, lane: &Arc<Lane>, reads: impl IntoIterator<Item = EndedRead>, counted: bool) {
         let mut state = lane.state.lock();
-        state.waiting.push(read);
+        state.waiting.extend(reads);
         state.urgent |= counted;
         state.counted += u64::from(counted);
         let is_first = !std::mem::replace(&mut state.busy, true);
@@ -105,6 +110,11 @@ impl Releases {
         } else if counted {
             lane.hurry.notify_one();
         }
+    }
+
+    async fn say_again(self: Arc<Self>, lane: Arc<Lane>, reads: Vec<EndedRead>) {
+        tokio::time::sleep(RETRY_PAUSE).await;
+        self.say(&lane, reads, false);
     }
 
     /// Until nothing is left.
@@ -128,8 +138,7 @@ impl Releases {
             }
             self.tell(&lane, counted);
             if !unheard.is_empty() {
-                lane.state.lock().waiting.extend(unheard);
-                tokio::time::sleep(RETRY_PAUSE).await;
+                self.handle.spawn(self.clone().say_again(lane.clone(), unheard));
             }
         }
     }

@@ -22,6 +22,8 @@ struct Node {
     started: Instant,
     /// Leases that the shard does not know any more.
     lapsed: Mutex<Vec<(JobId, LeaseId)>>,
+    /// So many calls of the shard that come next fail at once.
+    failures: AtomicU64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +40,11 @@ impl Node {
         if self.hangs {
             std::future::pending::<()>().await;
         }
+    }
+
+    fn check_failure(&self) -> Result<(), MetadataError> {
+        let left = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map_or(Ok(()), |_| Err(MetadataError::Unavailable("it broke off".into())))
     }
 
     fn times(&self, of: impl Fn(&Called) -> bool) -> Vec<u64> {
@@ -58,11 +65,13 @@ impl Metadata for Node {
         match request {
             ShardRequest::Renew(leases) => {
                 self.called(Called::Renew(leases.iter().map(|(_, id)| *id).collect())).await;
+                self.check_failure()?;
                 Ok(ShardReply::LeasesEnded(self.lapsed.lock().clone()))
             }
             ShardRequest::Release(leases) => {
                 self.called(Called::Release(leases.into_iter().map(|(_, id, how)| (id, how)).collect()))
                     .await;
+                self.check_failure()?;
                 Ok(ShardReply::Done)
             }
             other => unreachable!("transfers do not ask for {other:?}"),
@@ -135,8 +144,10 @@ struct World {
 impl World {
     fn start() -> Self {
         let started = Instant::now();
-        let node =
-            |hangs| Arc::new(Node { hangs, calls: Mutex::default(), started, lapsed: Mutex::default() });
+        let node = |hangs| {
+            let (calls, lapsed, failures) = Default::default();
+            Arc::new(Node { hangs, calls, started, lapsed, failures })
+        };
         let (quick, hung) = (node(false), node(true));
         let nodes = Nodes(HashMap::from([(QUICK, quick.clone()), (HUNG, hung.clone())]));
         let transfers = Transfers::start(Arc::new(nodes), Arc::new(RuntimeClock(started)));
@@ -186,6 +197,40 @@ async fn a_transfer_whose_lease_has_ended_is_cut_at_the_next_renewal_and_others_
     tokio::time::sleep(RENEW_EVERY + Duration::from_secs(1)).await;
     assert_eq!((is_cut(&ended).await, is_cut(&going_on).await), (true, false));
     drop(reads);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_outlives_renewals_that_did_not_arrive() {
+    let world = World::start();
+    let connection = Arc::default();
+    world.quick.failures.store(2, Ordering::SeqCst);
+    let read = world.read(QUICK, 1, false, &connection);
+    let renewals = || world.quick.times(|call| *call == Called::Renew(vec![LeaseId(1)]));
+    while renewals().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        read.progress();
+    }
+    let third = renewals()[2];
+    assert!(
+        third < READ_LEASE.as_millis() as u64,
+        "the third came while the lease of the lookup lasted: {third}"
+    );
+    assert!(!is_cut(&connection).await);
+    read.sent();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_that_moves_a_little_before_it_would_be_cut_goes_on() {
+    let world = World::start();
+    let connection = Arc::default();
+    let read = world.read(QUICK, 1, false, &connection);
+    for _ in 0..5 {
+        tokio::time::sleep(TRANSFER_STALL).await;
+        assert!(!is_cut(&connection).await);
+        read.progress();
+    }
+    tokio::time::sleep(TRANSFER_STALL + 2 * SWEEP_EVERY).await;
+    assert!(is_cut(&connection).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,6 +324,24 @@ async fn a_confirmed_read_that_its_shard_does_not_take_is_said_again_a_few_times
         })
         .collect();
     assert_eq!(said, [vec![1, 2], vec![1], vec![1], vec![1], vec![1]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_that_end_while_another_waits_to_be_said_again_go_at_once() {
+    let world = World::start();
+    let connection = Arc::default();
+    world.quick.failures.store(1, Ordering::SeqCst);
+    world.read(QUICK, 1, true, &connection).sent();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    for id in 2..5 {
+        world.read(QUICK, id, true, &connection).sent();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.quick.times(is_release), [0, 10, 20, 30]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let last = world.quick.calls.lock().iter().rfind(|(_, call)| is_release(call)).unwrap().1.clone();
+    assert_eq!(last, Called::Release(vec![(LeaseId(1), Delivery::Sent)]));
+    assert_eq!(world.quick.times(is_release).len(), 5, "once each, and the first once more");
 }
 
 #[tokio::test(start_paused = true)]

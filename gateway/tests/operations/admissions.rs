@@ -182,3 +182,18 @@ async fn whoever_may_write_may_say_that_the_object_is_its_buckets_owners() {
     .await;
     assert_eq!(put("other", Some("bucket-owner-full-control")).await, "AccessDenied");
 }
+
+#[tokio::test]
+async fn a_document_for_a_bucket_of_another_owner_than_expected_is_not_read_whatever_its_policy_may_say_of_it()
+ {
+    let cluster = Cluster::start().await;
+    cluster.bucket("owned").await;
+    cluster.put("owned", "k", "x").await.ok();
+    policy(&cluster, "owned", &denying("owned", "s3:DeleteObject")).await;
+    let unread = || futures::stream::poll_fn(|_| panic!("somebody reads it"));
+    for (method, target) in [(Method::POST, "/owned?delete"), (Method::PUT, "/owned/k?tagging")] {
+        let ask = cluster.ask(method, target).header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==");
+        let refused = ask.header("x-amz-expected-bucket-owner", "bob").stream(10, unread()).await;
+        assert_eq!(refused.code(), "AccessDenied", "{target}");
+    }
+}

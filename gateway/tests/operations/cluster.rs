@@ -7,6 +7,7 @@ pub(crate) use crate::in_process::planes::{CAPACITY_BYTES, Cluster};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use futures::FutureExt;
 use http::Method;
 use pocket_api::clock::SystemClock;
 use pocket_api::cluster::{ClusterView, Directory, Role};
@@ -22,6 +23,7 @@ use pocket_edge::config::EdgeConfig;
 use pocket_gateway::config::GatewayConfig;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long tests wait for what happens in the background.
@@ -62,6 +64,13 @@ impl LocalDirectory {
         }
     }
 
+    /// One of the shards takes what it is asked and never answers; what it was asked by then.
+    pub(crate) fn hang_a_shard(&self) -> Arc<Hung> {
+        let hung = Arc::new(Hung::default());
+        *self.shards.lock().values_mut().next().unwrap() = hung.clone();
+        hung
+    }
+
     /// All storage servers are dead, and that is known here; views that come later are passed over.
     pub(crate) fn bury_servers(&self) {
         self.lose_servers();
@@ -99,6 +108,28 @@ impl Metadata for TagsFirst {
     }
 }
 
+/// A shard that never answers.
+#[derive(Default)]
+pub(crate) struct Hung {
+    /// Requests for its jobs.
+    pub(crate) requests: AtomicUsize,
+    /// Calls that are not for a job alone, such as the end of reads.
+    pub(crate) calls: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Metadata for Hung {
+    async fn job(&self, _: JobRef, _: Request, _: Bytes) -> Result<Answer, MetadataError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+
+    async fn shard(&self, _: ShardRequest) -> Result<ShardReply, MetadataError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
 struct SlowRefusals(Arc<dyn Metadata>);
 
 #[async_trait::async_trait]
@@ -130,14 +161,14 @@ impl Cluster {
     /// Bytes that chunks take on all servers.
     pub(crate) fn used_bytes(&self) -> u64 {
         let mut report = UsageReport::default();
-        self.servers.iter().for_each(|server| server.fill(&mut report));
+        self.servers.iter().for_each(|server| server.fill(&mut report).now_or_never().unwrap());
         report.tiers.iter().map(|tier| tier.used_bytes).sum()
     }
 
     /// For how long the only job was not used, as the shard has it that it was used at last.
     pub(crate) fn idle_ms(&self) -> u64 {
         let mut report = UsageReport::default();
-        self.shards.iter().for_each(|shard| shard.fill(&mut report));
+        self.shards.iter().for_each(|shard| shard.fill(&mut report).now_or_never().unwrap());
         report.jobs.iter().map(|job| job.idle_ms).min().unwrap()
     }
 

@@ -5,6 +5,7 @@ mod appends;
 mod buckets;
 mod cluster;
 mod copies;
+mod fairness;
 #[path = "../in_process/mod.rs"]
 mod in_process;
 mod lifetimes;

@@ -6,6 +6,7 @@ use crate::client::PlaneClient;
 use crate::connection::{CallError, Connection, Outgoing};
 use crate::frame::{FrameHeader, FrameKind};
 use crate::handshake::{Identity, Service, welcome};
+use crate::link::{GOOD_AFTER, Link, Target};
 use crate::message::{Call, Response};
 use crate::queue::FrameQueue;
 use crate::reader::FrameReader;
@@ -14,7 +15,7 @@ use futures::future::join_all;
 use pocket_api::chunks::Chunks;
 use pocket_api::ids::{ChunkId, NodeId};
 use pocket_api::metadata::{Metadata, MetadataError, Reply, Request};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,9 +49,9 @@ async fn while_a_peer_is_down_calls_fail_fast_and_once_it_is_back_they_succeed()
     let address = served.address.to_string();
     let client = served.client();
     let ping = async || client.job(JOB, Request::Ping, Bytes::new()).await;
-    assert!(!client.is_away(), "nobody has asked yet");
+    assert!(!client.is_away().await, "nobody has asked yet");
     ping().await.unwrap();
-    assert!(!client.is_away());
+    assert!(!client.is_away().await);
     served.shutdown.cancel();
     // Nobody listens any more once a connection is refused.
     while TcpStream::connect(served.address).await.is_ok() {
@@ -65,12 +66,12 @@ async fn while_a_peer_is_down_calls_fail_fast_and_once_it_is_back_they_succeed()
         tokio::task::yield_now().await;
     }
     for _ in 0..100 {
-        assert!(client.is_away(), "also while it tries again");
+        assert!(client.is_away().await, "also while it tries again");
         tokio::task::yield_now().await;
     }
     let _served = Served::start_at(&address, None).await;
     let back = async {
-        while client.is_away() {
+        while client.is_away().await {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         while ping().await.is_err() {
@@ -78,6 +79,29 @@ async fn while_a_peer_is_down_calls_fail_fast_and_once_it_is_back_they_succeed()
         }
     };
     tokio::time::timeout(PATIENCE, back).await.expect("the link comes back by itself");
+}
+
+#[tokio::test]
+async fn a_peer_whose_connection_broke_is_not_away_before_another_has_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let link = {
+        let address = listener.local_addr().unwrap().to_string();
+        let own = Identity { service: Service::Planes, node: CLIENT, secret: None };
+        Link::new(Arc::new(Target { node: SERVER, address, own, left: OnceLock::new() }))
+    };
+    for _ in 0..3 {
+        let (is_away, stream) = tokio::join!(link.is_away(), accept(&listener));
+        assert!(!is_away);
+        let connection = link.connection().unwrap();
+        tokio::time::pause();
+        tokio::time::advance(GOOD_AFTER).await;
+        tokio::time::resume();
+        drop(stream);
+        until("the end of the connection", || connection.closed().is_some()).await;
+    }
+    drop(listener);
+    assert!(link.is_away().await, "the next try is refused");
+    assert!(link.is_away().await);
 }
 
 /// The other end of a connection to a client, to answer as a test likes.

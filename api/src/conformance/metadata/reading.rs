@@ -108,6 +108,28 @@ pub(super) async fn a_lease_ends_without_renewal(client: Client) {
     client.release(Some(lease), Delivery::Sent).await;
 }
 
+pub(super) async fn a_lease_outlives_the_end_of_its_object(client: Client) {
+    let ttl = Duration::from_secs(2);
+    let extents = client.chunks(&[10]);
+    let mut commit = client.new_commit("k", 10, NewContent::Chunks { extents: extents.clone() });
+    commit.meta.hints = ObjectHints { ttl: Some(Limit::Of(ttl)), reads: None };
+    client.commit(commit, b"").await.unwrap();
+    let lease = client.get("k").await.unwrap().0.lease.expect("a lease");
+    client.world.advance(ttl);
+    assert_eq!(client.get_error("k").await, Some(MetadataError::NoSuchKey));
+    for _ in 0..3 {
+        assert!(client.renew(lease).await, "whoever began to read goes on");
+        client.world.advance(READ_LEASE - Duration::from_millis(1));
+    }
+    let of = SegmentsOf::Lease { lease, skip: 0 };
+    assert!(client.ask(Request::Segments(of)).await.is_ok());
+    assert!(!client.was_any_freed(&extents));
+    // Of a reader that stands still it is not renewed any more, and the bytes go.
+    client.world.advance(Duration::from_millis(1));
+    assert!(!client.renew(lease).await);
+    client.freed_soon(&extents).await;
+}
+
 pub(super) async fn objects_expire_to_the_millisecond(client: Client) {
     let ttl = Duration::from_secs(2);
     let hints = ObjectHints { ttl: Some(Limit::Of(ttl)), reads: None };

@@ -2,7 +2,7 @@
 
 use crate::facts::{Key, Kind, Value};
 use crate::malformed::{Malformed, syntax};
-use crate::pattern::matches;
+use crate::pattern::{Steps, matches};
 use std::cmp::Ordering;
 use std::net::IpAddr;
 use time::format_description::well_known::Iso8601;
@@ -139,12 +139,12 @@ impl Test {
     }
 
     /// Values of another kind than the test's do not get here: the key's kind was checked when it was read.
-    pub(super) fn is_alike(&self, value: &Value<'_>) -> bool {
+    pub(super) fn is_alike(&self, value: &Value<'_>, steps: &mut Steps) -> bool {
         match (self, value) {
             (Self::Equals(wanted), Value::Text(text)) => wanted.iter().any(|w| w == text),
             (Self::EqualsAnyCase(wanted), Value::Text(text)) => wanted.contains(&text.to_lowercase()),
-            (Self::Like(wanted), Value::Text(text)) => wanted.iter().any(|w| matches(w, text)),
-            (Self::Arn(wanted), Value::Text(text)) => wanted.iter().any(|w| arn_matches(w, text)),
+            (Self::Like(wanted), Value::Text(text)) => wanted.iter().any(|w| matches(w, text, steps)),
+            (Self::Arn(wanted), Value::Text(text)) => wanted.iter().any(|w| arn_matches(w, text, steps)),
             (Self::Number(order, wanted), Value::Number(number)) => {
                 wanted.iter().any(|w| order.holds(number.partial_cmp(w)))
             }
@@ -163,9 +163,10 @@ impl Test {
 }
 
 /// Each of the six parts by itself, so that `*` in one does not reach into the next.
-fn arn_matches(pattern: &str, arn: &str) -> bool {
+fn arn_matches(pattern: &str, arn: &str, steps: &mut Steps) -> bool {
     let (pattern, arn): (Vec<_>, Vec<_>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
-    pattern.len() == arn.len() && pattern.iter().zip(&arn).all(|(pattern, part)| matches(pattern, part))
+    pattern.len() == arn.len()
+        && pattern.iter().zip(&arn).all(|(pattern, part)| matches(pattern, part, steps))
 }
 
 fn parse_order(text: &str) -> Option<(Order, bool)> {

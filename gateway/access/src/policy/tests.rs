@@ -19,13 +19,18 @@ fn statement(effect: &str, principal: &str, action: &str, resource: &str, more: 
     )
 }
 
+/// What a policy says where nothing else was looked at before.
+fn opinion_of(policy: &Policy, action: Action, resource: &str, facts: &Facts<'_>) -> Opinion {
+    policy.opinion(action, resource, facts, &mut Steps::new())
+}
+
 const EVERYBODY: &str = r#""*""#;
 const OBJECTS: &str = r#""arn:aws:s3:::data/*""#;
 
 #[test]
 fn a_public_read_policy_lets_everybody_read_objects_and_nothing_else() {
     let policy = policy(&statement("Allow", EVERYBODY, r#""s3:GetObject""#, OBJECTS, "")).unwrap();
-    let opinion = |action, resource| policy.opinion(action, resource, &nobody());
+    let opinion = |action, resource| opinion_of(&policy, action, resource, &nobody());
     assert_eq!(opinion(Action::GetObject, "data/a/b"), Opinion::Allows);
     assert_eq!(opinion(Action::GetObject, "data2/a"), Opinion::None);
     assert_eq!(opinion(Action::PutObject, "data/a"), Opinion::None);
@@ -54,7 +59,7 @@ fn principals_are_tenants_or_single_keys() {
             (None, of_nobody),
         ] {
             let facts = Facts { principal: caller, ..nobody() };
-            let allowed = policy.opinion(Action::GetObject, "data/k", &facts) == Opinion::Allows;
+            let allowed = opinion_of(&policy, Action::GetObject, "data/k", &facts) == Opinion::Allows;
             assert_eq!(allowed, expected, "{principal} {caller:?}");
         }
     }
@@ -66,7 +71,7 @@ fn negated_elements_mean_everything_else() {
         "Resource": ["arn:aws:s3:::data", "arn:aws:s3:::data/*"]}"#;
     let alice = key_of("alice");
     let of = |policy: &Policy, principal, action, resource| {
-        policy.opinion(action, resource, &Facts { principal, ..nobody() })
+        opinion_of(policy, action, resource, &Facts { principal, ..nobody() })
     };
     let policy_of = |text: &str| policy(text).unwrap();
     let denies_others = policy_of(not_principal);
@@ -92,8 +97,8 @@ fn a_deny_wins_wherever_it_stands() {
     let deny = statement("Deny", EVERYBODY, r#""s3:Get*""#, r#""arn:aws:s3:::data/secret*""#, "");
     for both in [format!("{allow}, {deny}"), format!("{deny}, {allow}")] {
         let policy = policy(&both).unwrap();
-        assert_eq!(policy.opinion(Action::GetObject, "data/secret.txt", &nobody()), Opinion::Denies);
-        assert_eq!(policy.opinion(Action::GetObject, "data/k", &nobody()), Opinion::Allows);
+        assert_eq!(opinion_of(&policy, Action::GetObject, "data/secret.txt", &nobody()), Opinion::Denies);
+        assert_eq!(opinion_of(&policy, Action::GetObject, "data/k", &nobody()), Opinion::Allows);
     }
 }
 
@@ -105,7 +110,7 @@ fn conditions_are_all_held_to() {
     let policy = policy(&list).unwrap();
     let opinion = |attributes| {
         let facts = Facts { attributes: &Says(attributes), ..nobody() };
-        policy.opinion(Action::ListBucket, "data", &facts)
+        opinion_of(&policy, Action::ListBucket, "data", &facts)
     };
     assert_eq!(opinion(&[(Prefix, "home/a"), (MaxKeys, "10")]), Opinion::Allows);
     assert_eq!(opinion(&[(Prefix, "home/a")]), Opinion::None);
@@ -121,8 +126,8 @@ fn only_policies_that_ask_for_tags_need_them() {
     );
     let tags = [("public".to_owned(), "yes".to_owned())];
     let with = Facts { existing_tags: &tags, ..nobody() };
-    assert_eq!(policy.opinion(Action::GetObject, "data/k", &with), Opinion::Allows);
-    assert_eq!(policy.opinion(Action::GetObject, "data/k", &nobody()), Opinion::None);
+    assert_eq!(opinion_of(&policy, Action::GetObject, "data/k", &with), Opinion::Allows);
+    assert_eq!(opinion_of(&policy, Action::GetObject, "data/k", &nobody()), Opinion::None);
 }
 
 #[test]
@@ -227,11 +232,80 @@ fn opinions(statements: &[String]) -> Vec<Opinion> {
     for principal in [None, Some(&alice), Some(&bob)] {
         for action in [Action::GetObject, Action::PutObject, Action::DeleteObject, Action::GetObjectTagging] {
             for resource in ["data/a", "data/b"] {
-                found.push(policy.opinion(action, resource, &Facts { principal, ..nobody() }));
+                found.push(opinion_of(&policy, action, resource, &Facts { principal, ..nobody() }));
             }
         }
     }
     found
+}
+
+/// A policy as long as it may be, of as many of the patterns that `resource` makes as it has room for.
+fn long_policy(resource: impl Fn(usize) -> String) -> Policy {
+    let mut resources = String::new();
+    for number in 0.. {
+        let next =
+            format!(r#"{}"arn:aws:s3:::data/{}""#, if number == 0 { "" } else { "," }, resource(number));
+        if resources.len() + next.len() + 200 > POLICY_MAX_BYTES {
+            break;
+        }
+        resources += &next;
+    }
+    let rest = statement("Allow", EVERYBODY, r#""s3:*""#, OBJECTS, "");
+    policy(&format!(
+        "{rest}, {}",
+        statement("Deny", EVERYBODY, r#""s3:GetObject""#, &format!("[{resources}]"), "")
+    ))
+    .unwrap()
+}
+
+#[test]
+fn the_longest_policy_is_held_against_the_longest_key_within_a_bound() {
+    let key = format!("data/{}", "a".repeat(1_024));
+    let opinion = |policy: &Policy| opinion_of(policy, Action::GetObject, &key, &nobody());
+    for usual in [
+        long_policy(|number| format!("logs/{number}/*")),
+        long_policy(|number| format!("*/{number}.parquet")),
+        long_policy(|number| format!("*/part-{number}/*")),
+        long_policy(|number| format!("{}b{number}", "*a".repeat(200))),
+        long_policy(|number| format!("*{}b{number}*", "a".repeat(1_000))),
+    ] {
+        assert_eq!(opinion(&usual), Opinion::Allows);
+    }
+    // What would take longer is as good as denied, whatever it is that it would have said in the end.
+    let slow = long_policy(|number| format!("*?{}b{number}*", "a".repeat(500)));
+    assert_eq!(opinion(&slow), Opinion::Denies);
+    assert_eq!(opinion_of(&slow, Action::GetObject, "data/k", &nobody()), Opinion::Allows);
+}
+
+#[test]
+fn a_request_with_long_text_finds_an_end_too() {
+    let conditions: Vec<String> = (0..100).map(|n| format!(r#""*x{n}*""#)).collect();
+    let condition =
+        format!(r#", "Condition": {{"StringLike": {{"aws:Referer": [{}]}}}}"#, conditions.join(","));
+    let policy = policy(&format!(
+        "{}, {}",
+        statement("Allow", EVERYBODY, r#""s3:*""#, OBJECTS, ""),
+        statement("Deny", EVERYBODY, r#""s3:GetObject""#, OBJECTS, &condition)
+    ))
+    .unwrap();
+    for (length, expected) in [(4 << 10, Opinion::Allows), (64 << 10, Opinion::Denies)] {
+        let referer = "x".repeat(length);
+        let says = [(Attribute::Referer, referer.as_str())];
+        let facts = Facts { attributes: &Says(&says), ..nobody() };
+        assert_eq!(opinion_of(&policy, Action::GetObject, "data/k", &facts), expected, "{length}");
+    }
+}
+
+#[test]
+fn a_policy_that_takes_too_long_to_read_is_refused() {
+    let of_actions = |actions: &[String]| {
+        let actions = format!("[{}]", actions.join(","));
+        policy(&statement("Allow", EVERYBODY, &actions, OBJECTS, ""))
+    };
+    let usual: Vec<String> = (0..400).map(|_| r#""s3:Get*""#.to_owned()).collect();
+    assert!(of_actions(&usual).is_ok());
+    let slow: Vec<String> = (0..900).map(|_| r#""s3:*????????????g*""#.to_owned()).collect();
+    assert!(of_actions(&slow).unwrap_err().contains("too many wildcards"));
 }
 
 proptest! {
@@ -288,7 +362,7 @@ proptest! {
         let fields: Vec<String> = others.map(|(name, value)| format!(r#""{name}": {value}"#)).collect();
         let text = format!(r#"{{"{name}": {}, {}}}"#, value.0, fields.join(", "));
         if let Ok(policy) = policy(&text) {
-            policy.opinion(Action::GetObject, "data/k", &nobody());
+            opinion_of(&policy, Action::GetObject, "data/k", &nobody());
             policy.is_public();
         }
     }

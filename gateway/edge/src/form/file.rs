@@ -4,7 +4,7 @@
 
 use super::multipart::{FormDecoder, FormPiece, malformed};
 use crate::body::VerifiedBody;
-use crate::digests::Digests;
+use crate::digests::{Digests, Settlement};
 use crate::payload;
 use bytes::Bytes;
 use http_body::Body;
@@ -18,14 +18,11 @@ pub(crate) struct FileBody<B> {
     decoder: FormDecoder,
     /// Came from the form and is not handed out yet.
     input: Bytes,
-    /// Taken when the file is settled, for good or ill.
-    digests: Option<Digests>,
+    settlement: Settlement,
     sizes: RangeInclusive<u64>,
     passed_bytes: u64,
     /// What is read now is the file and not what follows it.
     in_file: bool,
-    /// Of a file that has ended well: the checksum that its fields name, if they do.
-    outcome: Option<Option<Checksum>>,
 }
 
 impl<B> FileBody<B>
@@ -44,29 +41,25 @@ where
             form,
             decoder,
             input,
-            digests: Some(digests),
+            settlement: Settlement::new(digests),
             sizes,
             passed_bytes: 0,
             in_file: true,
-            outcome: None,
         }
     }
 
     /// The next bytes of the file; `None` when the form has ended, after an error too.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
-        if self.digests.is_none() {
+        if self.settlement.is_settled() {
             return Poll::Ready(None);
         }
-        let data = ready!(self.poll_data(cx));
-        if data.is_err() {
-            self.digests = None;
-        }
-        Poll::Ready(data.transpose())
+        let next = ready!(self.poll_data(cx));
+        Poll::Ready(self.settlement.hand_out(next))
     }
 
-    /// As that of any body, see [`VerifiedBody::outcome`].
+    /// See [`Settlement::outcome`].
     pub(crate) fn outcome(&self) -> Option<&Option<Checksum>> {
-        self.outcome.as_ref()
+        self.settlement.outcome()
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
@@ -96,9 +89,7 @@ where
         if self.passed_bytes > *self.sizes.end() {
             return Err(payload::too_large(self.passed_bytes, *self.sizes.end()));
         }
-        if let Some(digests) = &mut self.digests {
-            digests.update(&data);
-        }
+        self.settlement.update(&data);
         Ok(data)
     }
 
@@ -109,9 +100,7 @@ where
         if self.passed_bytes < *self.sizes.start() {
             return Err(payload::too_small(self.passed_bytes, *self.sizes.start()));
         }
-        let Some(digests) = self.digests.take() else { return Ok(()) };
-        self.outcome = Some(digests.finish(None)?);
-        Ok(())
+        self.settlement.finish(None)
     }
 }
 

@@ -10,6 +10,9 @@ use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::limits::PART_NUMBER_MAX;
 use pocket_api::object::ETag;
 use std::time::UNIX_EPOCH;
+use time::PrimitiveDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 
 /// `If-Range` as what must hold for a range to be sent, beside the other conditions; where it does not, or is neither a
 /// strong tag nor a date, the whole object is. Conditions that would outweigh it are refused.
@@ -32,11 +35,42 @@ pub(crate) fn if_range(
     }))
 }
 
-/// Seconds since 1970, of a date in any of the three forms of HTTP (RFC 9110, 5.6.7).
+/// Seconds since 1970, of a date in any of the three forms of HTTP (RFC 9110, 5.6.7). One before that is 1970: nothing
+/// here is as old.
 fn date(text: &str) -> Option<u64> {
-    let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(since.as_secs())
+    match httpdate::parse_http_date(text) {
+        Ok(date) => Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs()),
+        Err(_) => is_before_1970(text).then_some(0),
+    }
 }
+
+/// A date that `httpdate` does not know. The form with two digits for the year has none: 69 and less are of this century.
+fn is_before_1970(text: &str) -> bool {
+    const USUAL: &[BorrowedFormatItem<'_>] = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    const OF_ASCTIME: &[BorrowedFormatItem<'_>] = format_description!(
+        "[weekday repr:short] [month repr:short] [day padding:space] [hour]:[minute]:[second] [year]"
+    );
+    let date = [USUAL, OF_ASCTIME].into_iter().find_map(|form| PrimitiveDateTime::parse(text, form).ok());
+    date.is_some_and(|date| date.year() < 1970)
+}
+
+/// Dates in headers, and what is read out of them.
+#[cfg(test)]
+pub(crate) const DATES: [(&str, Option<u64>); 11] = [
+    ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+    ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+    ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+    ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+    ("Fri, 01 Jan 1960 00:00:00 GMT", Some(0)),
+    ("Fri Jan  1 00:00:00 1960", Some(0)),
+    ("Fri, 31 Dec 0001 23:59:59 GMT", Some(0)),
+    ("yesterday", None),
+    ("1994-11-06T08:49:37Z", None),
+    ("Fri, 32 Jan 1960 00:00:00 GMT", None),
+    ("Fri, 01 Jan 1960 00:00:00 CET", None),
+];
 
 /// A date of HTTP in a header, in seconds since 1970. One that cannot be read is no condition, as HTTP demands (RFC 9110,
 /// 13.1.3 and 13.1.4).

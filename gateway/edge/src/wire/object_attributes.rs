@@ -141,6 +141,7 @@ mod tests {
     use http::HeaderName;
     use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
     use pocket_api::clock::Timestamp;
+    use pocket_api::conformance::plain_object;
     use pocket_api::metadata::ObjectPart;
     use pocket_api::object::{ETag, ObjectMeta};
 
@@ -170,15 +171,11 @@ mod tests {
             Some(Checksum { algorithm: ChecksumAlgorithm::Crc32, kind, value: [0; 4].as_slice().into() })
         };
         let meta = ObjectMeta {
-            size: 9,
             etag: ETag { parts: 2, ..ETag::md5([0xab; 16]) },
             last_modified: Timestamp(2_500),
-            expires_at: None,
-            rule_end: None,
-            reads_left: None,
             checksum: sum(ChecksumKind::Composite),
-            headers: None,
             parts: 2,
+            ..plain_object(9)
         };
         let parts = vec![ObjectPart { number: 1, size: 5, checksum: sum(ChecksumKind::FullObject) }];
         let page = PartsPage { meta, parts, more: true };

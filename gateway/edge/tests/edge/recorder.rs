@@ -6,11 +6,12 @@ use parking_lot::Mutex;
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;
+use pocket_api::conformance::plain_object;
 use pocket_api::hints::{JobHints, Limit};
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Committed, Found, PartsPage, SegmentPage, UploadId, UploadInfo, UploadPage};
 use pocket_api::names::TenantName;
-use pocket_api::object::{ETag, ObjectMeta};
+use pocket_api::object::ETag;
 use pocket_edge::calls::{
     AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, GetObjectAttributes,
     ListMultipartUploads, ListParts, ListedParts, ListedUploads, PartCopied, RenameObject, UploadCreated,
@@ -71,7 +72,7 @@ named! {
     CompleteMultipartUpload -> committed(0);
     UploadPartCopy -> PartCopied { etag: ETag::md5([0; 16]), checksum: None, copied_at: Timestamp(0) };
     CreateMultipartUpload -> UploadCreated { upload: UploadId("u".into()), rule_end: None };
-    GetObjectAttributes -> PartsPage { meta: meta(), parts: Vec::new(), more: false };
+    GetObjectAttributes -> PartsPage { meta: plain_object(0), parts: Vec::new(), more: false };
     GetBucketSetting -> BucketSetting::Unmade(Unmade::Versioning);
     DeleteBucketSetting -> ();
     PutBucketAcl -> ();
@@ -153,20 +154,6 @@ impl Serve<DeleteObjects> for Recorder {
     }
 }
 
-fn meta() -> ObjectMeta {
-    ObjectMeta {
-        size: 0,
-        etag: ETag::md5([0; 16]),
-        last_modified: Timestamp(0),
-        expires_at: None,
-        rule_end: None,
-        reads_left: None,
-        checksum: None,
-        headers: None,
-        parts: 0,
-    }
-}
-
 fn committed(size: u64) -> Committed {
     Committed {
         etag: ETag::md5([0; 16]),
@@ -217,7 +204,7 @@ impl Serve<GetObject> for Recorder {
             _ => {}
         }
         let found = Box::new(Found {
-            meta: meta(),
+            meta: plain_object(0),
             now: Timestamp(0),
             offset: 0,
             len: 0,
