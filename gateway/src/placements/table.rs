@@ -4,7 +4,7 @@
 use super::placed::{ABSENT_PAUSE, Answer, Placed, Question};
 use pocket_api::clock::Timestamp;
 use pocket_api::control::ControlError;
-use pocket_api::names::BucketName;
+use pocket_api::names::{BucketName, TenantName};
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(super) struct Table {
     places: HashMap<BucketName, usize>,
     placed: Slab<Arc<Placed>>,
     bytes: usize,
+    /// What each tenant has of them.
+    bytes_of: HashMap<TenantName, usize>,
     /// Who may have to make room next.
     hand: usize,
     asked: HashMap<BucketName, Asked>,
@@ -63,6 +65,7 @@ impl Table {
         let name = placed.placement.bucket.clone();
         self.remove(&name);
         self.bytes += placed.weight_bytes();
+        *self.bytes_of.entry(placed.placement.tenant.clone()).or_default() += placed.weight_bytes();
         self.places.insert(name, self.placed.insert(placed));
         self.make_room();
     }
@@ -72,19 +75,30 @@ impl Table {
             let placed = self.placed.remove(place);
             placed.outdate();
             self.bytes -= placed.weight_bytes();
+            let tenant = &placed.placement.tenant;
+            if let Some(bytes) = self.bytes_of.get_mut(tenant) {
+                *bytes -= placed.weight_bytes();
+                if *bytes == 0 {
+                    self.bytes_of.remove(tenant);
+                }
+            }
         }
     }
 
-    /// Goes round; who was used since the last round stays.
+    /// Goes round among those of the tenant that has most, so that whoever makes many buckets pushes out his own and nobody
+    /// else's; which of them was used since the last round stays.
     fn make_room(&mut self) {
         let mut steps = 0..2 * self.placed.capacity();
         while self.bytes > PLACEMENTS_MAX_BYTES {
-            self.hand = (self.hand + 1) % self.placed.capacity();
-            let Some(placed) = self.placed.get(self.hand) else { continue };
-            if placed.was_used() && steps.next().is_some() {
-                continue;
-            }
-            let name = placed.placement.bucket.clone();
+            let Some((most, _)) = self.bytes_of.iter().max_by_key(|(_, bytes)| **bytes) else { return };
+            let name = loop {
+                self.hand = (self.hand + 1) % self.placed.capacity();
+                let Some(placed) = self.placed.get(self.hand) else { continue };
+                let is_spared = placed.placement.tenant != *most;
+                if !(is_spared || placed.was_used() && steps.next().is_some()) {
+                    break placed.placement.bucket.clone();
+                }
+            };
             self.remove(&name);
         }
     }
@@ -198,18 +212,21 @@ mod tests {
     use pocket_api::control::Placement;
     use pocket_api::hints::JobHints;
     use pocket_api::ids::{Epoch, JobId, NodeId};
-    use pocket_api::names::TenantName;
 
     fn name(number: u64) -> BucketName {
         BucketName::parse(&format!("bucket-{number}")).unwrap()
     }
 
     fn placed(number: u64) -> Arc<Placed> {
+        placed_for("alice", number)
+    }
+
+    fn placed_for(tenant: &str, number: u64) -> Arc<Placed> {
         let placement = Placement {
             job: JobId(number),
             epoch: Epoch(1),
             bucket: name(number),
-            tenant: TenantName::parse("alice").unwrap(),
+            tenant: TenantName::parse(tenant).unwrap(),
             created_at_ms: 0,
             hints: JobHints::default(),
             settings: Arc::default(),
@@ -237,6 +254,22 @@ mod tests {
             table.remove(&name(number));
         }
         assert_eq!((table.bytes, table.iter().count(), used.is_current()), (0, 0, false));
+    }
+
+    #[test]
+    fn whoever_has_most_makes_room_for_everybody() {
+        let mut table = Table::default();
+        let of_bob = || (0..50).map(name);
+        for number in 0..50 {
+            table.insert(placed_for("bob", number));
+        }
+        for number in 50..100_000 {
+            table.insert(placed(number));
+        }
+        assert!(of_bob().all(|name| table.get(&name).is_some()));
+        assert!(table.bytes <= PLACEMENTS_MAX_BYTES);
+        of_bob().for_each(|name| table.remove(&name));
+        assert_eq!(table.bytes_of.len(), 1);
     }
 
     #[test]
