@@ -3,7 +3,7 @@
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use std::sync::OnceLock;
-use std::time::Instant;
+use tokio::time::Instant;
 
 const REQUESTS: &str = "pocket_gateway_requests_total";
 const REQUEST_SECONDS: &str = "pocket_gateway_request_seconds";

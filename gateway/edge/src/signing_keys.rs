@@ -1,4 +1,5 @@
-//! Signing keys: derived once from secret, day and region (four HMACs), then kept.
+//! Signing keys: derived once from secret, day and region (four HMACs), then kept. Each thread holds those that it used last as
+//! its own, so that most requests touch no lock and no counter that another thread touches.
 
 use super::authorization::Authorization;
 use super::session::Session;
@@ -10,9 +11,11 @@ use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Timestamp;
 use pocket_api::names::TenantName;
 use sha2::Sha256;
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Keys kept for one access key, the oldest making room: one a day and region, of which a client has a few. What a client
 /// signs for is its own text, so it can push out its own keys and nobody else's.
@@ -44,6 +47,17 @@ impl SigningKey {
         Self { hmac: keyed(&key), principal, scope: claim.scope().into() }
     }
 
+    /// For one thread: what it counts is its own.
+    fn of_thread(&self) -> Self {
+        let principal = Arc::new(Principal::clone(&self.principal));
+        Self { hmac: self.hmac.clone(), principal, scope: self.scope.clone() }
+    }
+
+    /// Whether it is the one that the claim names.
+    fn is_named(&self, claim: &Authorization<'_>) -> bool {
+        *self.scope == *claim.scope() && *self.principal.access_key_id == *claim.access_key_id()
+    }
+
     /// Signs the concatenation of `pieces`.
     pub(crate) fn sign(&self, pieces: &[&[u8]]) -> Signature {
         let mut hmac = self.hmac.clone();
@@ -65,9 +79,25 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// Access keys that one thread serves at a time, in the common case; few enough that to compare all names costs nothing.
+const RECENT_MAX: usize = 4;
+
+/// A key as one thread holds it. `of`: several gateways may share a thread.
+struct Recent {
+    of: usize,
+    key: Arc<SigningKey>,
+}
+
+thread_local! {
+    /// The oldest comes first.
+    static RECENT: RefCell<VecDeque<Recent>> = const { RefCell::new(VecDeque::new()) };
+}
+
 /// The keys in use, by access key, which are as many as are configured.
 #[derive(Debug)]
 pub(crate) struct SigningKeys {
+    /// No other has it.
+    id: usize,
     credentials: Credentials,
     /// No more than [`KEPT_MAX`] each, in the order in which they came.
     kept: RwLock<HashMap<Box<str>, VecDeque<Arc<SigningKey>>>>,
@@ -75,11 +105,17 @@ pub(crate) struct SigningKeys {
 
 impl SigningKeys {
     pub(crate) fn new(credentials: Credentials) -> Self {
-        Self { credentials, kept: RwLock::default() }
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), credentials, kept: RwLock::default() }
     }
 
     /// The key that the claim names. It is not kept yet, see [`SigningKeys::keep`].
     pub(crate) fn find(&self, claim: &Authorization<'_>) -> Result<Arc<SigningKey>, Refusal> {
+        let is_it = |recent: &&Recent| recent.of == self.id && recent.key.is_named(claim);
+        let recent = RECENT.with_borrow(|recent| recent.iter().find(is_it).map(|recent| recent.key.clone()));
+        if let Some(key) = recent {
+            return Ok(key);
+        }
         if let Some(key) = self.kept.read().get(claim.access_key_id()).and_then(|kept| of_scope(kept, claim))
         {
             return Ok(key.clone());
@@ -110,8 +146,18 @@ impl SigningKeys {
 
     /// Keeps a key that has proven itself with a right signature: what strangers send never displaces what is used.
     pub(crate) fn keep(&self, claim: &Authorization<'_>, key: &Arc<SigningKey>) {
-        // It is among them already: the usual case, answered without the lock.
-        if Arc::strong_count(key) > 1 || key.scope.len() > KEPT_SCOPE_MAX_BYTES {
+        let is_it = |recent: &Recent| Arc::ptr_eq(&recent.key, key);
+        if RECENT.with_borrow(|recent| recent.iter().any(is_it)) || key.scope.len() > KEPT_SCOPE_MAX_BYTES {
+            return;
+        }
+        RECENT.with_borrow_mut(|recent| {
+            if recent.len() == RECENT_MAX {
+                recent.pop_front();
+            }
+            recent.push_back(Recent { of: self.id, key: Arc::new(key.of_thread()) });
+        });
+        // It is among them already, which is answered without the lock.
+        if Arc::strong_count(key) > 1 {
             return;
         }
         let mut all = self.kept.write();
@@ -154,9 +200,13 @@ mod tests {
     }
 
     fn keys() -> SigningKeys {
+        keys_of("hush")
+    }
+
+    fn keys_of(secret: &str) -> SigningKeys {
         let mut credentials = Credentials::default();
         for name in ["alice", "bob"] {
-            assert!(credentials.add(name, "hush", TenantName::parse(name).unwrap()));
+            assert!(credentials.add(name, secret, TenantName::parse(name).unwrap()));
         }
         SigningKeys::new(credentials)
     }
@@ -178,6 +228,20 @@ mod tests {
             assert!(!was_kept(&keys, "alice", &region.to_string()));
             assert!(was_kept(&keys, "bob", "here"));
             assert!(keys.kept.read().values().all(|kept| kept.len() <= KEPT_MAX));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_serves_two_gateways_holds_the_keys_of_both_apart() {
+        let (one, other) = (keys_of("hush"), keys_of("quiet"));
+        let claim = claim("alice", "here");
+        for _ in 0..2 {
+            let [signed, otherwise] = [&one, &other].map(|keys| {
+                let key = keys.find(&claim).unwrap();
+                keys.keep(&claim, &key);
+                key.sign(&[b"text"])
+            });
+            assert_ne!(signed, otherwise);
         }
     }
 

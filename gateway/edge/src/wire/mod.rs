@@ -32,7 +32,7 @@ use crate::metrics::Counted;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::names::{BucketName, ObjectKey};
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// What of a request the typed one is read out of.
 pub(super) struct Head<'a, 'q> {
