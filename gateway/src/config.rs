@@ -1,12 +1,15 @@
 //! What can be set about a gateway. Credentials are apart, see [`crate::credentials`].
 
 use crate::profiles::Profiles;
+use pocket_api::budget::ByteBudget;
 use std::thread::available_parallelism;
 
 /// Region that clients use when nobody told them another.
 pub const DEFAULT_REGION: &str = "us-east-1";
 /// Connections held at once. One costs some 10 KiB while idle and at most 1 MiB of buffers while it transfers.
 pub const MAX_CONNECTIONS: usize = 10_000;
+/// What bodies may take of memory while they pass, see [`GatewayConfig::buffers`].
+pub const BUFFERS_MAX_BYTES: u64 = 64 << 20;
 
 /// Settings of one gateway.
 #[derive(Clone, Debug)]
@@ -17,6 +20,9 @@ pub struct GatewayConfig {
     pub domain: Option<String>,
     /// More are refused with 503.
     pub max_connections: usize,
+    /// Memory of the gateway for documents, for bytes on their way to storage, and for those that were read ahead of their
+    /// client. What is full is answered 503 SlowDown, but for reads, which go on in small pieces.
+    pub buffers: ByteBudget,
     pub profiles: Profiles,
     pub runtime: RuntimeKind,
 }
@@ -27,6 +33,7 @@ impl Default for GatewayConfig {
             region: DEFAULT_REGION.into(),
             domain: None,
             max_connections: MAX_CONNECTIONS,
+            buffers: ByteBudget::new(BUFFERS_MAX_BYTES),
             profiles: Profiles::default(),
             runtime: RuntimeKind::per_core(),
         }

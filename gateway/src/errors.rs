@@ -67,6 +67,11 @@ pub(crate) fn slow_down(message: impl Into<Cow<'static, str>>) -> Refusal {
     s3(ErrorCode::SlowDown, message)
 }
 
+/// See [`crate::config::GatewayConfig::buffers`].
+pub(crate) fn buffers_are_full() -> Refusal {
+    slow_down("the gateway's memory for bodies is full at the moment: reduce your rate")
+}
+
 pub(crate) fn from_call(error: CallError) -> Refusal {
     match error {
         CallError::Metadata(error) => from_metadata(error),

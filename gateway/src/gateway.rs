@@ -47,6 +47,7 @@ impl Gateway {
 
 impl UsageSource for Gateway {
     fn fill(&self, report: &mut UsageReport) {
+        self.operations.show_buffers();
         report.served = Some(self.front.served());
     }
 }

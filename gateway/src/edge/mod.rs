@@ -24,6 +24,7 @@ pub(crate) mod form;
 pub(crate) mod headers;
 mod location;
 pub(crate) mod operation;
+mod pace;
 pub(crate) mod payload;
 pub(crate) mod payload_stream;
 pub(crate) mod percent;

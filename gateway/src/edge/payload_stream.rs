@@ -7,11 +7,13 @@ use super::form::FileBody;
 use super::operation::{BodyUse, Operation};
 use super::payload::Promise;
 use super::signature::ChunkSeed;
+use crate::errors;
 use crate::refusal::{ErrorCode, Refusal};
 use crate::server::request_body::RequestBody;
 use bytes::Bytes;
 use futures::Stream;
 use http_body::{Body, Frame};
+use pocket_api::budget::{ByteBudget, Share};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -96,7 +98,7 @@ impl Unread {
         operation: Operation,
         read: fn(Bytes) -> Result<T, Refusal>,
     ) -> Document<T> {
-        Document { unread: self.0, body_use: operation.body_use(), read }
+        Document { unread: self.0, body_use: operation.body_use(), read, held: None }
     }
 }
 
@@ -105,13 +107,21 @@ pub struct Document<T> {
     unread: Option<Box<(VerifiedBody<Source>, Promise)>>,
     body_use: BodyUse,
     read: fn(Bytes) -> Result<T, Refusal>,
+    /// For its bytes, and after them for what they say.
+    held: Option<Share>,
 }
 
 impl<T> Document<T> {
-    /// Reads it, once. What was promised of the body holds, and it is one of S3's documents.
-    pub async fn read(&mut self) -> Result<T, Refusal> {
+    /// Reads it, once. What was promised of the body holds, and it is one of S3's documents. Its bytes are taken of `buffers`
+    /// before the first of them is read, for as long as this lives.
+    pub async fn read(&mut self, buffers: &ByteBudget) -> Result<T, Refusal> {
         let document = match self.unread.take() {
-            Some(unread) => collect(unread.0, &unread.1, self.body_use).await?,
+            Some(unread) => {
+                let (body, promise) = *unread;
+                let max_bytes = max_bytes(&promise, self.body_use)?;
+                self.held = Some(buffers.share(max_bytes).ok_or_else(errors::buffers_are_full)?);
+                collect(body, max_bytes).await?
+            }
             None => Bytes::new(),
         };
         let document = if self.body_use.is_xml() { document::checked(document)? } else { document };
@@ -119,28 +129,32 @@ impl<T> Document<T> {
     }
 }
 
-async fn collect(
-    mut body: VerifiedBody<Source>,
-    promise: &Promise,
-    body_use: BodyUse,
-) -> Result<Bytes, Refusal> {
+/// Most bytes that a document will have: as many as it was said to, or may.
+fn max_bytes(promise: &Promise, body_use: BodyUse) -> Result<u64, Refusal> {
     let max_bytes = body_use.document_max_bytes().unwrap_or(0);
-    let too_long = || {
-        let message = format!("your request was too big: this document may have {max_bytes} bytes");
-        Refusal::new(ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
-    };
-    if promise.decoded_bytes.is_some_and(|bytes| bytes > max_bytes) {
-        return Err(too_long());
+    match promise.decoded_bytes {
+        Some(bytes) if bytes > max_bytes => Err(too_long(max_bytes)),
+        Some(bytes) => Ok(bytes),
+        None => Ok(max_bytes),
     }
-    let mut document = Vec::new();
+}
+
+async fn collect(mut body: VerifiedBody<Source>, max_bytes: u64) -> Result<Bytes, Refusal> {
+    // Memory that is not written to costs nothing.
+    let mut document = Vec::with_capacity(max_bytes as usize);
     while let Some(data) = poll_fn(|cx| body.poll_next(cx)).await {
         let data = data?;
         if (document.len() + data.len()) as u64 > max_bytes {
-            return Err(too_long());
+            return Err(too_long(max_bytes));
         }
         document.extend_from_slice(&data);
     }
     Ok(document.into())
+}
+
+fn too_long(max_bytes: u64) -> Refusal {
+    let message = format!("your request was too big: this document may have {max_bytes} bytes");
+    Refusal::new(ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
 }
 
 /// The body of a request that makes an object or a part.

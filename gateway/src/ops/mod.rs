@@ -45,6 +45,7 @@ use crate::calls::{Document, OwnedAcl};
 use crate::config::GatewayConfig;
 use crate::context::RequestContext;
 use crate::errors::{self, from_call, from_control, from_name, s3};
+use crate::metrics;
 use crate::placements::{Bucket, Follow, Placements};
 use crate::planes::Planes;
 use crate::profiles::Profiles;
@@ -54,6 +55,7 @@ use crate::transfers::{Lease, Transfers};
 use crate::writer::Writer;
 use bytes::Bytes;
 use pocket_api::acl::Acl;
+use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
@@ -78,6 +80,7 @@ pub struct Operations {
     transfers: Arc<Transfers>,
     writer: Arc<Writer>,
     reader: Reader,
+    buffers: ByteBudget,
 }
 
 impl Operations {
@@ -91,6 +94,7 @@ impl Operations {
             placements: Placements::start(control.clone(), directory.clone(), clock.clone()),
             writer: Arc::new(Writer::new(node, directory.clone(), transfers.clone())),
             reader: Reader::new(directory.clone(), transfers.clone()),
+            buffers: config.buffers.clone(),
             control,
             clock,
             directory,
@@ -111,6 +115,11 @@ impl Operations {
     pub fn drop_jobs(&self, ended: &[JobId]) {
         self.placements.drop_jobs(ended);
         self.transfers.drop_jobs(ended);
+    }
+
+    /// Tells the metrics what is in use of the memory for bodies.
+    pub(crate) fn show_buffers(&self) {
+        metrics::show_buffers(&self.buffers);
     }
 
     /// The bucket of a request, if its caller may do there what it asks for, and finds in it the owner that it expects.
@@ -146,7 +155,7 @@ impl Operations {
             Err(refusal) if refusal.code == ErrorCode::AccessDenied && self.placements.has_policy(name) => {}
             Err(refusal) => return Err(refusal),
         }
-        document.read().await
+        document.read(&self.buffers).await
     }
 
     /// As [`Self::bucket`], for an operation that makes an object under `key`. Where the configuration says so, a

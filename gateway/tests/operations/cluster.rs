@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::Method;
+use pocket_api::budget::ByteBudget;
 use pocket_api::clock::SystemClock;
 use pocket_api::cluster::{ClusterView, Directory, Role};
 use pocket_api::hints::ObjectHints;
@@ -122,6 +123,12 @@ impl Cluster {
 
     pub(crate) async fn in_region(region: &str) -> Self {
         let config = GatewayConfig { region: region.into(), ..GatewayConfig::default() };
+        Self::start_with(config, Arc::new(SystemClock::start())).await
+    }
+
+    /// With so much memory for bodies that pass.
+    pub(crate) async fn with_buffers(buffers: &ByteBudget) -> Self {
+        let config = GatewayConfig { buffers: buffers.clone(), ..GatewayConfig::default() };
         Self::start_with(config, Arc::new(SystemClock::start())).await
     }
 
