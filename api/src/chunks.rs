@@ -63,6 +63,11 @@ pub trait Chunks: Send + Sync + 'static {
     /// Gives back all that these jobs hold and refuses them from now on. Can be repeated.
     async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError>;
 
+    /// Whether what is read is the server's own memory, which costs its reader none. `false` where it comes over a wire.
+    fn lends_memory(&self) -> bool {
+        false
+    }
+
     /// Whether it is known here, without asking, that it does not answer now: for a caller that would not begin what it
     /// cannot end. `false` promises nothing.
     fn is_away(&self) -> bool {
