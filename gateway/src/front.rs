@@ -13,6 +13,7 @@ use crate::server;
 use crate::server::link::Traffic;
 use bytes::Bytes;
 use http::{Request, Response};
+use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::Served;
@@ -26,6 +27,7 @@ pub struct Front<O> {
     edge: Arc<Edge<O>>,
     runtime: RuntimeKind,
     max_connections: usize,
+    buffers: ByteBudget,
     /// One for each thread that serves.
     traffic: Vec<Arc<Traffic>>,
 }
@@ -77,6 +79,7 @@ impl<O: Operations> Front<O> {
             edge: Arc::new(edge),
             runtime: config.runtime,
             max_connections: config.max_connections,
+            buffers: config.buffers.clone(),
             traffic: (0..threads).map(|_| Arc::default()).collect(),
         }
     }
@@ -89,6 +92,7 @@ impl<O: Operations> Front<O> {
             self.edge.clone(),
             self.runtime,
             self.max_connections,
+            &self.buffers,
             &self.traffic,
             shutdown,
         )

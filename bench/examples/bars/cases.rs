@@ -1,5 +1,6 @@
 //! The bars, one function each.
 
+use crate::crowds;
 use crate::footprint;
 use crate::multipart;
 use crate::servers::{Server, pocket};
@@ -11,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 18] = [
     "get-1k",
     "put-1k",
     "get-1m",
@@ -27,6 +28,9 @@ pub(crate) const NAMES: [&str; 15] = [
     "multipart-5g",
     "idle-memory",
     "binary-size",
+    "slow-readers",
+    "unsigned-senders",
+    "idle-connections",
 ];
 
 /// Objects of 1 MiB in the working set: larger than the caches of any machine.
@@ -85,6 +89,9 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Lin
         "multipart-5g" => multipart::run(),
         "idle-memory" => footprint::idle_memory().await,
         "binary-size" => footprint::binary_size(),
+        "slow-readers" => crowds::slow_readers().await,
+        "unsigned-senders" => crowds::unsigned_senders().await,
+        "idle-connections" => crowds::idle_connections().await,
         _ => bail!("no bar is called {name:?}"),
     }
 }

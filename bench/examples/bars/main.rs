@@ -2,6 +2,7 @@
 //! the servers itself, from the folder that it was built into, and stops them again.
 
 mod cases;
+mod crowds;
 mod footprint;
 mod multipart;
 mod servers;

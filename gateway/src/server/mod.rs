@@ -5,11 +5,13 @@ pub(crate) mod connection;
 pub(crate) mod link;
 pub(crate) mod request_body;
 mod socket;
+mod unsent;
 
 use crate::calls::Operations;
 use crate::config::RuntimeKind;
 use crate::edge::Edge;
 use link::Traffic;
+use pocket_api::budget::ByteBudget;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub(crate) async fn serve<O: Operations>(
     edge: Arc<Edge<O>>,
     kind: RuntimeKind,
     max_connections: usize,
+    buffers: &ByteBudget,
     traffic: &[Arc<Traffic>],
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -51,10 +54,11 @@ pub(crate) async fn serve<O: Operations>(
     for traffic in traffic {
         let (handover, accepted) = mpsc::channel(HANDOVER_MAX);
         handovers.push(handover);
-        let (edge, traffic, shutdown) = (edge.clone(), traffic.clone(), shutdown.clone());
+        let (edge, traffic, buffers, shutdown) =
+            (edge.clone(), traffic.clone(), buffers.clone(), shutdown.clone());
         workers.push(match kind {
-            RuntimeKind::Shared => tokio::spawn(work(accepted, edge, traffic, shutdown)),
-            RuntimeKind::Threads(_) => start_thread(accepted, edge, traffic, shutdown)?,
+            RuntimeKind::Shared => tokio::spawn(work(accepted, edge, traffic, buffers, shutdown)),
+            RuntimeKind::Threads(_) => start_thread(accepted, edge, traffic, buffers, shutdown)?,
         });
     }
     accept(listener, handovers, max_connections, shutdown).await;
@@ -111,6 +115,7 @@ async fn work<O: Operations>(
     mut accepted: mpsc::Receiver<Accepted>,
     edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
+    buffers: ByteBudget,
     shutdown: CancellationToken,
 ) {
     let mut connections = JoinSet::new();
@@ -118,7 +123,7 @@ async fn work<O: Operations>(
         tokio::select! {
             next = accepted.recv() => {
                 let Some((stream, place)) = next else { break };
-                let connection = connection::serve(stream, edge.clone(), traffic.clone(), shutdown.clone());
+                let connection = connection::serve(stream, edge.clone(), traffic.clone(), buffers.clone(), shutdown.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -139,6 +144,7 @@ fn start_thread<O: Operations>(
     mut accepted: mpsc::Receiver<Accepted>,
     edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
+    buffers: ByteBudget,
     shutdown: CancellationToken,
 ) -> io::Result<tokio::task::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -155,7 +161,7 @@ fn start_thread<O: Operations>(
             }
             drop(here);
         };
-        tokio::join!(adopt, work(moved, edge, traffic, shutdown));
+        tokio::join!(adopt, work(moved, edge, traffic, buffers, shutdown));
     };
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     thread::Builder::new().name("pocket-gateway".into()).spawn(move || {
