@@ -39,6 +39,51 @@ impl ByteBudget {
         let before = self.0.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
         debug_assert!(before >= bytes, "gave back {bytes} of {before} bytes");
     }
+
+    /// As [`Self::take`], for an owner that gives back by being dropped; none when they do not fit.
+    pub fn share(&self, bytes: u64) -> Option<Share> {
+        self.take(bytes).then(|| Share { budget: self.clone(), bytes })
+    }
+
+    /// A share whether or not it fits: for whoever must go on, and has a bound of its own on how often it asks for how
+    /// much. What is used may so be more than the limit, and nobody else takes anything meanwhile.
+    pub fn share_beyond(&self, bytes: u64) -> Share {
+        self.0.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Share { budget: self.clone(), bytes }
+    }
+}
+
+/// Bytes that were taken of a budget. They go back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: ByteBudget,
+    bytes: u64,
+}
+
+impl Share {
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes so many more, or none and answers false when they do not fit.
+    pub fn grow(&mut self, by: u64) -> bool {
+        let fits = self.budget.take(by);
+        self.bytes += if fits { by } else { 0 };
+        fits
+    }
+
+    /// Gives back what is beyond `bytes`.
+    pub fn shrink(&mut self, bytes: u64) {
+        let excess = self.bytes.saturating_sub(bytes);
+        self.budget.give_back(excess);
+        self.bytes -= excess;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
 }
 
 #[cfg(test)]
@@ -52,5 +97,19 @@ mod tests {
         assert!(!budget.take(1) && !budget.take(u64::MAX));
         budget.give_back(30);
         assert_eq!((budget.used_bytes(), budget.take(31), budget.take(30)), (70, false, true));
+    }
+
+    #[test]
+    fn a_share_goes_back_whole_however_it_changed() {
+        let budget = ByteBudget::new(100);
+        let mut share = budget.share(60).unwrap();
+        assert!(budget.share(41).is_none() && !share.grow(41) && share.grow(40));
+        let beyond = budget.share_beyond(50);
+        assert_eq!((share.bytes(), budget.used_bytes(), budget.take(1)), (100, 150, false));
+        share.shrink(10);
+        share.shrink(20);
+        assert_eq!((share.bytes(), budget.used_bytes()), (10, 60));
+        drop((share, beyond));
+        assert_eq!(budget.used_bytes(), 0);
     }
 }

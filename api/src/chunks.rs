@@ -63,6 +63,11 @@ pub trait Chunks: Send + Sync + 'static {
     /// Gives back all that these jobs hold and refuses them from now on. Can be repeated.
     async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError>;
 
+    /// Whether what is read is the server's own memory, which costs its reader none. `false` where it comes over a wire.
+    fn lends_memory(&self) -> bool {
+        false
+    }
+
     /// Whether it cannot be reached now: for a caller that would not begin what it cannot end. Asks nothing of a server that
     /// there is a connection to, and waits for one that is being made. `false` promises nothing.
     async fn is_away(&self) -> bool {

@@ -50,6 +50,9 @@ pub const WRITE_TOUCH_EVERY: Duration = Duration::from_secs(8);
 /// How long a transfer may stand still before the gateway cuts it. Below [`WRITE_IDLE_BEFORE_ASKING`], so that a
 /// stalled upload is ended by its gateway and not behind its back.
 pub const TRANSFER_STALL: Duration = Duration::from_secs(20);
+/// Bytes that a client has to send or take within [`TRANSFER_STALL`] of being waited for: at 13 KB/s it is not cut. What
+/// is shorter has to be through by then.
+pub const TRANSFER_PACE_BYTES: usize = 256 << 10;
 /// Longest time that a GET may wait for a key.
 pub const WAIT_MAX: Duration = Duration::from_secs(300);
 

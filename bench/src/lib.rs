@@ -16,6 +16,7 @@ mod record;
 mod report;
 mod response;
 mod signer;
+mod sockets;
 mod worker;
 
 pub use args::{BenchArgs, ChecksumForm};
@@ -23,8 +24,26 @@ pub use measure::measure;
 pub use mix::{Mix, Operation, Sizes};
 pub use process::{ProcessCost, ProcessUse};
 pub use report::{Latency, OperationReport, Report};
+pub use sockets::queued_bytes;
 
 use std::io::IsTerminal;
+use std::time::SystemTime;
+
+/// A whole GET as it goes over the wire, signed now, for region us-east-1. `host` as `host:port`, `path` percent-encoded.
+pub fn signed_get(host: &str, access_key: &str, secret_key: &str, path: &str) -> String {
+    let mut signer = signer::Signer::new(host, access_key, secret_key, "us-east-1", false);
+    let request = signer::Request {
+        method: "GET",
+        path,
+        query: "",
+        header: None,
+        payload: signer::EMPTY_SHA256,
+        content_length: None,
+    };
+    let mut head = String::new();
+    signer.write_head(&request, SystemTime::now(), &mut head);
+    head
+}
 
 /// Runs the load that `args` describes and prints what was measured. Fails when nothing could be measured: a bad
 /// argument, an endpoint that does not answer, a bucket that cannot be made. Errors of single requests are counted

@@ -8,7 +8,9 @@ use pocket_api::control::ControlError;
 use pocket_api::ids::NodeId;
 use pocket_api::limits::APPEND_PIECES_MAX;
 use pocket_api::metadata::MetadataError;
-pub(crate) use pocket_edge::errors::{from_hint, from_name, not_implemented, s3};
+pub(crate) use pocket_edge::errors::{
+    buffers_are_full, from_hint, from_name, not_implemented, s3, slow_down,
+};
 use std::borrow::Cow;
 
 /// What came of a call to a shard, when it was not an answer.
@@ -51,10 +53,6 @@ impl From<ControlError> for CallError {
 /// Clients back off and come again.
 pub(crate) fn unavailable(message: impl Into<Cow<'static, str>>) -> Refusal {
     s3(ErrorCode::ServiceUnavailable, message)
-}
-
-pub(crate) fn slow_down(message: impl Into<Cow<'static, str>>) -> Refusal {
-    s3(ErrorCode::SlowDown, message)
 }
 
 pub(crate) fn from_call(error: CallError) -> Refusal {

@@ -49,6 +49,7 @@ impl Gateway {
 #[async_trait]
 impl UsageSource for Gateway {
     async fn fill(&self, report: &mut UsageReport) {
+        self.operations.show_buffers();
         report.served = Some(self.front.served());
     }
 }

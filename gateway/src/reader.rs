@@ -4,32 +4,36 @@
 //! A read that fails on the way ends the body with an error, so that the connection breaks off before its
 //! Content-Length: a body that is short never looks whole.
 
+mod pieces;
+mod segments;
+mod window;
+
 use crate::errors::{self, unavailable};
 use crate::transfers::{Lease, OpenRead, Transfers};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream, Stream, StreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
+use pieces::{Fetch, ahead};
 use pocket_access::refusal::Refusal;
+use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::ChunkError;
 use pocket_api::cluster::Directory;
-use pocket_api::ids::{ChunkId, NodeId};
-use pocket_api::metadata::{Found, JobRef, MetadataError, Reply, Request, SegmentPage, SegmentsOf};
-use pocket_api::object::{Reference, Segment};
+use pocket_api::ids::NodeId;
+use pocket_api::limits::TRANSFER_PACE_BYTES;
+use pocket_api::metadata::{Found, JobRef, MetadataError, SegmentPage};
+use pocket_api::object::Segment;
 use pocket_edge::calls::Content;
 use pocket_edge::context::Connection;
-use smallvec::SmallVec;
-use std::collections::VecDeque;
+use segments::{Run, Segments, check_servers};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use thiserror::Error;
 
-/// Segments fetched ahead of the socket: with chunks of 1 MiB, at most 4 MiB a transfer.
-const READ_AHEAD_SEGMENTS: usize = 4;
 /// Most bytes of a copy that are handed on before others have their turn. To a client a segment goes whole: each write more
 /// wakes it once more, which costs a server of 1 MiB objects a quarter of its time.
-const COPIED_AT_ONCE_BYTES: usize = 256 << 10;
+const COPIED_AT_ONCE_BYTES: usize = TRANSFER_PACE_BYTES;
 
 /// Whom the bytes are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Reader {
     directory: Arc<dyn Directory>,
     transfers: Arc<Transfers>,
+    buffers: ByteBudget,
 }
 
 /// Why bytes of an object could not be read.
@@ -90,8 +95,8 @@ impl From<ReadError> for Refusal {
 }
 
 impl Reader {
-    pub(crate) fn new(directory: Arc<dyn Directory>, transfers: Arc<Transfers>) -> Self {
-        Self { directory, transfers }
+    pub(crate) fn new(directory: Arc<dyn Directory>, transfers: Arc<Transfers>, buffers: ByteBudget) -> Self {
+        Self { directory, transfers, buffers }
     }
 
     /// The body of what a lookup at `shard` found, whose segments are taken. Its first bytes are fetched here, and the servers of the others looked
@@ -112,6 +117,7 @@ impl Reader {
             ready: Bytes::new(),
             rest: None,
             left: found.len,
+            unsaid_bytes: 0,
             end: read.map(|read| End { read, connection: connection.clone(), purpose }),
             pause: None,
         };
@@ -119,16 +125,17 @@ impl Reader {
             SegmentPage { ref segments, next: None } if is_payload(segments, &payload) => {
                 body.ready = payload
             }
-            SegmentPage { ref segments, next: None } if segments.len() == 1 && is_chunk(&segments[0]) => {
-                body.ready = read_segment(&self.directory, segments[0]).await?;
-            }
-            page => {
-                check_servers(&self.directory, &page.segments).await?;
-                let segments = Segments::new(self.directory.clone(), job, lease, page, payload);
-                let mut stream = self.stream(segments);
-                body.ready = stream.next().await.transpose()?.unwrap_or_default();
-                body.rest = Some(stream);
-            }
+            page => match self.at_once(&page)? {
+                Some(only) => body.ready = only.read().await?,
+                None => {
+                    check_servers(&self.directory, &page.segments).await?;
+                    let directory = self.directory.clone();
+                    let segments = Segments::new(directory.clone(), job, lease, page, payload);
+                    let mut rest = ahead(directory, self.buffers.clone(), segments);
+                    body.ready = rest.next().await.transpose()?.unwrap_or_default();
+                    body.rest = Some(rest);
+                }
+            },
         }
         if body.left == 0
             && let Some(End { read, purpose: Purpose::Deliver, .. }) = body.end.take()
@@ -138,26 +145,16 @@ impl Reader {
         Ok(body)
     }
 
-    fn stream(&self, segments: Segments) -> BoxStream<'static, Result<Bytes, ReadError>> {
-        let directory = self.directory.clone();
-        let pieces = stream::unfold(Some(segments), |state| async move {
-            let mut segments = state?;
-            match segments.next().await {
-                Ok(Some(piece)) => Some((Ok(piece), Some(segments))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        });
-        let reads = pieces.map(move |piece| {
-            let directory = directory.clone();
-            async move {
-                match piece? {
-                    Piece::Bytes(bytes) => Ok(bytes),
-                    Piece::Chunk(segment) => read_segment(&directory, segment).await,
-                }
-            }
-        });
-        reads.buffered(READ_AHEAD_SEGMENTS).boxed()
+    /// What is to be read, if it is (a part of) one chunk that can be had in one piece.
+    fn at_once(&self, page: &SegmentPage) -> Result<Option<Fetch>, ReadError> {
+        let only = match &page.segments[..] {
+            [only] if page.next.is_none() => Run::of(only),
+            _ => None,
+        };
+        match only {
+            Some(run) => Fetch::at_once(&self.directory, &self.buffers, run),
+            None => Ok(None),
+        }
     }
 }
 
@@ -167,160 +164,13 @@ fn is_payload(segments: &[Segment], payload: &Bytes) -> bool {
     segments.iter().all(inline) && segments.iter().map(Segment::len).sum::<u64>() == payload.len() as u64
 }
 
-fn is_chunk(segment: &Segment) -> bool {
-    matches!(segment, Segment::Chunk { .. })
-}
-
-/// Whether all servers that these segments are at can be read from, as far as that is known without asking them.
-async fn check_servers(directory: &Arc<dyn Directory>, segments: &[Segment]) -> Result<(), ReadError> {
-    let mut seen: SmallVec<[NodeId; READ_AHEAD_SEGMENTS]> = SmallVec::new();
-    for segment in segments {
-        let Segment::Chunk { chunk: ChunkId { server, .. }, .. } = *segment else { continue };
-        if seen.contains(&server) {
-            continue;
-        }
-        seen.push(server);
-        let is_away = match directory.server(server) {
-            Some(chunks) => chunks.is_away().await,
-            None => true,
-        };
-        if is_away {
-            return Err(of_node(directory, server, ReadError::Unreachable(server)));
-        }
-    }
-    Ok(())
-}
-
-async fn read_segment(directory: &Arc<dyn Directory>, segment: Segment) -> Result<Bytes, ReadError> {
-    let Segment::Chunk { chunk, offset, len } = segment else {
-        return Err(ReadError::Inconsistent("a segment that is no chunk was to be read"));
-    };
-    let ChunkId { server, .. } = chunk;
-    let chunks =
-        directory.server(server).ok_or_else(|| of_node(directory, server, ReadError::Unreachable(server)))?;
-    let read = chunks.read(chunk, offset, len).await;
-    let bytes = read.map_err(|error| of_node(directory, server, error.into()))?;
-    if bytes.len() == len as usize {
-        Ok(bytes)
-    } else {
-        Err(ReadError::Inconsistent("a chunk was too short"))
-    }
-}
-
-/// What could not be read from a node is lost where the node is known to be dead: to come again would not help. The
-/// object's shard may not have heard of it yet.
-fn of_node(directory: &Arc<dyn Directory>, node: NodeId, error: ReadError) -> ReadError {
-    if directory.view().is_dead(node) { MetadataError::Lost.into() } else { error }
-}
-
-/// What comes next of an object.
-enum Piece {
-    Bytes(Bytes),
-    /// Always a [`Segment::Chunk`].
-    Chunk(Segment),
-}
-
-/// The segments of one read, in order, over pages and across shards.
-struct Segments {
-    directory: Arc<dyn Directory>,
-    job: JobRef,
-    lease: Option<Lease>,
-    /// Inline bytes of the pages that are queued.
-    payload: Bytes,
-    queue: VecDeque<Segment>,
-    /// Where the next page of the lease begins.
-    next: Option<u64>,
-    /// Something of it was handed out: there is no other end any more than to break off.
-    begun: bool,
-}
-
-impl Segments {
-    fn new(
-        directory: Arc<dyn Directory>,
-        job: JobRef,
-        lease: Option<Lease>,
-        page: SegmentPage,
-        payload: Bytes,
-    ) -> Self {
-        let queue = page.segments.into_vec().into();
-        Self { directory, job, lease, payload, queue, next: page.next, begun: false }
-    }
-
-    async fn next(&mut self) -> Result<Option<Piece>, ReadError> {
-        let piece = self.find_next().await?;
-        self.begun = true;
-        Ok(piece)
-    }
-
-    async fn find_next(&mut self) -> Result<Option<Piece>, ReadError> {
-        loop {
-            match self.queue.pop_front() {
-                Some(Segment::Inline { len }) if len as usize <= self.payload.len() => {
-                    return Ok(Some(Piece::Bytes(self.payload.split_to(len as usize))));
-                }
-                Some(Segment::Inline { .. }) => {
-                    return Err(ReadError::Inconsistent("inline bytes are missing"));
-                }
-                Some(segment @ Segment::Chunk { .. }) => return Ok(Some(Piece::Chunk(segment))),
-                Some(Segment::Remote(reference)) => self.follow(reference).await?,
-                None => {
-                    let (Some(skip), Some(lease)) = (self.next, self.lease) else { return Ok(None) };
-                    let of = SegmentsOf::Lease { lease: lease.id, skip };
-                    let (page, payload) = self.ask(lease.shard, of).await?;
-                    if page.segments.is_empty() {
-                        return Err(ReadError::Inconsistent("a page of segments is empty"));
-                    }
-                    (self.queue, self.next, self.payload) =
-                        (page.segments.into_vec().into(), page.next, payload);
-                }
-            }
-        }
-    }
-
-    /// Puts the first page of a reference's segments in its place, and after it what is left of the reference.
-    async fn follow(&mut self, reference: Reference) -> Result<(), ReadError> {
-        let Reference { home, manifest, offset, len, .. } = reference;
-        let (page, _) = self.ask(home, SegmentsOf::Manifest { manifest, offset, len }).await?;
-        if page.segments.is_empty() || !page.segments.iter().all(is_chunk) {
-            return Err(ReadError::Inconsistent("a manifest has no chunks"));
-        }
-        if !self.begun {
-            check_servers(&self.directory, &page.segments).await?;
-        }
-        if let Some(covered) = page.next {
-            let left = Reference { offset: offset + covered, len: len.saturating_sub(covered), ..reference };
-            self.queue.push_front(Segment::Remote(left));
-        }
-        page.segments.into_iter().rev().for_each(|segment| self.queue.push_front(segment));
-        Ok(())
-    }
-
-    async fn ask(&mut self, shard: NodeId, of: SegmentsOf) -> Result<(SegmentPage, Bytes), ReadError> {
-        let metadata = self.directory.shard(shard);
-        let metadata =
-            metadata.ok_or_else(|| of_node(&self.directory, shard, ReadError::Unreachable(shard)))?;
-        let mut answer = metadata.job(self.job, Request::Segments(of), Bytes::new()).await;
-        // The placement changed during the transfer. The bytes have not: they are pinned at the shard that was asked.
-        if let Err(MetadataError::StaleEpoch(epoch)) = answer {
-            self.job.epoch = epoch;
-            answer = metadata.job(self.job, Request::Segments(of), Bytes::new()).await;
-        }
-        let answer = answer.map_err(|error| match error {
-            MetadataError::Unavailable(_) => of_node(&self.directory, shard, error.into()),
-            error => error.into(),
-        })?;
-        match answer.reply {
-            Reply::Segments(page) => Ok((page, answer.payload)),
-            _ => Err(ReadError::Inconsistent("a shard gave another answer than it was asked for")),
-        }
-    }
-}
-
 /// The bytes of a (range of an) object on their way to a client. Its length is known from the start.
 pub(crate) struct ObjectBody {
     ready: Bytes,
     rest: Option<BoxStream<'static, Result<Bytes, ReadError>>>,
     left: u64,
+    /// Handed out since the transfer was last said to move.
+    unsaid_bytes: usize,
     end: Option<End>,
     /// Of a copy, behind each piece.
     pause: Option<BoxFuture<'static, ()>>,
@@ -370,8 +220,12 @@ impl ObjectBody {
             return Poll::Ready(Some(Err(error)));
         };
         this.left = left;
-        if let Some(end) = &this.end {
+        this.unsaid_bytes += frame.len();
+        if this.unsaid_bytes >= TRANSFER_PACE_BYTES
+            && let Some(end) = &this.end
+        {
             end.read.progress();
+            this.unsaid_bytes = 0;
         }
         if left == 0
             && let Some(End { read, connection, purpose: Purpose::Deliver }) = this.end.take()

@@ -3,6 +3,8 @@
 //!
 //! It never commits, and never decides whether a body is right: its caller does both when the last byte has passed.
 
+mod cursor;
+
 use crate::checksums::Running;
 use crate::content_tag::{ContentTag, Passing};
 use crate::errors::{self, CallError, s3, slow_down};
@@ -10,9 +12,11 @@ use crate::placements::{Bucket, Follow, Placements};
 use crate::space::{self, Room, SpaceError};
 use crate::transfers::{Ticket, Transfers};
 use bytes::Bytes;
+use cursor::Cursor;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt};
 use md5::{Digest, Md5};
 use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_api::budget::{ByteBudget, Share};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::cluster::Directory;
@@ -21,16 +25,19 @@ use pocket_api::ids::{NodeId, WriteId};
 use pocket_api::limits::CHUNK_GAPS_MAX;
 use pocket_api::metadata::{Answer, Request};
 use pocket_api::names::ObjectKey;
-use pocket_api::object::{ETag, Extent, NewContent};
+use pocket_api::object::{ETag, NewContent};
 use pocket_edge::context::Connection;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 /// Bytes of one body that are on their way to storage servers at once: enough to keep a network of 10 Gb/s and 1 ms
 /// busy, small enough for thousands of writers.
-const BYTES_IN_FLIGHT_MAX: usize = 4 << 20;
+const BYTES_IN_FLIGHT_MAX: u64 = 4 << 20;
+/// Room that a body must find in the gateway's buffers before it is read: it may have so much on its way to storage whatever others do.
+const BYTES_IN_FLIGHT_LEAST: u64 = 64 << 10;
 /// Writes of one body that are on their way at once: below [`pocket_api::limits::CHUNK_GAPS_MAX`], because they may
 /// arrive in any order.
 const WRITES_IN_FLIGHT_MAX: usize = 64;
@@ -39,6 +46,7 @@ pub(crate) struct Writer {
     node: NodeId,
     directory: Arc<dyn Directory>,
     transfers: Arc<Transfers>,
+    buffers: ByteBudget,
     next_write: AtomicU64,
 }
 
@@ -75,6 +83,8 @@ pub(crate) enum WriteError {
     Body(Refusal),
     /// It ended after so many bytes, or went on after them.
     Length(u64),
+    /// The gateway's buffers are full.
+    Crowded,
     Space(SpaceError),
     Chunk(ChunkError),
     /// A server of the reservation has gone.
@@ -88,6 +98,7 @@ impl From<WriteError> for Refusal {
             WriteError::Length(bytes) => {
                 s3(ErrorCode::IncompleteBody, format!("the body's length is wrong at byte {bytes}"))
             }
+            WriteError::Crowded => errors::buffers_are_full(),
             WriteError::Space(SpaceError::NeverFits { capacity_bytes }) => {
                 let text = format!(
                     "the object can never fit: all storage servers together hold {capacity_bytes} bytes"
@@ -116,8 +127,13 @@ impl From<ChunkError> for WriteError {
 }
 
 impl Writer {
-    pub(crate) fn new(node: NodeId, directory: Arc<dyn Directory>, transfers: Arc<Transfers>) -> Self {
-        Self { node, directory, transfers, next_write: AtomicU64::new(1) }
+    pub(crate) fn new(
+        node: NodeId,
+        directory: Arc<dyn Directory>,
+        transfers: Arc<Transfers>,
+        buffers: ByteBudget,
+    ) -> Self {
+        Self { node, directory, transfers, buffers, next_write: AtomicU64::new(1) }
     }
 
     /// A new act of writing.
@@ -147,7 +163,7 @@ impl Writer {
             // Nothing has to be kept alive for it but a job that ends by idleness.
             let ticket = hints.idle_ttl.map(|_| hold(write, Vec::new()));
             let body = source.body.inspect(|_| ticket.iter().for_each(Ticket::progress));
-            let payload = collect(body, source.size as usize).await?;
+            let payload = collect(body, source.size as usize, &self.buffers).await?;
             passing.update(&payload);
             let (etag, checksum) = passing.finish(source.size);
             let content = NewContent::Inline;
@@ -168,6 +184,7 @@ impl Writer {
     {
         let Source { mut body, size, inline_max_bytes, md5, sum, connection } = source;
         // A small one is written as one whose length is known.
+        let room = room(&self.buffers, inline_max_bytes as u64)?;
         let mut begun = Vec::new();
         while begun.len() <= inline_max_bytes {
             match body.next().await {
@@ -180,6 +197,7 @@ impl Writer {
                 }
             }
         }
+        drop(room);
         let body = stream::iter([Ok(Bytes::from(begun))]).chain(body);
         let source = Source { body, size, inline_max_bytes, md5, sum, connection };
         self.write_chunks(bucket, key, source, Length::AtMost).await
@@ -196,13 +214,14 @@ impl Writer {
     where
         S: Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     {
+        let in_flight = room(&self.buffers, BYTES_IN_FLIGHT_LEAST)?;
         let (handle, shard) = (self.transfers.handle(), bucket.shard(key));
         let (write, mut room) =
             space::reserve(&self.directory, handle, bucket, shard, || self.mint(), source.size).await?;
         let ticket = self.transfers.write(&bucket.placement, shard, write, room.servers(), source.connection);
         let tag = content_tag(source.md5, bucket.placement.hints.etag, ETagRule::Fast);
         let mut passing = Passing::new(tag, source.sum);
-        let size = self.fill(&room, &ticket, source.body, &mut passing).await?;
+        let size = self.fill(&room, &ticket, source.body, in_flight, &mut passing).await?;
         match length {
             Length::Exact if size < source.size => return Err(WriteError::Length(size)),
             Length::Exact => {}
@@ -221,12 +240,14 @@ impl Writer {
         })
     }
 
-    /// Moves a body into its chunks, several writes in flight; answers with its length.
+    /// Moves a body into its chunks, several writes in flight; answers with its length. `window`: what may be in flight, but for the
+    /// last frame; it grows where there is room.
     async fn fill<S>(
         &self,
         room: &Room,
         ticket: &Ticket,
         mut body: S,
+        mut window: Share,
         passing: &mut Passing,
     ) -> Result<u64, WriteError>
     where
@@ -239,12 +260,19 @@ impl Writer {
         let mut bytes_in_flight = 0;
         let mut ended = false;
         while !ended || !in_flight.is_empty() {
-            let is_hungry = bytes_in_flight < BYTES_IN_FLIGHT_MAX && in_flight.len() < WRITES_IN_FLIGHT_MAX;
+            if bytes_in_flight >= window.bytes() && bytes_in_flight < BYTES_IN_FLIGHT_MAX {
+                // Where there is no room it goes on with what it has.
+                let _ = window.grow(BYTES_IN_FLIGHT_LEAST);
+            }
+            let is_hungry = bytes_in_flight < window.bytes() && in_flight.len() < WRITES_IN_FLIGHT_MAX;
             tokio::select! {
                 biased;
                 Some((len, outcome)) = in_flight.next(), if !in_flight.is_empty() => {
                     outcome?;
-                    bytes_in_flight -= len;
+                    bytes_in_flight -= len as u64;
+                    if bytes_in_flight == 0 {
+                        window.shrink(BYTES_IN_FLIGHT_LEAST);
+                    }
                     ticket.progress();
                 }
                 frame = body.next(), if !ended && is_hungry => {
@@ -270,9 +298,9 @@ impl Writer {
                             Box::pin(async move { (len, chunks.write(at.chunk, offset, data).await) });
                         // In one process a write is a copy and ends at once.
                         match futures::poll!(&mut write) {
-                            std::task::Poll::Ready((_, outcome)) => outcome?,
-                            std::task::Poll::Pending => {
-                                bytes_in_flight += len;
+                            Poll::Ready((_, outcome)) => outcome?,
+                            Poll::Pending => {
+                                bytes_in_flight += len as u64;
                                 in_flight.push(write);
                             }
                         }
@@ -303,13 +331,29 @@ enum Length {
 
 type WriteFuture = Pin<Box<dyn Future<Output = (usize, Result<(), ChunkError>)> + Send>>;
 
-/// A small body in memory of exactly its size, so that no larger buffer of the connection stays alive with it.
-async fn collect<S>(mut body: S, size: usize) -> Result<Bytes, WriteError>
+fn room(buffers: &ByteBudget, bytes: u64) -> Result<Share, WriteError> {
+    buffers.share(bytes).ok_or(WriteError::Crowded)
+}
+
+/// A small body in memory of exactly its size, so that no larger buffer of the connection stays alive with it. One that is
+/// not here yet needs room while it comes.
+async fn collect<S>(mut body: S, size: usize, buffers: &ByteBudget) -> Result<Bytes, WriteError>
 where
     S: Stream<Item = Result<Bytes, Refusal>> + Unpin,
 {
     let mut collected = Vec::with_capacity(size);
-    while let Some(frame) = body.next().await {
+    let mut held = None;
+    loop {
+        let frame = match futures::poll!(body.next()) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                if held.is_none() {
+                    held = Some(room(buffers, size as u64)?);
+                }
+                body.next().await
+            }
+        };
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(WriteError::Body)?;
         if collected.len() + frame.len() > size {
             return Err(WriteError::Length(collected.len() as u64));
@@ -320,36 +364,6 @@ where
         Ok(collected.into())
     } else {
         Err(WriteError::Length(collected.len() as u64))
-    }
-}
-
-/// Where the next byte of a body goes.
-struct Cursor<I> {
-    extents: I,
-    current: Option<Extent>,
-    /// Within the current extent.
-    offset: u32,
-    /// In all.
-    passed: u64,
-}
-
-impl<I: Iterator<Item = Extent>> Cursor<I> {
-    fn new(mut extents: I) -> Self {
-        Self { current: extents.next(), extents, offset: 0, passed: 0 }
-    }
-
-    /// Takes up to `len` bytes of one extent: which, from where, how many. `None` when all extents are full.
-    fn advance(&mut self, len: usize) -> Option<(Extent, u32, usize)> {
-        let mut at = self.current?;
-        if self.offset == at.len {
-            at = self.extents.next()?;
-            (self.current, self.offset) = (Some(at), 0);
-        }
-        let taken = (at.len - self.offset).min(u32::try_from(len).unwrap_or(u32::MAX));
-        let offset = self.offset;
-        self.offset += taken;
-        self.passed += u64::from(taken);
-        Some((at, offset, taken as usize))
     }
 }
 
@@ -397,37 +411,33 @@ impl Written {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pocket_api::ids::ChunkId;
-
-    fn extents(lens: &[u32]) -> impl Iterator<Item = Extent> {
-        let chunk = |number| ChunkId { server: NodeId(1), number };
-        (0..).zip(lens.to_vec()).map(move |(n, len)| Extent { chunk: chunk(n), len })
-    }
-
-    #[test]
-    fn bytes_are_cut_at_the_borders_of_chunks() {
-        let mut cursor = Cursor::new(extents(&[10, 10, 5]));
-        let mut taken = Vec::new();
-        for mut len in [4, 9, 0, 12] {
-            while len > 0 {
-                let (at, offset, n) = cursor.advance(len).unwrap();
-                taken.push((at.chunk.number, offset, n));
-                len -= n;
-            }
-        }
-        assert_eq!(taken, [(0, 0, 4), (0, 4, 6), (1, 0, 3), (1, 3, 7), (2, 0, 5)]);
-        assert!(cursor.advance(1).is_none(), "a body that goes on is noticed");
-        assert_eq!(cursor.passed, 25, "one that ends early too");
-    }
 
     #[tokio::test]
     async fn a_small_body_is_collected_only_at_its_exact_length() {
         let body = |pieces: &'static [&'static str]| {
             stream::iter(pieces.iter().map(|p| Ok::<_, Refusal>(Bytes::from_static(p.as_bytes()))))
         };
-        assert_eq!(collect(body(&["ab", "", "c"]), 3).await.unwrap(), "abc");
+        let full = ByteBudget::new(0);
+        assert_eq!(collect(body(&["ab", "", "c"]), 3, &full).await.unwrap(), "abc");
         for (pieces, size) in [(&["ab"][..], 3), (&["ab", "cd"], 3), (&["a"], 0)] {
-            assert!(matches!(collect(body(pieces), size).await, Err(WriteError::Length(_))));
+            assert!(matches!(collect(body(pieces), size, &full).await, Err(WriteError::Length(_))));
         }
+    }
+
+    #[tokio::test]
+    async fn a_small_body_that_has_to_be_waited_for_needs_room() {
+        let late = || {
+            Box::pin(stream::once(async {
+                tokio::task::yield_now().await;
+                Ok::<_, Refusal>(Bytes::from_static(b"abc"))
+            }))
+        };
+        let buffers = ByteBudget::new(3);
+        assert_eq!(collect(late(), 3, &buffers).await.unwrap(), "abc");
+        assert_eq!(buffers.used_bytes(), 0);
+        let others = buffers.share(1).unwrap();
+        assert!(matches!(collect(late(), 3, &buffers).await, Err(WriteError::Crowded)));
+        drop(others);
+        assert_eq!(buffers.used_bytes(), 0);
     }
 }

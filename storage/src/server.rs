@@ -139,6 +139,10 @@ impl Chunks for StorageServer {
         self.arena.end(&jobs);
         Ok(())
     }
+
+    fn lends_memory(&self) -> bool {
+        true
+    }
 }
 
 impl JobHolder for StorageServer {

@@ -1,5 +1,6 @@
 //! The bars, one function each.
 
+use crate::crowds;
 use crate::fairness;
 use crate::footprint;
 use crate::multipart;
@@ -12,7 +13,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 20] = [
     "get-1k",
     "get-64k",
     "put-1k",
@@ -30,6 +31,9 @@ pub(crate) const NAMES: [&str; 17] = [
     "multipart-5g",
     "idle-memory",
     "binary-size",
+    "slow-readers",
+    "unsigned-senders",
+    "idle-connections",
 ];
 
 /// Objects of 1 MiB in the working set: larger than the caches of any machine.
@@ -91,6 +95,9 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Lin
         "multipart-5g" => multipart::run(),
         "idle-memory" => footprint::idle_memory().await,
         "binary-size" => footprint::binary_size(),
+        "slow-readers" => crowds::slow_readers().await,
+        "unsigned-senders" => crowds::unsigned_senders().await,
+        "idle-connections" => crowds::idle_connections().await,
         _ => bail!("no bar is called {name:?}"),
     }
 }

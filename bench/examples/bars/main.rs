@@ -3,6 +3,7 @@
 
 mod cases;
 mod client;
+mod crowds;
 mod fairness;
 mod footprint;
 mod multipart;

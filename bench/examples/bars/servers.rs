@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) admin: String,
     /// All processes that work for it.
     pub(crate) pids: Vec<u32>,
+    /// The one that clients are connected to.
+    pub(crate) gateway: u32,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +36,7 @@ struct Cluster {
 
 #[derive(Deserialize)]
 struct ClusterProcess {
+    role: String,
     pid: u32,
 }
 
@@ -82,6 +85,8 @@ impl Server {
         server.endpoint = cluster.endpoints.first().context("dev-cluster named no endpoint")?.clone();
         server.admin = cluster.admin;
         server.pids = cluster.processes.iter().map(|p| p.pid).collect();
+        let gateway = cluster.processes.iter().find(|p| p.role == "gateway");
+        server.gateway = gateway.context("dev-cluster named no gateway")?.pid;
         Ok(server)
     }
 
@@ -90,8 +95,9 @@ impl Server {
             command.stdout(Stdio::null());
         }
         let child = command.stderr(Stdio::null()).spawn().with_context(|| format!("{command:?}"))?;
-        let pids = vec![child.id()];
-        let mut server = Self { child, endpoint: format!("http://{listen}"), admin, pids };
+        let gateway = child.id();
+        let endpoint = format!("http://{listen}");
+        let mut server = Self { child, endpoint, admin, pids: vec![gateway], gateway };
         let started = Instant::now();
         while TcpStream::connect(&listen).is_err() {
             if let Some(status) = server.child.try_wait()? {

@@ -3,16 +3,15 @@
 
 use super::chunked::{Announced, ChunkDecoder, ChunkPiece, ChunkSigner};
 use super::digests::{Digests, Settlement};
+use super::pace::Pace;
 use super::payload::{PayloadForm, Promise, PromisedSum};
 use super::proof::ChunkSeed;
 use bytes::Bytes;
 use http_body::Body;
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::checksum::Checksum;
-use pocket_api::limits::TRANSFER_STALL;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::time::{Instant, Sleep};
 
 /// Most bytes that are hashed before others have their turn, however much a client has sent and the kernel has kept: MD5 goes
 /// through 0.6 GB/s, so that is some 0.4 ms.
@@ -33,9 +32,7 @@ pub(crate) struct VerifiedBody<B> {
     settlement: Settlement,
     /// Bytes still to come, where the length is known.
     left: Option<u64>,
-    /// Set from the first time that the source had nothing.
-    stall: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    pace: Pace,
 }
 
 impl<B> VerifiedBody<B>
@@ -63,8 +60,7 @@ where
             framing,
             settlement: Settlement::new(Digests::new(promise)),
             left: promise.decoded_bytes,
-            stall: None,
-            waiting: false,
+            pace: Pace::default(),
         }
     }
 
@@ -123,36 +119,19 @@ where
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
         match Pin::new(&mut self.source).poll_frame(cx) {
             Poll::Ready(frame) => {
-                self.waiting = false;
-                Poll::Ready(match frame {
-                    None => Ok(None),
-                    Some(Err(_)) => Err(incomplete()),
-                    Some(Ok(frame)) => frame.into_data().map(Some).map_err(|_| {
+                let data = match frame {
+                    None => None,
+                    Some(Err(_)) => return Poll::Ready(Err(incomplete())),
+                    Some(Ok(frame)) => Some(frame.into_data().map_err(|_| {
                         let message = "trailers of HTTP's own chunked encoding are not supported";
                         Refusal::new(ErrorCode::InvalidRequest, message)
-                    }),
-                })
+                    })?),
+                };
+                self.pace.came(data.as_ref().map_or(0, Bytes::len));
+                Poll::Ready(Ok(data))
             }
-            Poll::Pending => self.poll_stall(cx).map(Err),
+            Poll::Pending => self.pace.poll_late(cx).map(|()| Err(too_slow())),
         }
-    }
-
-    /// A client that stops in the middle is not waited for longer than [`TRANSFER_STALL`].
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
-        let stall = match &mut self.stall {
-            Some(stall) => {
-                if !self.waiting {
-                    stall.as_mut().reset(Instant::now() + TRANSFER_STALL);
-                }
-                stall
-            }
-            none => none.insert(Box::pin(tokio::time::sleep(TRANSFER_STALL))),
-        };
-        self.waiting = true;
-        ready!(stall.as_mut().poll(cx));
-        let message =
-            "your socket connection to the server was not read from or written to within the timeout period";
-        Poll::Ready(Refusal::new(ErrorCode::RequestTimeout, message))
     }
 
     /// Counts and hashes what goes out. The last bytes of a body without framing go out only if all is right.
@@ -188,6 +167,12 @@ where
         }
         self.settlement.finish(trailer)
     }
+}
+
+fn too_slow() -> Refusal {
+    let message =
+        "your socket connection to the server was not read from or written to within the timeout period";
+    Refusal::new(ErrorCode::RequestTimeout, message)
 }
 
 fn incomplete() -> Refusal {

@@ -1,11 +1,14 @@
 //! What can be set about an edge. Credentials are apart, see [`crate::credentials`].
 
+use pocket_api::budget::ByteBudget;
 use std::thread::available_parallelism;
 
 /// Region that clients use when nobody told them another.
 pub const DEFAULT_REGION: &str = "us-east-1";
 /// Connections held at once. One costs some 10 KiB while idle and at most 1 MiB of buffers while it transfers.
 pub const MAX_CONNECTIONS: usize = 10_000;
+/// What bodies may take of memory while they pass, see [`EdgeConfig::buffers`].
+pub const BUFFERS_MAX_BYTES: u64 = 64 << 20;
 
 /// Settings of one edge.
 #[derive(Clone, Debug)]
@@ -16,6 +19,9 @@ pub struct EdgeConfig {
     pub domain: Option<String>,
     /// More are refused with 503.
     pub max_connections: usize,
+    /// Memory of the gateway for documents, for bytes on their way to storage, and for those that were read ahead of their
+    /// client. What is full is answered 503 SlowDown, but for reads, which go on in small pieces.
+    pub buffers: ByteBudget,
     /// Each with an event loop of its own: a connection never changes threads, and what one process can answer by itself
     /// wakes no other thread. None is taken for one.
     pub threads: usize,
@@ -27,6 +33,7 @@ impl Default for EdgeConfig {
             region: DEFAULT_REGION.into(),
             domain: None,
             max_connections: MAX_CONNECTIONS,
+            buffers: ByteBudget::new(BUFFERS_MAX_BYTES),
             threads: thread_per_core(),
         }
     }

@@ -14,6 +14,15 @@ pub fn not_implemented(message: impl Into<Cow<'static, str>>) -> Refusal {
     s3(ErrorCode::NotImplemented, message)
 }
 
+pub fn slow_down(message: impl Into<Cow<'static, str>>) -> Refusal {
+    s3(ErrorCode::SlowDown, message)
+}
+
+/// See [`crate::config::EdgeConfig::buffers`].
+pub fn buffers_are_full() -> Refusal {
+    slow_down("the gateway's memory for bodies is full at the moment: reduce your rate")
+}
+
 pub fn from_hint(error: HintError) -> Refusal {
     match error {
         // Their values are nobody's: it is the name that is wrong.

@@ -12,6 +12,7 @@ use crate::server;
 use crate::server::link::Traffic;
 use bytes::Bytes;
 use http::{Request, Response};
+use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Clock;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::Served;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Front<O> {
     edge: Arc<Edge<O>>,
     max_connections: usize,
+    buffers: ByteBudget,
     /// One for each thread that serves.
     traffic: Vec<Arc<Traffic>>,
 }
@@ -71,6 +73,7 @@ impl<O: ServeAll> Front<O> {
         Self {
             edge: Arc::new(edge),
             max_connections: config.max_connections,
+            buffers: config.buffers.clone(),
             traffic: (0..config.threads.max(1)).map(|_| Arc::default()).collect(),
         }
     }
@@ -78,13 +81,15 @@ impl<O: ServeAll> Front<O> {
     /// Serves until `shutdown`; then requests that are going on may finish within a bound. Fails when the listener or a
     /// thread cannot be used.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-        server::serve(listener, self.edge.clone(), self.max_connections, &self.traffic, shutdown).await
+        let buffers = &self.buffers;
+        server::serve(listener, self.edge.clone(), self.max_connections, buffers, &self.traffic, shutdown)
+            .await
     }
 
     /// Serves one connection that somebody else has accepted, on the runtime of the caller, until its end or `shutdown`.
     pub async fn serve_connection(&self, stream: TcpStream, shutdown: CancellationToken) {
-        let traffic = self.traffic[0].clone();
-        server::connection::serve(stream, self.edge.clone(), traffic, shutdown).await;
+        let (traffic, buffers) = (self.traffic[0].clone(), self.buffers.clone());
+        server::connection::serve(stream, self.edge.clone(), traffic, buffers, shutdown).await;
     }
 
     /// Answers one request as if it had come on `connection`.

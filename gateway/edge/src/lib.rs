@@ -35,6 +35,7 @@ pub mod listing;
 mod location;
 mod metrics;
 mod operation;
+mod pace;
 mod payload;
 mod payload_stream;
 mod percent;
@@ -57,7 +58,7 @@ pub mod versions;
 mod wire;
 mod xml;
 
-pub use metrics::describe_metrics;
+pub use metrics::{describe_metrics, show_buffers};
 
 #[cfg(test)]
 #[path = "../fuzz/mod.rs"]

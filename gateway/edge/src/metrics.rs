@@ -1,13 +1,18 @@
 //! The gateway's metrics: names, help texts, and the handles by which operations count. Labels come from closed sets.
 
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_api::budget::ByteBudget;
 use std::sync::OnceLock;
 use tokio::time::Instant;
 
 const REQUESTS: &str = "pocket_gateway_requests_total";
 const REQUEST_SECONDS: &str = "pocket_gateway_request_seconds";
 const REFUSALS: &str = "pocket_gateway_refusals_total";
+const BUFFERS: &str = "pocket_gateway_buffers_bytes";
+const BUFFERS_LIMIT: &str = "pocket_gateway_buffers_limit_bytes";
 
 macro_rules! operations {
     ($($name:ident),* $(,)?) => {
@@ -80,11 +85,27 @@ pub fn describe_metrics() {
         REFUSALS,
         "Requests that were refused before they reached an operation, by S3's error code"
     );
+    describe_gauge!(
+        BUFFERS,
+        Unit::Bytes,
+        "Memory for bodies that pass: documents, bytes on their way to storage, bytes read ahead of their client"
+    );
+    describe_gauge!(
+        BUFFERS_LIMIT,
+        Unit::Bytes,
+        "What it may be before writers and documents are told to slow down"
+    );
 }
 
 /// The edge has refused a request. Its codes are few; what it costs to look the handle up, a refusal may cost.
 pub(crate) fn count_refusal(code: ErrorCode) {
     counter!(REFUSALS, "code" => code.as_str()).increment(1);
+}
+
+/// Says how much of the memory for bodies is in use.
+pub fn show_buffers(buffers: &ByteBudget) {
+    gauge!(BUFFERS).set(buffers.used_bytes() as f64);
+    gauge!(BUFFERS_LIMIT).set(buffers.limit_bytes() as f64);
 }
 
 /// Handles, made once: looking one up by name costs as much as a small request's lookup. Those of an operation are made

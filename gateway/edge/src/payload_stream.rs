@@ -8,11 +8,13 @@ use super::operation::{BodyUse, Operation};
 use super::payload::Promise;
 use super::proof::ChunkSeed;
 use crate::compute;
+use crate::errors;
 use crate::server::request_body::RequestBody;
 use bytes::Bytes;
 use futures::Stream;
 use http_body::{Body, Frame};
 use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_api::budget::{ByteBudget, Share};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -97,7 +99,7 @@ impl Unread {
         operation: Operation,
         read: fn(Bytes) -> Result<T, Refusal>,
     ) -> Document<T> {
-        Document { unread: self.0, body_use: operation.body_use(), read }
+        Document { unread: self.0, body_use: operation.body_use(), read, held: None }
     }
 }
 
@@ -106,16 +108,24 @@ pub struct Document<T> {
     unread: Option<Box<(VerifiedBody<ByteSource>, Promise)>>,
     body_use: BodyUse,
     read: fn(Bytes) -> Result<T, Refusal>,
+    /// For its bytes, and after them for what they say.
+    held: Option<Share>,
 }
 
 /// Longer documents are read on other threads. Of the least that counts, such as `&#60;`, as many as fit are read in some 0.3 ms.
 const READ_HERE_MAX_BYTES: usize = 8 << 10;
 
 impl<T: Send + 'static> Document<T> {
-    /// Reads it, once. What was promised of the body holds, and it is one of S3's documents.
-    pub async fn read(&mut self) -> Result<T, Refusal> {
+    /// Reads it, once. What was promised of the body holds, and it is one of S3's documents. Its bytes are taken of `buffers`
+    /// before the first of them is read, for as long as this lives.
+    pub async fn read(&mut self, buffers: &ByteBudget) -> Result<T, Refusal> {
         let document = match self.unread.take() {
-            Some(unread) => collect(unread.0, &unread.1, self.body_use).await?,
+            Some(unread) => {
+                let (body, promise) = *unread;
+                let max_bytes = max_bytes(&promise, self.body_use)?;
+                self.held = Some(buffers.share(max_bytes).ok_or_else(errors::buffers_are_full)?);
+                collect(body, max_bytes).await?
+            }
             None => Bytes::new(),
         };
         let (is_xml, read) = (self.body_use.is_xml(), self.read);
@@ -126,28 +136,32 @@ impl<T: Send + 'static> Document<T> {
     }
 }
 
-async fn collect(
-    mut body: VerifiedBody<ByteSource>,
-    promise: &Promise,
-    body_use: BodyUse,
-) -> Result<Bytes, Refusal> {
+/// Most bytes that a document will have: as many as it was said to, or may.
+fn max_bytes(promise: &Promise, body_use: BodyUse) -> Result<u64, Refusal> {
     let max_bytes = body_use.document_max_bytes().unwrap_or(0);
-    let too_long = || {
-        let message = format!("your request was too big: this document may have {max_bytes} bytes");
-        Refusal::new(ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
-    };
-    if promise.decoded_bytes.is_some_and(|bytes| bytes > max_bytes) {
-        return Err(too_long());
+    match promise.decoded_bytes {
+        Some(bytes) if bytes > max_bytes => Err(too_long(max_bytes)),
+        Some(bytes) => Ok(bytes),
+        None => Ok(max_bytes),
     }
-    let mut document = Vec::new();
+}
+
+async fn collect(mut body: VerifiedBody<ByteSource>, max_bytes: u64) -> Result<Bytes, Refusal> {
+    // Memory that is not written to costs nothing.
+    let mut document = Vec::with_capacity(max_bytes as usize);
     while let Some(data) = poll_fn(|cx| body.poll_next(cx)).await {
         let data = data?;
         if (document.len() + data.len()) as u64 > max_bytes {
-            return Err(too_long());
+            return Err(too_long(max_bytes));
         }
         document.extend_from_slice(&data);
     }
     Ok(document.into())
+}
+
+fn too_long(max_bytes: u64) -> Refusal {
+    let message = format!("your request was too big: this document may have {max_bytes} bytes");
+    Refusal::new(ErrorCode::MaxMessageLengthExceeded, message).with("MaxMessageLengthBytes", max_bytes)
 }
 
 /// The body of a request that makes an object or a part.
@@ -199,14 +213,14 @@ mod tests {
 
     #[tokio::test]
     async fn long_documents_are_read_on_other_threads() {
-        let here = thread::current().id();
+        let (here, buffers) = (thread::current().id(), ByteBudget::new(1 << 20));
         let is_read_here = async |text: String| {
             let decoded_bytes = Some(text.len() as u64);
             let form = PayloadForm::Unsigned;
             let promise = Promise { form, decoded_bytes, sum: PromisedSum::None, md5: None };
             let unread = Unread::new(ByteSource::of(Full::new(Bytes::from(text))), Some(promise), None);
             let mut document = unread.document(Operation::DeleteObjects, |_| Ok(thread::current().id()));
-            document.read().await.map(|there| there == here).map_err(|refusal| refusal.code)
+            document.read(&buffers).await.map(|there| there == here).map_err(|refusal| refusal.code)
         };
         let listing = |keys: &str| format!("<Delete><Object><Key>{keys}</Key></Object></Delete>");
         assert_eq!(is_read_here(listing("k")).await, Ok(true));

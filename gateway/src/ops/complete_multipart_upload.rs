@@ -30,7 +30,7 @@ impl Serve<CompleteMultipartUpload> for Operations {
         let ask = ask!(call, call.context, super::writing(false, is_told, &Said::Nothing)).on(key);
         let owner = call.expected_owner.as_str();
         let mut bucket = self.bucket(ask, name, owner).await?;
-        let listed = parts.read().await?;
+        let listed = parts.read(&self.buffers).await?;
         match uploaded(self, &mut bucket, key, upload).await? {
             Uploaded::Completed(committed) => Ok(committed),
             Uploaded::Parts(info, parts) => {

@@ -21,7 +21,7 @@ impl Serve<CreateBucket> for Operations {
     async fn serve(&self, mut call: Call<CreateBucket>) -> Result<Granted, Refusal> {
         let tenant = tenant(&call.context)?;
         let CreateBucket { bucket, hints, ownership, acl: said, configuration } = &mut call.input;
-        let configuration = configuration.read().await?;
+        let configuration = configuration.read(&self.buffers).await?;
         let profile = profile(&configuration, &self.region, &self.profiles)?;
         let mut settings = settings(hints, configuration.tags, profile)?;
         settings.documents.extend(profile.documents(*ownership));

@@ -53,6 +53,7 @@ use pocket_access::acl::Said;
 use pocket_access::action::{Action, Actions};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::acl::Acl;
+use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
@@ -79,6 +80,7 @@ pub struct Operations {
     transfers: Arc<Transfers>,
     writer: Arc<Writer>,
     reader: Reader,
+    buffers: ByteBudget,
 }
 
 impl Operations {
@@ -90,8 +92,14 @@ impl Operations {
             region: config.edge.region.as_str().into(),
             profiles: config.profiles.clone().into(),
             placements: Placements::start(control.clone(), directory.clone(), clock.clone()),
-            writer: Arc::new(Writer::new(node, directory.clone(), transfers.clone())),
-            reader: Reader::new(directory.clone(), transfers.clone()),
+            writer: Arc::new(Writer::new(
+                node,
+                directory.clone(),
+                transfers.clone(),
+                config.edge.buffers.clone(),
+            )),
+            reader: Reader::new(directory.clone(), transfers.clone(), config.edge.buffers.clone()),
+            buffers: config.edge.buffers.clone(),
             control,
             clock,
             directory,
@@ -112,6 +120,11 @@ impl Operations {
     pub fn drop_jobs(&self, ended: &[JobId]) {
         self.placements.drop_jobs(ended);
         self.transfers.drop_jobs(ended);
+    }
+
+    /// Tells the metrics what is in use of the memory for bodies.
+    pub(crate) fn show_buffers(&self) {
+        pocket_edge::show_buffers(&self.buffers);
     }
 
     /// The bucket of a request, if its caller may do there what it asks for, and finds in it the owner that it expects.
@@ -144,7 +157,7 @@ impl Operations {
             Err(error) => return Err(named(error, name)),
         }
         check_expected(&bucket, expected_owner)?;
-        Ok((document.read().await?, bucket.unasked()))
+        Ok((document.read(&self.buffers).await?, bucket.unasked()))
     }
 
     /// As [`Self::bucket`], for an operation that makes an object under `key`. Where the configuration says so, a

@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
+use pocket_api::limits::TRANSFER_PACE_BYTES;
 use pocket_api::metadata::JobRef;
 use pocket_edge::context::Connection;
 use slab::Slab;
@@ -12,9 +13,6 @@ use std::time::Duration;
 
 /// More than event loops that one process usually has, so that each has a part of its own; those that are more share.
 const PARTS: usize = 16;
-
-/// A reader that takes fewer bytes in [`pocket_api::limits::TRANSFER_STALL`] is cut: 13 KB/s.
-const MOVED_BYTES: u64 = 256 << 10;
 
 /// A read lease and the shard that granted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +53,7 @@ impl Open {
     pub(super) fn look(&mut self, now: Timestamp) {
         let Some(connection) = self.connection.upgrade() else { return };
         let sent_bytes = connection.sent_bytes();
-        if sent_bytes - self.seen_bytes >= MOVED_BYTES {
+        if sent_bytes - self.seen_bytes >= TRANSFER_PACE_BYTES as u64 {
             self.seen_bytes = sent_bytes;
             self.moved.store(now.0, Ordering::Relaxed);
         }

@@ -3,6 +3,7 @@
 mod admissions;
 mod appends;
 mod buckets;
+mod buffers;
 mod cluster;
 mod copies;
 mod fairness;

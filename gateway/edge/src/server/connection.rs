@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use pocket_api::budget::ByteBudget;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
@@ -37,14 +38,16 @@ pub(crate) async fn serve<O: ServeAll>(
     stream: TcpStream,
     edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
+    buffers: ByteBudget,
     shutdown: CancellationToken,
 ) {
     // Answers go out as they are made; a failure costs latency, not correctness.
     let _ = stream.set_nodelay(true);
     let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
     let link = Arc::new(Link::new(traffic, connection));
-    let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone()));
-    let service = service_fn(|request| answer(edge.clone(), link.clone(), request));
+    let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone(), buffers));
+    // In a box of its own, since hyper keeps room for it: a connection that waits for a request needs none.
+    let service = service_fn(|request| Box::pin(answer(edge.clone(), link.clone(), request)));
     let mut http = pin!(http1::Builder::new().max_headers(LINES_MAX).serve_connection(socket, service));
     let mut cut = pin!(link.connection.until_cut());
     let mut stop = pin!(shutdown.cancelled());

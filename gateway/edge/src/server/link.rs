@@ -42,6 +42,8 @@ pub(crate) struct Link {
     /// What the operation did not want of the body, until its answer is known.
     leftover: Mutex<Option<Incoming>>,
     continue_due: AtomicBool,
+    /// What comes is of no use to anybody.
+    draining: AtomicBool,
 }
 
 impl Link {
@@ -56,6 +58,7 @@ impl Link {
             body_unread: AtomicBool::new(false),
             leftover: Mutex::new(None),
             continue_due: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -100,7 +103,11 @@ impl Link {
     /// The head of its answer is known. Gives what is left of an unwanted body.
     pub(crate) fn call_ended(&self) -> Option<Incoming> {
         self.in_call.store(false, Relaxed);
-        if self.is_body_unread() { self.leftover.lock().take() } else { None }
+        let leftover = if self.is_body_unread() { self.leftover.lock().take() } else { None };
+        if leftover.is_some() {
+            self.draining.store(true, Relaxed);
+        }
+        leftover
     }
 
     /// Keeps an unwanted body until the answer is known. After that it is not read any more, which closes the connection.
@@ -116,6 +123,11 @@ impl Link {
 
     pub(crate) fn is_body_unread(&self) -> bool {
         self.body_unread.load(Relaxed)
+    }
+
+    /// What is left of a request is read and forgotten. The connection ends with it.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
     }
 
     /// The next write is to begin with an interim answer.

@@ -5,10 +5,12 @@ pub(crate) mod connection;
 pub(crate) mod link;
 pub(crate) mod request_body;
 mod socket;
+mod unsent;
 
 use crate::calls::ServeAll;
 use crate::edge::Edge;
 use link::Traffic;
+use pocket_api::budget::ByteBudget;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -39,6 +41,7 @@ pub(crate) async fn serve<O: ServeAll>(
     listener: TcpListener,
     edge: Arc<Edge<O>>,
     max_connections: usize,
+    buffers: &ByteBudget,
     traffic: &[Arc<Traffic>],
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -49,8 +52,8 @@ pub(crate) async fn serve<O: ServeAll>(
     for traffic in traffic {
         let (handover, accepted) = mpsc::channel(HANDOVER_MAX);
         handovers.push(handover);
-        let (edge, traffic, shutdown) = (edge.clone(), traffic.clone(), shutdown.clone());
-        workers.push(start_thread(accepted, edge, traffic, shutdown)?);
+        let (edge, traffic, buffers) = (edge.clone(), traffic.clone(), buffers.clone());
+        workers.push(start_thread(accepted, edge, traffic, buffers, shutdown.clone())?);
     }
     accept(listener, handovers, max_connections, shutdown).await;
     for worker in workers {
@@ -106,6 +109,7 @@ async fn work<O: ServeAll>(
     mut accepted: mpsc::Receiver<Accepted>,
     edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
+    buffers: ByteBudget,
     shutdown: CancellationToken,
 ) {
     let mut connections = JoinSet::new();
@@ -113,7 +117,7 @@ async fn work<O: ServeAll>(
         tokio::select! {
             next = accepted.recv() => {
                 let Some((stream, place)) = next else { break };
-                let connection = connection::serve(stream, edge.clone(), traffic.clone(), shutdown.clone());
+                let connection = connection::serve(stream, edge.clone(), traffic.clone(), buffers.clone(), shutdown.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -134,6 +138,7 @@ fn start_thread<O: ServeAll>(
     mut accepted: mpsc::Receiver<Accepted>,
     edge: Arc<Edge<O>>,
     traffic: Arc<Traffic>,
+    buffers: ByteBudget,
     shutdown: CancellationToken,
 ) -> io::Result<tokio::task::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -150,7 +155,7 @@ fn start_thread<O: ServeAll>(
             }
             drop(here);
         };
-        tokio::join!(adopt, work(moved, edge, traffic, shutdown));
+        tokio::join!(adopt, work(moved, edge, traffic, buffers, shutdown));
     };
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     thread::Builder::new().name("pocket-gateway".into()).spawn(move || {

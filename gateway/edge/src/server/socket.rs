@@ -3,10 +3,13 @@
 //! by itself.
 
 use super::link::Link;
+use super::unsent::Unsent;
 use crate::calls::ServeAll;
 use crate::edge::Edge;
 use bytes::{Buf, Bytes};
 use pocket_access::refusal::{ErrorCode, Refusal};
+use pocket_api::budget::ByteBudget;
+use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,10 +21,19 @@ use tokio::net::TcpStream;
 /// aws-cli then waits a minute.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// What a read takes of bytes that nobody wants: below what hyper's buffer holds at first, so that it never makes a larger one.
+const NARROW_READ_BYTES: usize = 4 << 10;
+/// What the kernel may keep of them, and as much again for its own use: 8 MB pass in the 5 s that a client has, at a distance of 20 ms.
+/// With less the two ends on one machine wait for each other: its packets have up to 64 KiB.
+const NARROW_QUEUE_BYTES: usize = 32 << 10;
+
 pub(crate) struct Socket<O> {
     stream: TcpStream,
+    unsent: Unsent,
     link: Arc<Link>,
     edge: Arc<Edge<O>>,
+    /// Room for what comes was taken away.
+    is_narrow: bool,
     /// What is left of an answer that has to go first.
     interim: Bytes,
     /// It goes in place of what hyper writes.
@@ -29,8 +41,16 @@ pub(crate) struct Socket<O> {
 }
 
 impl<O: ServeAll> Socket<O> {
-    pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge<O>>) -> Self {
-        Self { stream, link, edge, interim: Bytes::new(), replaces: false }
+    pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge<O>>, buffers: ByteBudget) -> Self {
+        let unsent = Unsent::new(&stream, buffers);
+        Self { stream, unsent, link, edge, is_narrow: false, interim: Bytes::new(), replaces: false }
+    }
+
+    fn sent(&mut self, written: usize, of: usize) {
+        self.link.sent(written);
+        if written < of {
+            self.unsent.full(&self.stream);
+        }
     }
 
     /// Answers in S3's words where hyper could not read a head and says so with a bare status; `first` is the beginning
@@ -51,6 +71,21 @@ impl<O: ServeAll> Socket<O> {
         self.replaces = false;
         self.link.sent(len);
         Poll::Ready(Ok(Some(len)))
+    }
+
+    /// Reads what nobody wants through small buffers. The kernel and hyper would make them larger the faster it comes.
+    fn poll_narrow(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.is_narrow {
+            self.is_narrow = true;
+            // A failure costs memory, not correctness.
+            let _ = SockRef::from(&self.stream).set_recv_buffer_size(NARROW_QUEUE_BYTES);
+        }
+        let room = buf.remaining().min(NARROW_READ_BYTES);
+        let mut little = ReadBuf::new(buf.initialize_unfilled_to(room));
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut little))?;
+        let read = little.filled().len();
+        buf.advance(read);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -89,7 +124,11 @@ impl<O: ServeAll> AsyncRead for Socket<O> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if self.link.is_draining() {
+            ready!(self.poll_narrow(cx, buf))?;
+        } else {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        }
         self.link.received(buf.filled().len() - before);
         Poll::Ready(Ok(()))
     }
@@ -102,7 +141,7 @@ impl<O: ServeAll> AsyncWrite for Socket<O> {
         }
         ready!(self.poll_interim(cx))?;
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.link.sent(written);
+        self.sent(written, buf.len());
         Poll::Ready(Ok(written))
     }
 
@@ -118,7 +157,7 @@ impl<O: ServeAll> AsyncWrite for Socket<O> {
         }
         ready!(self.poll_interim(cx))?;
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
-        self.link.sent(written);
+        self.sent(written, bufs.iter().map(|buf| buf.len()).sum());
         Poll::Ready(Ok(written))
     }
 
@@ -130,6 +169,10 @@ impl<O: ServeAll> AsyncWrite for Socket<O> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.link.flushed();
+        if self.link.is_between_calls() {
+            let Self { unsent, stream, .. } = &mut *self;
+            unsent.answered(stream);
+        }
         Poll::Ready(Ok(()))
     }
 

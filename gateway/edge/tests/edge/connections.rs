@@ -2,6 +2,8 @@
 
 use crate::wire::{EMPTY, MOMENT_SECS, Raw, Server};
 use pocket_edge::config::EdgeConfig;
+use std::time::Duration;
+use tokio::time::Instant;
 
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
@@ -115,6 +117,29 @@ async fn a_body_that_stands_still_is_given_up_with_an_answer() {
     let mut client = server.connect_on_one_clock().await;
     client.write(&[request.head(), b"1234".to_vec()].concat()).await;
     assert_eq!(client.read_reply("PUT").await.code(), Some("RequestTimeout"));
+    assert_eq!(server.recorder.calls(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_a_byte_now_and_then_is_given_up_with_an_answer() {
+    let server = Server::start();
+    for request in [Raw::new("PUT", "/bucket/k"), Raw::new("PUT", "/bucket")] {
+        let began = Instant::now();
+        let mut client = server.connect_on_one_clock().await;
+        client.write(&request.header("content-length", 10).sign(UNSIGNED).head()).await;
+        let mut bytes = 0;
+        let reply = loop {
+            tokio::select! {
+                biased;
+                reply = client.read_reply("PUT") => break reply,
+                () = tokio::time::sleep(Duration::from_secs(19)) => {}
+            }
+            client.write(b" ").await;
+            bytes += 1;
+        };
+        assert_eq!((reply.code(), bytes), (Some("RequestTimeout"), 1));
+        assert!(began.elapsed() < Duration::from_secs(21));
+    }
     assert_eq!(server.recorder.calls(), [""; 0]);
 }
 

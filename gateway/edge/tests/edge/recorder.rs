@@ -5,6 +5,7 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::acl::Acl;
+use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;
 use pocket_api::conformance::plain_object;
 use pocket_api::hints::{JobHints, Limit};
@@ -28,6 +29,7 @@ use pocket_edge::calls::{
     PutBucketCors, PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
     PutObjectAcl, PutPublicAccessBlock, Unmade,
 };
+use pocket_edge::config::BUFFERS_MAX_BYTES;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -87,6 +89,10 @@ named! {
     GetBucketLocation -> "local".into();
 }
 
+fn buffers() -> ByteBudget {
+    ByteBudget::new(BUFFERS_MAX_BYTES)
+}
+
 fn me() -> TenantName {
     TenantName::parse("me").expect("a good name")
 }
@@ -105,7 +111,7 @@ impl Serve<CreateBucket> for Recorder {
         if call.context.caller.tenant().is_none() {
             return Err(Refusal::new(ErrorCode::AccessDenied, "Access Denied"));
         }
-        let configuration = call.input.configuration.read().await?;
+        let configuration = call.input.configuration.read(&buffers()).await?;
         let mut note = format!("CreateBucket {}", call.input.bucket);
         for (name, value) in &call.input.hints {
             note += &format!(", {name} {value}");
@@ -147,7 +153,7 @@ impl Serve<CreateSession> for Recorder {
 
 impl Serve<DeleteObjects> for Recorder {
     async fn serve(&self, mut call: Call<DeleteObjects>) -> Result<DeletedObjects, Refusal> {
-        let list = call.input.list.read().await?;
+        let list = call.input.list.read(&buffers()).await?;
         self.note(format!("DeleteObjects {}", list.objects.len()));
         let deleted = list.objects.into_iter().map(|object| object.named).collect();
         Ok(DeletedObjects { deleted, failed: Vec::new() })
