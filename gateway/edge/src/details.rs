@@ -116,7 +116,6 @@ const SOURCE_CONDITIONS: [&str; 4] = [
 mod tests {
     use super::*;
     use http::HeaderName;
-    use http::HeaderValue;
 
     fn explained(refusal: Refusal, method: Method, uri: &str) -> Vec<(&'static str, String)> {
         Asked::new(method, uri.parse().unwrap()).explain(refusal).elements().to_vec()
