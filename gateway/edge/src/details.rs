@@ -115,7 +115,7 @@ const SOURCE_CONDITIONS: [&str; 4] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::HeaderName;
 
     fn explained(refusal: Refusal, method: Method, uri: &str) -> Vec<(&'static str, String)> {
         Asked::new(method, uri.parse().unwrap()).explain(refusal).elements().to_vec()
@@ -166,12 +166,16 @@ mod tests {
         let headers = HeaderMap::from_iter([
             (http::header::IF_NONE_MATCH, HeaderValue::from_static("*")),
             (RANGE, HeaderValue::from_static("bytes=9-")),
+            (HeaderName::from_static("x-amz-copy-source-if-match"), HeaderValue::from_static("*")),
         ]);
         let came = Came { conditions: true, copy_source: true, range: true, ..Came::default() };
         let asked = Asked::new(Method::GET, Uri::from_static("/abc/k")).saying(&headers, came);
         let failed = || Refusal::new(ErrorCode::PreconditionFailed, "why");
         assert_eq!(asked.explain(failed()).elements(), pairs(&[("Condition", "If-None-Match")]));
-        assert!(asked.explain(failed().of_source()).elements().is_empty());
+        let of_source = asked.explain(failed().of_source());
+        assert_eq!(of_source.elements(), pairs(&[("Condition", "x-amz-copy-source-If-Match")]));
+        let plain = Asked::new(Method::GET, Uri::from_static("/abc/k"));
+        assert!(plain.explain(failed()).elements().is_empty());
         let range = asked.explain(Refusal::new(ErrorCode::InvalidRange, "why"));
         assert_eq!(range.elements(), pairs(&[("RangeRequested", "bytes=9-")]));
     }

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Uri};
 use pocket_access::facts::{Attribute, Attributes};
 use std::borrow::Cow;
 
+/// Headers and URI of a request. Operations hand it on and cannot look inside.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
     headers: HeaderMap,

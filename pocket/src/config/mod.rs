@@ -208,6 +208,7 @@ mod tests {
             ("[storage]\ncapacity = \"10 parsecs\"", "10 parsecs"),
             ("[storage]\ncapacity = -1", "size"),
             ("[gateway]\nlisten = \"9000\"", "9000"),
+            ("[gateway]\nthreads = 0", "gateway.threads 0"),
             ("[admin]\nlisten = \"never\"", "never"),
             ("region = \"\"", "region"),
             ("domain = \"http://x\"", "http://x"),
