@@ -33,7 +33,6 @@ mod placements;
 mod reader;
 pub mod refusal;
 mod settings;
-mod slices;
 mod space;
 mod tags;
 mod transfers;
