@@ -17,7 +17,6 @@ mod merging;
 mod placements;
 mod reader;
 mod settings;
-mod slices;
 mod space;
 mod transfers;
 mod writer;

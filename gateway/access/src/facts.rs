@@ -191,6 +191,11 @@ impl Key {
         }
     }
 
+    /// Whether its values are as long as a client makes its request.
+    pub(crate) fn is_text_of_request(&self) -> bool {
+        matches!(self, Self::MaxKeys | Self::Said(_))
+    }
+
     /// Whether it says who or from where the caller is, so that a condition on it makes a rule for everybody one for
     /// some.
     pub(crate) fn tells_callers_apart(&self) -> bool {

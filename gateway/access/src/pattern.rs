@@ -46,6 +46,12 @@ pub(crate) fn matches(pattern: &str, text: &str, steps: &mut Steps) -> bool {
     true
 }
 
+/// Whether a part of it may stand at any place of a text.
+pub(crate) fn is_searched_for(pattern: &str) -> bool {
+    let between = pattern.split_once('*').and_then(|(_, rest)| rest.rsplit_once('*'));
+    between.is_some_and(|(pieces, _)| !pieces.is_empty())
+}
+
 /// Whether a pattern stands for more than itself.
 pub(crate) fn has_wildcard(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
@@ -135,6 +141,22 @@ mod tests {
         ] {
             let steps = steps_until_refused(&pattern, &text);
             assert!(steps <= pattern.len() + 2 * text.len(), "{pattern} took {steps}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_searched_for_where_it_has_something_between_two_stars() {
+        for (pattern, expected) in [
+            ("a", false),
+            ("a/*", false),
+            ("*.txt", false),
+            ("a?c/*.txt", false),
+            ("*", false),
+            ("*a*", true),
+            ("a*b*", true),
+            ("a*b*c", true),
+        ] {
+            assert_eq!(is_searched_for(pattern), expected, "{pattern}");
         }
     }
 

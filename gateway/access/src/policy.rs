@@ -6,7 +6,7 @@ use super::conditions::Condition;
 use super::facts::{Attribute, Facts, Key};
 use super::json::Json;
 use super::malformed::Malformed;
-use super::pattern::{Steps, matches};
+use super::pattern::{Steps, is_searched_for, matches};
 use crate::caller::Principal;
 use pocket_api::names::{BucketName, TenantName};
 
@@ -133,6 +133,15 @@ impl Policy {
             }
         }
         opinion
+    }
+
+    /// Whether it may take all the [`Steps`] of a decision, and not just the few of fixed values and beginnings of keys.
+    pub fn may_take_long(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            let (Resources::These(patterns) | Resources::Others(patterns)) = &statement.resources;
+            patterns.iter().any(|pattern| is_searched_for(pattern))
+                || statement.conditions.iter().any(|condition| condition.key.is_text_of_request())
+        })
     }
 
     /// By S3's meaning of public: whether somebody whom it does not name may do something.

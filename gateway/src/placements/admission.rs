@@ -14,7 +14,7 @@ use pocket_api::object::ObjectMeta;
 use std::sync::Arc;
 
 /// Keys of one request that are decided at once: their shards answer meanwhile, and after so many decisions others have
-/// their turn.
+/// their turn. Each takes some tens of microseconds; by a policy that may take long it is one.
 const DECIDED_AT_ONCE: usize = 32;
 
 #[derive(Clone)]
@@ -49,7 +49,9 @@ impl Admission {
         keys: &[&ObjectKey],
     ) -> Vec<Result<(), CallError>> {
         let mut outcomes = Vec::with_capacity(keys.len());
-        for some in keys.chunks(DECIDED_AT_ONCE) {
+        let policy = bucket.rules().policy.as_ref();
+        let takes_long = policy.is_some_and(|policy| policy.policy.may_take_long());
+        for some in keys.chunks(if takes_long { 1 } else { DECIDED_AT_ONCE }) {
             outcomes.extend(join_all(some.iter().map(|key| self.admit_key(bucket, key))).await);
             tokio::task::yield_now().await;
         }

@@ -17,6 +17,7 @@ use pocket_api::hints::JobHints;
 use pocket_api::ids::Epoch;
 use pocket_api::metadata::{Metadata, MetadataError, Reply, ShardReply, ShardRequest};
 use pocket_api::names::TenantName;
+use pocket_api::settings::{DocumentKind, JobSettings};
 use pocket_edge::calls::RequestHead;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -369,6 +370,32 @@ async fn a_stale_placement_is_kept_for_what_it_is_still_good_for_until_there_is_
     drop(asked);
     assert!(matches!(call.await, Err(CallError::Control(ControlError::Unavailable(_)))));
     assert_eq!(epoch_of(&placements, &name).await, Ok(Epoch(1)));
+}
+
+#[tokio::test]
+async fn keys_of_one_request_are_decided_in_slices_and_one_a_poll_where_a_decision_may_take_long() {
+    let (placements, _questions) = placements(1);
+    let keys: Vec<ObjectKey> = (0..64).map(|n| ObjectKey::parse(&format!("k{n}")).unwrap()).collect();
+    let keys: Vec<&ObjectKey> = keys.iter().collect();
+    for (resource, at_once) in [("logs/*", 32), ("*/logs/*", 1)] {
+        let policy = format!(
+            r#"{{"Statement": {{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource":
+                "arn:aws:s3:::data/{resource}"}}}}"#
+        );
+        let settings = JobSettings {
+            documents: [(DocumentKind::Policy, policy.into())].into(),
+            ..JobSettings::default()
+        };
+        let placement = Placement { settings: settings.into(), ..at(1) };
+        let placed = placed::Placed::read(placement, Timestamp(0)).unwrap();
+        let bucket = Bucket { placement: placed.into(), asks: smallvec![nobodys_ask()] };
+        let mut admitted = std::pin::pin!(placements.admission.admit_each(&bucket, &keys));
+        let mut polls = 1;
+        while futures::poll!(&mut admitted).is_pending() {
+            polls += 1;
+        }
+        assert_eq!(polls, keys.len() / at_once + 1, "{resource}");
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,15 @@ impl LocalDirectory {
         }
     }
 
+    /// Watches how many keys shards are told to delete in one call.
+    pub(crate) fn count_deletions(&self) -> Arc<AtomicUsize> {
+        let most = Arc::new(AtomicUsize::new(0));
+        for shard in self.shards.lock().values_mut() {
+            *shard = Arc::new(Deletions { shard: shard.clone(), most: most.clone() });
+        }
+        most
+    }
+
     /// One of the shards takes what it is asked and never answers; what it was asked by then.
     pub(crate) fn hang_a_shard(&self) -> Arc<Hung> {
         let hung = Arc::new(Hung::default());
@@ -100,6 +109,26 @@ impl Metadata for TagsFirst {
             let (key, tags) = (self.key.clone(), self.tags.clone());
             let set = Request::SetTags { key, tags, hints: ObjectHints::default() };
             self.shard.job(job, set, Bytes::new()).await?;
+        }
+        self.shard.job(job, request, payload).await
+    }
+
+    async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
+        self.shard.shard(request).await
+    }
+}
+
+struct Deletions {
+    shard: Arc<dyn Metadata>,
+    /// Keys of one call.
+    most: Arc<AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl Metadata for Deletions {
+    async fn job(&self, job: JobRef, request: Request, payload: Bytes) -> Result<Answer, MetadataError> {
+        if let Request::DeleteMany { keys } = &request {
+            self.most.fetch_max(keys.len(), Ordering::SeqCst);
         }
         self.shard.job(job, request, payload).await
     }

@@ -1,6 +1,6 @@
 //! What one plane, or one request, does not do to the requests of others. Counted, not timed.
 
-use crate::cluster::{Cluster, WIDE, eventually};
+use crate::cluster::{Cluster, WIDE, deletion, eventually};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,4 +54,20 @@ async fn a_shard_that_never_answers_delays_no_request_and_no_end_of_a_read_at_an
     assert_eq!(asked(), at_hung, "nobody else has asked it");
     assert!(hung.calls.load(Ordering::SeqCst) > 0, "it was told of reads that ended");
     waiting.iter().for_each(|task| task.abort());
+}
+
+#[tokio::test]
+async fn a_bulk_delete_holds_a_shard_for_a_part_of_its_keys_at_a_time() {
+    let cluster = Cluster::start().await;
+    cluster.bucket("bulk").await;
+    let keys: Vec<String> = (0..1_000).map(|number| format!("k{number}")).collect();
+    for key in keys.iter().step_by(100) {
+        cluster.stored("bulk", key, "x").await;
+    }
+    let most = cluster.directory.count_deletions();
+    let listed: Vec<_> = keys.iter().map(|key| (&**key, None)).collect();
+    let answer = cluster.delete_many("bulk", deletion(&listed, false)).await.ok();
+    assert_eq!(answer.texts("Deleted/Key"), keys);
+    assert!(cluster.keys("bulk").await.is_empty());
+    assert!((1..=256).contains(&most.load(Ordering::SeqCst)));
 }
