@@ -1,6 +1,6 @@
 //! What the kernel takes of an answer before the network does. Little, so that what a client does not read stays where it was read
 //! from instead of in a buffer of up to 4 MiB a socket; more for a client that takes it as fast as it comes, whom a small
-//! buffer would cost many small writes. What is more comes out of the gateway's buffers.
+//! buffer would cost many small writes. What is more comes out of what is spare of the gateway's buffers.
 
 use pocket_api::budget::{ByteBudget, Share};
 use socket2::SockRef;
@@ -38,7 +38,7 @@ impl Unsent {
         if !was_quick {
             self.answered(stream);
         } else if self.more.is_none() {
-            self.more = self.buffers.share(MOST_BYTES.into());
+            self.more = self.buffers.spare(MOST_BYTES.into());
             if self.more.is_some() {
                 limit(stream, MOST_BYTES);
             }
