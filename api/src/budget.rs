@@ -30,7 +30,11 @@ impl ByteBudget {
     /// Takes `bytes`, or nothing and answers false when they do not fit.
     #[must_use]
     pub fn take(&self, bytes: u64) -> bool {
-        let fits = |used: u64| used.checked_add(bytes).filter(|&n| n <= self.0.limit_bytes);
+        self.take_up_to(self.0.limit_bytes, bytes)
+    }
+
+    fn take_up_to(&self, most_bytes: u64, bytes: u64) -> bool {
+        let fits = |used: u64| used.checked_add(bytes).filter(|&n| n <= most_bytes);
         self.0.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 
@@ -43,6 +47,11 @@ impl ByteBudget {
     /// As [`Self::take`], for an owner that gives back by being dropped; none when they do not fit.
     pub fn share(&self, bytes: u64) -> Option<Share> {
         self.take(bytes).then(|| Share { budget: self.clone(), bytes })
+    }
+
+    /// A share of what is spare: none where less than half of the limit would be left for those who cannot do without.
+    pub fn spare(&self, bytes: u64) -> Option<Share> {
+        self.take_up_to(self.0.limit_bytes / 2, bytes).then(|| Share { budget: self.clone(), bytes })
     }
 
     /// A share whether or not it fits: for whoever must go on, and has a bound of its own on how often it asks for how
@@ -65,9 +74,9 @@ impl Share {
         self.bytes
     }
 
-    /// Takes so many more, or none and answers false when they do not fit.
+    /// Takes so many more of what is [spare](ByteBudget::spare), or none and answers false.
     pub fn grow(&mut self, by: u64) -> bool {
-        let fits = self.budget.take(by);
+        let fits = self.budget.take_up_to(self.budget.limit_bytes() / 2, by);
         self.bytes += if fits { by } else { 0 };
         fits
     }
@@ -102,14 +111,16 @@ mod tests {
     #[test]
     fn a_share_goes_back_whole_however_it_changed() {
         let budget = ByteBudget::new(100);
-        let mut share = budget.share(60).unwrap();
-        assert!(budget.share(41).is_none() && !share.grow(41) && share.grow(40));
+        let mut share = budget.share(30).unwrap();
+        assert!(budget.spare(21).is_none() && !share.grow(21) && share.grow(20), "half of it is spare");
+        let rest = budget.share(50).unwrap();
+        assert!(budget.share(1).is_none());
         let beyond = budget.share_beyond(50);
-        assert_eq!((share.bytes(), budget.used_bytes(), budget.take(1)), (100, 150, false));
+        assert_eq!((share.bytes(), budget.used_bytes(), budget.take(1)), (50, 150, false));
         share.shrink(10);
         share.shrink(20);
-        assert_eq!((share.bytes(), budget.used_bytes()), (10, 60));
-        drop((share, beyond));
+        assert_eq!((share.bytes(), budget.used_bytes()), (10, 110));
+        drop((share, rest, beyond));
         assert_eq!(budget.used_bytes(), 0);
     }
 }

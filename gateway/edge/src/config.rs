@@ -8,7 +8,7 @@ pub const DEFAULT_REGION: &str = "us-east-1";
 /// Connections held at once. One costs some 10 KiB while idle and at most 1 MiB of buffers while it transfers.
 pub const MAX_CONNECTIONS: usize = 10_000;
 /// What bodies may take of memory while they pass, see [`EdgeConfig::buffers`].
-pub const BUFFERS_MAX_BYTES: u64 = 64 << 20;
+pub const BUFFERS_MAX_BYTES: u64 = 128 << 20;
 
 /// Settings of one edge.
 #[derive(Clone, Debug)]
@@ -20,7 +20,8 @@ pub struct EdgeConfig {
     /// More are refused with 503.
     pub max_connections: usize,
     /// Memory of the gateway for documents, for bytes on their way to storage, and for those that were read ahead of their
-    /// client. What is full is answered 503 SlowDown, but for reads, which go on in small pieces.
+    /// client. Half of it is what makes transfers faster; the other half is for what cannot be done without. Where it is full,
+    /// documents and writes are answered 503 SlowDown, and reads go on in small pieces.
     pub buffers: ByteBudget,
     /// Each with an event loop of its own: a connection never changes threads, and what one process can answer by itself
     /// wakes no other thread. None is taken for one.

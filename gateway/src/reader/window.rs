@@ -1,6 +1,6 @@
 //! How much of an object is in the gateway's memory on its way to one client. A read begins with a small window, and gets a larger
 //! one when its client takes what there is in a moment: as much as it takes in about a tenth of a second. All windows
-//! together are bounded by the gateway's buffers. Where those are full, a read goes on with one small piece at a time.
+//! together take at most what is spare of the gateway's buffers. Where that is used up, a read goes on with one small piece at a time.
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
@@ -72,7 +72,7 @@ impl Window {
         if held + piece > self.bytes {
             return Poll::Pending;
         }
-        let share = match self.buffers.share(piece) {
+        let share = match self.buffers.spare(piece) {
             Some(share) => share,
             None if held == 0 => {
                 self.bytes = LEAST_BYTES;
@@ -103,7 +103,7 @@ impl Window {
 impl Room {
     /// For bytes behind which nothing comes, where there is room for all of them.
     pub(super) fn alone(buffers: &ByteBudget, bytes: u64) -> Option<Self> {
-        buffers.share(bytes).map(|share| Self { share, ahead: None })
+        buffers.spare(bytes).map(|share| Self { share, ahead: None })
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -172,7 +172,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn where_the_buffers_are_full_each_read_has_one_small_piece() {
-        let buffers = ByteBudget::new(2 * FIRST_BYTES);
+        let buffers = ByteBudget::new(4 * FIRST_BYTES);
         let mut windows: Vec<Window> = (0..5).map(|_| Window::new(buffers.clone())).collect();
         let mut rooms: Vec<Vec<Room>> = windows.iter_mut().map(|window| pieces(window, MIB)).collect();
         let of_each: Vec<Vec<u64>> = rooms.iter().map(|rooms| sizes(rooms)).collect();
@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_that_waits_for_room_goes_on_when_the_socket_has_taken_the_last_of_a_piece() {
-        let mut window = Window::new(ByteBudget::new(MIB));
+        let mut window = Window::new(ByteBudget::new(2 * MIB));
         let room = window.room(MIB).await;
         let mut piece = room.hold(vec![7; FIRST_BYTES as usize].into());
         let waits = tokio::spawn(async move { window.room(MIB).await.bytes() });

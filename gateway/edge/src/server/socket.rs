@@ -23,9 +23,9 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What a read takes of bytes that nobody wants: below what hyper's buffer holds at first, so that it never makes a larger one.
 const NARROW_READ_BYTES: usize = 4 << 10;
-/// What the kernel may keep of them, and as much again for its own use: 8 MB pass in the 5 s that a client has, at a distance of 20 ms.
+/// What the kernel may keep of them, and as much again for its own use: 6 MB pass in the 5 s that a client has, at a distance of 20 ms.
 /// With less the two ends on one machine wait for each other: its packets have up to 64 KiB.
-const NARROW_QUEUE_BYTES: usize = 32 << 10;
+const NARROW_QUEUE_BYTES: usize = 24 << 10;
 
 pub(crate) struct Socket<O> {
     stream: TcpStream,
