@@ -71,6 +71,10 @@ pub(crate) async fn serve<O: ServeAll>(
             _ = looks.tick() => {
                 let progress = link.progress();
                 same = if progress.is_some() && progress == seen { same + 1 } else { 0 };
+                if same > 0 && link.is_between_calls() {
+                    // Its last answer is taken by now, or it is one of few that keep the kernel's memory until they are closed.
+                    link.hold_unsent(None);
+                }
                 if same == LOOKS_WITHOUT_PROGRESS_MAX {
                     return;
                 }

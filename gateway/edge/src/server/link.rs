@@ -4,6 +4,7 @@
 use crate::context::Connection;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
+use pocket_api::budget::Share;
 use pocket_api::usage::Served;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -42,6 +43,8 @@ pub(crate) struct Link {
     /// What the operation did not want of the body, until its answer is known.
     leftover: Mutex<Option<Incoming>>,
     continue_due: AtomicBool,
+    /// Room for what the kernel has of answers and the network has not, where that is more than the least.
+    unsent: Mutex<Option<Share>>,
     /// What comes is of no use to anybody.
     draining: AtomicBool,
 }
@@ -58,8 +61,14 @@ impl Link {
             body_unread: AtomicBool::new(false),
             leftover: Mutex::new(None),
             continue_due: AtomicBool::new(false),
+            unsent: Mutex::new(None),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// Instead of what is held.
+    pub(super) fn hold_unsent(&self, share: Option<Share>) {
+        *self.unsent.lock() = share;
     }
 
     pub(crate) fn received(&self, bytes: usize) {

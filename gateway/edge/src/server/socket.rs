@@ -46,11 +46,15 @@ impl<O: ServeAll> Socket<O> {
         Self { stream, unsent, link, edge, is_narrow: false, interim: Bytes::new(), replaces: false }
     }
 
+    fn before(&mut self, bytes: usize) {
+        let Self { unsent, stream, link, .. } = self;
+        unsent.before(bytes, stream, link);
+    }
+
     fn sent(&mut self, written: usize, of: usize) {
-        self.link.sent(written);
-        if written < of {
-            self.unsent.full(&self.stream);
-        }
+        let Self { unsent, stream, link, .. } = self;
+        link.sent(written);
+        unsent.after(written, of, stream, link);
     }
 
     /// Answers in S3's words where hyper could not read a head and says so with a bare status; `first` is the beginning
@@ -130,6 +134,10 @@ impl<O: ServeAll> AsyncRead for Socket<O> {
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         }
         self.link.received(buf.filled().len() - before);
+        if self.link.is_between_calls() {
+            let Self { unsent, stream, link, .. } = &mut *self;
+            unsent.taken(stream, link);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -140,6 +148,7 @@ impl<O: ServeAll> AsyncWrite for Socket<O> {
             return Poll::Ready(Ok(replaced));
         }
         ready!(self.poll_interim(cx))?;
+        self.before(buf.len());
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
         self.sent(written, buf.len());
         Poll::Ready(Ok(written))
@@ -156,8 +165,10 @@ impl<O: ServeAll> AsyncWrite for Socket<O> {
             return Poll::Ready(Ok(replaced));
         }
         ready!(self.poll_interim(cx))?;
+        let bytes = bufs.iter().map(|buf| buf.len()).sum();
+        self.before(bytes);
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
-        self.sent(written, bufs.iter().map(|buf| buf.len()).sum());
+        self.sent(written, bytes);
         Poll::Ready(Ok(written))
     }
 
@@ -169,10 +180,6 @@ impl<O: ServeAll> AsyncWrite for Socket<O> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.link.flushed();
-        if self.link.is_between_calls() {
-            let Self { unsent, stream, .. } = &mut *self;
-            unsent.answered(stream);
-        }
         Poll::Ready(Ok(()))
     }
 
