@@ -81,6 +81,14 @@ impl Share {
         fits
     }
 
+    /// Takes so many more, or none and answers false where less than a quarter of the limit would be left for others: for what
+    /// cannot be done without, and may be long.
+    pub fn lengthen(&mut self, by: u64) -> bool {
+        let fits = self.budget.take_up_to(self.budget.limit_bytes() / 4 * 3, by);
+        self.bytes += if fits { by } else { 0 };
+        fits
+    }
+
     /// Gives back what is beyond `bytes`.
     pub fn shrink(&mut self, bytes: u64) {
         let excess = self.bytes.saturating_sub(bytes);
@@ -113,6 +121,9 @@ mod tests {
         let budget = ByteBudget::new(100);
         let mut share = budget.share(30).unwrap();
         assert!(budget.spare(21).is_none() && !share.grow(21) && share.grow(20), "half of it is spare");
+        let mut other = budget.share(20).unwrap();
+        assert!(!other.lengthen(8) && other.lengthen(4), "a quarter is left");
+        drop(other);
         let rest = budget.share(50).unwrap();
         assert!(budget.share(1).is_none());
         let beyond = budget.share_beyond(50);

@@ -112,19 +112,23 @@ pub struct Document<T> {
     held: Option<Share>,
 }
 
+/// By so much of the buffers a document grows. One that is no longer gets it also where others have filled the rest.
+const STEP_BYTES: u64 = 64 << 10;
+
 /// Longer documents are read on other threads. Of the least that counts, such as `&#60;`, as many as fit are read in some 0.3 ms.
 const READ_HERE_MAX_BYTES: usize = 8 << 10;
 
 impl<T: Send + 'static> Document<T> {
     /// Reads it, once. What was promised of the body holds, and it is one of S3's documents. Its bytes are taken of `buffers`
-    /// before the first of them is read, for as long as this lives.
+    /// as they come, for as long as this lives.
     pub async fn read(&mut self, buffers: &ByteBudget) -> Result<T, Refusal> {
         let document = match self.unread.take() {
             Some(unread) => {
                 let (body, promise) = *unread;
                 let max_bytes = max_bytes(&promise, self.body_use)?;
-                self.held = Some(buffers.share(max_bytes).ok_or_else(errors::buffers_are_full)?);
-                collect(body, max_bytes).await?
+                let first = max_bytes.min(STEP_BYTES);
+                let held = self.held.insert(buffers.share(first).ok_or_else(errors::buffers_are_full)?);
+                collect(body, max_bytes, held).await?
             }
             None => Bytes::new(),
         };
@@ -146,16 +150,27 @@ fn max_bytes(promise: &Promise, body_use: BodyUse) -> Result<u64, Refusal> {
     }
 }
 
-async fn collect(mut body: VerifiedBody<ByteSource>, max_bytes: u64) -> Result<Bytes, Refusal> {
+/// `held` grows with what comes, not with what was announced: whoever announces much and sends little takes little.
+async fn collect(
+    mut body: VerifiedBody<ByteSource>,
+    max_bytes: u64,
+    held: &mut Share,
+) -> Result<Bytes, Refusal> {
     // Memory that is not written to costs nothing.
     let mut document = Vec::with_capacity(max_bytes as usize);
     while let Some(data) = poll_fn(|cx| body.poll_next(cx)).await {
         let data = data?;
-        if (document.len() + data.len()) as u64 > max_bytes {
+        let bytes = (document.len() + data.len()) as u64;
+        if bytes > max_bytes {
             return Err(too_long(max_bytes));
+        }
+        let missing = bytes.saturating_sub(held.bytes());
+        if missing > 0 && !held.lengthen(missing.next_multiple_of(STEP_BYTES)) {
+            return Err(errors::buffers_are_full());
         }
         document.extend_from_slice(&data);
     }
+    held.shrink(document.len() as u64);
     Ok(document.into())
 }
 
@@ -226,5 +241,46 @@ mod tests {
         assert_eq!(is_read_here(listing("k")).await, Ok(true));
         assert_eq!(is_read_here(listing(&"&#60;".repeat(READ_HERE_MAX_BYTES / 5))).await, Ok(false));
         assert_eq!(is_read_here("<Delete>".repeat(READ_HERE_MAX_BYTES)).await, Err(ErrorCode::MalformedXML));
+    }
+
+    #[tokio::test]
+    async fn a_document_takes_room_for_what_has_come_and_leaves_some_for_others() {
+        let buffers = ByteBudget::new(8 * STEP_BYTES);
+        let text = Bytes::from(vec![b' '; 3 * STEP_BYTES as usize]);
+        let promise = |decoded_bytes| {
+            let form = PayloadForm::Unsigned;
+            Promise { form, decoded_bytes: Some(decoded_bytes), sum: PromisedSum::None, md5: None }
+        };
+        let document = |body: ByteSource, bytes: u64| {
+            Unread::new(body, Some(promise(bytes)), None).document(Operation::PutBucketPolicy, |_| Ok(()))
+        };
+        // Of one that was announced and does not come.
+        let silent =
+            http_body_util::StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, BrokenOff>>());
+        let mut announced = document(ByteSource::of(silent), 20 << 10);
+        {
+            let mut reading = std::pin::pin!(announced.read(&buffers));
+            assert!(futures::poll!(reading.as_mut()).is_pending());
+            assert_eq!(buffers.used_bytes(), 20 << 10);
+        }
+        drop(announced);
+        let large = || {
+            let body = ByteSource::of(Full::new(text.clone()));
+            Unread::new(body, Some(promise(text.len() as u64)), None)
+                .document(Operation::DeleteObjects, |_| Ok(()))
+        };
+        let others = buffers.share(4 * STEP_BYTES).unwrap();
+        let refused = large().read(&buffers).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::SlowDown);
+        drop(others);
+        let mut taken = large();
+        assert_eq!(
+            taken.read(&buffers).await.unwrap_err().code,
+            ErrorCode::MalformedXML,
+            "it was read whole"
+        );
+        assert_eq!(buffers.used_bytes(), text.len() as u64);
+        drop(taken);
+        assert_eq!(buffers.used_bytes(), 0);
     }
 }
