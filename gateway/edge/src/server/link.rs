@@ -66,6 +66,10 @@ impl Link {
         }
     }
 
+    pub(super) fn unsent_bytes(&self) -> u64 {
+        self.unsent.lock().as_ref().map_or(0, Share::bytes)
+    }
+
     /// Instead of what is held.
     pub(super) fn hold_unsent(&self, share: Option<Share>) {
         *self.unsent.lock() = share;

@@ -135,8 +135,7 @@ impl<O: ServeAll> AsyncRead for Socket<O> {
         }
         self.link.received(buf.filled().len() - before);
         if self.link.is_between_calls() {
-            let Self { unsent, stream, link, .. } = &mut *self;
-            unsent.taken(stream, link);
+            self.unsent.taken();
         }
         Poll::Ready(Ok(()))
     }

@@ -1,7 +1,7 @@
 //! What the kernel takes of an answer before the network does. Little, so that what a client does not read stays where it was read
-//! from instead of in a buffer of up to 4 MiB a socket; a whole chunk for a client that takes it as fast as it comes, whom a small
-//! buffer would cost many small writes. What is more comes out of what is spare of the gateway's buffers, and is held until it
-//! is likely that the client has it.
+//! from instead of in a buffer of up to 4 MiB a socket; a whole answer, up to a chunk of it, for a client that takes it as fast as
+//! it comes, whom a small buffer would cost many small writes. What is more comes out of what is spare of the gateway's
+//! buffers, and stays with the connection until its client is slow or it idles: to set a socket costs a system call.
 
 use super::link::Link;
 use pocket_api::budget::ByteBudget;
@@ -12,18 +12,18 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// What every socket may have.
-const LEAST_BYTES: usize = 8 << 10;
+const LEAST_BYTES: u64 = 8 << 10;
 /// What one may have whose client is quick: a chunk goes to it in one write.
-const MOST_BYTES: usize = CHUNK_MAX_BYTES as usize;
+const MOST_BYTES: u64 = CHUNK_MAX_BYTES as u64;
 /// A client that has room again after this time is quick.
 const QUICK: Duration = Duration::from_millis(100);
 
 /// Of one socket. What it does not count is on its way to the client, as the network bounds it.
 pub(super) struct Unsent {
     buffers: ByteBudget,
-    /// It has more than the least, which [`Link::unsent`] holds the share for.
-    has_more: bool,
-    /// It may have no more, until its client has taken this answer.
+    /// What the kernel was told.
+    limit_bytes: u64,
+    /// It gets no more before its client has taken this answer.
     is_slow: bool,
     /// Since when it is full.
     full_at: Option<Instant>,
@@ -31,20 +31,29 @@ pub(super) struct Unsent {
 
 impl Unsent {
     pub(super) fn new(stream: &TcpStream, buffers: ByteBudget) -> Self {
-        limit(stream, LEAST_BYTES);
-        Self { buffers, has_more: false, is_slow: false, full_at: None }
+        tell(stream, LEAST_BYTES);
+        Self { buffers, limit_bytes: LEAST_BYTES, is_slow: false, full_at: None }
     }
 
     /// The kernel is about to be given so many bytes of an answer.
     pub(super) fn before(&mut self, bytes: usize, stream: &TcpStream, link: &Link) {
-        if bytes <= LEAST_BYTES || self.has_more || self.is_slow {
+        if bytes as u64 <= LEAST_BYTES || self.is_slow {
             return;
         }
-        let share = self.buffers.spare(MOST_BYTES as u64);
-        if share.is_some() {
-            self.has_more = true;
-            link.hold_unsent(share);
-            limit(stream, MOST_BYTES);
+        // For answers of about one size once.
+        let wanted = (bytes as u64).next_power_of_two().min(MOST_BYTES);
+        let held = link.unsent_bytes();
+        if held >= wanted {
+            return self.limit(held, stream);
+        }
+        match self.buffers.spare(wanted) {
+            Some(share) => {
+                link.hold_unsent(Some(share));
+                self.limit(wanted, stream);
+            }
+            // It was taken away while the connection idled.
+            None if held == 0 => self.limit(LEAST_BYTES, stream),
+            None => {}
         }
     }
 
@@ -53,10 +62,10 @@ impl Unsent {
         if let Some(full_at) = self.full_at.take() {
             if self.is_slow {
                 // There was room again by the lower limit, so what was above it is gone.
-                self.give_back(link);
+                link.hold_unsent(None);
             } else if full_at.elapsed() > QUICK {
                 self.is_slow = true;
-                limit(stream, LEAST_BYTES);
+                self.limit(LEAST_BYTES, stream);
             }
         }
         if taken < given {
@@ -65,23 +74,20 @@ impl Unsent {
     }
 
     /// The client has sent something behind an answer, so it has most likely taken that.
-    pub(super) fn taken(&mut self, stream: &TcpStream, link: &Link) {
-        if self.has_more {
-            limit(stream, LEAST_BYTES);
-            self.give_back(link);
-        }
+    pub(super) fn taken(&mut self) {
         (self.is_slow, self.full_at) = (false, None);
     }
 
-    fn give_back(&mut self, link: &Link) {
-        if std::mem::take(&mut self.has_more) {
-            link.hold_unsent(None);
+    fn limit(&mut self, bytes: u64, stream: &TcpStream) {
+        if self.limit_bytes != bytes {
+            self.limit_bytes = bytes;
+            tell(stream, bytes);
         }
     }
 }
 
 /// A failure costs memory, not correctness.
-fn limit(stream: &TcpStream, bytes: usize) {
+fn tell(stream: &TcpStream, bytes: u64) {
     let _ = SockRef::from(stream).set_tcp_notsent_lowat(bytes as u32);
 }
 
@@ -92,6 +98,9 @@ mod tests {
     use crate::context::Connection;
     use std::sync::Arc;
     use tokio::net::TcpListener;
+
+    const SOME: usize = 10_000;
+    const MANY: usize = MOST_BYTES as usize + 500;
 
     struct One {
         stream: TcpStream,
@@ -109,57 +118,59 @@ mod tests {
         }
 
         /// One write, of which the kernel takes so much; what it was told by then.
-        fn write(&mut self, taken: usize, given: usize) -> usize {
+        fn write(&mut self, taken: usize, given: usize) -> u64 {
             self.unsent.before(given, &self.stream, &self.link);
             self.unsent.after(taken, given, &self.stream, &self.link);
-            self.told()
-        }
-
-        fn told(&self) -> usize {
-            SockRef::from(&self.stream).tcp_notsent_lowat().unwrap() as usize
+            SockRef::from(&self.stream).tcp_notsent_lowat().unwrap().into()
         }
     }
 
     #[tokio::test]
-    async fn a_quick_client_has_room_for_a_chunk_until_it_has_taken_it_and_a_small_answer_needs_none() {
-        let buffers = ByteBudget::new(4 * MOST_BYTES as u64);
+    async fn a_quick_client_has_room_for_its_answers_and_small_ones_need_none() {
+        let buffers = ByteBudget::new(8 * MOST_BYTES);
         let mut one = One::of(&buffers).await;
-        assert_eq!((one.write(1_000, 1_000), buffers.used_bytes()), (LEAST_BYTES, 0));
-        for _ in 0..2 {
-            assert_eq!(one.write(MOST_BYTES, MOST_BYTES), MOST_BYTES);
-            assert_eq!(buffers.used_bytes(), MOST_BYTES as u64);
+        for (bytes, told, used) in [
+            (1_000, LEAST_BYTES, 0),
+            (60_000, 64 << 10, 64 << 10),
+            (50_000, 64 << 10, 64 << 10),
+            (MANY, MOST_BYTES, MOST_BYTES),
+            (1_000, MOST_BYTES, MOST_BYTES),
+        ] {
+            assert_eq!((one.write(bytes, bytes), buffers.used_bytes()), (told, used), "{bytes}");
+            one.unsent.taken();
         }
-        one.unsent.taken(&one.stream, &one.link);
-        assert_eq!((one.told(), buffers.used_bytes()), (LEAST_BYTES, 0));
+        drop(one);
+        assert_eq!(buffers.used_bytes(), 0);
     }
 
     #[tokio::test]
     async fn a_slow_client_keeps_its_room_until_the_kernel_holds_less_and_gets_no_other() {
-        let buffers = ByteBudget::new(4 * MOST_BYTES as u64);
+        let buffers = ByteBudget::new(4 * MOST_BYTES);
         let mut one = One::of(&buffers).await;
         tokio::time::pause();
-        assert_eq!(one.write(10_000, MOST_BYTES), MOST_BYTES);
+        assert_eq!(one.write(SOME, MANY), MOST_BYTES);
         tokio::time::advance(QUICK * 2).await;
-        assert_eq!(one.write(10_000, MOST_BYTES), LEAST_BYTES, "slow by now");
-        assert_eq!(buffers.used_bytes(), MOST_BYTES as u64, "what the kernel has taken it still has");
+        assert_eq!(one.write(MANY, MANY), LEAST_BYTES, "slow by now");
+        one.unsent.taken();
+        assert_eq!(one.write(SOME, MANY), MOST_BYTES, "another answer, another try");
         tokio::time::advance(QUICK * 2).await;
-        assert_eq!((one.write(10_000, MOST_BYTES), buffers.used_bytes()), (LEAST_BYTES, 0));
-        assert_eq!((one.write(10_000, MOST_BYTES), buffers.used_bytes()), (LEAST_BYTES, 0));
-        one.unsent.taken(&one.stream, &one.link);
-        assert_eq!(one.write(MOST_BYTES, MOST_BYTES), MOST_BYTES, "another answer, another try");
+        assert_eq!(one.write(SOME, MANY), LEAST_BYTES);
+        assert_eq!(buffers.used_bytes(), MOST_BYTES, "what the kernel has taken it still has");
+        tokio::time::advance(QUICK * 2).await;
+        for _ in 0..2 {
+            assert_eq!((one.write(SOME, MANY), buffers.used_bytes()), (LEAST_BYTES, 0));
+        }
     }
 
     #[tokio::test]
     async fn where_there_is_no_room_a_socket_has_the_least_and_what_idles_gives_its_room_back() {
-        let buffers = ByteBudget::new(2 * MOST_BYTES as u64);
+        let buffers = ByteBudget::new(2 * MOST_BYTES);
         let (mut one, mut other) = (One::of(&buffers).await, One::of(&buffers).await);
-        assert_eq!(one.write(MOST_BYTES, MOST_BYTES), MOST_BYTES);
-        assert_eq!(other.write(10_000, MOST_BYTES), LEAST_BYTES);
+        assert_eq!(one.write(MANY, MANY), MOST_BYTES);
+        assert_eq!(other.write(SOME, MANY), LEAST_BYTES);
         one.link.hold_unsent(None);
-        assert_eq!(other.write(MOST_BYTES, MOST_BYTES), MOST_BYTES);
-        one.unsent.taken(&one.stream, &one.link);
-        assert_eq!((one.told(), buffers.used_bytes()), (LEAST_BYTES, MOST_BYTES as u64));
-        drop(other);
-        assert_eq!(buffers.used_bytes(), 0);
+        assert_eq!(other.write(MANY, MANY), MOST_BYTES);
+        assert_eq!(one.write(SOME, MANY), LEAST_BYTES, "it was somebody else's by then");
+        assert_eq!(buffers.used_bytes(), MOST_BYTES);
     }
 }
