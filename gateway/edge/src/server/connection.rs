@@ -46,8 +46,12 @@ pub(crate) async fn serve<O: ServeAll>(
     let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
     let link = Arc::new(Link::new(traffic, connection));
     let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone(), buffers));
-    // In a box of its own, since hyper keeps room for it: a connection that waits for a request needs none.
-    let service = service_fn(|request| Box::pin(answer(edge.clone(), link.clone(), request)));
+    // In a box of its own, since hyper keeps room for it: a connection that waits for a request needs none. It is made where it
+    // lies, because it is large.
+    let service = service_fn(|request| {
+        let place = Box::new_uninit();
+        Box::into_pin(Box::write(place, answer(edge.clone(), link.clone(), request)))
+    });
     let mut http = pin!(http1::Builder::new().max_headers(LINES_MAX).serve_connection(socket, service));
     let mut cut = pin!(link.connection.until_cut());
     let mut stop = pin!(shutdown.cancelled());

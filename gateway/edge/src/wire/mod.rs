@@ -201,6 +201,8 @@ impl<O: ServeAll> Edge<O> {
     }
 }
 
+/// Part of its callers, so that what it makes is made where it is used.
+#[inline(always)]
 fn read<I: Wire>(request: &mut Option<Request>, query: &Query<'_>) -> Result<(Call<I>, I::Shown), Refusal> {
     let Some(request) = request.take() else {
         return Err(s3(ErrorCode::InternalError, "the request was read already"));
