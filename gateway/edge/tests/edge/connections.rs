@@ -152,6 +152,21 @@ async fn a_head_that_never_ends_is_closed() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_longer_than_any_that_s3_takes_is_refused_before_it_ends() {
+    let server = Server::start();
+    let with = |bytes| Raw::new("GET", "/bucket/k").header("x-filler", "x".repeat(bytes)).sign(EMPTY);
+    assert_eq!(server.send(&with(31 << 10)).await.status, 200);
+    let whole = with(33 << 10).head();
+    // Neither one that has come to its end, nor one that never does.
+    for head in [&whole[..], &whole[..33 << 10]] {
+        let mut client = server.connect().await;
+        client.write(head).await;
+        assert_eq!(client.read_reply("GET").await.code(), Some("RequestHeaderSectionTooLarge"));
+        assert!(client.is_closed().await);
+    }
+}
+
+#[tokio::test]
 async fn a_cut_connection_breaks_off_without_an_answer() {
     let server = Server::start();
     let mut client = server.connect().await;
