@@ -140,7 +140,7 @@ impl Policy {
         self.statements.iter().any(|statement| {
             let (Resources::These(patterns) | Resources::Others(patterns)) = &statement.resources;
             patterns.iter().any(|pattern| is_searched_for(pattern))
-                || statement.conditions.iter().any(|condition| condition.key.is_text_of_request())
+                || statement.conditions.iter().any(Condition::may_take_long)
         })
     }
 
