@@ -135,6 +135,15 @@ impl Policy {
         opinion
     }
 
+    /// Whether it allows `action` to this caller on some resource and on some conditions.
+    pub(crate) fn may_allow(&self, action: Action, caller: Option<&Principal>) -> bool {
+        self.statements.iter().any(|statement| {
+            statement.effect == Effect::Allow
+                && statement.actions.has(action)
+                && statement.principals.has(caller)
+        })
+    }
+
     /// Whether it may take all the [`Steps`] of a decision, and not just the few of fixed values and beginnings of keys.
     pub fn may_take_long(&self) -> bool {
         self.statements.iter().any(|statement| {
