@@ -1,7 +1,7 @@
 //! The head of a request as it is kept while an operation runs: for rules that ask what the request says of itself, and nobody
 //! else.
 
-use super::percent::{self, Part};
+use super::copy_source::NamedSource;
 use super::query::Query;
 use http::{HeaderMap, HeaderValue, Uri};
 use pocket_access::facts::{Attribute, Attributes};
@@ -90,8 +90,9 @@ impl Attributes for RequestHead {
         if attribute != Attribute::CopySource {
             return Some(said);
         }
-        let source = percent::decode(&said, Part::Path).unwrap_or(Cow::Borrowed(&said));
-        Some(source.strip_prefix('/').unwrap_or(&source).to_owned().into())
+        // What cannot be read names nothing that is copied: the request is refused for it.
+        let path = NamedSource::parse(&said).map(|source| source.path.into_owned());
+        Some(path.map_or(said, Cow::Owned))
     }
 
     fn cost(&self, attribute: Attribute) -> usize {
@@ -124,6 +125,23 @@ mod tests {
             (Attribute::VersionId, None),
         ] {
             assert_eq!(head.get(attribute).as_deref(), said, "{attribute:?}");
+        }
+    }
+
+    #[test]
+    fn rules_see_the_source_that_is_copied_however_it_is_written() {
+        for (named, seen) in [
+            ("/b/k", "b/k"),
+            ("b/k?versionId=null", "b/k"),
+            ("b/100%", "b/100%"),
+            ("%2Fb/100%%20", "b/100% "),
+            ("b//k", "b//k"),
+            ("b/k%3FversionId=null", "b/k?versionId=null"),
+            ("b/%ff", "b/%ff"),
+        ] {
+            let headers = [(HeaderName::from_static("x-amz-copy-source"), HeaderValue::from_static(named))];
+            let head = RequestHead::new(HeaderMap::from_iter(headers), Uri::default());
+            assert_eq!(head.get(Attribute::CopySource).as_deref(), Some(seen), "{named}");
         }
     }
 
