@@ -111,8 +111,8 @@ async fn answer<O: ServeAll>(
     if is_open || link.is_body_unread() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Some(rest) = link.call_ended() {
-        tokio::spawn(drain(rest));
+    if let Some((rest, place)) = link.call_ended() {
+        tokio::spawn(drain(rest, place));
     }
     Ok(response.map(|body| AnswerBody::new(body, link)))
 }

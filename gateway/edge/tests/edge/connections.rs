@@ -61,6 +61,28 @@ async fn a_client_that_is_refused_early_reads_its_answer_while_it_sends() {
 }
 
 #[tokio::test]
+async fn no_more_than_so_many_clients_that_send_what_nobody_wants_are_waited_for() {
+    const WAITED_FOR: usize = 256;
+    let server = Server::with_threads(2);
+    let request = Raw::new("PUT", "/bucket/k?restore").header("content-length", 8 << 20);
+    let refused = async || {
+        let mut client = server.connect().await;
+        client.write(&request.head()).await;
+        let reply = client.read_reply("PUT").await;
+        assert_eq!((reply.status, reply.header("connection")), (501, Some("close")));
+        client
+    };
+    let mut clients = Vec::new();
+    for _ in 0..WAITED_FOR {
+        clients.push(refused().await);
+    }
+    assert!(refused().await.is_closed().await, "behind its answer, which it has read");
+    for client in &mut clients {
+        assert!(futures::poll!(std::pin::pin!(client.is_closed())).is_pending(), "it may still be sending");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_serves_many_requests_and_survives_refusals() {
     let server = Server::start();
     let mut client = server.connect().await;
