@@ -96,6 +96,12 @@ impl Condition {
         }
     }
 
+    /// Whether it may take all the [`Steps`] of a decision: its values are as long as a client makes its request, or are
+    /// searched.
+    pub(crate) fn may_take_long(&self) -> bool {
+        self.key.is_text_of_request() || self.test.is_searched()
+    }
+
     /// Whether it lets only callers pass that it names, so that a rule for everybody is no public one. As in S3, only
     /// fixed values count, and no network that is a good part of the world.
     pub(crate) fn names_callers(&self) -> bool {
@@ -266,6 +272,36 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_condition_may_take_long_where_its_values_are_long_or_are_searched() {
+        for (text, expected) in [
+            (r#"{"StringEquals": {"s3:prefix": "a"}}"#, true),
+            (r#"{"NumericEquals": {"s3:max-keys": 1}}"#, true),
+            (r#"{"StringLike": {"s3:ExistingObjectTag/a": ["x", "*a?a*"]}}"#, true),
+            (r#"{"ForAnyValue:StringNotLike": {"s3:RequestObjectTagKeys": "*a*b"}}"#, true),
+            (r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*a*:user/AKID"}}"#, true),
+            (r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:*::alice:user/*"}}"#, false),
+            (r#"{"StringLike": {"s3:ExistingObjectTag/a": "a*b"}}"#, false),
+            (r#"{"StringEquals": {"s3:ExistingObjectTag/a": "*a*"}}"#, false),
+        ] {
+            assert_eq!(read(text).unwrap()[0].may_take_long(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn to_take_an_arn_apart_takes_steps() {
+        let alice = key_of("alice");
+        let facts = Facts { principal: Some(&alice), ..nobody() };
+        let spends = |length: usize| {
+            let pattern = "x".repeat(length);
+            let conditions = read(&format!(r#"{{"ArnLike": {{"aws:PrincipalArn": "{pattern}"}}}}"#)).unwrap();
+            let mut steps = Steps::new();
+            assert!(!conditions[0].holds(&facts, &mut steps));
+            steps.are_spent()
+        };
+        assert_eq!((spends(20 << 10), spends(2 << 20)), (false, true));
     }
 
     #[test]

@@ -88,8 +88,7 @@ fn one(
         let is_denied = opinion == Opinion::Denies && !is_policy_action;
         return if is_denied { Verdict::Denied } else { Verdict::Allowed };
     }
-    let block = rules.block();
-    let is_restricted = block.restrict_public_buckets && policy.is_some_and(|policy| policy.is_public);
+    let is_restricted = rules.restrict_policy();
     match opinion {
         Opinion::Denies => Verdict::Denied,
         Opinion::Allows if !is_restricted && is_policy_action => Verdict::OwnersAlone,
@@ -206,6 +205,36 @@ mod tests {
         for closed in [enforced, ignoring, denying] {
             assert_eq!(list(&closed), Verdict::Denied);
         }
+    }
+
+    #[test]
+    fn whoever_is_denied_might_be_allowed_only_where_something_lets_him_in() {
+        let (owner, alice, bob) = (key_of("owner"), key_of("alice"), key_of("bob"));
+        let may_yet = |rules: &Rules, caller: Option<&Principal>| {
+            let actions = Actions::from(Action::DeleteObject).and(Action::DeleteObjectVersion);
+            rules.may_yet_allow(actions, caller, nobody().owner)
+        };
+        let denying = with_policy("Deny", r#""*""#, "s3:DeleteObject");
+        let other = with_policy("Allow", r#""*""#, "s3:GetObject");
+        for rules in [&denying, &other] {
+            assert!(may_yet(rules, Some(&owner)));
+            assert!(!may_yet(rules, Some(&alice)) && !may_yet(rules, None));
+        }
+        for action in ["s3:DeleteObject", "s3:DeleteObjectVersion"] {
+            let named = with_policy("Allow", r#"{"AWS": "alice"}"#, action);
+            assert!(may_yet(&named, Some(&alice)) && !may_yet(&named, Some(&bob)) && !may_yet(&named, None));
+        }
+        let public = with_policy("Allow", r#""*""#, "s3:DeleteObject");
+        let restrict = PublicAccessBlock { restrict_public_buckets: true, ..PublicAccessBlock::NONE };
+        let restricted = Rules { public_access_block: Some(restrict), ..public.clone() };
+        assert!(may_yet(&public, None) && !may_yet(&restricted, None));
+        let by_list = Rules {
+            acl: Some(Canned::PublicReadWrite.list()),
+            ownership: Some(Ownership::BucketOwnerPreferred),
+            ..denying
+        };
+        assert!(may_yet(&by_list, None));
+        assert!(!may_yet(&Rules { policy: None, ..by_list }, None), "it would have been allowed before");
     }
 
     #[test]

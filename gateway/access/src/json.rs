@@ -1,6 +1,7 @@
 //! JSON as a policy needs it read: every name of an object once, so that no condition is lost behind another one.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::collections::HashSet;
 use std::fmt;
 
 /// A value; the text of numbers and booleans is what a condition compares.
@@ -70,9 +71,11 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        let mut map: Vec<(String, Json)> = Vec::new();
+        let mut map = Vec::new();
+        // A document that means harm is all names: each is looked up, not held against all others.
+        let mut names = HashSet::new();
         while let Some((name, value)) = entries.next_entry::<String, Json>()? {
-            if map.iter().any(|(other, _)| *other == name) {
+            if !names.insert(name.clone()) {
                 return Err(Error::custom(format_args!("the name {name:?} is given twice")));
             }
             map.push((name, value));

@@ -135,12 +135,21 @@ impl Policy {
         opinion
     }
 
+    /// Whether it allows `action` to this caller on some resource and on some conditions.
+    pub(crate) fn may_allow(&self, action: Action, caller: Option<&Principal>) -> bool {
+        self.statements.iter().any(|statement| {
+            statement.effect == Effect::Allow
+                && statement.actions.has(action)
+                && statement.principals.has(caller)
+        })
+    }
+
     /// Whether it may take all the [`Steps`] of a decision, and not just the few of fixed values and beginnings of keys.
     pub fn may_take_long(&self) -> bool {
         self.statements.iter().any(|statement| {
             let (Resources::These(patterns) | Resources::Others(patterns)) = &statement.resources;
             patterns.iter().any(|pattern| is_searched_for(pattern))
-                || statement.conditions.iter().any(|condition| condition.key.is_text_of_request())
+                || statement.conditions.iter().any(Condition::may_take_long)
         })
     }
 

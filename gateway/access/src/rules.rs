@@ -73,6 +73,21 @@ impl Rules {
         self.ownership.unwrap_or(Ownership::ObjectWriter)
     }
 
+    /// Whether nothing counts that the policy allows, because it is a public one and those are restricted.
+    pub(crate) fn restrict_policy(&self) -> bool {
+        self.block().restrict_public_buckets && self.policy.as_ref().is_some_and(|policy| policy.is_public)
+    }
+
+    /// Whether a caller who was denied might be allowed one of `actions` on other keys, or with other tags: nothing but a
+    /// policy tells those apart.
+    pub fn may_yet_allow(&self, actions: Actions, caller: Option<&Principal>, owner: &TenantName) -> bool {
+        let Some(BucketPolicy { policy, .. }) = &self.policy else { return false };
+        let is_owner = caller.is_some_and(|caller| caller.tenant == *owner);
+        let may_allow = |action| !self.restrict_policy() && policy.may_allow(action, caller);
+        is_owner
+            || actions.iter().any(|action| may_allow(action) || self.acls_allow(None, caller, owner, action))
+    }
+
     /// Whether an answer for one of `actions` depends on the tags of the object that is there.
     pub fn asks_for_tags(&self, actions: Actions) -> bool {
         self.policy.as_ref().is_some_and(|policy| policy.policy.asks_for_tags(actions))

@@ -9,6 +9,7 @@ use crate::credentials::Credentials;
 use crate::edge::Edge;
 use crate::payload_stream::ByteSource;
 use crate::server;
+use crate::server::drains::Drains;
 use crate::server::link::Traffic;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -70,11 +71,12 @@ impl<O: ServeAll> Front<O> {
         let (domain, seed) = (config.domain.clone(), rand::random());
         let region = config.region.as_str();
         let edge = Edge::new(credentials, domain, region, node, clock, seed, operations, cors);
+        let drains = Drains::default();
         Self {
             edge: Arc::new(edge),
             max_connections: config.max_connections,
             buffers: config.buffers.clone(),
-            traffic: (0..config.threads.max(1)).map(|_| Arc::default()).collect(),
+            traffic: (0..config.threads.max(1)).map(|_| Arc::new(Traffic::sharing(drains.clone()))).collect(),
         }
     }
 

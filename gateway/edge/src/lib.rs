@@ -18,6 +18,7 @@ pub mod compute;
 pub mod config;
 mod content;
 pub mod context;
+mod copy_source;
 mod cors;
 pub mod credentials;
 mod details;

@@ -115,9 +115,6 @@ pub struct Document<T> {
 /// By so much of the buffers a document grows. One that is no longer gets it also where others have filled the rest.
 const STEP_BYTES: u64 = 64 << 10;
 
-/// Longer documents are read on other threads. Of the least that counts, such as `&#60;`, as many as fit are read in some 0.3 ms.
-const READ_HERE_MAX_BYTES: usize = 8 << 10;
-
 impl<T: Send + 'static> Document<T> {
     /// Reads it, once. What was promised of the body holds, and it is one of S3's documents. Its bytes are taken of `buffers`
     /// as they come, for as long as this lives.
@@ -133,7 +130,7 @@ impl<T: Send + 'static> Document<T> {
             None => Bytes::new(),
         };
         let (is_xml, read) = (self.body_use.is_xml(), self.read);
-        compute::run(document.len() > READ_HERE_MAX_BYTES, move || {
+        compute::run(document.len(), move || {
             read(if is_xml { document::checked(document)? } else { document })
         })
         .await
@@ -239,8 +236,11 @@ mod tests {
         };
         let listing = |keys: &str| format!("<Delete><Object><Key>{keys}</Key></Object></Delete>");
         assert_eq!(is_read_here(listing("k")).await, Ok(true));
-        assert_eq!(is_read_here(listing(&"&#60;".repeat(READ_HERE_MAX_BYTES / 5))).await, Ok(false));
-        assert_eq!(is_read_here("<Delete>".repeat(READ_HERE_MAX_BYTES)).await, Err(ErrorCode::MalformedXML));
+        assert_eq!(is_read_here(listing(&"&#60;".repeat(compute::HERE_MAX_BYTES / 5))).await, Ok(false));
+        assert_eq!(
+            is_read_here("<Delete>".repeat(compute::HERE_MAX_BYTES)).await,
+            Err(ErrorCode::MalformedXML)
+        );
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! The head of a request as it is kept while an operation runs: for rules that ask what the request says of itself, and nobody
 //! else.
 
-use super::percent::{self, Part};
+use super::copy_source::NamedSource;
 use super::query::Query;
 use http::{HeaderMap, HeaderValue, Uri};
 use pocket_access::facts::{Attribute, Attributes};
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// Headers and URI of a request. Operations hand it on and cannot look inside.
 #[derive(Clone, Debug, Default)]
@@ -13,18 +14,39 @@ pub struct RequestHead {
     headers: HeaderMap,
     /// In path style, without the parameters of a signature.
     uri: Uri,
+    /// Of the query, those that some rule may ask for: read when the first one does, and once, since a request may be decided for
+    /// a thousand keys by a hundred conditions.
+    parameters: OnceLock<Box<[Parameter]>>,
 }
+
+/// With its value.
+type Parameter = (&'static str, Box<str>);
 
 impl RequestHead {
     pub(crate) fn new(headers: HeaderMap, uri: Uri) -> Self {
-        Self { headers, uri }
+        Self { headers, uri, parameters: OnceLock::new() }
     }
 
-    fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
-        let query = Query::parse(self.uri.query()?).ok()?;
-        query.get(name).map(|value| value.to_owned().into())
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let read = || self.uri.query().map_or_else(Box::default, parameters);
+        let parameters = self.parameters.get_or_init(read);
+        parameters.iter().find(|(other, _)| *other == name).map(|(_, value)| &**value)
     }
 }
+
+fn parameters(query: &str) -> Box<[Parameter]> {
+    // A query that cannot be read was refused before anything is decided.
+    let query = Query::parse(query).unwrap_or_default();
+    [DELIMITER, MAX_KEYS, PREFIX, VERSION_ID]
+        .into_iter()
+        .filter_map(|name| Some((name, query.get(name)?.into())))
+        .collect()
+}
+
+const DELIMITER: &str = "delimiter";
+const MAX_KEYS: &str = "max-keys";
+const PREFIX: &str = "prefix";
+const VERSION_ID: &str = "versionId";
 
 /// Where a request says something.
 enum Place {
@@ -35,10 +57,10 @@ enum Place {
 fn place(attribute: Attribute) -> Place {
     use Attribute as A;
     Place::Header(match attribute {
-        A::Delimiter => return Place::Parameter("delimiter"),
-        A::MaxKeys => return Place::Parameter("max-keys"),
-        A::Prefix => return Place::Parameter("prefix"),
-        A::VersionId => return Place::Parameter("versionId"),
+        A::Delimiter => return Place::Parameter(DELIMITER),
+        A::MaxKeys => return Place::Parameter(MAX_KEYS),
+        A::Prefix => return Place::Parameter(PREFIX),
+        A::VersionId => return Place::Parameter(VERSION_ID),
         A::Referer => "referer",
         A::UserAgent => "user-agent",
         A::IfMatch => "if-match",
@@ -61,15 +83,16 @@ fn place(attribute: Attribute) -> Place {
 impl Attributes for RequestHead {
     fn get(&self, attribute: Attribute) -> Option<Cow<'_, str>> {
         let name = match place(attribute) {
-            Place::Parameter(name) => return self.parameter(name),
+            Place::Parameter(name) => return self.parameter(name).map(Cow::Borrowed),
             Place::Header(name) => name,
         };
         let said = String::from_utf8_lossy(self.headers.get(name)?.as_bytes());
         if attribute != Attribute::CopySource {
             return Some(said);
         }
-        let source = percent::decode(&said, Part::Path).unwrap_or(Cow::Borrowed(&said));
-        Some(source.strip_prefix('/').unwrap_or(&source).to_owned().into())
+        // What cannot be read names nothing that is copied: the request is refused for it.
+        let path = NamedSource::parse(&said).map(|source| source.path.into_owned());
+        Some(path.map_or(said, Cow::Owned))
     }
 
     fn cost(&self, attribute: Attribute) -> usize {
@@ -103,5 +126,33 @@ mod tests {
         ] {
             assert_eq!(head.get(attribute).as_deref(), said, "{attribute:?}");
         }
+    }
+
+    #[test]
+    fn rules_see_the_source_that_is_copied_however_it_is_written() {
+        for (named, seen) in [
+            ("/b/k", "b/k"),
+            ("b/k?versionId=null", "b/k"),
+            ("b/100%", "b/100%"),
+            ("%2Fb/100%%20", "b/100% "),
+            ("b//k", "b//k"),
+            ("b/k%3FversionId=null", "b/k?versionId=null"),
+            ("b/%ff", "b/%ff"),
+        ] {
+            let headers = [(HeaderName::from_static("x-amz-copy-source"), HeaderValue::from_static(named))];
+            let head = RequestHead::new(HeaderMap::from_iter(headers), Uri::default());
+            assert_eq!(head.get(Attribute::CopySource).as_deref(), Some(seen), "{named}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_read_once_however_often_it_is_asked_for() {
+        let head = RequestHead::new(HeaderMap::new(), Uri::from_static("/b?prefix=a%2Fb"));
+        let asked = || match head.get(Attribute::Prefix) {
+            Some(Cow::Borrowed(prefix)) => prefix.as_ptr(),
+            other => panic!("{other:?} is not kept"),
+        };
+        assert_eq!(asked(), asked());
+        assert_eq!(head.cost(Attribute::Prefix), "prefix=a%2Fb".len());
     }
 }

@@ -35,8 +35,8 @@ impl Serve<CompleteMultipartUpload> for Operations {
             Uploaded::Completed(committed) => Ok(committed),
             Uploaded::Parts(info, parts) => {
                 let promised = promised.clone();
-                let is_long = parts.len() > JOINED_HERE_MAX;
-                let whole = compute::run(is_long, move || join(&listed, &parts, &promised, &info)).await?;
+                let bytes = parts.len() * PART_BYTES;
+                let whole = compute::run(bytes, move || join(&listed, &parts, &promised, &info)).await?;
                 let make = || {
                     Request::Complete(Complete {
                         key: key.clone(),
@@ -60,8 +60,8 @@ struct Whole {
     checksum: Option<Checksum>,
 }
 
-/// More parts than these are joined on other threads: each takes a microsecond or two, most of it for the checksum.
-const JOINED_HERE_MAX: usize = 256;
+/// To join one part takes a microsecond or two, most of it for the checksum: as long as to read so much of a document.
+const PART_BYTES: usize = 32;
 
 fn join(
     listed: &[ListedPart],

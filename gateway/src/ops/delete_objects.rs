@@ -25,7 +25,8 @@ impl Serve<DeleteObjects> for Operations {
         // Where no policy tells keys apart, any of them stands for all.
         let any_key = object_key("*")?;
         let to_delete = ask!(call, call.context, Action::DeleteObject).on(&any_key);
-        let (list, bucket) = self.read(document, to_delete, name, owner).await?;
+        let any_of = Actions::from(Action::DeleteObject).and(Action::DeleteObjectVersion);
+        let (list, bucket) = self.read(document, to_delete, any_of, name, owner).await?;
         // Each key is admitted by itself.
         let ask = ask!(call, call.context, Actions::NONE);
         let bucket = bucket.asking(ask);

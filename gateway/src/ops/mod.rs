@@ -141,19 +141,20 @@ impl Operations {
     }
 
     /// Reads a document of a request for this bucket, once it is known that the caller may do there what it asks for: who may
-    /// comes before what costs. Where a policy may go by what the document says, its decision is left for later; so the
-    /// bucket has to be asked anew.
+    /// comes before what costs. Where a policy may go by what the document says, and lets this caller do one of `any_of` to
+    /// something, its decision is left for later; so the bucket has to be asked anew.
     async fn read<T: Send + 'static>(
         &self,
         document: &mut Document<T>,
         ask: Ask<'_>,
+        any_of: Actions,
         name: &BucketName,
         expected_owner: Option<&str>,
     ) -> Result<(T, Unasked), Refusal> {
         let mut bucket = self.placements.find(name, ask).await.map_err(|error| named(error, name))?;
         match self.placements.admit(&mut bucket).await {
             Ok(()) => {}
-            Err(CallError::Denied) if bucket.rules().policy.is_some() => {}
+            Err(CallError::Denied) if bucket.may_yet(ask.caller, any_of) => {}
             Err(error) => return Err(named(error, name)),
         }
         check_expected(&bucket, expected_owner)?;

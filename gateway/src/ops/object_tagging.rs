@@ -31,7 +31,8 @@ impl Serve<PutObjectTagging> for Operations {
         let PutObjectTagging { bucket: name, key, of_version: named, tags: document } = &mut call.input;
         let asked = of_version(*named, Action::PutObjectTagging, Action::PutObjectVersionTagging);
         let ask = ask!(call, call.context, asked).on(key);
-        let (tags, bucket) = self.read(document, ask, name, call.expected_owner.as_str()).await?;
+        let (tags, bucket) =
+            self.read(document, ask, asked.into(), name, call.expected_owner.as_str()).await?;
         let hints = ObjectHints::parse(tags::hints(&tags)).map_err(from_hint)?;
         let mut bucket = bucket.asking(ask.tagged(&tags));
         self.placements.admit(&mut bucket).await.map_err(from_call)?;

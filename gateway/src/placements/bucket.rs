@@ -2,7 +2,8 @@
 
 use super::recent::PlacementRef;
 use crate::errors::CallError;
-use pocket_access::action::Action;
+use pocket_access::action::{Action, Actions};
+use pocket_access::caller::Caller;
 use pocket_access::rules::Rules;
 use pocket_access::{Ask, SideEffect, Verdict};
 use pocket_api::clock::Clock;
@@ -106,6 +107,11 @@ impl<'r> Bucket<'r> {
         let is_hidden =
             is_missing && self.placement.rules().is_some() && !self.may(Action::ListBucket, clock);
         if is_hidden { CallError::Denied } else { error }
+    }
+
+    /// Whether a caller who was denied might be allowed one of `actions` once it is known to what.
+    pub(crate) fn may_yet(&self, caller: &Caller, actions: Actions) -> bool {
+        self.rules().may_yet_allow(actions, caller.principal(), &self.placement.tenant)
     }
 
     /// Whether the request could ask for `action` as well.

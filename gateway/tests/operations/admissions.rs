@@ -197,3 +197,40 @@ async fn a_document_for_a_bucket_of_another_owner_than_expected_is_not_read_what
         assert_eq!(refused.code(), "AccessDenied", "{target}");
     }
 }
+
+#[tokio::test]
+async fn a_document_of_somebody_whom_no_statement_of_the_policy_lets_in_is_not_read() {
+    let cluster = Cluster::start().await;
+    cluster.bucket("ruled").await;
+    cluster.stored("ruled", "logs/a", "x").await;
+    cluster.stored("ruled", "other", "x").await;
+    let allowing = |action: &str| {
+        format!(
+            r#"{{"Effect": "Allow", "Principal": {{"AWS": "bob"}}, "Action": "{action}", "Resource": "arn:aws:s3:::ruled/logs/*"}}"#
+        )
+    };
+    let unread = || futures::stream::poll_fn(|_| panic!("somebody reads it"));
+    let refused = async |caller: Option<&str>| {
+        for (method, target) in [(Method::POST, "/ruled?delete"), (Method::PUT, "/ruled/k?tagging")] {
+            let ask = cluster.ask(method, target).header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==");
+            let ask = match caller {
+                Some(name) => ask.by(name),
+                None => ask.anonymous(),
+            };
+            assert_eq!(ask.stream(10, unread()).await.code(), "AccessDenied", "{target} {caller:?}");
+        }
+    };
+    policy(&cluster, "ruled", &denying("ruled", "s3:GetObject")).await;
+    refused(None).await;
+    policy(&cluster, "ruled", &allowing("s3:GetObject")).await;
+    refused(None).await;
+    refused(Some("bob")).await;
+    policy(&cluster, "ruled", &allowing("s3:DeleteObject")).await;
+    refused(None).await;
+    let listed = deletion(&[("logs/a", None), ("other", None)], false);
+    let answer = cluster.delete_many("ruled", listed).by("bob").await.ok();
+    assert_eq!(
+        (answer.texts("Deleted/Key"), answer.texts("Error/Key")),
+        (vec!["logs/a".into()], vec!["other".into()])
+    );
+}

@@ -2,7 +2,7 @@
 
 use crate::facts::{Key, Kind, Value};
 use crate::malformed::{Malformed, syntax};
-use crate::pattern::{Steps, matches};
+use crate::pattern::{Steps, is_searched_for, matches};
 use std::cmp::Ordering;
 use std::net::IpAddr;
 use time::format_description::well_known::Iso8601;
@@ -138,6 +138,17 @@ impl Test {
         Ok(Some((test, negated)))
     }
 
+    /// Whether a part of a pattern may stand at any place of a value.
+    pub(super) fn is_searched(&self) -> bool {
+        match self {
+            Self::Like(patterns) => patterns.iter().any(|pattern| is_searched_for(pattern)),
+            Self::Arn(patterns) => {
+                patterns.iter().flat_map(|pattern| arn_parts(pattern)).any(is_searched_for)
+            }
+            _ => false,
+        }
+    }
+
     /// Values of another kind than the test's do not get here: the key's kind was checked when it was read.
     pub(super) fn is_alike(&self, value: &Value<'_>, steps: &mut Steps) -> bool {
         match (self, value) {
@@ -164,9 +175,22 @@ impl Test {
 
 /// Each of the six parts by itself, so that `*` in one does not reach into the next.
 fn arn_matches(pattern: &str, arn: &str, steps: &mut Steps) -> bool {
-    let (pattern, arn): (Vec<_>, Vec<_>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
-    pattern.len() == arn.len()
-        && pattern.iter().zip(&arn).all(|(pattern, part)| matches(pattern, part, steps))
+    // To find where the parts end both are gone through, before anything is compared.
+    if !steps.take(pattern.len() + arn.len()) {
+        return false;
+    }
+    let (mut patterns, mut parts) = (arn_parts(pattern), arn_parts(arn));
+    loop {
+        match (patterns.next(), parts.next()) {
+            (Some(pattern), Some(part)) if matches(pattern, part, steps) => {}
+            (None, None) => return true,
+            _ => return false,
+        }
+    }
+}
+
+fn arn_parts(arn: &str) -> impl Iterator<Item = &str> {
+    arn.splitn(6, ':')
 }
 
 fn parse_order(text: &str) -> Option<(Order, bool)> {

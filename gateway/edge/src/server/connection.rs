@@ -26,6 +26,10 @@ use tokio::net::TcpStream;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+/// Longest head of a request. The most that S3 takes is a third of it: a key of 1 KiB whose every byte is encoded, and a source of a
+/// copy likewise, are 3 KiB each; metadata are 2 KiB; a presigned URL with a session's token is some 4 KiB. hyper itself takes 400 KiB,
+/// which 10,000 connections that send nothing else would turn into 4 GB.
+const HEAD_MAX_BYTES: usize = 32 << 10;
 /// How often a connection is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Looks without progress after which a connection is closed: a minute, more than clients keep idle connections and
@@ -52,7 +56,9 @@ pub(crate) async fn serve<O: ServeAll>(
         let place = Box::new_uninit();
         Box::into_pin(Box::write(place, answer(edge.clone(), link.clone(), request)))
     });
-    let mut http = pin!(http1::Builder::new().max_headers(LINES_MAX).serve_connection(socket, service));
+    let mut http = http1::Builder::new();
+    http.max_headers(LINES_MAX).max_header_size(HEAD_MAX_BYTES);
+    let mut http = pin!(http.serve_connection(socket, service));
     let mut cut = pin!(link.connection.until_cut());
     let mut stop = pin!(shutdown.cancelled());
     let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -109,8 +115,8 @@ async fn answer<O: ServeAll>(
     if is_open || link.is_body_unread() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Some(rest) = link.call_ended() {
-        tokio::spawn(drain(rest));
+    if let Some((rest, place)) = link.call_ended() {
+        tokio::spawn(drain(rest, place));
     }
     Ok(response.map(|body| AnswerBody::new(body, link)))
 }

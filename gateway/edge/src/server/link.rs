@@ -1,6 +1,7 @@
 //! What the parts of one connection know of each other: the socket, the HTTP state machine around it, the request
 //! that is being answered.
 
+use super::drains::Drains;
 use crate::context::Connection;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -8,16 +9,22 @@ use pocket_api::budget::Share;
 use pocket_api::usage::Served;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use tokio::sync::OwnedSemaphorePermit;
 
-/// Counters of one serving thread; they only grow.
+/// Counters of one serving thread, which only grow, and what it shares with the others of its front.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     requests: AtomicU64,
     received_bytes: AtomicU64,
     sent_bytes: AtomicU64,
+    drains: Drains,
 }
 
 impl Traffic {
+    pub(crate) fn sharing(drains: Drains) -> Self {
+        Self { drains, ..Self::default() }
+    }
+
     pub(crate) fn add_to(&self, served: &mut Served) {
         served.requests += self.requests.load(Relaxed);
         served.received_bytes += self.received_bytes.load(Relaxed);
@@ -113,14 +120,17 @@ impl Link {
         self.between.store(false, Relaxed);
     }
 
-    /// The head of its answer is known. Gives what is left of an unwanted body.
-    pub(crate) fn call_ended(&self) -> Option<Incoming> {
+    /// The head of its answer is known. Gives what is left of an unwanted body, with the place that it is drained in. Where there is
+    /// no place it is gone, which closes the connection behind the answer.
+    pub(crate) fn call_ended(&self) -> Option<(Incoming, OwnedSemaphorePermit)> {
         self.in_call.store(false, Relaxed);
-        let leftover = if self.is_body_unread() { self.leftover.lock().take() } else { None };
-        if leftover.is_some() {
-            self.draining.store(true, Relaxed);
+        if !self.is_body_unread() {
+            return None;
         }
-        leftover
+        let leftover = self.leftover.lock().take()?;
+        let place = self.traffic.drains.place()?;
+        self.draining.store(true, Relaxed);
+        Some((leftover, place))
     }
 
     /// Keeps an unwanted body until the answer is known. After that it is not read any more, which closes the connection.

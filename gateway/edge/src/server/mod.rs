@@ -2,6 +2,7 @@
 
 mod answer_body;
 pub(crate) mod connection;
+pub(crate) mod drains;
 pub(crate) mod link;
 pub(crate) mod request_body;
 mod socket;

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Most bytes read for nothing: what a client has under way on a fast network. At memory speed it is some 20 ms of a
 /// core.
@@ -63,7 +64,7 @@ impl Drop for RequestBody {
 
 /// Reads and forgets within bounds. Only after the head of the answer is known: before it, reading is what sends
 /// `100 Continue`, and that would invite a body which nobody wants. Clients that expect it may send without waiting.
-pub(crate) async fn drain(rest: Incoming) {
+pub(crate) async fn drain(rest: Incoming, _place: OwnedSemaphorePermit) {
     let _ = tokio::time::timeout(DRAIN_MAX, forget(rest)).await;
 }
 

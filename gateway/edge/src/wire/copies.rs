@@ -9,6 +9,7 @@ use crate::calls::{
     CopyObject, Directive, Directives, ExpectedOwner, PartCopied, RenameObject, SourceObject, UploadPartCopy,
 };
 use crate::checksums::{self, parse_algorithm};
+use crate::copy_source::NamedSource;
 use crate::errors::{from_name, not_implemented, s3};
 use crate::headers::{self, date_to_keep, http_date, text};
 use crate::metrics::Counted;
@@ -18,13 +19,11 @@ use crate::tags;
 use crate::versions::check_version;
 use crate::xml::{self, Writer};
 use http::{HeaderMap, Response, StatusCode};
-use percent_encoding::percent_decode_str;
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::metadata::{ByteRange, Committed, Select};
 use pocket_api::names::{BucketName, ObjectKey};
 use pocket_api::object::ObjectHeaders;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 const SOURCE: &str = "x-amz-copy-source";
@@ -151,12 +150,7 @@ pub(crate) fn source(headers: &HeaderMap) -> Result<SourceObject, Refusal> {
         let why = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
         Refusal::invalid(SOURCE, named, why)
     };
-    let (path, version) = match named.split_once("?versionId=") {
-        Some((path, version)) => (path, Some(decoded(version).ok_or_else(bad)?)),
-        None => (named, None),
-    };
-    let path = decoded(path).ok_or_else(bad)?;
-    let path = path.strip_prefix('/').unwrap_or(&path);
+    let NamedSource { path, version } = NamedSource::parse(named).ok_or_else(bad)?;
     // No bucket has a colon in its name.
     if path.starts_with("arn:") {
         return Err(not_implemented("copies from access points are not implemented"));
@@ -171,11 +165,6 @@ pub(crate) fn source(headers: &HeaderMap) -> Result<SourceObject, Refusal> {
         conditions: source_conditions(headers, SOURCE)?,
         expected_owner: ExpectedOwner::named(headers.get("x-amz-source-expected-bucket-owner")),
     })
-}
-
-/// Leniently, as clients write sources: a `%` that no digits follow stands for itself.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(text).decode_utf8().ok()
 }
 
 /// Conditions on the object that a header named `source` names: they are in headers of longer names.

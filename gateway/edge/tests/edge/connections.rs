@@ -61,6 +61,28 @@ async fn a_client_that_is_refused_early_reads_its_answer_while_it_sends() {
 }
 
 #[tokio::test]
+async fn no_more_than_so_many_clients_that_send_what_nobody_wants_are_waited_for() {
+    const WAITED_FOR: usize = 256;
+    let server = Server::with_threads(2);
+    let request = Raw::new("PUT", "/bucket/k?restore").header("content-length", 8 << 20);
+    let refused = async || {
+        let mut client = server.connect().await;
+        client.write(&request.head()).await;
+        let reply = client.read_reply("PUT").await;
+        assert_eq!((reply.status, reply.header("connection")), (501, Some("close")));
+        client
+    };
+    let mut clients = Vec::new();
+    for _ in 0..WAITED_FOR {
+        clients.push(refused().await);
+    }
+    assert!(refused().await.is_closed().await, "behind its answer, which it has read");
+    for client in &mut clients {
+        assert!(futures::poll!(std::pin::pin!(client.is_closed())).is_pending(), "it may still be sending");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_serves_many_requests_and_survives_refusals() {
     let server = Server::start();
     let mut client = server.connect().await;
@@ -149,6 +171,21 @@ async fn a_head_that_never_ends_is_closed() {
     let mut client = server.connect_on_one_clock().await;
     client.write(b"GET /bucket/k HTTP/1.1\r\nhost: loc").await;
     assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_head_that_is_longer_than_any_that_s3_takes_is_refused_before_it_ends() {
+    let server = Server::start();
+    let with = |bytes| Raw::new("GET", "/bucket/k").header("x-filler", "x".repeat(bytes)).sign(EMPTY);
+    assert_eq!(server.send(&with(31 << 10)).await.status, 200);
+    let whole = with(33 << 10).head();
+    // Neither one that has come to its end, nor one that never does.
+    for head in [&whole[..], &whole[..33 << 10]] {
+        let mut client = server.connect().await;
+        client.write(head).await;
+        assert_eq!(client.read_reply("GET").await.code(), Some("RequestHeaderSectionTooLarge"));
+        assert!(client.is_closed().await);
+    }
 }
 
 #[tokio::test]
