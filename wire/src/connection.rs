@@ -2,7 +2,8 @@
 //! come together since its last turn, and hands each reply to the call that waits for it.
 //!
 //! Callers may be dropped at any time. What they were given, a place among the calls in flight, comes back when the
-//! reply comes, because the frame may still be queued here or at work at the server: so both sides' bounds are exact.
+//! reply comes, because the frame may still be queued here or at work at the server: so both sides' bounds are exact. It does
+//! not wait for the caller to take the reply: one that is slow keeps nobody else from calling.
 //!
 //! Calls have no timers of their own: the task keeps one alarm for all. A timer a call would be put into and taken out
 //! of the runtime's wheel with every call, and wake its event loop whenever no other is set.
@@ -96,7 +97,8 @@ struct Slot {
     generation: u32,
     until: Instant,
     state: SlotState,
-    _permits: Permits,
+    /// Until the reply comes.
+    permits: Option<Permits>,
 }
 
 #[derive(Debug)]
@@ -229,7 +231,12 @@ impl Connection {
         let deadline_ms = u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX);
         call.push(&mut shared.queue, id, deadline_ms, payload)
             .map_err(|e| CallError::TooLong(e.to_string()))?;
-        shared.slots.insert(Slot { generation, until, state: SlotState::Pending(None), _permits: permits });
+        shared.slots.insert(Slot {
+            generation,
+            until,
+            state: SlotState::Pending(None),
+            permits: Some(permits),
+        });
         shared.look_at = Some(shared.look_at.map_or(until, |at| at.min(until)));
         wake(shared.task.take());
         Ok(Ticket { connection: self.clone(), id, deadline, cancellable: call.waits(), taken: false })
@@ -294,6 +301,7 @@ impl Connection {
         let (key, generation) = parts_of(id);
         let slot = shared.slots.get_mut(key).filter(|slot| slot.generation == generation);
         let slot = slot.ok_or_else(|| format!("peer answered call {id:x}, which is not in flight"))?;
+        slot.permits = None;
         match &mut slot.state {
             SlotState::Pending(waker) => {
                 let waker = waker.take();

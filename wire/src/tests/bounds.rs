@@ -5,8 +5,9 @@ use super::{PATIENCE, Raw, SERVER, Served, until};
 use crate::message::{Call, ChunkRequest};
 use crate::session::{IN_FLIGHT_MAX, IN_FLIGHT_MAX_BYTES, WAITING_MAX};
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::future::{FutureExt, join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
+use pocket_api::chunks::Chunks;
 use pocket_api::ids::ChunkId;
 use pocket_api::metadata::{Metadata, MetadataError, Request};
 use std::time::Duration;
@@ -64,6 +65,19 @@ async fn calls_whose_callers_left_count_until_the_server_is_done_with_them() {
     served.plane.release.add_permits(1);
     tokio::time::timeout(PATIENCE, next).await.unwrap().unwrap();
     assert_eq!(Plane::count(&served.plane.held_at_most), IN_FLIGHT_MAX);
+}
+
+#[tokio::test]
+async fn replies_that_their_callers_do_not_take_hold_up_no_other_call() {
+    let served = Served::start(None).await;
+    let client = served.client();
+    let chunk = ChunkId { server: SERVER, number: 1 };
+    let read = || client.read(chunk, 0, 1 << 20);
+    let mut slow: Vec<_> = (0..IN_FLIGHT_MAX_BYTES >> 20).map(|_| read()).collect();
+    assert!(slow.iter_mut().all(|read| read.now_or_never().is_none()), "all are on their way");
+    let next = tokio::time::timeout(PATIENCE, read()).await.expect("there is room");
+    assert_eq!(next.unwrap().len(), 1 << 20);
+    assert!(join_all(slow).await.iter().all(Result::is_ok));
 }
 
 #[tokio::test]
