@@ -12,6 +12,7 @@ use crate::message::{Call, Response};
 use crate::queue::FrameQueue;
 use crate::reader::FrameReader;
 use crate::session::{IN_FLIGHT_MAX, IN_FLIGHT_MAX_BYTES, WAITING_MAX};
+use crate::turn::Turn;
 use bytes::Bytes;
 use futures::future::{BoxFuture, Either, FutureExt};
 use parking_lot::{Mutex, MutexGuard};
@@ -27,6 +28,9 @@ use tokio::time::{Instant, Sleep};
 
 /// Unit of the byte bound: a semaphore counts in 32 bits, and a call of less need not be counted exactly.
 const WEIGHT_UNIT_BYTES: usize = 1 << 10;
+
+/// Replies that are handed out in one poll: each takes well below a microsecond, and wakes its caller.
+const TURN_REPLIES: usize = 64;
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -481,6 +485,7 @@ struct Pump<'a> {
 impl Pump<'_> {
     /// Ready with the reason why the connection has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<String> {
+        let mut turn = Turn::new(TURN_REPLIES);
         loop {
             match self.owner.attend(self.alarm.as_mut(), cx) {
                 Ok(mut shared) => self.sending.append(&mut shared.queue),
@@ -494,14 +499,24 @@ impl Pump<'_> {
                     Poll::Pending => {}
                 }
             }
-            match self.reader.poll_fill(&mut self.stream, cx) {
-                Poll::Ready(Err(e)) => return Poll::Ready(e.to_string()),
-                Poll::Ready(Ok(0)) => return Poll::Ready("closed by the peer".into()),
-                Poll::Ready(Ok(_)) => match self.hand_out() {
-                    Ok(()) => progress = true,
-                    Err(reason) => return Poll::Ready(reason),
-                },
-                Poll::Pending => {}
+            // What an earlier turn left.
+            if let Err(reason) = self.hand_out(&mut turn) {
+                return Poll::Ready(reason);
+            }
+            if !turn.is_over() {
+                match self.reader.poll_fill(&mut self.stream, cx) {
+                    Poll::Ready(Err(e)) => return Poll::Ready(e.to_string()),
+                    Poll::Ready(Ok(0)) => return Poll::Ready("closed by the peer".into()),
+                    Poll::Ready(Ok(_)) => match self.hand_out(&mut turn) {
+                        Ok(()) => progress = true,
+                        Err(reason) => return Poll::Ready(reason),
+                    },
+                    Poll::Pending => {}
+                }
+            }
+            if turn.is_over() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if !progress {
                 return Poll::Pending;
@@ -509,8 +524,11 @@ impl Pump<'_> {
         }
     }
 
-    fn hand_out(&mut self) -> Result<(), String> {
-        while let Some((header, response, payload)) = self.reader.next_frame().map_err(|e| e.to_string())? {
+    fn hand_out(&mut self, turn: &mut Turn) -> Result<(), String> {
+        while !turn.is_over()
+            && let Some((header, response, payload)) = self.reader.next_frame().map_err(|e| e.to_string())?
+        {
+            turn.spend(payload.len());
             self.owner.connection.answer(header.id, response, payload)?;
         }
         Ok(())
