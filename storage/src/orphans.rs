@@ -36,6 +36,7 @@ pub(crate) fn spawn_sweeps(server: &Arc<StorageServer>) {
             tick.tick().await;
             let Some(server) = server.upgrade() else { return };
             server.traffic.show();
+            server.give_back_ended().await;
             sweep(&server, server.clock.now()).await;
         }
     });
