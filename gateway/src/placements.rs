@@ -250,7 +250,12 @@ impl Placements {
             let asked: Vec<&ObjectKey> = left.iter().map(|&i| &keys[i]).collect();
             let admitted = self.admission.admit_each(bucket, &asked).await;
             left.iter().zip(admitted).for_each(|(&i, outcome)| outcomes[i] = outcome);
-            let refused = left.iter().map(|&i| &outcomes[i]).find(|outcome| outcome.is_err());
+            // One that a shard could not be asked about says nothing of the rules.
+            let is_refusal = |outcome: &&Result<(), CallError>| {
+                matches!(outcome, Err(CallError::Denied | CallError::OwnersAlone | CallError::Refused(_)))
+                    || self.shards.is_stale(*outcome)
+            };
+            let refused = left.iter().map(|&i| &outcomes[i]).find(is_refusal);
             if let Some(refused) = refused
                 && refetches < REFETCHES_MAX
                 && self.is_outdated(bucket, refused).await

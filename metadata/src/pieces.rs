@@ -4,15 +4,16 @@
 use crate::manifest::Manifests;
 use bytes::{Bytes, BytesMut};
 use pocket_api::ids::WriteId;
-use pocket_api::limits::SEGMENTS_PER_PAGE;
+use pocket_api::limits::{INLINE_MAX_BYTES, SEGMENTS_PER_PAGE};
 use pocket_api::metadata::SegmentPage;
 use pocket_api::object::{Extent, Reference, Segment};
 use pocket_api::parts::Parts;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Most inline bytes in one page of segments: a frame's worth, and less than a chunk.
-const PAGE_INLINE_MAX_BYTES: usize = 512 << 10;
+/// Most inline bytes in one page of segments: what the largest piece needs. Whoever reads a page has all of them in memory, however
+/// slow the client that they are for.
+const PAGE_INLINE_MAX_BYTES: usize = INLINE_MAX_BYTES;
 
 /// One run of bytes.
 #[derive(Clone, Debug)]
@@ -105,7 +106,12 @@ struct Page {
 
 impl Page {
     fn is_full(&self) -> bool {
-        self.segments.len() >= SEGMENTS_PER_PAGE || self.inline_bytes >= PAGE_INLINE_MAX_BYTES
+        self.segments.len() >= SEGMENTS_PER_PAGE
+    }
+
+    /// Whether an inline piece has its place here; one always has.
+    fn fits(&self, bytes: &Bytes) -> bool {
+        self.inline.is_empty() || self.inline_bytes + bytes.len() <= PAGE_INLINE_MAX_BYTES
     }
 
     fn push(&mut self, segment: Segment) {
@@ -160,6 +166,7 @@ pub(crate) fn page(
             break;
         }
         match piece {
+            Piece::Inline(bytes) if !page.fits(&bytes) => break,
             Piece::Inline(bytes) => {
                 page.push(Segment::Inline { len: bytes.len() as u32 });
                 page.inline_bytes += bytes.len();
@@ -238,5 +245,20 @@ mod tests {
             assert_eq!(seen, skip);
         }
         assert_eq!((seen, pages), (len, 3));
+    }
+
+    #[test]
+    fn a_page_has_no_more_inline_bytes_than_the_largest_piece() {
+        let pieces: Vec<Piece> = [INLINE_MAX_BYTES, 10_000, 6_000, 10_000, 7, INLINE_MAX_BYTES]
+            .map(|len| Piece::Inline(vec![7; len].into()))
+            .into();
+        let len = pieces.iter().map(Piece::len).sum();
+        let (mut skip, mut seen) = (Some(0), Vec::new());
+        while let Some(from) = skip {
+            let (page, payload) = page(&pieces, &Manifests::default(), (0, len), from);
+            seen.push(payload.len());
+            skip = page.next;
+        }
+        assert_eq!(seen, [INLINE_MAX_BYTES, 16_000, 10_007, INLINE_MAX_BYTES]);
     }
 }

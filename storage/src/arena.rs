@@ -66,13 +66,18 @@ impl Arena {
         self.changed(&space);
     }
 
+    /// These get nothing from now on. What they have comes back by [`Self::give_back_ended`].
     pub(crate) fn end(&self, jobs: &[JobId]) {
-        // The lock is taken for each job anew, so that others get their turn between large ones.
-        for &job in jobs {
-            let mut space = self.space.lock();
-            space.end(job);
-            self.changed(&space);
-        }
+        let mut space = self.space.lock();
+        jobs.iter().for_each(|&job| space.end(job));
+    }
+
+    /// Gives back some of what ended jobs had; false when nothing is left. Others get the lock between two such steps.
+    pub(crate) fn give_back_ended(&self) -> bool {
+        let mut space = self.space.lock();
+        let is_more_left = space.give_back_ended();
+        self.changed(&space);
+        is_more_left
     }
 
     /// Asks the space, which must not be kept busy for long.

@@ -14,11 +14,12 @@ use tokio::time::MissedTickBehavior;
 
 /// How often the table of open writes is looked at: space comes back this much later at most.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// Writes looked at in one sweep, which holds the table for some milliseconds: more PUTs a second than this wait longer
-/// for their confirmation, and nothing else.
+/// Writes looked at in one sweep: more PUTs a second than this wait longer for their confirmation, and nothing else.
 const WRITES_PER_SWEEP: usize = 65_536;
-/// Questions in one request: some 80 KiB of it.
-const QUESTIONS_PER_REQUEST: usize = 4_096;
+/// Writes looked at while the table is held: some 0.1 ms, after which others have their turn.
+const WRITES_AT_ONCE: usize = 1_024;
+/// Questions in one request, some 20 KiB of it; their answers are followed while the table is held.
+const QUESTIONS_PER_REQUEST: usize = WRITES_AT_ONCE;
 /// Requests under way at once: one slow shard does not hold up the others.
 const REQUESTS_AT_ONCE: usize = 8;
 /// A shard that does not answer is asked again; whoever does not within this time did not.
@@ -36,6 +37,7 @@ pub(crate) fn spawn_sweeps(server: &Arc<StorageServer>) {
             tick.tick().await;
             let Some(server) = server.upgrade() else { return };
             server.traffic.show();
+            server.give_back_ended().await;
             sweep(&server, server.clock.now()).await;
         }
     });
@@ -43,15 +45,24 @@ pub(crate) fn spawn_sweeps(server: &Arc<StorageServer>) {
 
 /// One look at the open writes, with its questions and what follows from the answers.
 pub(crate) async fn sweep(server: &StorageServer, now: Timestamp) {
-    let mut by_shard: BTreeMap<NodeId, Vec<Question>> = BTreeMap::new();
+    // Asked one by one, so that readers and writers of chunks get their turn in between.
+    let exists = |number| server.arena.look(|space| space.holds(number));
     {
         let mut writes = server.writes.lock();
-        // Asked one by one, so that readers and writers of chunks get their turn in between.
-        let exists = |number| server.arena.look(|space| space.holds(number));
         writes.stay_bounded(server.arena.look(|space| space.chunks()), exists);
-        let due = writes.due(now, WRITES_PER_SWEEP, exists);
-        due.into_iter().for_each(|question| by_shard.entry(question.shard).or_default().push(question));
         server.traffic.open_writes.set(writes.len() as f64);
+    }
+    let mut by_shard: BTreeMap<NodeId, Vec<Question>> = BTreeMap::new();
+    for _ in 0..WRITES_PER_SWEEP / WRITES_AT_ONCE {
+        let (due, is_last) = {
+            let mut writes = server.writes.lock();
+            (writes.due(now, WRITES_AT_ONCE, exists), !writes.is_due(now))
+        };
+        due.into_iter().for_each(|question| by_shard.entry(question.shard).or_default().push(question));
+        if is_last {
+            break;
+        }
+        tokio::task::yield_now().await;
     }
     let requests: Vec<(NodeId, &[Question])> = by_shard
         .iter()

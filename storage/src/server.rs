@@ -82,6 +82,13 @@ impl StorageServer {
         (chunk.server == self.node).then_some(chunk.number)
     }
 
+    /// Gives back all that ended jobs had. Where this is dropped before its end, the next sweep goes on with it.
+    pub(crate) async fn give_back_ended(&self) {
+        while self.arena.give_back_ended() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn allocate_chunks(&self, request: &Allocate) -> Result<Vec<ChunkId>, ChunkError> {
         let bad = |why| Err(ChunkError::BadRequest(why));
         if request.sizes.len() > ALLOCATE_MAX_CHUNKS {
@@ -137,6 +144,7 @@ impl Chunks for StorageServer {
     async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
         self.traffic.request(Operation::EndJobs);
         self.arena.end(&jobs);
+        self.give_back_ended().await;
         Ok(())
     }
 
@@ -146,13 +154,14 @@ impl Chunks for StorageServer {
 }
 
 impl JobHolder for StorageServer {
-    /// Jobs that have chunks here. What is left of ended ones, held by readers alone, is not counted.
+    /// Jobs that have chunks here. What is left of ended ones, held by readers or about to come back, is not counted.
     fn jobs(&self) -> Vec<JobId> {
         self.arena.look(|space| space.jobs())
     }
 
     fn drop_jobs(&self, ended: &[JobId]) {
         self.arena.end(ended);
+        while self.arena.give_back_ended() {}
     }
 }
 

@@ -17,6 +17,9 @@ use pocket_api::ids::{IdMap, JobId};
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 
+/// Spans of ended jobs that are given back in one step: some 50 us of the lock.
+const GIVEN_BACK_AT_ONCE: usize = 256;
+
 /// Spans that can ever be numbered: at 100 k new ones a second, five years of them.
 const SERIALS: u64 = 1 << (u64::BITS - STAMP_BITS);
 
@@ -31,6 +34,8 @@ pub(crate) struct Space {
     /// Jobs that have a span.
     jobs: IdMap<JobId, JobSpans>,
     ended: EndedJobs,
+    /// Serials of the spans that ended jobs had, a set for each class of size of each job; some may be gone.
+    ending: Vec<BTreeSet<u64>>,
     used_bytes: u64,
     reserved_bytes: u64,
     chunks: usize,
@@ -97,6 +102,7 @@ impl Space {
             next_serial: 0,
             jobs: IdMap::default(),
             ended: EndedJobs::default(),
+            ending: Vec::new(),
             used_bytes: 0,
             reserved_bytes: 0,
             chunks: 0,
@@ -200,20 +206,35 @@ impl Space {
         self.spans.get(&serial).is_some_and(|span| span.holds(stamp))
     }
 
-    /// Gives back all that a job has and refuses it from now on. Costs by the span; only in spans where something is
-    /// pinned, by the slot.
+    /// Gives a job nothing from now on. What it has comes back by [`Space::give_back_ended`].
     pub(crate) fn end(&mut self, job: JobId) {
         self.ended.remember(job);
         let Some(held) = self.jobs.remove(&job) else { return };
-        for serial in held.classes.into_iter().flat_map(|class| class.spans) {
-            let Some(span) = self.spans.get_mut(&serial) else { continue };
-            if span.pins() == 0 {
-                self.drop_span(serial);
-            } else {
-                let vacated = span.free_all();
-                self.used_bytes -= u64::from(vacated) * u64::from(span.class().slot_bytes());
-                self.chunks -= vacated as usize;
+        self.ending.extend(held.classes.into_iter().map(|class| class.spans));
+    }
+
+    /// Gives back some spans of jobs that have ended; false when none is left. Costs by the span; only in spans where something
+    /// is pinned, by the slot.
+    pub(crate) fn give_back_ended(&mut self) -> bool {
+        for _ in 0..GIVEN_BACK_AT_ONCE {
+            let Some(spans) = self.ending.last_mut() else { break };
+            match spans.pop_first() {
+                Some(serial) => self.give_back(serial),
+                None => drop(self.ending.pop()),
             }
+        }
+        !self.ending.is_empty()
+    }
+
+    /// A span of an ended job.
+    fn give_back(&mut self, serial: u64) {
+        let Some(span) = self.spans.get_mut(&serial) else { return };
+        if span.pins() == 0 {
+            self.drop_span(serial);
+        } else {
+            let vacated = span.free_all();
+            self.used_bytes -= u64::from(vacated) * u64::from(span.class().slot_bytes());
+            self.chunks -= vacated as usize;
         }
     }
 

@@ -97,6 +97,11 @@ impl Writes {
         questions
     }
 
+    /// Whether another look would find something.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.due.peek().is_some_and(|Reverse((at, _))| *at <= now)
+    }
+
     /// The write was committed: from now on its chunks stay until its shard frees them.
     pub(crate) fn confirm(&mut self, write: WriteId) {
         self.burn(write);

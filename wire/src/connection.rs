@@ -2,7 +2,8 @@
 //! come together since its last turn, and hands each reply to the call that waits for it.
 //!
 //! Callers may be dropped at any time. What they were given, a place among the calls in flight, comes back when the
-//! reply comes, because the frame may still be queued here or at work at the server: so both sides' bounds are exact.
+//! reply comes, because the frame may still be queued here or at work at the server: so both sides' bounds are exact. It does
+//! not wait for the caller to take the reply: one that is slow keeps nobody else from calling.
 //!
 //! Calls have no timers of their own: the task keeps one alarm for all. A timer a call would be put into and taken out
 //! of the runtime's wheel with every call, and wake its event loop whenever no other is set.
@@ -11,6 +12,7 @@ use crate::message::{Call, Response};
 use crate::queue::FrameQueue;
 use crate::reader::FrameReader;
 use crate::session::{IN_FLIGHT_MAX, IN_FLIGHT_MAX_BYTES, WAITING_MAX};
+use crate::turn::Turn;
 use bytes::Bytes;
 use futures::future::{BoxFuture, Either, FutureExt};
 use parking_lot::{Mutex, MutexGuard};
@@ -26,6 +28,9 @@ use tokio::time::{Instant, Sleep};
 
 /// Unit of the byte bound: a semaphore counts in 32 bits, and a call of less need not be counted exactly.
 const WEIGHT_UNIT_BYTES: usize = 1 << 10;
+
+/// Replies that are handed out in one poll: each takes well below a microsecond, and wakes its caller.
+const TURN_REPLIES: usize = 64;
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +101,8 @@ struct Slot {
     generation: u32,
     until: Instant,
     state: SlotState,
-    _permits: Permits,
+    /// Until the reply comes.
+    permits: Option<Permits>,
 }
 
 #[derive(Debug)]
@@ -229,7 +235,12 @@ impl Connection {
         let deadline_ms = u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX);
         call.push(&mut shared.queue, id, deadline_ms, payload)
             .map_err(|e| CallError::TooLong(e.to_string()))?;
-        shared.slots.insert(Slot { generation, until, state: SlotState::Pending(None), _permits: permits });
+        shared.slots.insert(Slot {
+            generation,
+            until,
+            state: SlotState::Pending(None),
+            permits: Some(permits),
+        });
         shared.look_at = Some(shared.look_at.map_or(until, |at| at.min(until)));
         wake(shared.task.take());
         Ok(Ticket { connection: self.clone(), id, deadline, cancellable: call.waits(), taken: false })
@@ -294,6 +305,7 @@ impl Connection {
         let (key, generation) = parts_of(id);
         let slot = shared.slots.get_mut(key).filter(|slot| slot.generation == generation);
         let slot = slot.ok_or_else(|| format!("peer answered call {id:x}, which is not in flight"))?;
+        slot.permits = None;
         match &mut slot.state {
             SlotState::Pending(waker) => {
                 let waker = waker.take();
@@ -473,6 +485,7 @@ struct Pump<'a> {
 impl Pump<'_> {
     /// Ready with the reason why the connection has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<String> {
+        let mut turn = Turn::new(TURN_REPLIES);
         loop {
             match self.owner.attend(self.alarm.as_mut(), cx) {
                 Ok(mut shared) => self.sending.append(&mut shared.queue),
@@ -486,14 +499,24 @@ impl Pump<'_> {
                     Poll::Pending => {}
                 }
             }
-            match self.reader.poll_fill(&mut self.stream, cx) {
-                Poll::Ready(Err(e)) => return Poll::Ready(e.to_string()),
-                Poll::Ready(Ok(0)) => return Poll::Ready("closed by the peer".into()),
-                Poll::Ready(Ok(_)) => match self.hand_out() {
-                    Ok(()) => progress = true,
-                    Err(reason) => return Poll::Ready(reason),
-                },
-                Poll::Pending => {}
+            // What an earlier turn left.
+            if let Err(reason) = self.hand_out(&mut turn) {
+                return Poll::Ready(reason);
+            }
+            if !turn.is_over() {
+                match self.reader.poll_fill(&mut self.stream, cx) {
+                    Poll::Ready(Err(e)) => return Poll::Ready(e.to_string()),
+                    Poll::Ready(Ok(0)) => return Poll::Ready("closed by the peer".into()),
+                    Poll::Ready(Ok(_)) => match self.hand_out(&mut turn) {
+                        Ok(()) => progress = true,
+                        Err(reason) => return Poll::Ready(reason),
+                    },
+                    Poll::Pending => {}
+                }
+            }
+            if turn.is_over() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if !progress {
                 return Poll::Pending;
@@ -501,8 +524,11 @@ impl Pump<'_> {
         }
     }
 
-    fn hand_out(&mut self) -> Result<(), String> {
-        while let Some((header, response, payload)) = self.reader.next_frame().map_err(|e| e.to_string())? {
+    fn hand_out(&mut self, turn: &mut Turn) -> Result<(), String> {
+        while !turn.is_over()
+            && let Some((header, response, payload)) = self.reader.next_frame().map_err(|e| e.to_string())?
+        {
+            turn.spend(payload.len());
             self.owner.connection.answer(header.id, response, payload)?;
         }
         Ok(())

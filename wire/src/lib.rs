@@ -27,6 +27,7 @@ mod secret;
 mod server;
 mod session;
 mod socket;
+mod turn;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The bytes of what is copied, for copies that have to read them.
 
-use super::{Operations, check_readable, wrong_reply};
+use super::get_object::readable;
+use super::{Operations, wrong_reply};
 use crate::copies::{CopySource, of_source};
 use crate::placements::{Bucket, Follow};
 use crate::reader::{ObjectBody, Purpose};
@@ -25,10 +26,10 @@ pub(super) async fn open_source(
     let outcome = ops.placements.call(bucket, key, Follow::Key, Bytes::new(), make).await;
     let answer = outcome.map_err(|error| of_source(key, ops.placements.shown(bucket, error)))?;
     let Reply::Found(found) = answer.reply else { return Err(wrong_reply()) };
-    let mut found = ops.admitted(bucket, key, found)?;
+    let found = ops.admitted(bucket, key, found)?;
+    let mut found = readable(ops, bucket, key, found)?;
     let (job, shard) = (bucket.job(), bucket.shard(key));
     let connection = &context.connection;
     let body = ops.reader.open(job, shard, &mut found, answer.payload, connection, Purpose::Copy).await?;
-    check_readable(&found.meta)?;
     Ok((found, body))
 }

@@ -3,10 +3,12 @@
 use super::{Operations, ask, check_readable, of_version};
 use crate::placements::Bucket;
 use crate::reader::Purpose;
+use crate::transfers::Lease;
 use bytes::Bytes;
 use pocket_access::action::{Action, Actions};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::metadata::{Found, Lookup, Select, Want};
+use pocket_api::names::ObjectKey;
 use pocket_edge::calls::{Call, GetObject, GotObject, Serve};
 use std::time::Duration;
 
@@ -45,16 +47,30 @@ impl Serve<GetObject> for Operations {
                 }
             }
         };
-        let (mut found, payload) = found?;
+        let (found, payload) = found?;
+        let mut found = readable(self, &bucket, &lookup.key, found)?;
         let shard = bucket.shard(&lookup.key);
-        let readable = check_readable(&found.meta);
         let connection = &call.context.connection;
         let body =
             self.reader.open(bucket.job(), shard, &mut found, payload, connection, Purpose::Deliver).await?;
-        // Once there is somebody who gives the lease back.
-        readable?;
         Ok(GotObject { found, select: lookup.select, content: body.into_content() })
     }
+}
+
+/// What a lookup of `key` found, if it can be read. What the shard holds for a read that is refused goes back before
+/// anything is opened: a body without bytes is delivered as soon as it is.
+pub(super) fn readable(
+    ops: &Operations,
+    bucket: &Bucket<'_>,
+    key: &ObjectKey,
+    found: Box<Found>,
+) -> Result<Box<Found>, Refusal> {
+    let readable = check_readable(&found.meta);
+    if let (Err(_), Some(id)) = (&readable, found.lease) {
+        let lease = Lease { shard: bucket.shard(key), id };
+        ops.transfers.give_back(bucket.placement.job, lease, found.counted);
+    }
+    readable.map(|()| found)
 }
 
 /// `wait`: as the request says it; where it does not, the job's own holds.

@@ -1,7 +1,7 @@
 //! GetObjectTagging, PutObjectTagging and DeleteObjectTagging: the tags of an object that stays the same one. A tag that
 //! carries a hint is acted on when it is put: a TTL counts from now. Without one the object's bounds stay as they are.
 
-use super::{Operations, ask, of_version};
+use super::{Operations, ask, check_expected, of_version};
 use crate::errors::{from_call, from_hint};
 use pocket_access::action::Action;
 use pocket_access::refusal::Refusal;
@@ -36,6 +36,8 @@ impl Serve<PutObjectTagging> for Operations {
         let hints = ObjectHints::parse(tags::hints(&tags)).map_err(from_hint)?;
         let mut bucket = bucket.asking(ask.tagged(&tags));
         self.placements.admit(&mut bucket).await.map_err(from_call)?;
+        // The name may have gone to another owner while the document came.
+        check_expected(&bucket, call.expected_owner.as_str())?;
         let make = || Request::SetTags { key: key.clone(), tags: tags.clone(), hints: hints.clone() };
         self.call(&mut bucket, key, make).await?;
         Ok(())

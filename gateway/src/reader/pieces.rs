@@ -1,5 +1,5 @@
 //! The bytes of a read, piece by piece. A chunk that is in this process is handed out whole, as the memory that it lies in. One
-//! that comes over a wire takes memory here, and is read in pieces for which there is room.
+//! that comes over a wire takes memory here, and is read in pieces for which there is room. So do bytes that shards hold.
 
 use super::ReadError;
 use super::segments::{Piece, Run, Segments, server_of};
@@ -76,8 +76,8 @@ struct Pieces {
     directory: Arc<dyn Directory>,
     segments: Segments,
     window: Window,
-    /// Of a chunk of which something was fetched.
-    rest: Option<Run>,
+    /// Of a piece of which something was handed out.
+    rest: Option<Piece>,
 }
 
 enum Next {
@@ -87,21 +87,33 @@ enum Next {
 
 impl Pieces {
     async fn next(&mut self) -> Result<Option<Next>, ReadError> {
-        let run = match self.rest.take() {
-            Some(rest) => rest,
-            None => match self.segments.next().await? {
-                Some(Piece::Chunk(run)) => run,
-                Some(Piece::Bytes(bytes)) => return Ok(Some(Next::Here(bytes))),
-                None => return Ok(None),
-            },
+        let piece = match self.rest.take() {
+            Some(rest) => Some(rest),
+            None => self.segments.next().await?,
         };
+        match piece {
+            Some(Piece::Chunk(run)) => self.fetch(run).await.map(Some),
+            Some(Piece::Bytes(bytes)) => Ok(Some(self.hand_out(bytes).await)),
+            None => Ok(None),
+        }
+    }
+
+    async fn fetch(&mut self, run: Run) -> Result<Next, ReadError> {
         let (directory, chunks) = (self.directory.clone(), server_of(&self.directory, run)?);
         if chunks.lends_memory() {
-            return Ok(Some(Next::Chunk(Fetch { directory, chunks, run, room: None })));
+            return Ok(Next::Chunk(Fetch { directory, chunks, run, room: None }));
         }
         let room = self.window.room(run.len.into()).await;
         let (run, rest) = run.split(room.bytes());
-        self.rest = rest;
-        Ok(Some(Next::Chunk(Fetch { directory, chunks, run, room: Some(room) })))
+        self.rest = rest.map(Piece::Chunk);
+        Ok(Next::Chunk(Fetch { directory, chunks, run, room: Some(room) }))
+    }
+
+    /// They are here already, but the next page is not asked for before there is room for all of these.
+    async fn hand_out(&mut self, mut bytes: Bytes) -> Next {
+        let room = self.window.room(bytes.len() as u64).await;
+        let first = bytes.split_to(room.bytes() as usize);
+        self.rest = (!bytes.is_empty()).then_some(Piece::Bytes(bytes));
+        Next::Here(room.hold(first))
     }
 }

@@ -1,9 +1,11 @@
 //! What a request may is decided with everything that the decision needs, and anew when that has changed.
 
-use crate::cluster::{Cluster, WIDE, deletion, eventually, pattern};
+use crate::cluster::{Cluster, FORCE, WIDE, deletion, eventually, pattern};
 use crate::in_process::ask::Ask;
 use crate::in_process::reply::Reply;
+use bytes::Bytes;
 use http::Method;
+use pocket_api::budget::ByteBudget;
 use pocket_gateway::gateway::Gateway;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -233,4 +235,31 @@ async fn a_document_of_somebody_whom_no_statement_of_the_policy_lets_in_is_not_r
         (answer.texts("Deleted/Key"), answer.texts("Error/Key")),
         (vec!["logs/a".into()], vec!["other".into()])
     );
+}
+
+#[tokio::test]
+async fn tags_that_came_while_the_bucket_went_to_another_owner_are_not_put_there() {
+    let buffers = ByteBudget::new(1 << 20);
+    let cluster = Cluster::with_buffers(&buffers).await;
+    cluster.bucket("sold").await;
+    // What it allows might be what the document turns out to ask for, so the document is waited for.
+    let allowing = r#"{"Effect": "Allow", "Principal": {"AWS": "bob"}, "Action": "s3:PutObjectTagging", "Resource": "arn:aws:s3:::sold/other"}"#;
+    policy(&cluster, "sold", allowing).await;
+    let other = cluster.another_gateway().await;
+    let document = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let (send, frames) = futures::channel::mpsc::unbounded::<Bytes>();
+    let put = cluster.ask(Method::PUT, "/sold/key").query("tagging", "").by("bob");
+    let put = put.header("x-amz-expected-bucket-owner", "alice").stream(document.len() as u64, frames);
+    let sell = async {
+        eventually("the document is waited for", async || buffers.used_bytes() > 0).await;
+        cluster.delete_bucket("sold").headers(&[FORCE]).to(&other).await.ok();
+        cluster.create_bucket("sold").by("bob").to(&other).await.ok();
+        cluster.put("sold", "key", "x").by("bob").to(&other).await.ok();
+        send.unbounded_send(Bytes::from_static(document.as_bytes())).unwrap();
+        drop(send);
+    };
+    let (put, ()) = futures::future::join(put.send(), sell).await;
+    assert_eq!(put.code(), "AccessDenied");
+    let head = cluster.head("sold", "key").by("bob").to(&other).await.ok();
+    assert_eq!(head.header("x-amz-tagging-count"), None);
 }

@@ -122,6 +122,37 @@ async fn many_slow_readers_share_the_buffers_and_all_come_to_their_end() {
     eventually("a reader that left gave its room back", async || buffers.used_bytes() == 0).await;
 }
 
+/// They are the shard's own, or came with its answer: either way a reader keeps them from being freed.
+#[tokio::test]
+async fn bytes_that_shards_hold_take_room_while_slow_readers_take_them() {
+    const READERS: u64 = 20;
+    const LIMIT: u64 = 256 << 10;
+    const LEAST: u64 = 8 << 10;
+    let buffers = ByteBudget::new(LIMIT);
+    let cluster = Cluster::with_buffers(&buffers).await;
+    cluster.bucket("bucket").await;
+    let (piece, mut content) = (pattern(16 << 10), Vec::new());
+    for _ in 0..20 {
+        let offset = content.len();
+        cluster.put("bucket", "log", piece.clone()).header("x-amz-write-offset-bytes", offset).await.ok();
+        content.extend_from_slice(&piece);
+    }
+    let mut bodies = Vec::new();
+    for _ in 0..READERS {
+        bodies.push(cluster.get("bucket", "log").begin().await.into_body());
+    }
+    let used = buffers.used_bytes();
+    assert!((READERS * LEAST..=LIMIT / 2 + READERS * LEAST).contains(&used), "{used}");
+    for mut body in bodies {
+        let mut received = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            received.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        }
+        assert_eq!(received, content);
+    }
+    assert_eq!(buffers.used_bytes(), 0, "what was sent takes nothing");
+}
+
 /// Five MiB that come a byte at a time.
 fn a_byte_every(pause: Duration) -> impl Stream<Item = Bytes> {
     stream::repeat(Bytes::from_static(b"x")).then(move |byte| async move {

@@ -82,6 +82,24 @@ async fn a_transfer_that_breaks_off_gives_its_read_back() {
 }
 
 #[tokio::test]
+async fn a_read_of_what_is_archived_is_refused_and_deletes_nothing() {
+    let cluster = Cluster::start().await;
+    cluster.bucket("cold").await;
+    for (key, size) in [("empty", 0), ("small", 10), ("large", 2 << 20)] {
+        let put = cluster.put("cold", key, pattern(size)).header("x-amz-storage-class", "GLACIER");
+        put.header("x-pocket-reads", 1).await.ok();
+        let last = cluster.get("cold", key);
+        let read = cluster.get("cold", key).header("x-pocket-delete-after-read", "true");
+        for get in [last, read] {
+            assert_eq!(get.await.code(), "InvalidObjectState", "{key}");
+        }
+        let left = async || cluster.head("cold", key).await.header("x-pocket-reads-left") == Some("1");
+        eventually("its read was given back", left).await;
+    }
+    assert_eq!(cluster.keys("cold").await, ["empty", "large", "small"]);
+}
+
+#[tokio::test]
 async fn a_get_that_waits_is_woken_by_the_put() {
     let cluster = Cluster::start().await;
     cluster.bucket_with("wait", &[("x-pocket-wait", "20s")]).await;

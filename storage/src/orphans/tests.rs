@@ -190,3 +190,27 @@ async fn sweeps_come_by_themselves_and_end_with_the_server() {
         tokio::time::advance(SWEEP_EVERY).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn others_have_their_turn_between_the_many_writes_of_one_sweep() {
+    let fixture = Fixture::new();
+    // The server's own first sweep finds nothing.
+    tokio::task::yield_now().await;
+    let writes = 3 * WRITES_AT_ONCE as u64;
+    for write in 0..writes {
+        fixture.allocate(write, SHARD).await;
+    }
+    fixture.clock.advance(WRITE_IDLE_BEFORE_ASKING);
+    let mut sweep = std::pin::pin!(sweep(&fixture.server, fixture.clock.now()));
+    let mut polls = 0;
+    std::future::poll_fn(|cx| {
+        polls += 1;
+        assert!(fixture.server.writes.try_lock().is_some());
+        sweep.as_mut().poll(cx)
+    })
+    .await;
+    assert_eq!(polls, 3);
+    let asked = fixture.asked();
+    assert_eq!(asked.iter().map(Vec::len).collect::<Vec<_>>(), [WRITES_AT_ONCE; 3]);
+    assert_eq!(fixture.server.arena.look(|space| space.used_bytes()), 0);
+}

@@ -20,6 +20,11 @@ fn fill(space: &mut Space, number: u64, len: u32) {
     space.done(claim);
 }
 
+fn end(space: &mut Space, job: JobId) {
+    space.end(job);
+    while space.give_back_ended() {}
+}
+
 #[test]
 fn full_chunks_use_all_of_an_arena() {
     let mut space = space(512 * MIB);
@@ -67,8 +72,8 @@ fn an_ended_job_is_refused_and_its_chunks_are_gone() {
     let numbers = space.allocate(JOB, &[CHUNK, 300]).unwrap();
     let other = space.allocate(JobId(2), &[300]).unwrap()[0];
     let before = (space.used_bytes(), space.reserved_bytes());
-    space.end(JOB);
-    space.end(JOB);
+    end(&mut space, JOB);
+    end(&mut space, JOB);
     assert_eq!(before.0 - space.used_bytes(), MIB + 320);
     assert_eq!(before.1 - space.reserved_bytes(), MIB + BLOCK_MIN_BYTES);
     for number in numbers {
@@ -81,13 +86,31 @@ fn an_ended_job_is_refused_and_its_chunks_are_gone() {
 }
 
 #[test]
+fn a_job_that_has_ended_gets_nothing_while_its_many_spans_come_back_in_steps() {
+    let mut space = space(4_096 * MIB);
+    let numbers: Vec<u64> = (0..4_096).map(|_| space.allocate(JOB, &[CHUNK]).unwrap()[0]).collect();
+    let spans = space.spans.len();
+    assert!(spans > 3 * GIVEN_BACK_AT_ONCE);
+    space.end(JOB);
+    assert_eq!((space.allocate(JOB, &[1]), space.jobs().len()), (Err(ChunkError::NoSuchChunk), 0));
+    space.free(numbers[0]);
+    let mut steps = 1;
+    while space.give_back_ended() {
+        assert!(spans - space.spans.len() <= steps * GIVEN_BACK_AT_ONCE + 1);
+        steps += 1;
+    }
+    assert!(steps > 3 && numbers.iter().all(|&number| !space.holds(number)));
+    assert_eq!(totals(&space), (0, 0, 0, 0));
+}
+
+#[test]
 fn a_pinned_slot_of_an_ended_job_counts_until_it_is_let_go() {
     let mut space = space(8 * MIB);
     let numbers = space.allocate(JOB, &[CHUNK; 4]).unwrap();
     fill(&mut space, numbers[3], CHUNK);
     let pin = space.pin(numbers[3], 0, CHUNK).unwrap();
     let claim = space.claim(numbers[0], 5, 5).unwrap();
-    space.end(JOB);
+    end(&mut space, JOB);
     assert_eq!((space.used_bytes(), space.jobs().len(), space.chunks()), (2 * MIB, 0, 2));
     assert_eq!(space.pin(numbers[3], 0, 1), Err(ChunkError::NoSuchChunk));
     assert_eq!((space.done(claim), space.used_bytes()), (Left::Vacant, MIB));
@@ -229,7 +252,7 @@ fn take_step(space: &mut Space, model: &mut Model, step: Step) {
         }
         Step::End { job } => {
             let ended = model.job(job);
-            space.end(ended);
+            end(space, ended);
             model.chunks.iter_mut().filter(|c| c.job == ended).for_each(|c| c.live = false);
             model.lives[job as usize] += 1;
         }
@@ -278,7 +301,7 @@ proptest! {
         // All goes, by chunks and by jobs; then the arena is as it was.
         let by_chunk = model.chunks.iter().enumerate().filter(|(i, _)| i % 2 == 0);
         by_chunk.for_each(|(_, c)| space.free(c.number));
-        (0..6).for_each(|job| space.end(model.job(job)));
+        (0..6).for_each(|job| end(&mut space, model.job(job)));
         for pin in model.chunks.into_iter().flat_map(|c| c.pins) {
             space.unpin(pin);
         }

@@ -3,12 +3,15 @@
 use super::plane::{JOB, Plane, held_request, waiting_lookup};
 use super::{PATIENCE, Raw, SERVER, Served, until};
 use crate::message::{Call, ChunkRequest};
-use crate::session::{IN_FLIGHT_MAX, IN_FLIGHT_MAX_BYTES, WAITING_MAX};
+use crate::session::{IN_FLIGHT_MAX, IN_FLIGHT_MAX_BYTES, TURN_CALLS, WAITING_MAX};
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::future::{FutureExt, join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
+use pocket_api::chunks::Chunks;
 use pocket_api::ids::ChunkId;
 use pocket_api::metadata::{Metadata, MetadataError, Request};
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -67,6 +70,19 @@ async fn calls_whose_callers_left_count_until_the_server_is_done_with_them() {
 }
 
 #[tokio::test]
+async fn replies_that_their_callers_do_not_take_hold_up_no_other_call() {
+    let served = Served::start(None).await;
+    let client = served.client();
+    let chunk = ChunkId { server: SERVER, number: 1 };
+    let read = || client.read(chunk, 0, 1 << 20);
+    let mut slow: Vec<_> = (0..IN_FLIGHT_MAX_BYTES >> 20).map(|_| read()).collect();
+    assert!(slow.iter_mut().all(|read| read.now_or_never().is_none()), "all are on their way");
+    let next = tokio::time::timeout(PATIENCE, read()).await.expect("there is room");
+    assert_eq!(next.unwrap().len(), 1 << 20);
+    assert!(join_all(slow).await.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
 async fn waiting_lookups_have_a_bound_of_their_own() {
     let served = Served::start(None).await;
     let client = served.client();
@@ -119,4 +135,25 @@ async fn a_peer_that_does_not_take_its_replies_is_not_read_from() {
         assert!(raw.reply().await.is_some());
     }
     assert_eq!(handed_out(), total << 20);
+}
+
+#[tokio::test]
+async fn others_have_their_turn_between_the_calls_that_a_peer_has_queued() {
+    let served = Served::start(None).await;
+    let mut raw = Raw::connect(served.address).await;
+    let (total, chunk) = (10 * TURN_CALLS, ChunkId { server: SERVER, number: 1 });
+    let read = |id| (id, Call::Chunk(ChunkRequest::Read { chunk, offset: 0, len: 1 }), Bytes::new());
+    raw.send((0..total as u64).map(read), MINUTE).await;
+    let (plane, mut before, mut most) = (served.plane.clone(), 0, 0);
+    let other = tokio::spawn(poll_fn(move |cx| {
+        let done = Plane::count(&plane.read_bytes);
+        most = most.max(done - before);
+        before = done;
+        cx.waker().wake_by_ref();
+        if done == total { Poll::Ready(most) } else { Poll::Pending }
+    }));
+    assert_eq!(tokio::time::timeout(PATIENCE, other).await.unwrap().unwrap(), TURN_CALLS);
+    for _ in 0..total {
+        assert!(raw.reply().await.is_some());
+    }
 }

@@ -5,7 +5,7 @@ use super::world::eventually;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::hints::{Limit, ObjectHints};
 use crate::limits::{APPEND_PIECES_MAX, INLINE_MAX_BYTES};
-use crate::metadata::{Append, Committed, Delivery, MetadataError, Reply, Request, ShardRequest};
+use crate::metadata::{Append, Committed, Delivery, MetadataError, Reply, Request, SegmentsOf, ShardRequest};
 use crate::object::{ETag, Extent, NewContent, ObjectHeaders, Segment};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -101,8 +101,18 @@ pub(super) async fn small_appends_join_and_cost_what_they_hold(client: Client) {
         seen = add(&client, "k", &seen, &bytes).await;
     }
     let (found, payload) = client.get("k").await.unwrap();
+    let (mut payload, mut segments, mut next) =
+        (payload.to_vec(), found.page.segments.len(), found.page.next);
+    while let Some(skip) = next {
+        let of = SegmentsOf::Lease { lease: found.lease.expect("what has more pages has a lease"), skip };
+        let answer = client.request(Request::Segments(of), Bytes::new()).await.unwrap();
+        let Reply::Segments(page) = answer.reply else { panic!("no further page") };
+        assert!(answer.payload.len() <= INLINE_MAX_BYTES, "a page of {} bytes", answer.payload.len());
+        payload.extend_from_slice(&answer.payload);
+        (segments, next) = (segments + page.segments.len(), page.next);
+    }
+    client.release(found.lease, Delivery::Sent).await;
     assert_eq!(payload, bytes.repeat(APPENDS));
-    let segments = found.page.segments.len();
     assert!(segments <= 2 * payload.len() / INLINE_MAX_BYTES + 1, "{segments} segments");
     let cost = client.world.budget().used_bytes() - empty - payload.len() as u64;
     assert!(cost < 100 * segments as u64 + 200, "{cost} bytes beside the content");
