@@ -50,6 +50,15 @@ impl Presigned {
     /// body, and S3 takes no checksums from it: the SDK for JavaScript puts the CRC-32 of nothing into every URL for a
     /// PUT. A checksum that the sender of the body vouches for is a signed header.
     pub(crate) fn headers(self, query: &Query<'_>) -> Result<HeaderMap, Refusal> {
+        let mut moved = self.signed_headers(query)?;
+        let sums: Vec<_> =
+            moved.keys().filter(|name| header_rules::is_checksum_of_body(name)).cloned().collect();
+        sums.iter().for_each(|name| drop(moved.remove(name)));
+        Ok(moved)
+    }
+
+    /// All headers among the parameters, as a signature covers them.
+    pub(crate) fn signed_headers(self, query: &Query<'_>) -> Result<HeaderMap, Refusal> {
         let mut moved = HeaderMap::new();
         for pair in query.iter().filter(|pair| self.is_header(&pair.name)) {
             let bad = || {
@@ -60,9 +69,6 @@ impl Presigned {
             // These two have been read already, in the spelling of a presigned URL alone.
             if name == "x-amz-date" || name == "x-amz-content-sha256" {
                 return Err(bad());
-            }
-            if header_rules::is_checksum_of_body(&name) {
-                continue;
             }
             let value = HeaderValue::from_str(&pair.value).map_err(|_| bad())?;
             if moved.insert(name, value).is_some() {

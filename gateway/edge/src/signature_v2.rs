@@ -119,7 +119,7 @@ pub(crate) fn verify(request: Signed<'_, '_>, keys: &SigningKeys, now: Timestamp
     }
     let payload = declared_form(request.headers)?.unwrap_or(PayloadForm::Unsigned);
     let credential = keys.credential(access_key_id)?;
-    let moved = Presigned::V2.headers(query)?;
+    let moved = Presigned::V2.signed_headers(query)?;
     let is_right = |tail| {
         let text = string_to_sign(&request, &moved, expires, tail);
         let signature = signature(&text, &credential.secret);

@@ -16,7 +16,7 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const MOMENT_SECS: u64 = 1_369_353_600;
 
 /// Method, target without the access key, signature.
-const BOTO3: [(&str, &str, &str); 8] = [
+const BOTO3: [(&str, &str, &str); 10] = [
     ("GET", "/bucket/dir/a%20b%2Bc~%C3%BC.bin?", "mJvK93%2Bi6CBDyhvvOuDz%2FhLUojQ%3D"),
     (
         "GET",
@@ -33,6 +33,8 @@ const BOTO3: [(&str, &str, &str); 8] = [
     ("GET", "/bucket?list-type=2&prefix=a%2F&encoding-type=url&", "l5sxVPXuifRafH7aZSU8h09%2F2SU%3D"),
     ("DELETE", "/bucket/k?", "wQicD09i3T1CABslLiiNPhT06dk%3D"),
     ("HEAD", "/bucket/k?", "w6xib%2FGEb1CGUA8j4%2BXVuXDRz5g%3D"),
+    ("PUT", "/bucket/k?x-amz-sdk-checksum-algorithm=CRC32&", "XmP4NCSFctQ9DeookFzWKkNqQHU%3D"),
+    ("PUT", "/bucket/k?x-amz-checksum-crc32=AAAAAA%3D%3D&", "6eaLgBPo1bIjRJYVe9XabJ2Hirs%3D"),
 ];
 
 fn target((_, target, signature): (&str, &str, &str)) -> String {
