@@ -36,31 +36,31 @@ pub(crate) const CASES: [Case; 5] = [
         name: "GET of 1 KiB",
         request: |cluster| get(cluster, "1k"),
         body_bytes: KIB as u64,
-        limits: Limits { allocations: 11, allocated_bytes: 3_600, instructions: 61_000 },
+        limits: Limits { allocations: 11, allocated_bytes: 3_600, instructions: 51_000 },
     },
     Case {
         name: "HEAD",
         request: |cluster| cluster.ask(Method::HEAD, path_of(BUCKET, "1k")),
         body_bytes: 0,
-        limits: Limits { allocations: 11, allocated_bytes: 3_600, instructions: 60_000 },
+        limits: Limits { allocations: 11, allocated_bytes: 3_600, instructions: 50_000 },
     },
     Case {
         name: "PUT of 1 KiB",
         request: |cluster| put(cluster, "written", KIB),
         body_bytes: 0,
-        limits: Limits { allocations: 15, allocated_bytes: 5_700, instructions: 150_000 },
+        limits: Limits { allocations: 15, allocated_bytes: 5_700, instructions: 138_000 },
     },
     Case {
         name: "GET of 64 KiB",
         request: |cluster| get(cluster, "64k"),
         body_bytes: 64 * KIB as u64,
-        limits: Limits { allocations: 19, allocated_bytes: 4_600, instructions: 67_000 },
+        limits: Limits { allocations: 19, allocated_bytes: 4_600, instructions: 56_500 },
     },
     Case {
         name: "LIST of 1,000 keys",
         request: |cluster| cluster.ask(Method::GET, format!("/{LISTED}")).query("list-type", 2),
         body_bytes: 200_000,
-        limits: Limits { allocations: 1_042, allocated_bytes: 620_000, instructions: 2_200_000 },
+        limits: Limits { allocations: 1_042, allocated_bytes: 620_000, instructions: 2_100_000 },
     },
 ];
 
