@@ -86,8 +86,6 @@ fn may_be_empty(name: &str) -> bool {
     let is_judged_elsewhere = sum_of_nothing(name).is_some() || name == "x-amz-content-sha256";
     is_judged_elsewhere
         || matches!(name, "x-amz-tagging" | "x-amz-user-agent")
-        // What is no date is no condition.
-        || name.ends_with("-since")
         || name.starts_with("x-amz-meta-")
 }
 
