@@ -68,9 +68,10 @@ def test_presigned_puts_carry_what_their_signer_said_of_the_object(presigner, s3
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 
-def test_a_presigned_put_may_name_a_checksum_before_there_is_a_body(presigner, s3, bucket):
+def test_a_presigned_put_may_name_a_checksum_before_there_is_a_body(bucket):
+    """With SigV4 boto3 makes headers of it, which the sender has to send."""
     for said in [{"ChecksumAlgorithm": "CRC32"}, {"ChecksumCRC32": "AAAAAA=="}]:
-        url = presigner.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k", **said})
+        url = make_client(signature_version="s3").generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k", **said})
         answer = put(url, b"body")
         assert answer.status_code == 200, (said, answer.text)
 
