@@ -32,6 +32,11 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
+    /// The bucket's rules do not let the request be.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Denied | Self::OwnersAlone | Self::Refused(_))
+    }
+
     /// The request may have taken effect, or may do so yet.
     pub(crate) fn outcome_is_unknown(&self) -> bool {
         matches!(self, Self::Metadata(MetadataError::Unavailable(_)))

@@ -88,9 +88,7 @@ impl Placements {
     /// Whether an outcome may be another one by what holds now.
     async fn is_outdated(&self, bucket: &Bucket<'_>, outcome: &Result<(), CallError>) -> bool {
         match outcome {
-            Err(CallError::Denied | CallError::OwnersAlone | CallError::Refused(_)) => {
-                self.shards.have_changed(bucket).await
-            }
+            Err(error) if error.is_refusal() => self.shards.have_changed(bucket).await,
             outcome => self.shards.is_stale(outcome),
         }
     }
@@ -252,8 +250,7 @@ impl Placements {
             left.iter().zip(admitted).for_each(|(&i, outcome)| outcomes[i] = outcome);
             // One that a shard could not be asked about says nothing of the rules.
             let is_refusal = |outcome: &&Result<(), CallError>| {
-                matches!(outcome, Err(CallError::Denied | CallError::OwnersAlone | CallError::Refused(_)))
-                    || self.shards.is_stale(*outcome)
+                outcome.as_ref().is_err_and(|error| error.is_refusal()) || self.shards.is_stale(*outcome)
             };
             let refused = left.iter().map(|&i| &outcomes[i]).find(is_refusal);
             if let Some(refused) = refused
