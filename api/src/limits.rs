@@ -53,6 +53,8 @@ pub const TRANSFER_STALL: Duration = Duration::from_secs(20);
 /// Bytes that a client has to send or take within [`TRANSFER_STALL`] of being waited for: at 13 KB/s it is not cut. What
 /// is shorter has to be through by then.
 pub const TRANSFER_PACE_BYTES: usize = 256 << 10;
+/// How long a client may be waited for in all during one request's body: the largest, of 5 GiB, has to come at 1.5 MB/s.
+pub const UPLOAD_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 /// Longest time that a GET may wait for a key.
 pub const WAIT_MAX: Duration = Duration::from_secs(300);
 

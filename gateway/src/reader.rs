@@ -75,6 +75,8 @@ impl Stream for ObjectBody {
         if let Some(pause) = &mut this.pause {
             std::task::ready!(pause.as_mut().poll(cx));
             this.pause = None;
+            // Other threads of this CPU too: the scheduler would keep them waiting for milliseconds.
+            std::thread::yield_now();
         }
         let piece = std::task::ready!(this.poll_piece(cx));
         if piece.as_ref().is_some_and(Result::is_ok) && this.left > 0 {

@@ -58,7 +58,7 @@ impl Client {
         stream.write_all(body)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        if !answer.starts_with("HTTP/1.1 200") {
+        if !answer.starts_with("HTTP/1.1 20") {
             bail!("{method} {path}: {answer}");
         }
         Ok(answer)

@@ -1,4 +1,6 @@
-//! What small GETs wait for while the server copies large objects between buckets, which moves their bytes.
+//! What small GETs wait for while the server copies large objects between buckets, which moves their bytes. The bar is for
+//! memory that the server has used before: the first touch of a huge page is the kernel's work, and in a virtual machine the
+//! hypervisor's (6 ms have been seen), on whichever thread it comes.
 
 use crate::client::{Client, between};
 use crate::servers::Server;
@@ -11,8 +13,9 @@ use std::thread;
 
 const PART_BYTES: usize = 256 << 20;
 const PARTS: usize = 16;
-/// The object, its copy, and the copy that takes the place of that.
+/// The object, its copy, and a copy whose space is still being given back.
 const CAPACITY: &str = "13GiB";
+const COPY_SOURCE: (&str, &str) = ("x-amz-copy-source", "/bars/large");
 /// In an open loop, far below what the server can do: what is longer than on a quiet server was waited for.
 const SMALL: &str = "--size 1KiB --keys 1000 --concurrency 16 --rate 1000 --mix get";
 
@@ -26,6 +29,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Vec<Line>> {
     let side = Side::new(&server, SMALL);
     let seconds = options.seconds.max(5);
     let quiet = side.run(&format!("--duration {seconds}s")).await?;
+    let first = beside(&side, seconds, &[]).await?;
     let plain = beside(&side, seconds, &[]).await?;
     let summed = beside(&side, seconds, &[("x-amz-checksum-algorithm", "SHA256")]).await?;
     let of = |report: &pocket_bench::Report| -> anyhow::Result<(f64, f64)> {
@@ -34,14 +38,18 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Vec<Line>> {
     };
     let (p99, longest) = of(&quiet)?;
     let mut lines = Vec::new();
-    for (report, how) in [(&plain, "copies of 4 GiB"), (&summed, "copies with a new SHA-256")] {
+    for (report, how, bar) in [
+        (&first, "a first copy, into fresh memory", None),
+        (&plain, "copies of 4 GiB", Some(2.0)),
+        (&summed, "copies with a new SHA-256", Some(2.0)),
+    ] {
         let (beside_p99, beside_longest) = of(report)?;
         lines.push(Line {
             what: format!("1 KiB GET beside {how}, p99 / quiet"),
             measured: format!("{beside_p99:.1} ms"),
             against: format!("{p99:.1} ms"),
             value: beside_p99 / p99,
-            bar: Some(2.0),
+            bar,
         });
         lines.push(Line {
             what: "  longest, ms".into(),
@@ -81,8 +89,10 @@ async fn beside(
     let copies = thread::spawn(move || -> anyhow::Result<u32> {
         let mut copies = 0;
         while !ended.load(Ordering::Relaxed) {
-            let headers = [&said[..], &[("x-amz-copy-source", "/bars/large")]].concat();
+            let headers = [&said[..], &[COPY_SOURCE]].concat();
             client.call("PUT", "/copies/large", &headers, &[])?;
+            // The next one takes the memory of this one.
+            client.call("DELETE", "/copies/large", &[], &[])?;
             copies += 1;
         }
         Ok(copies)

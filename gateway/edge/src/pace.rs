@@ -1,8 +1,8 @@
 //! How slowly a client may send: each [`TRANSFER_PACE_BYTES`] of a body have to come within [`TRANSFER_STALL`] of waiting for
-//! them. One that stops is not waited for any longer, nor one that sends a byte now and then, and what is bounded in length
-//! is bounded in time.
+//! them, and all of it within [`UPLOAD_WAIT_MAX`]. One that stops is not waited for any longer, nor one that sends a byte now and
+//! then; and what a body holds from its first byte on, the space that it was promised, it holds for a bounded time.
 
-use pocket_api::limits::{TRANSFER_PACE_BYTES, TRANSFER_STALL};
+use pocket_api::limits::{TRANSFER_PACE_BYTES, TRANSFER_STALL, UPLOAD_WAIT_MAX};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +15,8 @@ pub(super) struct Pace {
     came_bytes: usize,
     /// For them.
     waited: Duration,
+    /// For all that came.
+    waited_in_all: Duration,
     /// While the client is waited for.
     waits_since: Option<Instant>,
     /// Made with the first wait.
@@ -24,7 +26,9 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn came(&mut self, bytes: usize) {
         if let Some(since) = self.waits_since.take() {
-            self.waited += since.elapsed();
+            let waited = since.elapsed();
+            self.waited += waited;
+            self.waited_in_all += waited;
         }
         self.came_bytes += bytes;
         if self.came_bytes >= TRANSFER_PACE_BYTES {
@@ -36,7 +40,8 @@ impl Pace {
     pub(super) fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.waits_since.is_none() {
             let now = Instant::now();
-            let until = now + TRANSFER_STALL.saturating_sub(self.waited);
+            let for_these = TRANSFER_STALL.saturating_sub(self.waited);
+            let until = now + for_these.min(UPLOAD_WAIT_MAX.saturating_sub(self.waited_in_all));
             self.waits_since = Some(now);
             match &mut self.alarm {
                 Some(alarm) => alarm.as_mut().reset(until),
@@ -79,5 +84,8 @@ mod tests {
         assert_eq!(received(TRANSFER_PACE_BYTES, 1 << 10, second).await, 19 << 10);
         let total = 100 * TRANSFER_PACE_BYTES;
         assert_eq!(received(total, TRANSFER_PACE_BYTES, 19 * second).await, total, "slow, and fast enough");
+        let waits = (UPLOAD_WAIT_MAX.as_secs() / 19) as usize;
+        let until_then = waits * TRANSFER_PACE_BYTES;
+        assert_eq!(received(2 * until_then, TRANSFER_PACE_BYTES, 19 * second).await, until_then, "too long in all");
     }
 }
