@@ -86,6 +86,10 @@ mod tests {
         assert_eq!(received(total, TRANSFER_PACE_BYTES, 19 * second).await, total, "slow, and fast enough");
         let waits = (UPLOAD_WAIT_MAX.as_secs() / 19) as usize;
         let until_then = waits * TRANSFER_PACE_BYTES;
-        assert_eq!(received(2 * until_then, TRANSFER_PACE_BYTES, 19 * second).await, until_then, "too long in all");
+        assert_eq!(
+            received(2 * until_then, TRANSFER_PACE_BYTES, 19 * second).await,
+            until_then,
+            "too long in all"
+        );
     }
 }
