@@ -1,5 +1,5 @@
 //! One connection: HTTP/1.1 until the client leaves, the connection is cut, nothing moves any more, or the server
-//! stops.
+//! stops. A client that is silent costs its socket alone: hyper's buffers, 16 KiB of them, are there while it talks.
 
 use super::answer_body::AnswerBody;
 use super::link::{Link, Traffic};
@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use pocket_api::budget::ByteBudget;
 use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +50,6 @@ pub(crate) async fn serve<O: ServeAll>(
     let _ = stream.set_nodelay(true);
     let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
     let link = Arc::new(Link::new(traffic, connection));
-    let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone(), buffers));
     // In a box of its own, since hyper keeps room for it: a connection that waits for a request needs none. It is made where it
     // lies, because it is large.
     let service = service_fn(|request| {
@@ -58,7 +58,8 @@ pub(crate) async fn serve<O: ServeAll>(
     });
     let mut http = http1::Builder::new();
     http.max_headers(LINES_MAX).max_header_size(HEAD_MAX_BYTES);
-    let mut http = pin!(http.serve_connection(socket, service));
+    let mut silent = Some(Socket::new(stream, link.clone(), edge.clone(), buffers));
+    let mut talking = None;
     let mut cut = pin!(link.connection.until_cut());
     let mut stop = pin!(shutdown.cancelled());
     let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -67,16 +68,24 @@ pub(crate) async fn serve<O: ServeAll>(
     loop {
         tokio::select! {
             biased;
-            ended = http.as_mut() => {
+            ended = of(talking.as_mut()) => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
                 }
                 return;
             }
+            // Or its client has left, which hyper finds out.
+            () = heard(silent.as_ref()) => {
+                let socket = silent.take().map(TokioIo::new);
+                talking = socket.map(|socket| http.serve_connection(socket, &service));
+            }
             () = cut.as_mut() => return,
             () = stop.as_mut(), if !stopping => {
                 stopping = true;
-                http.as_mut().graceful_shutdown();
+                match &mut talking {
+                    Some(talking) => std::pin::Pin::new(talking).graceful_shutdown(),
+                    None => return,
+                }
             }
             _ = looks.tick() => {
                 let progress = link.progress();
@@ -84,6 +93,9 @@ pub(crate) async fn serve<O: ServeAll>(
                 if same > 0 && link.is_between_calls() {
                     // Its last answer is taken by now, or it is one of few that keep the kernel's memory until they are closed.
                     link.hold_unsent(None);
+                    if let Some(parts) = talking.take_if(|_| !stopping).map(http1::Connection::into_parts) {
+                        silent = Some(parts.io.into_inner().with_unread(&parts.read_buf));
+                    }
                 }
                 if same == LOOKS_WITHOUT_PROGRESS_MAX {
                     return;
@@ -91,6 +103,21 @@ pub(crate) async fn serve<O: ServeAll>(
                 seen = progress;
             }
         }
+    }
+}
+
+/// The end of what is there, if anything is.
+async fn of<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+async fn heard<O: ServeAll>(socket: Option<&Socket<O>>) {
+    match socket {
+        Some(socket) => socket.readable().await,
+        None => pending().await,
     }
 }
 

@@ -110,6 +110,11 @@ impl Link {
         self.connection.flushed();
     }
 
+    /// Something that is no request is being answered.
+    pub(super) fn answers_unread_head(&self) {
+        self.between.store(false, Relaxed);
+    }
+
     /// A request's head has arrived.
     pub(crate) fn call_began(&self, has_body: bool) {
         self.traffic.requests.fetch_add(1, Relaxed);

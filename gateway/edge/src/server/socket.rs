@@ -34,6 +34,8 @@ pub(crate) struct Socket<O> {
     edge: Arc<Edge<O>>,
     /// Room for what comes was taken away.
     is_narrow: bool,
+    /// Bytes that were read and not yet taken for a request.
+    unread: Bytes,
     /// What is left of an answer that has to go first.
     interim: Bytes,
     /// It goes in place of what hyper writes.
@@ -43,7 +45,20 @@ pub(crate) struct Socket<O> {
 impl<O: ServeAll> Socket<O> {
     pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge<O>>, buffers: ByteBudget) -> Self {
         let unsent = Unsent::new(&stream, buffers);
-        Self { stream, unsent, link, edge, is_narrow: false, interim: Bytes::new(), replaces: false }
+        let (unread, interim) = (Bytes::new(), Bytes::new());
+        Self { stream, unsent, link, edge, is_narrow: false, unread, interim, replaces: false }
+    }
+
+    /// The same, whose next reads begin with these bytes; in memory of their size, and not in the buffer that they came in.
+    pub(super) fn with_unread(mut self, unread: &[u8]) -> Self {
+        self.unread = Bytes::copy_from_slice(unread);
+        self
+    }
+
+    /// Bytes have come that were not read, or the client has left.
+    pub(super) async fn readable(&self) {
+        // An error is found by the read.
+        let _ = self.stream.readable().await;
     }
 
     fn before(&mut self, bytes: usize) {
@@ -70,6 +85,7 @@ impl<O: ServeAll> Socket<O> {
             let refusal = if self.link.is_between_calls() { unread_head(first) } else { None };
             let Some(refusal) = refusal else { return Poll::Ready(Ok(None)) };
             (self.interim, self.replaces) = (self.edge.unread(&refusal), true);
+            self.link.answers_unread_head();
         }
         ready!(self.poll_interim(cx))?;
         self.replaces = false;
@@ -127,6 +143,11 @@ impl<O: ServeAll> AsyncRead for Socket<O> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let len = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         if self.link.is_draining() {
             ready!(self.poll_narrow(cx, buf))?;

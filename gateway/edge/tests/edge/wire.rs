@@ -67,6 +67,8 @@ impl Server {
     pub(crate) async fn connect_on_one_clock(&self) -> Client {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        // A piece that the kernel holds back would come when that clock is hours further.
+        stream.set_nodelay(true).unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         let (front, shutdown) = (self.front.clone(), self.shutdown.clone());
         tokio::spawn(async move { front.serve_connection(accepted, shutdown).await });
