@@ -2,14 +2,17 @@
 //! stops.
 
 use super::answer_body::AnswerBody;
+use super::handshake::shake_hands;
 use super::link::{Link, Traffic};
 use super::request_body::{RequestBody, drain};
 use super::socket::Socket;
+use super::stream::Stream;
 use crate::arrived::LINES_MAX;
 use crate::calls::ServeAll;
 use crate::context::Connection;
 use crate::edge::Edge;
 use crate::payload_stream::ByteSource;
+use crate::tls::Tls;
 use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
@@ -41,6 +44,7 @@ const LOOKS_WITHOUT_PROGRESS_MAX: u32 = 4;
 pub(crate) async fn serve<O: ServeAll>(
     stream: TcpStream,
     edge: Arc<Edge<O>>,
+    tls: Option<Tls>,
     traffic: Arc<Traffic>,
     buffers: ByteBudget,
     shutdown: CancellationToken,
@@ -48,6 +52,14 @@ pub(crate) async fn serve<O: ServeAll>(
     // Answers go out as they are made; a failure costs latency, not correctness.
     let _ = stream.set_nodelay(true);
     let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
+    let (stream, connection) = match tls {
+        None => (Stream::Plain(stream), connection),
+        // In a box: its room is needed for a moment, and by plain connections never.
+        Some(tls) => match Box::pin(shake_hands(stream, &tls, &shutdown)).await {
+            Some(stream) => (stream, connection.secured()),
+            None => return,
+        },
+    };
     let link = Arc::new(Link::new(traffic, connection));
     let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone(), buffers));
     // In a box of its own, since hyper keeps room for it: a connection that waits for a request needs none. It is made where it
