@@ -278,6 +278,7 @@ macro_rules! ask {
             caller: &$context.caller,
             signing: $context.signing,
             peer: $context.peer(),
+            is_secure: $context.connection.is_secure(),
             attributes: &$request.head,
             actions: pocket_access::action::Actions::from($actions),
             keys: &[],

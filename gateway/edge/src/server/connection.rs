@@ -2,14 +2,17 @@
 //! stops. A client that is silent costs its socket alone: hyper's buffers, 16 KiB of them, are there while it talks.
 
 use super::answer_body::AnswerBody;
+use super::handshake::shake_hands;
 use super::link::{Link, Traffic};
 use super::request_body::{RequestBody, drain};
 use super::socket::Socket;
+use super::stream::Stream;
 use crate::arrived::LINES_MAX;
 use crate::calls::ServeAll;
 use crate::context::Connection;
 use crate::edge::Edge;
 use crate::payload_stream::ByteSource;
+use crate::tls::Tls;
 use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
@@ -42,6 +45,7 @@ const LOOKS_WITHOUT_PROGRESS_MAX: u32 = 4;
 pub(crate) async fn serve<O: ServeAll>(
     stream: TcpStream,
     edge: Arc<Edge<O>>,
+    tls: Option<Tls>,
     traffic: Arc<Traffic>,
     buffers: ByteBudget,
     shutdown: CancellationToken,
@@ -49,6 +53,14 @@ pub(crate) async fn serve<O: ServeAll>(
     // Answers go out as they are made; a failure costs latency, not correctness.
     let _ = stream.set_nodelay(true);
     let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
+    let (stream, connection) = match tls {
+        None => (Stream::Plain(stream), connection),
+        // In a box: its room is needed for a moment, and by plain connections never.
+        Some(tls) => match Box::pin(shake_hands(stream, &tls, &shutdown)).await {
+            Some(stream) => (stream, connection.secured()),
+            None => return,
+        },
+    };
     let link = Arc::new(Link::new(traffic, connection));
     // In a box of its own, since hyper keeps room for it: a connection that waits for a request needs none. It is made where it
     // lies, because it is large.
@@ -58,8 +70,9 @@ pub(crate) async fn serve<O: ServeAll>(
     });
     let mut http = http1::Builder::new();
     http.max_headers(LINES_MAX).max_header_size(HEAD_MAX_BYTES);
-    let mut silent = Some(Socket::new(stream, link.clone(), edge.clone(), buffers));
-    let mut talking = None;
+    let talks = |socket| http.serve_connection(TokioIo::new(socket), &service);
+    let mut talking = Some(talks(Socket::new(stream, link.clone(), edge.clone(), buffers)));
+    let mut silent = None;
     let mut cut = pin!(link.connection.until_cut());
     let mut stop = pin!(shutdown.cancelled());
     let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -75,10 +88,7 @@ pub(crate) async fn serve<O: ServeAll>(
                 return;
             }
             // Or its client has left, which hyper finds out.
-            () = heard(silent.as_ref()) => {
-                let socket = silent.take().map(TokioIo::new);
-                talking = socket.map(|socket| http.serve_connection(socket, &service));
-            }
+            () = heard(silent.as_ref()) => talking = silent.take().map(talks),
             () = cut.as_mut() => return,
             () = stop.as_mut(), if !stopping => {
                 stopping = true;

@@ -15,7 +15,7 @@ use pocket_edge::credentials::Credentials;
 use pocket_edge::front::Front;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -60,7 +60,7 @@ impl Server {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), buffer: Vec::new() }
+        Client::on(TcpStream::connect(self.address).await.unwrap())
     }
 
     /// A connection that is served in the caller's runtime, so that its clock is the server's.
@@ -72,7 +72,7 @@ impl Server {
         let (accepted, _) = listener.accept().await.unwrap();
         let (front, shutdown) = (self.front.clone(), self.shutdown.clone());
         tokio::spawn(async move { front.serve_connection(accepted, shutdown).await });
-        Client { stream, buffer: Vec::new() }
+        Client::on(stream)
     }
 
     /// One request on a connection of its own.
@@ -84,8 +84,8 @@ impl Server {
 }
 
 /// One connection.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
 }
 
@@ -109,7 +109,11 @@ impl Reply {
     }
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) fn on(stream: S) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
