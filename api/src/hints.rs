@@ -9,6 +9,7 @@ mod value;
 pub use object::{Limit, OBJECT_HINTS, ObjectHints};
 pub use value::{is_no_time, parse_wait};
 
+use crate::duration::show_duration;
 use crate::tier::Tier;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -23,13 +24,13 @@ pub enum HintError {
     #[error("hint {name:?} is given twice")]
     Twice { name: String },
     #[error("hint {name:?} has the bad value {value:?}: {wanted}")]
-    Bad { name: &'static str, value: String, wanted: &'static str },
+    Bad { name: &'static str, value: String, wanted: String },
     #[error("hint {name:?} with the value {value:?} is not implemented")]
     NotBuilt { name: &'static str, value: String },
 }
 
 /// Names of all job hints, in the order of the documentation.
-pub const HINTS: [&str; 17] = [
+pub const HINTS: [&str; 18] = [
     "workers",
     "capacity",
     "throughput",
@@ -39,6 +40,7 @@ pub const HINTS: [&str; 17] = [
     "object-ttl",
     "reads",
     "wait",
+    "wait-on",
     "tier",
     "etag",
     "seal",
@@ -61,6 +63,16 @@ pub enum ETagRule {
     Fast,
 }
 
+/// Which reads of a missing key wait for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WaitOn {
+    /// HEAD too: most clients look with it before they read.
+    #[default]
+    GetAndHead,
+    /// GET alone, for clients that look with HEAD whether something is there before they write it.
+    Get,
+}
+
 /// A job's hints. As asked for by the client, or, in a [`crate::control::Placement`], as granted: then `capacity` and
 /// `throughput` are always there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +92,11 @@ pub struct JobHints {
     pub object_ttl: Option<Duration>,
     /// Complete reads after which an object is deleted.
     pub reads: Option<u32>,
-    /// How long a GET of a missing key waits for it.
+    /// How long a read of a missing key waits for it.
     pub wait: Duration,
+    /// Not in what builds before it kept.
+    #[serde(default)]
+    pub wait_on: WaitOn,
     pub tier: Option<Tier>,
     pub etag: ETagRule,
 }
@@ -98,6 +113,7 @@ impl Default for JobHints {
             object_ttl: None,
             reads: None,
             wait: Duration::ZERO,
+            wait_on: WaitOn::GetAndHead,
             tier: None,
             etag: ETagRule::ByClient,
         }
@@ -170,6 +186,7 @@ impl JobHints {
             "object-ttl" => self.object_ttl = default.object_ttl,
             "reads" => self.reads = default.reads,
             "wait" => self.wait = default.wait,
+            "wait-on" => self.wait_on = default.wait_on,
             "tier" => self.tier = default.tier,
             "etag" => self.etag = default.etag,
             // Nothing else is built, so their default is all that they can be.
@@ -188,6 +205,13 @@ impl JobHints {
             "object-ttl" => self.object_ttl = Some(duration(name, value)?),
             "reads" => self.reads = Some(count(name, value)?),
             "wait" => self.wait = parse_wait(value)?,
+            "wait-on" => {
+                self.wait_on = match value {
+                    "get" => WaitOn::Get,
+                    "get,head" => WaitOn::GetAndHead,
+                    _ => return Err(bad(name, value, "get or get,head")),
+                }
+            }
             "tier" => {
                 let tier = value.parse().map_err(|()| bad(name, value, "dram, nvme, ssd or hdd"))?;
                 self.tier = Some(only_if(name, value, tier, tier == Tier::Dram)?);
@@ -233,11 +257,16 @@ impl JobHints {
 
     /// Name and value of every hint that holds, as `x-pocket-<name>` shows them.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
-        let time = |d: &Duration| humantime::format_duration(*d).to_string();
+        let time = |d: &Duration| show_duration(*d);
         let etag = match self.etag {
             ETagRule::ByClient => None,
             ETagRule::Md5 => Some("md5".into()),
             ETagRule::Fast => Some("fast".into()),
+        };
+        // The default has a comma, which no tag can have.
+        let wait_on = match self.wait_on {
+            WaitOn::GetAndHead => None,
+            WaitOn::Get => Some("get".into()),
         };
         let all = [
             ("workers", self.workers.map(|n| n.to_string())),
@@ -249,6 +278,7 @@ impl JobHints {
             ("object-ttl", self.object_ttl.as_ref().map(time)),
             ("reads", self.reads.map(|n| n.to_string())),
             ("wait", (!self.wait.is_zero()).then(|| time(&self.wait))),
+            ("wait-on", wait_on),
             ("tier", self.tier.map(|t| t.to_string())),
             ("etag", etag),
         ];
@@ -277,6 +307,7 @@ mod tests {
             ("object-ttl", "1500ms"),
             ("reads", "2"),
             ("wait", "10s"),
+            ("wait-on", "get"),
             ("tier", "dram"),
             ("etag", "md5"),
             ("seal", "off"),
@@ -291,10 +322,11 @@ mod tests {
             ("throughput", "1000000000"),
             ("latency-sensitive", "no"),
             ("ttl", "15m"),
-            ("idle-ttl", "1m 30s"),
-            ("object-ttl", "1s 500ms"),
+            ("idle-ttl", "1m30s"),
+            ("object-ttl", "1s500ms"),
             ("reads", "2"),
             ("wait", "10s"),
+            ("wait-on", "get"),
             ("tier", "dram"),
             ("etag", "md5"),
         ];
@@ -309,10 +341,12 @@ mod tests {
             ("capacity", "10 parsecs"),
             ("capacity", "0"),
             ("ttl", "5 fortnights"),
+            ("ttl", "15M"),
             ("ttl", "0s"),
             ("ttl", "-1"),
             ("ttl", ""),
             ("wait", "6m"),
+            ("wait-on", "head"),
             ("tier", "tape"),
             ("seal", "maybe"),
             ("on-full", "panic"),

@@ -9,6 +9,7 @@ import os
 import random
 import shlex
 import sys
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,14 +125,25 @@ def end_bucket(name, endpoint=ENDPOINT):
 
 
 @contextlib.contextmanager
-def bucket(endpoint=ENDPOINT):
+def bucket(endpoint=ENDPOINT, **hints):
     """A bucket that is gone afterwards."""
-    name = new_name()
-    witness(endpoint).create_bucket(Bucket=name)
+    name, tags = new_name(), [{"Key": f"pocket:{hint}", "Value": value} for hint, value in hints.items()]
+    witness(endpoint).create_bucket(Bucket=name, **({"CreateBucketConfiguration": {"Tags": tags}} if tags else {}))
     try:
         yield name
     finally:
         end_bucket(name, endpoint)
+
+
+def waits(read):
+    """`read(bucket, key)` of a key that is written when it has begun, in a bucket whose reads wait."""
+    with bucket(wait="20s") as name, ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read, name, "later")
+        time.sleep(1)
+        check(not reading.done(), reading)
+        witness().put_object(Bucket=name, Key="later", Body=content(100_000))
+        same(reading.result(30), content(100_000))
+    ok("a read of what is written later waits for it")
 
 
 def code_of(error):

@@ -38,6 +38,7 @@ mod put_object;
 mod rename_object;
 mod upload_part;
 mod upload_part_copy;
+mod waiting;
 
 use crate::config::GatewayConfig;
 use crate::errors::{self, CallError, from_call, from_control, from_name, s3};
