@@ -9,6 +9,7 @@ mod value;
 pub use object::{Limit, OBJECT_HINTS, ObjectHints};
 pub use value::{is_no_time, parse_wait};
 
+use crate::duration::show_duration;
 use crate::tier::Tier;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub enum HintError {
     #[error("hint {name:?} is given twice")]
     Twice { name: String },
     #[error("hint {name:?} has the bad value {value:?}: {wanted}")]
-    Bad { name: &'static str, value: String, wanted: &'static str },
+    Bad { name: &'static str, value: String, wanted: String },
     #[error("hint {name:?} with the value {value:?} is not implemented")]
     NotBuilt { name: &'static str, value: String },
 }
@@ -233,7 +234,7 @@ impl JobHints {
 
     /// Name and value of every hint that holds, as `x-pocket-<name>` shows them.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
-        let time = |d: &Duration| humantime::format_duration(*d).to_string();
+        let time = |d: &Duration| show_duration(*d);
         let etag = match self.etag {
             ETagRule::ByClient => None,
             ETagRule::Md5 => Some("md5".into()),
@@ -291,8 +292,8 @@ mod tests {
             ("throughput", "1000000000"),
             ("latency-sensitive", "no"),
             ("ttl", "15m"),
-            ("idle-ttl", "1m 30s"),
-            ("object-ttl", "1s 500ms"),
+            ("idle-ttl", "1m30s"),
+            ("object-ttl", "1s500ms"),
             ("reads", "2"),
             ("wait", "10s"),
             ("tier", "dram"),
@@ -309,6 +310,7 @@ mod tests {
             ("capacity", "10 parsecs"),
             ("capacity", "0"),
             ("ttl", "5 fortnights"),
+            ("ttl", "15M"),
             ("ttl", "0s"),
             ("ttl", "-1"),
             ("ttl", ""),

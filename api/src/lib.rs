@@ -15,6 +15,7 @@ pub mod clock;
 pub mod cluster;
 pub mod conditions;
 pub mod control;
+pub mod duration;
 pub mod hints;
 pub mod ids;
 pub mod lifecycle;

@@ -6,6 +6,7 @@ mod by_prefix;
 pub use by_prefix::RulesByPrefix;
 
 use crate::clock::Timestamp;
+use crate::duration::parse_duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,11 +76,11 @@ pub enum LifecycleEnd {
 }
 
 impl LifecycleUnit {
-    /// `days`, or a duration above zero such as `1s`; `None` for anything else.
+    /// `days`, or a time above zero as [`parse_duration`] reads it; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         match text.trim() {
             "days" => Some(Self::Days),
-            other => humantime::parse_duration(other).ok().filter(|unit| !unit.is_zero()).map(Self::Of),
+            other => parse_duration(other).ok().filter(|unit| !unit.is_zero()).map(Self::Of),
         }
     }
 
@@ -160,8 +161,9 @@ mod tests {
     fn units_are_days_or_a_duration() {
         assert_eq!(LifecycleUnit::parse("days"), Some(LifecycleUnit::Days));
         assert_eq!(LifecycleUnit::parse(" 1s "), Some(SECONDS));
+        assert_eq!(LifecycleUnit::parse("1"), Some(SECONDS));
         assert_eq!(LifecycleUnit::parse("250ms"), Some(LifecycleUnit::Of(Duration::from_millis(250))));
-        for bad in ["", "0s", "1", "-1s", "day", "none", "999999999999999999999s"] {
+        for bad in ["", "0s", "-1s", "1M", "day", "none", "999999999999999999999s"] {
             assert_eq!(LifecycleUnit::parse(bad), None, "{bad}");
         }
     }

@@ -16,7 +16,7 @@ fn hints() -> Mutants {
     Mutants::blocks(
         "workers=12\ncapacity=10GiB\nthroughput=1GB/s\nlatency-sensitive=no\nttl=15m\nidle-ttl=90\n---\n\
          object-ttl=1500ms\nreads=2\nwait=10s\ntier=dram\netag=md5\nseal=off\nreplicas=1\non-full=reject\n---\n\
-         ttl=1h 30m 5s\nreads=none\n---\nttl=unlimited\nreads=4294967295\n---\npersist=off\nclass=x\nbacking=b",
+         ttl=1h30m5s\nreads=none\n---\nttl=unlimited\nreads=4294967295\n---\npersist=off\nclass=x\nbacking=b",
     )
 }
 

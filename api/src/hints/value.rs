@@ -1,20 +1,24 @@
 //! The values of hints: counts, sizes and times as people write them.
 
 use super::{HintError, Limit};
+use crate::duration::{DURATION_FORMS, parse_duration, show_duration};
 use crate::limits::WAIT_MAX;
 use bytesize::ByteSize;
 use std::time::Duration;
 
+/// 10 years: more than any job lives, and far from where sums of times overflow.
+const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// Whether a value is no time at all, such as `0s`: no TTL can be that, but it can say that a job is over.
 pub fn is_no_time(value: &str) -> bool {
-    exact_duration(value.trim()).is_some_and(|time| time.is_zero())
+    parse_duration(value.trim()).is_ok_and(|time| time.is_zero())
 }
 
 /// The value of the hint or header `wait`: up to [`WAIT_MAX`], `0` for not at all.
 pub fn parse_wait(value: &str) -> Result<Duration, HintError> {
-    let wanted = "a time of at most 5 minutes, such as 10s or 500ms";
-    let wait = any_duration(value).ok_or_else(|| bad("wait", value, wanted))?;
-    if wait > WAIT_MAX { Err(bad("wait", value, wanted)) } else { Ok(wait) }
+    parse_duration(value).ok().filter(|wait| *wait <= WAIT_MAX).ok_or_else(|| {
+        bad("wait", value, format!("a time of at most {}, {DURATION_FORMS}", show_duration(WAIT_MAX)))
+    })
 }
 
 /// As much of a client's text as an error repeats.
@@ -22,8 +26,8 @@ pub(super) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-pub(super) fn bad(name: &'static str, value: &str, wanted: &'static str) -> HintError {
-    HintError::Bad { name, value: shown(value), wanted }
+pub(super) fn bad(name: &'static str, value: &str, wanted: impl Into<String>) -> HintError {
+    HintError::Bad { name, value: shown(value), wanted: wanted.into() }
 }
 
 pub(super) fn only_if<T>(name: &'static str, value: &str, built: T, holds: bool) -> Result<T, HintError> {
@@ -50,21 +54,12 @@ pub(super) fn size(name: &'static str, value: &str) -> Result<u64, HintError> {
         .ok_or_else(|| bad(name, value, "a size, such as 512MiB or 10GB"))
 }
 
-/// A time with a unit, or whole seconds without one; at least a millisecond.
+/// A time of at least a millisecond and at most [`DURATION_MAX`].
 pub(super) fn duration(name: &'static str, value: &str) -> Result<Duration, HintError> {
-    let wanted = "a time of at most 10 years, such as 90s, 15m or 2h";
-    let most = Duration::from_secs(10 * 365 * 86_400);
-    any_duration(value).filter(|d| !d.is_zero() && *d <= most).ok_or_else(|| bad(name, value, wanted))
-}
-
-fn any_duration(value: &str) -> Option<Duration> {
-    // Shards count in milliseconds.
-    Some(Duration::from_millis(u64::try_from(exact_duration(value)?.as_millis()).ok()?))
-}
-
-fn exact_duration(value: &str) -> Option<Duration> {
-    let seconds = value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok()).flatten();
-    seconds.map(Duration::from_secs).or_else(|| humantime::parse_duration(value).ok())
+    parse_duration(value)
+        .ok()
+        .filter(|time| !time.is_zero() && *time <= DURATION_MAX)
+        .ok_or_else(|| bad(name, value, format!("a time above 0, of at most 10 years, {DURATION_FORMS}")))
 }
 
 pub(super) fn yes_or_no(name: &'static str, value: &str) -> Result<bool, HintError> {
@@ -81,7 +76,7 @@ mod tests {
 
     #[test]
     fn no_time_is_told_from_a_little_and_from_none() {
-        for value in ["0s", " 0 ", "000", "0ms", "0h 0m"] {
+        for value in ["0s", " 0 ", "000", "0ms", "0h0m"] {
             assert!(is_no_time(value), "{value}");
         }
         for value in ["1us", "1ms", "1", "none", "", "-0s", "soon"] {
