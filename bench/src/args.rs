@@ -4,6 +4,7 @@ use crate::mix::{Mix, Sizes};
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
+use pocket_api::duration::parse_duration;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
@@ -55,16 +56,16 @@ pub struct BenchArgs {
     #[arg(long)]
     pub rate: Option<f64>,
     /// Length of the measured part.
-    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "10s", value_parser = parse_duration)]
     pub duration: Duration,
     /// End after this many requests, or after the duration, whichever comes first.
     #[arg(long)]
     pub requests: Option<u64>,
     /// Time before the measured part.
-    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "1s", value_parser = parse_duration)]
     pub warm_up: Duration,
     /// A request that takes longer is an error.
-    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "30s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// Sign in the query instead of by header.
     #[arg(long)]
@@ -189,6 +190,16 @@ mod tests {
     fn parse(args: &[&str]) -> anyhow::Result<Target> {
         let keys = ["bench", "--access-key", "a", "--secret-key", "b"];
         Line::try_parse_from(keys.iter().chain(args))?.bench.check()
+    }
+
+    #[test]
+    fn times_are_written_as_everywhere_in_pocket() {
+        let duration =
+            |text| Line::try_parse_from(["bench", "--duration", text]).map(|line| line.bench.duration);
+        assert_eq!(duration("90").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("1m30s").unwrap(), Duration::from_secs(90));
+        let refused = duration("15M").unwrap_err().to_string();
+        assert!(refused.contains("15M") && refused.contains("d, h, m, s or ms"), "{refused}");
     }
 
     #[test]

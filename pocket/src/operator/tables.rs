@@ -4,6 +4,7 @@ use crate::table::{rendered, with_header};
 use bytesize::ByteSize;
 use pocket_api::cluster::{Node, NodeState};
 use pocket_api::control::JobSummary;
+use pocket_api::duration::show_duration;
 use pocket_api::usage::{MachineSample, UsageReport};
 use std::time::Duration;
 
@@ -98,7 +99,7 @@ fn bytes(count: u64) -> String {
 
 /// To the second: nobody reads milliseconds of an hour.
 fn time(duration: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+    show_duration(Duration::from_secs(duration.as_secs()))
 }
 
 #[cfg(test)]
@@ -132,7 +133,7 @@ mod tests {
         let rows = words(&jobs(&[job], 1_090_000));
         assert_eq!(rows[0][..3], ["BUCKET", "JOB", "TENANT"]);
         let row = rows[1].join(" ");
-        assert!(row.starts_with("stage-1 j1a team 1m 30s 12 3.0 MiB 2 3 13m 30s"), "{row}");
+        assert!(row.starts_with("stage-1 j1a team 1m30s 12 3.0 MiB 2 3 13m30s"), "{row}");
         assert!(row.contains("ttl=15m"), "{row}");
     }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response};
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::clock::Timestamp;
+use pocket_api::duration::DURATION_FORMS;
 use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
 use pocket_api::limits::KEY_MAX_BYTES;
 use pocket_api::settings::{DocumentKind, JobSettings};
@@ -188,7 +189,8 @@ fn unit_of(tags: &[(String, String)]) -> Result<Option<LifecycleUnit>, Refusal> 
 fn parse_unit(text: &str) -> Result<LifecycleUnit, Refusal> {
     let bad = || {
         let shown = shortened(text);
-        let why = format!("lifecycle-unit has the bad value {shown:?}: days, or a duration such as 1s");
+        let why =
+            format!("lifecycle-unit has the bad value {shown:?}: days, or a time above 0, {DURATION_FORMS}");
         Refusal::invalid("lifecycle-unit", text, why)
     };
     LifecycleUnit::parse(text).ok_or_else(bad)
