@@ -11,6 +11,7 @@ use crate::payload_stream::ByteSource;
 use crate::server;
 use crate::server::drains::Drains;
 use crate::server::link::Traffic;
+use crate::signing_keys::SigningKeys;
 use crate::tls::Tls;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -81,6 +82,11 @@ impl<O: ServeAll> Front<O> {
             buffers: config.buffers.clone(),
             traffic: (0..config.threads.max(1)).map(|_| Arc::new(Traffic::sharing(drains.clone()))).collect(),
         }
+    }
+
+    /// From here on requests are verified with `credentials` and no others. What was verified before goes on.
+    pub fn replace_credentials(&self, credentials: Credentials) {
+        self.edge.keys.store(Arc::new(SigningKeys::new(credentials)));
     }
 
     /// Serves until `shutdown`; then requests that are going on may finish within a bound. Fails when the listener or a
