@@ -38,13 +38,13 @@ async fn granted_hints_are_shown_and_bad_ones_make_no_bucket() {
 #[tokio::test]
 async fn what_was_asked_what_follows_and_what_there_is_are_told_apart() {
     let cluster = Cluster::start().await;
-    let shown = async |bucket: &str, hints: &[(&str, &str)]| {
+    let shown = async |bucket: &'static str, hints: &'static [(&'static str, &'static str)]| {
         cluster.create_bucket(bucket).headers(hints).await.ok();
         let seen = cluster.head_bucket(bucket).await.ok();
         ["capacity", "derived-capacity", "derived-throughput", "servers-capacity"]
             .map(|name| seen.header(&format!("x-pocket-{name}")).map(str::to_owned))
     };
-    let there_is = Some(CAPACITY_BYTES.to_string());
+    let there_is = Some((2 * CAPACITY_BYTES).to_string());
     let number = |n: u64| Some(n.to_string());
     assert_eq!(shown("silent", &[]).await, [None, None, None, None], "nothing is made up");
     let of_workers = shown("workers", &[("x-pocket-workers", "8")]).await;
