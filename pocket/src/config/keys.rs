@@ -223,7 +223,9 @@ fn document() -> String {
          alone. Generated credentials are refused on other than loopback addresses, unless\n\
          `--allow-generated-credentials` says otherwise.\n\n\
          ## A cluster on a network\n\n\
-         ```toml\n\
+         <!-- after:\nmkdir -p etc/pocket\necho a secret of the whole cluster > etc/pocket/secret\n\
+         sed \"s|/etc/pocket|$HOME&|\" cluster.toml > here.toml\npocket config --config here.toml\n-->\n\
+         ```toml cluster.toml\n\
          [cluster]\n\
          controller = \"controller.internal:9010\"\n\
          secret-file = \"/etc/pocket/secret\"\n\n\
@@ -295,7 +297,7 @@ mod tests {
     #[test]
     fn the_example_of_a_cluster_is_accepted() {
         let document = document();
-        let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let example = document.split("```toml cluster.toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
         Config::parse(example).unwrap().check().unwrap();
     }
 }
