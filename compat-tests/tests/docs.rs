@@ -24,12 +24,17 @@ fn every_block_of_the_pages_is_run_or_says_why_not() {
             Err(failure) => failures.push(failure),
         }
     }
-    tell(&format!("code blocks of the documentation: {run_blocks} run, {marked} marked with the reason why not"));
+    tell(&format!(
+        "code blocks of the documentation: {run_blocks} run, {marked} marked with the reason why not"
+    ));
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 #[test]
 fn the_five_jobs_are_done_as_the_recipes_say() {
     let script = run(Path::new(RECIPES)).unwrap_or_else(|failure| panic!("{failure}"));
-    tell(&format!("code blocks of {RECIPES}: {} run, {} marked with the reason why not", script.run, script.marked));
+    tell(&format!(
+        "code blocks of {RECIPES}: {} run, {} marked with the reason why not",
+        script.run, script.marked
+    ));
 }

@@ -26,7 +26,8 @@ pub fn blocks(page: &str) -> Result<Vec<Block>, String> {
         if let Some(comment) = text.strip_prefix("<!--") {
             let mut comment = comment.to_owned();
             while !comment.contains("-->") {
-                let (_, more) = lines.next().ok_or_else(|| format!("line {line}: a comment without an end"))?;
+                let (_, more) =
+                    lines.next().ok_or_else(|| format!("line {line}: a comment without an end"))?;
                 comment = comment + "\n" + more;
             }
             understand(&comment.replace("-->", ""), &mut next).map_err(|e| format!("line {line}: {e}"))?;
@@ -78,8 +79,14 @@ mod tests {
         let page = "# Page\n\n<!-- before: cd x -->\n<!-- after:\n a\nb -->\n```json rules.json\n{}\n```\ntext\n\n<!-- not run: no such \
                     client -->\n```\npicture\n```\n";
         let [file, picture] = blocks(page).unwrap().try_into().unwrap();
-        assert_eq!((file.line, file.language.as_str(), file.file.as_deref()), (7, "json", Some("rules.json")));
-        assert_eq!((file.text.as_str(), file.before.as_str(), file.after.as_str()), ("{}\n", "cd x\n", " a\nb\n"));
+        assert_eq!(
+            (file.line, file.language.as_str(), file.file.as_deref()),
+            (7, "json", Some("rules.json"))
+        );
+        assert_eq!(
+            (file.text.as_str(), file.before.as_str(), file.after.as_str()),
+            ("{}\n", "cd x\n", " a\nb\n")
+        );
         assert_eq!((picture.language.as_str(), picture.not_run.as_deref()), ("", Some("no such client")));
     }
 

@@ -25,12 +25,13 @@ secret-access-key = "team-a-secret"
 "#;
 const CAPACITY: &str = "256MiB";
 /// More than any page takes, also on a machine that is busy; in coreutils' words.
-const ENDS_WITHIN: &str = "180s";
+const ENDS_WITHIN: &str = "300s";
 
 /// Every page that is written for people, as paths from the workspace's folder. Pages of single clients are parts of
 /// `docs/clients.md`, which a test holds against them.
 pub fn pages() -> Vec<PathBuf> {
-    let mut pages = vec!["README.md".into(), "ARCHITECTURE.md".into(), "compat-tests/python/README.md".into()];
+    let mut pages =
+        vec!["README.md".into(), "ARCHITECTURE.md".into(), "compat-tests/python/README.md".into()];
     let mut folders = vec![PathBuf::from("docs")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(workspace().join(&folder)).expect("the documentation can be read") {
@@ -94,7 +95,8 @@ fn shell(home: &Path, server: &Server) -> Result<Command, Missing> {
     command.args(["--kill-after=5s", ENDS_WITHIN, "bash"]);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if ["AWS_", "POCKET_", "XDG_"].iter().any(|start| name.starts_with(start)) || name.ends_with("_proxy") {
+        if ["AWS_", "POCKET_", "XDG_"].iter().any(|start| name.starts_with(start)) || name.ends_with("_proxy")
+        {
             command.env_remove(&*name);
         }
     }

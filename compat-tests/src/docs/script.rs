@@ -37,7 +37,10 @@ pub fn script(page: &str, blocks: &[Block], ports: [u16; 2]) -> Result<Script, S
                 if !is_used(file, block, &blocks[index + 1..]) {
                     return Err(format!("{whole}: nothing uses the file {file}"));
                 }
-                let write = format!("mkdir -p \"$(dirname {file})\"\n{}", handed(&format!("cat > {file}"), &block.text));
+                let write = format!(
+                    "mkdir -p \"$(dirname {file})\"\n{}",
+                    handed(&format!("cat > {file}"), &block.text)
+                );
                 block.before.clone() + &write + &block.after
             }
             ("console", ..) => block.before.clone() + &typed(&block.text) + &block.after,
@@ -48,7 +51,9 @@ pub fn script(page: &str, blocks: &[Block], ports: [u16; 2]) -> Result<Script, S
                 String::new()
             }
             (language, ..) => {
-                return Err(format!("{whole}: a block of {language:?} is neither run nor marked with `<!-- not run: reason -->`"));
+                return Err(format!(
+                    "{whole}: a block of {language:?} is neither run nor marked with `<!-- not run: reason -->`"
+                ));
             }
         };
         // In braces, for what a block starts or sets is there for the blocks after it.
@@ -96,7 +101,8 @@ mod tests {
         assert_eq!((script.run, script.marked), (3, 1));
         let home = tempfile::tempdir().unwrap();
         let mut bash = std::process::Command::new("bash");
-        let output = bash.args(["-c", &script.text]).current_dir(&home).env("HOME", home.path()).output().unwrap();
+        let output =
+            bash.args(["-c", &script.text]).current_dir(&home).env("HOME", home.path()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(std::fs::read_to_string(home.path().join("printed-1")).unwrap(), "a\n  b :1\n");
         let other = script_of(&page.replace("  b :9000", "  c :9000")).unwrap();
@@ -105,7 +111,12 @@ mod tests {
     }
 
     fn bash_of(text: &str, home: &std::path::Path) -> std::process::Output {
-        std::process::Command::new("bash").args(["-c", text]).current_dir(home).env("HOME", home).output().unwrap()
+        std::process::Command::new("bash")
+            .args(["-c", text])
+            .current_dir(home)
+            .env("HOME", home)
+            .output()
+            .unwrap()
     }
 
     #[test]
