@@ -297,7 +297,11 @@ mod tests {
     #[test]
     fn the_example_of_a_cluster_is_accepted() {
         let document = document();
-        let example = document.split("```toml cluster.toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let example = document
+            .split("```toml cluster.toml\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next())
+            .unwrap();
         Config::parse(example).unwrap().check().unwrap();
     }
 }
