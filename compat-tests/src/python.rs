@@ -56,7 +56,7 @@ pub fn run_suite(files: &[&str], server: &Server) {
 }
 
 /// The environment's folder, under the target directory. Made again when the requirements change.
-fn environment() -> &'static Path {
+pub(crate) fn environment() -> &'static Path {
     static ENVIRONMENT: OnceLock<PathBuf> = OnceLock::new();
     ENVIRONMENT.get_or_init(|| {
         let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/requirements.txt");

@@ -336,6 +336,11 @@ fn shared(slot: &Mutex<Weak<Server>>, start: impl FnOnce() -> Server) -> Arc<Ser
 }
 
 fn free_address() -> String {
+    format!("127.0.0.1:{}", free_port())
+}
+
+/// A port that nobody listens on at the moment.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound port").to_string()
+    listener.local_addr().expect("a bound port").port()
 }
