@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::config::address::{Address, AddressOrOff};
+use crate::config::log_filter::LogFilter;
 use crate::config::size::Size;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -54,7 +55,7 @@ pub(crate) struct CommonArgs {
     pub(crate) admin: Option<AddressOrOff>,
     /// What to log to stderr, such as "warn" or "info,pocket_gateway=debug" [default: info]
     #[arg(long, value_name = "FILTER")]
-    pub(crate) log: Option<String>,
+    pub(crate) log: Option<LogFilter>,
 }
 
 impl CommonArgs {
@@ -231,7 +232,7 @@ pub(crate) struct DevClusterArgs {
     pub(crate) config: Option<PathBuf>,
     /// What the processes log to stderr [default: info]
     #[arg(long, value_name = "FILTER")]
-    pub(crate) log: Option<String>,
+    pub(crate) log: Option<LogFilter>,
     /// Print one line of JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,

@@ -52,7 +52,7 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
     args.endpoint.apply(&mut config);
     config.check()?;
     // Before any port is bound.
-    config.capacity()?;
+    config.capacity_here()?;
     Ok(config)
 }
 

@@ -82,7 +82,7 @@ pub(crate) async fn metadata(args: MetadataArgs) -> anyhow::Result<()> {
     config.metadata.advertise = args.advertise.or(config.metadata.advertise);
     config.metadata.memory = args.memory.or(config.metadata.memory);
     config.check_plane("metadata.listen", &config.metadata.listen)?;
-    let memory_bytes = config.memory()?.bytes();
+    let memory_bytes = config.memory_here()?.bytes();
 
     let mut process = Process::prepare(config, how)?;
     let port = Port::bind(&process.config.metadata.listen, "the metadata shard", "--listen")?;
@@ -109,7 +109,7 @@ pub(crate) async fn storage(args: StorageArgs) -> anyhow::Result<()> {
     config.storage.advertise = args.advertise.or(config.storage.advertise);
     config.storage.capacity = args.capacity.or(config.storage.capacity);
     config.check_plane("storage.listen", &config.storage.listen)?;
-    let capacity_bytes = config.capacity()?.bytes();
+    let capacity_bytes = config.capacity_here()?.bytes();
 
     let mut process = Process::prepare(config, how)?;
     let port = Port::bind(&process.config.storage.listen, "the storage server", "--listen")?;

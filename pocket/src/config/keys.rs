@@ -45,7 +45,7 @@ const KEYS: &[Key] = &[
         "\"info\"",
         "`info`",
         "`--log`",
-        "What is logged to stderr: levels by target, such as `info,pocket_gateway=debug`.",
+        "What is logged to stderr: `off`, `error`, `warn`, `info`, `debug` or `trace` for all of Pocket, and levels of single targets, such as `info,pocket_gateway=debug`. Libraries are off unless named, as in `info,hyper=debug`.",
     ),
     key(
         "admin.listen",
@@ -187,13 +187,26 @@ const KEYS: &[Key] = &[
         "",
         "3 to 128 letters, digits, `-`, `_` and `.`; unique.",
     ),
-    key("tenant.secret-access-key", "\"correct horse battery\"", "required", "", "At least 8 characters."),
+    key(
+        "tenant.secret-access-key",
+        "\"correct horse battery\"",
+        "required, or the next",
+        "",
+        "At least 8 characters.",
+    ),
+    key(
+        "tenant.secret-key-file",
+        "\"/dev/null\"",
+        "none",
+        "",
+        "File with that secret, readable by its owner alone, instead of the secret itself. A newline at its end does not count.",
+    ),
     key(
         "profile.shuffle",
         "{ ttl = \"1h\", wait = \"10s\" }",
         "none",
         "",
-        "A profile: hints by their names, such as `ttl = \"1h\"`, for buckets whose LocationConstraint is its name. Headers outweigh it, and then tags of the request. `default` is always there, and has no hints unless they are set. `object-ownership` (S3's names) and `public-access-block` (`on`, `off`) say how open new buckets are; `ObjectWriter` and `off` make them as open as those of stores without these settings.",
+        "A profile: hints by their names, such as `ttl = \"1h\"` or `reads = 1`, for buckets whose LocationConstraint is its name. Headers outweigh it, and then tags of the request. `default` is always there, and has no hints unless they are set. `object-ownership` (S3's names) and `public-access-block` (`on`, `off`) say how open new buckets are; `ObjectWriter` and `off` make them as open as those of stores without these settings.",
     ),
 ];
 

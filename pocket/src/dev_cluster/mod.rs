@@ -38,7 +38,7 @@ pub(crate) async fn run(args: DevClusterArgs) -> anyhow::Result<()> {
     let program = Program {
         executable: std::env::current_exe().context("cannot find the program of this process")?,
         config: plan::write_config(folder.path(), &config, &keys)?,
-        log: config.log.filter.clone(),
+        log: config.log.filter.to_string(),
         threads: plan::threads_of_each(),
     };
     let cluster = tokio::select! {
