@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::config::address::{Address, AddressOrOff};
 use crate::config::log_filter::LogFilter;
 use crate::config::size::Size;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Pocket: an S3 endpoint for data that lives for minutes.
@@ -45,7 +45,7 @@ pub(crate) enum Command {
 }
 
 /// What every process that serves understands.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct CommonArgs {
     /// TOML file, see docs/configuration.md
     #[arg(long, value_name = "FILE")]
@@ -69,7 +69,7 @@ impl CommonArgs {
 }
 
 /// What the S3 endpoint understands, in one process or as a role.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct EndpointArgs {
     /// Region that buckets say they are in [default: us-east-1]
     #[arg(long)]
@@ -93,7 +93,7 @@ impl EndpointArgs {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Where to serve S3 [default: 127.0.0.1:9000]
     #[arg(long, value_name = "ADDR")]
@@ -104,11 +104,13 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) endpoint: EndpointArgs,
     #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+    #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 
 /// What a role that joins a cluster understands.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct MemberArgs {
     /// Where to find the controller [default: 127.0.0.1:9010]
     #[arg(long, value_name = "ADDR")]
@@ -127,10 +129,10 @@ impl MemberArgs {
     }
 }
 
-/// How a role behaves towards whoever started it.
+/// How a process that serves behaves towards whoever started it.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ProcessArgs {
-    /// Say that the role is ready in one line of JSON
+    /// Say in one line of JSON that it is ready, and where
     #[arg(long)]
     pub(crate) json: bool,
     /// End in good order when standard input closes, as it does when the parent process dies
@@ -138,7 +140,7 @@ pub(crate) struct ProcessArgs {
     pub(crate) end_with_stdin: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct GatewayArgs {
     /// Where to serve S3 [default: 127.0.0.1:9000]
     #[arg(long, value_name = "ADDR")]
@@ -152,7 +154,7 @@ pub(crate) struct GatewayArgs {
     pub(crate) member: MemberArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct MetadataArgs {
     /// Where to serve the other roles [default: 127.0.0.1:9020]
     #[arg(long, value_name = "ADDR")]
@@ -167,7 +169,7 @@ pub(crate) struct MetadataArgs {
     pub(crate) member: MemberArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct StorageArgs {
     /// Where to serve the other roles [default: 127.0.0.1:9030]
     #[arg(long, value_name = "ADDR")]
@@ -182,7 +184,7 @@ pub(crate) struct StorageArgs {
     pub(crate) member: MemberArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ControllerArgs {
     /// Where to serve the other roles [default: 127.0.0.1:9010]
     #[arg(long, value_name = "ADDR")]
@@ -199,7 +201,7 @@ pub(crate) struct ControllerArgs {
     pub(crate) common: CommonArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct MonitorArgs {
     #[command(flatten)]
     pub(crate) member: MemberArgs,
@@ -280,20 +282,22 @@ pub(crate) fn set<T>(configured: &mut T, given: Option<T>) {
     }
 }
 
-/// A refusal of the command line in one line: clap says it in several, with the usage below.
-pub(crate) fn one_line(error: &clap::Error) -> String {
+/// A refusal of the command line in one line: clap says it in several, with the usage below. `asked`: the first
+/// word, whose help is pointed to where it is a command.
+pub(crate) fn one_line(error: &clap::Error, asked: &str) -> String {
     let text = error.render().to_string();
     let said =
         text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).filter(|l| !l.is_empty());
     let said: Vec<&str> = said.filter(|line| !line.starts_with("For more information")).collect();
     let line = said.join(" ");
-    format!("{}; see `pocket help`", line.strip_prefix("error: ").unwrap_or(&line))
+    let command = Cli::command().find_subcommand(asked).map(|command| format!(" {}", command.get_name()));
+    let help = command.unwrap_or_default();
+    format!("{}; see `pocket help{help}`", line.strip_prefix("error: ").unwrap_or(&line))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -315,15 +319,16 @@ mod tests {
 
     #[test]
     fn a_refused_option_is_one_line_with_its_value() {
-        for (args, value) in [
-            (vec!["pocket", "serve", "--capacity", "10 parsecs"], "10 parsecs"),
-            (vec!["pocket", "serve", "--listen", "9000"], "9000"),
-            (vec!["pocket", "serve", "--capacty", "1GiB"], "--capacty"),
-            (vec!["pocket", "end"], "<JOB>"),
-            (vec!["pocket", "srve"], "srve"),
+        for (args, value, help) in [
+            (vec!["pocket", "serve", "--capacity", "10 parsecs"], "10 parsecs", "`pocket help serve`"),
+            (vec!["pocket", "gateway", "--listen", "9000"], "9000", "`pocket help gateway`"),
+            (vec!["pocket", "serve", "--capacty", "1GiB"], "--capacty", "`pocket help serve`"),
+            (vec!["pocket", "end"], "<JOB>", "`pocket help end`"),
+            (vec!["pocket", "srve"], "srve", "`pocket help`"),
         ] {
-            let line = one_line(&Cli::try_parse_from(args).unwrap_err());
-            assert!(line.contains(value) && !line.contains('\n') && !line.starts_with("error"), "{line}");
+            let line = one_line(&Cli::try_parse_from(&args).unwrap_err(), args[1]);
+            assert!(line.contains(value) && line.ends_with(help) && !line.contains('\n'), "{line}");
+            assert!(!line.starts_with("error"), "{line}");
         }
     }
 

@@ -1,17 +1,19 @@
 //! `pocket serve`: every plane in this process, each behind the same seam as in a cluster, the values side by side.
 
-use super::{Port, admin_url, end_in_time, spec, start_admin};
+use super::{Port, admin_url, end_in_time, spec, start_admin, until};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::banner::Banner;
-use crate::cli::{ServeArgs, set};
+use crate::cli::{ProcessArgs, ServeArgs, set};
 use crate::config::Config;
 use crate::config::credentials::{self, AccessKey};
 use crate::directory::LocalDirectory;
 use crate::endpoint;
 use crate::membership::{Membership, Parted};
 use crate::output::say;
-use crate::shutdown;
+use crate::ready_line::ServeLine;
+use crate::reload::{Reload, Settings};
+use crate::shutdown::HangUps;
 use crate::telemetry::{self, Metrics};
 use anyhow::bail;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -32,17 +34,27 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let generated_allowed = args.endpoint.allow_generated_credentials;
-    let config = configured(args)?;
-    let keys = credentials::resolve(&config)?;
-    endpoint::check_reach(&config.gateway.listen, &keys, generated_allowed)?;
-    telemetry::log_to_stderr(&config.log.filter)?;
+    let settings = read(&args)?;
+    let Settings { config, keys } = settings.clone();
+    let log = telemetry::log_to_stderr(&config.log.filter)?;
     let s3 = Port::bind(&config.gateway.listen, "the S3 endpoint", "--listen")?;
     let admin = Port::bind_admin(&config)?;
 
-    let until = shutdown::on_signal()?;
-    let work = run(&config, &keys, &s3, admin.as_ref(), &until);
+    let how = args.process.clone();
+    let until = until(&how)?;
+    let hang_ups = HangUps::listen(&until)?;
+    let reload = Reload::new(move || read(&args), settings, log, &["admin", "gateway", "storage"]);
+    tokio::spawn(reload.clone().at_each(hang_ups));
+    let work = run(&config, &keys, &how, &reload, &s3, admin.as_ref(), &until);
     end_in_time(work, &until).await
+}
+
+/// All that is configured, checked as far as it can be before any port is bound.
+fn read(args: &ServeArgs) -> anyhow::Result<Settings> {
+    let config = configured(args.clone())?;
+    let keys = credentials::resolve(&config)?;
+    endpoint::check_reach(&config.gateway.listen, &keys, args.endpoint.allow_generated_credentials)?;
+    Ok(Settings { config, keys })
 }
 
 fn configured(args: ServeArgs) -> anyhow::Result<Config> {
@@ -51,7 +63,6 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
     config.storage.capacity = args.capacity.or(config.storage.capacity);
     args.endpoint.apply(&mut config);
     config.check()?;
-    // Before any port is bound.
     config.capacity_here()?;
     Ok(config)
 }
@@ -59,6 +70,8 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
 async fn run(
     config: &Config,
     keys: &[AccessKey],
+    how: &ProcessArgs,
+    reload: &Reload,
     s3: &Port,
     admin: Option<&Port>,
     until: &CancellationToken,
@@ -93,11 +106,10 @@ async fn run(
 
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
-    let gateway = Gateway::start(
-        endpoint::gateway_config(config, thread_per_two_cores())?,
-        endpoint::credentials(keys)?,
-        planes,
-    );
+    let gateway = reload.start_gateway(|config, credentials| {
+        let config = endpoint::gateway_config(config, thread_per_two_cores())?;
+        Ok(Gateway::start(config, credentials, planes))
+    })?;
     members.add(node, Some(gateway.clone()), vec![gateway.clone()]);
 
     let node = members.join(Role::Controller, String::new(), 0).await?;
@@ -108,18 +120,37 @@ async fn run(
     start_admin(admin, Admin { metrics, readiness: readiness.clone(), control: controller }, until)?;
     let serving = gateway.serve(s3.listener.try_clone()?, until.clone());
     readiness.ready();
-    let admin = admin_url(admin);
-    let banner = Banner {
-        endpoint: &endpoint::url(&s3.address),
-        region: &config.region,
-        keys,
-        admin: admin.as_deref(),
-    };
-    say(&banner.text());
+    say(&ready(config, keys, s3, admin, how)?);
     tokio::select! {
         ended = serving => Ok(ended?),
         node = members.keep() => bail!("the controller has lost sight of {node} in its own process: start again"),
     }
+}
+
+/// What is said once all is served.
+fn ready(
+    config: &Config,
+    keys: &[AccessKey],
+    s3: &Port,
+    admin: Option<&Port>,
+    how: &ProcessArgs,
+) -> anyhow::Result<String> {
+    let (endpoint, region, admin) = (endpoint::url(&s3.address), &config.region, admin_url(admin));
+    let (endpoint, admin) = (endpoint.as_str(), admin.as_deref());
+    if !how.json {
+        return Ok(Banner { endpoint, region, keys, admin }.text());
+    }
+    let (address, credentials) = (s3.address.to_string(), credentials::generated_file(keys)?);
+    let pid = std::process::id();
+    Ok(serde_json::to_string(&ServeLine {
+        role: "serve",
+        pid,
+        address,
+        endpoint,
+        region,
+        admin,
+        credentials,
+    })?)
 }
 
 /// The nodes of this process, each a member as in a cluster.

@@ -19,6 +19,8 @@ pub(crate) const SECRET_KEY_VARIABLE: &str = "POCKET_SECRET_ACCESS_KEY";
 /// The tenant of the keys from the environment and of generated ones.
 pub(crate) const DEFAULT_TENANT: &str = "default";
 
+/// Name of the file with generated keys.
+const FILE: &str = "credentials.toml";
 /// Lengths of generated keys: those of AWS, which every client takes. 40 characters of 62 are 238 bits.
 const ACCESS_KEY_LEN: usize = 20;
 const SECRET_KEY_LEN: usize = 40;
@@ -108,6 +110,12 @@ pub(crate) fn check_secret(id: &str, secret: &Secret) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The file with the generated pair, where that is what is used.
+pub(crate) fn generated_file(keys: &[AccessKey]) -> anyhow::Result<Option<PathBuf>> {
+    let is_generated = keys.iter().any(|key| key.source == Source::Generated);
+    is_generated.then(|| Ok(state_directory()?.join(FILE))).transpose()
+}
+
 /// Where generated credentials are kept: `$XDG_STATE_HOME/pocket`, else `~/.local/state/pocket`.
 fn state_directory() -> anyhow::Result<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -130,7 +138,7 @@ struct KeptFile {
 
 /// The pair kept in `directory`, generated on first use. Two processes that start at once get the same one.
 fn kept(directory: &Path) -> anyhow::Result<AccessKey> {
-    let path = directory.join("credentials.toml");
+    let path = directory.join(FILE);
     let instead = || format!("set {ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE} to do without it");
     if !path.exists() {
         keep_new(directory, &path).with_context(|| {

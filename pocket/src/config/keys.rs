@@ -235,6 +235,22 @@ fn document() -> String {
          `$XDG_STATE_HOME/pocket/credentials.toml` (else `~/.local/state/pocket/credentials.toml`), readable by its owner\n\
          alone. Generated credentials are refused on other than loopback addresses, unless\n\
          `--allow-generated-credentials` says otherwise.\n\n\
+         ## Reload\n\n\
+         SIGHUP (`systemctl reload pocket`, `kill -HUP`) has a process read its file again, and the files that it names. What may\n\
+         change while it serves is taken over, with the next request and without losing one:\n\n\
+         - access keys: `[[tenant]]` tables and their secrets' files. The requests of a key that was removed are refused from then\n\
+         \u{20}\u{20}on, and those signed with a secret that was replaced; what had begun goes on.\n\
+         - profiles, `gateway.default-profile` and `gateway.auto-register`, for buckets that are made from then on.\n\
+         - `log.filter`.\n\n\
+         One line of the log says what changed, and which other keys of the file differ: those wait for a restart. Options and\n\
+         variables of the process go on outweighing the file. Where anything in it is wrong, nothing is taken over, and the line says\n\
+         why. Roles without access keys or profiles take over the log filter; `dev-cluster` takes over nothing and goes on. A process\n\
+         that was started at a terminal ends when that terminal goes away.\n\n\
+         ## For programs that start Pocket\n\n\
+         `pocket serve --json` says in one line of JSON, once it serves, where: `role`, `pid`, `address` (as bound, so that port 0 can be\n\
+         asked for), `endpoint`, `region`, `admin`, and in `credentials` the file with the pair that was generated, where one was; never a\n\
+         secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
+         roles of a cluster have both options too.\n\n\
          ## A cluster on a network\n\n\
          ```toml\n\
          [cluster]\n\
