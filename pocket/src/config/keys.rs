@@ -236,7 +236,7 @@ fn document() -> String {
          alone. Generated credentials are refused on other than loopback addresses, unless\n\
          `--allow-generated-credentials` says otherwise.\n\n\
          ## Reload\n\n\
-         SIGHUP (`systemctl reload pocket`, `kill -HUP`) has a process read its file again, and the files that it names. What may\n\
+         SIGHUP (`systemctl reload pocket`, see [As a service](service.md); `kill -HUP`) has a process read its file again, and the files that it names. What may\n\
          change while it serves is taken over, with the next request and without losing one:\n\n\
          - access keys: `[[tenant]]` tables and their secrets' files. The requests of a key that was removed are refused from then\n\
          \u{20}\u{20}on, and those signed with a secret that was replaced; what had begun goes on.\n\
