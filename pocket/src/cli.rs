@@ -318,21 +318,6 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_option_is_one_line_with_its_value() {
-        for (args, value, help) in [
-            (vec!["pocket", "serve", "--capacity", "10 parsecs"], "10 parsecs", "`pocket help serve`"),
-            (vec!["pocket", "gateway", "--listen", "9000"], "9000", "`pocket help gateway`"),
-            (vec!["pocket", "serve", "--capacty", "1GiB"], "--capacty", "`pocket help serve`"),
-            (vec!["pocket", "end"], "<JOB>", "`pocket help end`"),
-            (vec!["pocket", "srve"], "srve", "`pocket help`"),
-        ] {
-            let line = one_line(&Cli::try_parse_from(&args).unwrap_err(), args[1]);
-            assert!(line.contains(value) && line.ends_with(help) && !line.contains('\n'), "{line}");
-            assert!(!line.starts_with("error"), "{line}");
-        }
-    }
-
-    #[test]
     fn admin_addresses_may_be_pasted_with_their_scheme() {
         assert_eq!(admin_address("http://127.0.0.1:9001/").unwrap(), Address::loopback(9001));
     }

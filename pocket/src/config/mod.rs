@@ -76,12 +76,13 @@ impl Config {
                     .with_context(|| format!("cannot read the configuration {}", path.display()))?;
                 let in_file = |why| anyhow::anyhow!("{}: {why}", path.display());
                 let mut config = Self::parse(&text).map_err(in_file)?;
-                let checked = config.take_tenants_secrets().and_then(|()| config.check());
+                let taken = config.take_tenants_secrets().and_then(|()| config.take_cluster_secret());
+                let checked = taken.and_then(|()| config.check());
                 checked.map_err(|wrong| in_file(wrong.with_line(&text)))?;
                 config
             }
         };
-        config.take_cluster_secret(std::env::var(CLUSTER_SECRET_VARIABLE).ok())?;
+        config.take_variable(std::env::var(CLUSTER_SECRET_VARIABLE).ok())?;
         config.check()?;
         Ok(config)
     }
@@ -97,7 +98,9 @@ impl Config {
             }
             let at = e.span().map_or(0, |span| span.start);
             let key = places.key_at(at).map(|key| format!("{key}: ")).unwrap_or_default();
-            format!("line {}: {key}{}", places.line(at), e.message().replace('\n', " "))
+            let why =
+                e.message().replace('\n', " ").replace("a map", "a table").replace("usize", "a whole number");
+            format!("line {}: {key}{why}", places.line(at))
         })
     }
 
@@ -126,20 +129,26 @@ impl Config {
         Ok(())
     }
 
-    /// Leaves the secret, wherever it came from, in `cluster.secret`.
-    fn take_cluster_secret(&mut self, variable: Option<String>) -> anyhow::Result<()> {
-        let given = [self.cluster.secret.is_some(), self.cluster.secret_file.is_some(), variable.is_some()];
-        ensure!(
-            given.into_iter().filter(|given| *given).count() <= 1,
-            "the cluster secret is given more than once: keep one of cluster.secret, cluster.secret-file and \
-             {CLUSTER_SECRET_VARIABLE}"
-        );
-        if let Some(path) = &self.cluster.secret_file {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read cluster.secret-file {}", path.display()))?;
-            self.cluster.secret = Some(Secret::new(text.trim().into()));
-        } else if let Some(text) = variable {
-            self.cluster.secret = Some(Secret::new(text));
+    /// Leaves the cluster secret of the file, or of the file that it names, in `cluster.secret`.
+    fn take_cluster_secret(&mut self) -> Result<(), Wrong> {
+        let wrong = |why| Wrong::at(&["cluster", "secret-file"], why);
+        match (&self.cluster.secret, &self.cluster.secret_file) {
+            (_, None) => Ok(()),
+            (Some(_), Some(_)) => Err(wrong(anyhow!("{}", secret_is_given_twice()))),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read cluster.secret-file {}", path.display()));
+                self.cluster.secret = Some(Secret::new(text.map_err(wrong)?.trim().into()));
+                Ok(())
+            }
+        }
+    }
+
+    /// The same of the environment.
+    fn take_variable(&mut self, secret: Option<String>) -> anyhow::Result<()> {
+        if let Some(secret) = secret {
+            ensure!(self.cluster.secret.is_none(), secret_is_given_twice());
+            self.cluster.secret = Some(Secret::new(secret));
         }
         Ok(())
     }
@@ -207,13 +216,15 @@ impl Config {
         let GatewayTable { default_profile, auto_register, .. } = &self.gateway;
         let profiles = Profiles::new(self.profile.clone(), default_profile.clone(), auto_register.clone());
         profiles.map_err(|why| {
-            let path = match &why {
-                BadProfile::Bad { name, key: Some(key), .. } => vec!["profile", name, key],
-                BadProfile::Bad { name, key: None, .. } => vec!["profile", name],
-                BadProfile::Missing { name } if name == default_profile => vec!["gateway", "default-profile"],
-                BadProfile::Missing { .. } => vec!["gateway", "auto-register"],
-            };
-            Wrong::at(&path, anyhow!(why.clone()))
+            let missing = |key| Wrong::at(&["gateway", key], anyhow!("gateway.{key}: {why}"));
+            match &why {
+                BadProfile::Bad { name, key: Some(key), .. } => {
+                    Wrong::at(&["profile", name, key], anyhow!("{why}"))
+                }
+                BadProfile::Bad { name, key: None, .. } => Wrong::at(&["profile", name], anyhow!("{why}")),
+                BadProfile::Missing { name } if name == default_profile => missing("default-profile"),
+                BadProfile::Missing { .. } => missing("auto-register"),
+            }
         })
     }
 
@@ -286,6 +297,13 @@ fn fits_here(option: &str, size: Size) -> anyhow::Result<Size> {
     Ok(size)
 }
 
+fn secret_is_given_twice() -> String {
+    format!(
+        "the cluster secret is given more than once: keep one of cluster.secret, cluster.secret-file and \
+         {CLUSTER_SECRET_VARIABLE}"
+    )
+}
+
 fn unknown_memory(option: &str) -> String {
     format!("cannot tell how much memory this machine has: set {option}")
 }
@@ -312,33 +330,6 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_refused_with_its_line_and_the_known_ones() {
-        let why = refused("region = \"eu-1\"\n[storage]\ncapcity = \"1GiB\"\n");
-        assert!(why.starts_with("line 3: ") && why.contains("capcity") && why.contains("capacity"), "{why}");
-    }
-
-    #[test]
-    fn every_refusal_is_one_line_that_names_the_value() {
-        for (text, value) in [
-            ("[storage]\ncapacity = \"10 parsecs\"", "10 parsecs"),
-            ("[storage]\ncapacity = -1", "size"),
-            ("[gateway]\nlisten = \"9000\"", "9000"),
-            ("[gateway]\nthreads = 0", "gateway.threads 0"),
-            ("[admin]\nlisten = \"never\"", "never"),
-            ("region = \"\"", "region"),
-            ("domain = \"http://x\"", "http://x"),
-            ("region = ", "line 1"),
-            ("[[tenant]]\nname = \"a\"", "access-key-id"),
-            ("[tenant]\nname = \"a\"", "[[tenant]]"),
-            ("[[tenant]]\nname = \"a b\"\naccess-key-id = \"AAAA\"\nsecret-access-key = \"12345678\"", "a b"),
-            ("[cluster]\nsecret = \"hush\"", "16"),
-        ] {
-            let why = refused(text);
-            assert!(why.contains(value) && !why.contains('\n') && !why.contains("hush"), "{text}: {why}");
-        }
-    }
-
-    #[test]
     fn two_tenants_cannot_share_an_access_key_but_one_can_have_two() {
         let tenant = |name, key| {
             format!(
@@ -353,9 +344,9 @@ mod tests {
     #[test]
     fn the_cluster_secret_comes_from_one_place() {
         let mut config = Config::default();
-        config.take_cluster_secret(Some("0123456789abcdef".into())).unwrap();
+        config.take_variable(Some("0123456789abcdef".into())).unwrap();
         assert_eq!(config.cluster.secret.as_ref().unwrap().reveal(), "0123456789abcdef");
-        assert!(config.take_cluster_secret(Some("another".into())).is_err());
+        assert!(config.take_variable(Some("another".into())).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Everything that can be configured, with its defaults. One file may serve all roles: each reads the tables that
 /// concern it, and all of them are checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Config {
     pub(crate) region: String,
     pub(crate) domain: Option<String>,
@@ -30,19 +30,19 @@ pub(crate) struct Config {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct LogConfig {
     pub(crate) filter: LogFilter,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct AdminConfig {
     pub(crate) listen: AddressOrOff,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct ClusterConfig {
     pub(crate) controller: Address,
     pub(crate) secret: Option<Secret>,
@@ -50,7 +50,7 @@ pub(crate) struct ClusterConfig {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct GatewayTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
@@ -60,7 +60,7 @@ pub(crate) struct GatewayTable {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct MetadataTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
@@ -68,7 +68,7 @@ pub(crate) struct MetadataTable {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct StorageTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
@@ -76,7 +76,7 @@ pub(crate) struct StorageTable {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct ControllerTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
@@ -85,7 +85,7 @@ pub(crate) struct ControllerTable {
 
 /// One access key of a tenant. A tenant may have several. Once loaded, the secret is here, wherever it was written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct TenantTable {
     pub(crate) name: String,
     pub(crate) access_key_id: String,
