@@ -1,17 +1,19 @@
 //! `pocket serve`: every plane in this process, each behind the same seam as in a cluster, the values side by side.
 
-use super::{CAPACITY_OPTION, Port, admin_url, end_in_time, spec, start_admin};
+use super::{CAPACITY_OPTION, Port, admin_url, end_in_time, spec, start_admin, until};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::banner::Banner;
-use crate::cli::{ServeArgs, set};
+use crate::cli::{ProcessArgs, ServeArgs, set};
 use crate::config::Config;
 use crate::config::credentials::{self, AccessKey};
 use crate::directory::LocalDirectory;
 use crate::endpoint;
 use crate::membership::{Membership, Parted};
 use crate::output::say;
-use crate::shutdown;
+use crate::ready_line::ServeLine;
+use crate::reload::{Reload, Settings};
+use crate::shutdown::HangUps;
 use crate::space_watch::SpaceWatch;
 use crate::telemetry::{self, Metrics};
 use crate::tls::Certificates;
@@ -34,18 +36,27 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let generated_allowed = args.endpoint.allow_generated_credentials;
-    let config = configured(args)?;
-    let keys = credentials::resolve(&config)?;
-    endpoint::check_reach(&config.gateway.listen, &keys, generated_allowed)?;
-    telemetry::log_to_stderr(&config.log.filter)?;
-    let certificates = Certificates::load(&config)?;
+    let settings = read(&args)?;
+    let Settings { config, keys } = settings.clone();
+    let log = telemetry::log_to_stderr(&config.log.filter)?;
     let s3 = Port::bind(&config.gateway.listen, "the S3 endpoint", "--listen")?;
     let admin = Port::bind_admin(&config)?;
 
-    let until = shutdown::on_signal()?;
-    let work = run(&config, &keys, certificates, &s3, admin.as_ref(), &until);
+    let how = args.process.clone();
+    let until = until(&how)?;
+    let hang_ups = HangUps::listen(&until)?;
+    let reload = Reload::new(move || read(&args), settings, log, &["admin", "gateway", "storage"])?;
+    tokio::spawn(reload.clone().at_each(hang_ups));
+    let work = run(&config, &keys, &how, &reload, &s3, admin.as_ref(), &until);
     end_in_time(work, &until).await
+}
+
+/// All that is configured, checked as far as it can be before any port is bound.
+fn read(args: &ServeArgs) -> anyhow::Result<Settings> {
+    let config = configured(args.clone())?;
+    let keys = credentials::resolve(&config)?;
+    endpoint::check_reach(&config.gateway.listen, &keys, args.endpoint.allow_generated_credentials)?;
+    Ok(Settings { config, keys })
 }
 
 fn configured(args: ServeArgs) -> anyhow::Result<Config> {
@@ -56,15 +67,15 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
     args.tls_files.apply(&mut config);
     args.endpoint.apply(&mut config);
     config.check()?;
-    // Before any port is bound.
-    config.capacity()?;
+    config.capacity_here()?;
     Ok(config)
 }
 
 async fn run(
     config: &Config,
     keys: &[AccessKey],
-    certificates: Option<Arc<Certificates>>,
+    how: &ProcessArgs,
+    reload: &Reload,
     s3: &Port,
     admin: Option<&Port>,
     until: &CancellationToken,
@@ -100,11 +111,10 @@ async fn run(
 
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
-    let gateway = Gateway::start(
-        endpoint::gateway_config(config, thread_per_two_cores(), certificates.as_deref())?,
-        endpoint::credentials(keys)?,
-        planes,
-    );
+    let gateway = reload.start_gateway(|config, credentials, certificates| {
+        let config = endpoint::gateway_config(config, thread_per_two_cores(), certificates)?;
+        Ok(Gateway::start(config, credentials, planes))
+    })?;
     members.add(node, Some(gateway.clone()), vec![gateway.clone()]);
 
     let node = members.join(Role::Controller, String::new(), 0).await?;
@@ -120,25 +130,44 @@ async fn run(
     )?;
     let serving = gateway.serve(s3.listener.try_clone()?, until.clone());
     readiness.ready();
-    let admin = admin_url(admin);
-    let scheme = if certificates.is_some() { "https" } else { "http" };
-    if let Some(certificates) = certificates.clone() {
-        tokio::spawn(certificates.watch());
-    }
-    let banner = Banner {
-        endpoint: &endpoint::url(scheme, &s3.address),
-        region: &config.region,
-        keys,
-        admin: admin.as_deref(),
-        authority: certificates.as_deref().and_then(Certificates::authority),
-        also_at: &endpoint::urls_from_afar(&s3.address),
-        capacity: Some(&format!("{} in memory ({CAPACITY_OPTION})", config.capacity()?)),
-    };
-    say(&banner.text());
+    say(&ready(config, keys, reload.certificates(), s3, admin, how)?);
     tokio::select! {
         ended = serving => Ok(ended?),
         node = members.keep() => bail!("the controller has lost sight of {node} in its own process: start again"),
     }
+}
+
+/// What is said once all is served.
+fn ready(
+    config: &Config,
+    keys: &[AccessKey],
+    certificates: Option<&Certificates>,
+    s3: &Port,
+    admin: Option<&Port>,
+    how: &ProcessArgs,
+) -> anyhow::Result<String> {
+    let scheme = if certificates.is_some() { "https" } else { "http" };
+    let authority = certificates.and_then(Certificates::authority);
+    let (endpoint, region, admin) = (endpoint::url(scheme, &s3.address), &config.region, admin_url(admin));
+    let (endpoint, admin) = (endpoint.as_str(), admin.as_deref());
+    if !how.json {
+        let also_at = &endpoint::urls_from_afar(scheme, &s3.address);
+        let capacity = Some(format!("{} in memory ({CAPACITY_OPTION})", config.capacity()?));
+        let capacity = capacity.as_deref();
+        return Ok(Banner { endpoint, region, keys, admin, authority, also_at, capacity }.text());
+    }
+    let (address, credentials) = (s3.address.to_string(), credentials::generated_file(keys)?);
+    let pid = std::process::id();
+    Ok(serde_json::to_string(&ServeLine {
+        role: "serve",
+        pid,
+        address,
+        endpoint,
+        region,
+        admin,
+        credentials,
+        authority,
+    })?)
 }
 
 /// The nodes of this process, each a member as in a cluster.
