@@ -30,7 +30,7 @@ pub enum HintError {
 }
 
 /// Names of all job hints, in the order of the documentation.
-pub const HINTS: [&str; 17] = [
+pub const HINTS: [&str; 18] = [
     "workers",
     "capacity",
     "throughput",
@@ -40,6 +40,7 @@ pub const HINTS: [&str; 17] = [
     "object-ttl",
     "reads",
     "wait",
+    "wait-on",
     "tier",
     "etag",
     "seal",
@@ -62,6 +63,16 @@ pub enum ETagRule {
     Fast,
 }
 
+/// Which reads of a missing key wait for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WaitOn {
+    /// HEAD too: most clients look with it before they read.
+    #[default]
+    GetAndHead,
+    /// GET alone, for clients that look with HEAD whether something is there before they write it.
+    Get,
+}
+
 /// A job's hints. As asked for by the client, or, in a [`crate::control::Placement`], as granted: then `capacity` and
 /// `throughput` are always there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,8 +92,11 @@ pub struct JobHints {
     pub object_ttl: Option<Duration>,
     /// Complete reads after which an object is deleted.
     pub reads: Option<u32>,
-    /// How long a GET of a missing key waits for it.
+    /// How long a read of a missing key waits for it.
     pub wait: Duration,
+    /// Not in what builds before it kept.
+    #[serde(default)]
+    pub wait_on: WaitOn,
     pub tier: Option<Tier>,
     pub etag: ETagRule,
 }
@@ -99,6 +113,7 @@ impl Default for JobHints {
             object_ttl: None,
             reads: None,
             wait: Duration::ZERO,
+            wait_on: WaitOn::GetAndHead,
             tier: None,
             etag: ETagRule::ByClient,
         }
@@ -171,6 +186,7 @@ impl JobHints {
             "object-ttl" => self.object_ttl = default.object_ttl,
             "reads" => self.reads = default.reads,
             "wait" => self.wait = default.wait,
+            "wait-on" => self.wait_on = default.wait_on,
             "tier" => self.tier = default.tier,
             "etag" => self.etag = default.etag,
             // Nothing else is built, so their default is all that they can be.
@@ -189,6 +205,13 @@ impl JobHints {
             "object-ttl" => self.object_ttl = Some(duration(name, value)?),
             "reads" => self.reads = Some(count(name, value)?),
             "wait" => self.wait = parse_wait(value)?,
+            "wait-on" => {
+                self.wait_on = match value {
+                    "get" => WaitOn::Get,
+                    "get,head" => WaitOn::GetAndHead,
+                    _ => return Err(bad(name, value, "get or get,head")),
+                }
+            }
             "tier" => {
                 let tier = value.parse().map_err(|()| bad(name, value, "dram, nvme, ssd or hdd"))?;
                 self.tier = Some(only_if(name, value, tier, tier == Tier::Dram)?);
@@ -240,6 +263,11 @@ impl JobHints {
             ETagRule::Md5 => Some("md5".into()),
             ETagRule::Fast => Some("fast".into()),
         };
+        // The default has a comma, which no tag can have.
+        let wait_on = match self.wait_on {
+            WaitOn::GetAndHead => None,
+            WaitOn::Get => Some("get".into()),
+        };
         let all = [
             ("workers", self.workers.map(|n| n.to_string())),
             ("capacity", self.capacity.map(|n| n.to_string())),
@@ -250,6 +278,7 @@ impl JobHints {
             ("object-ttl", self.object_ttl.as_ref().map(time)),
             ("reads", self.reads.map(|n| n.to_string())),
             ("wait", (!self.wait.is_zero()).then(|| time(&self.wait))),
+            ("wait-on", wait_on),
             ("tier", self.tier.map(|t| t.to_string())),
             ("etag", etag),
         ];
@@ -278,6 +307,7 @@ mod tests {
             ("object-ttl", "1500ms"),
             ("reads", "2"),
             ("wait", "10s"),
+            ("wait-on", "get"),
             ("tier", "dram"),
             ("etag", "md5"),
             ("seal", "off"),
@@ -296,6 +326,7 @@ mod tests {
             ("object-ttl", "1s500ms"),
             ("reads", "2"),
             ("wait", "10s"),
+            ("wait-on", "get"),
             ("tier", "dram"),
             ("etag", "md5"),
         ];
@@ -315,6 +346,7 @@ mod tests {
             ("ttl", "-1"),
             ("ttl", ""),
             ("wait", "6m"),
+            ("wait-on", "head"),
             ("tier", "tape"),
             ("seal", "maybe"),
             ("on-full", "panic"),

@@ -47,6 +47,18 @@ def test_cp_from_standard_input(url, tmp_path):
     assert target.read_bytes() == content(9 * MIB)
 
 
+def test_cp_waits_for_what_is_written_later(s3, make_bucket):
+    """It looks with HEAD before it reads."""
+    bucket = make_bucket(wait="20s")
+    command = [*AWS, "--endpoint-url", ENDPOINTS[0], "--region", REGION, "s3", "cp", f"s3://{bucket}/later", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reading:
+        time.sleep(2)
+        assert reading.poll() is None, reading.communicate()
+        s3.put_object(Bucket=bucket, Key="later", Body=content(100_000))
+        read, said = reading.communicate(timeout=20)
+    assert read == content(100_000), said
+
+
 def test_sync_there_and_back(url, tmp_path):
     tree, back = tmp_path / "tree", tmp_path / "back"
     for i, name in enumerate(["a.txt", "b/c.txt", "b/ü ö.txt", "d/e/f.bin"]):

@@ -152,13 +152,35 @@ def test_a_wait_ends_in_time(bucket):
         assert 0.9 < time.monotonic() - started < 3
 
 
-def test_a_jobs_wait_holds_for_get_and_not_for_head(s3, make_bucket):
+def test_a_jobs_wait_holds_for_get_and_for_head(s3, make_bucket):
     bucket = make_bucket(wait="1s")
+    for read, code in [(s3.head_object, "404"), (s3.get_object, "NoSuchKey")]:
+        started = time.monotonic()
+        assert error_of(read, Bucket=bucket, Key="never") == (404, code)
+        assert 0.9 < time.monotonic() - started < 5
+
+
+def test_markers_of_folders_and_heads_where_the_bucket_says_get_do_not_wait(s3, make_bucket):
+    bucket, on_get = make_bucket(wait="20s"), make_bucket(wait="20s", wait_on="get")
     started = time.monotonic()
-    assert error_of(s3.head_object, Bucket=bucket, Key="never") == (404, "404")
-    assert time.monotonic() - started < 0.8
-    assert error_of(s3.get_object, Bucket=bucket, Key="never") == (404, "NoSuchKey")
-    assert time.monotonic() - started > 0.9
+    assert error_of(s3.head_object, Bucket=bucket, Key="folder/") == (404, "404")
+    assert error_of(s3.get_object, Bucket=bucket, Key="folder/") == (404, "NoSuchKey")
+    assert error_of(s3.head_object, Bucket=on_get, Key="never") == (404, "404")
+    assert time.monotonic() - started < 10
+    shown = s3.head_bucket(Bucket=on_get)["ResponseMetadata"]["HTTPHeaders"]
+    assert (shown["x-pocket-wait"], shown["x-pocket-wait-on"]) == ("20s", "get")
+
+
+def test_a_download_that_looks_first_waits_for_the_write(other_gateway, make_bucket, tmp_path):
+    """`download_file` asks for the size with HEAD before it reads."""
+    bucket, target = make_bucket(wait="20s"), tmp_path / "out"
+    with futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(make_client().download_file, bucket, "later", str(target))
+        time.sleep(0.5)
+        assert not waiting.done()
+        other_gateway.put_object(Bucket=bucket, Key="later", Body=content(100_000))
+        waiting.result(10)
+    assert target.read_bytes() == content(100_000)
 
 
 def test_the_end_of_the_job_ends_a_wait(s3, make_bucket):

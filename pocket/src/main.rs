@@ -21,6 +21,7 @@ mod reload;
 mod shutdown;
 mod table;
 mod telemetry;
+mod tls;
 
 use assembly::{embedded, role};
 use clap::Parser;

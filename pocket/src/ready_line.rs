@@ -3,7 +3,7 @@
 use pocket_api::cluster::Role;
 use pocket_api::ids::NodeId;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReadyLine {
@@ -33,6 +33,8 @@ pub(crate) struct ServeLine<'a> {
     /// The file with the access key that was generated, where one was: TOML with `access-key-id` and
     /// `secret-access-key`. Whoever gave keys knows them.
     pub(crate) credentials: Option<PathBuf>,
+    /// The authority that clients have to trust, where this machine made it: PEM.
+    pub(crate) authority: Option<&'a Path>,
 }
 
 impl ReadyLine {

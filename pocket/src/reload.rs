@@ -1,7 +1,7 @@
 //! SIGHUP: what may change while a process serves is read anew, checked as at its start, and taken over; the log says in
 //! one line what that was. Where anything is wrong, all that was there stays.
 //!
-//! Access keys, profiles and the log filter change so. What else differs in the file is named, and waits for a restart.
+//! Access keys, profiles, certificates and the log filter change so. What else differs in the file is named, and waits for a restart.
 
 mod changes;
 
@@ -10,6 +10,7 @@ use crate::config::credentials::AccessKey;
 use crate::endpoint;
 use crate::shutdown::HangUps;
 use crate::telemetry::Log;
+use crate::tls::Certificates;
 use changes::Changes;
 use parking_lot::Mutex;
 use pocket_edge::credentials::Credentials;
@@ -40,6 +41,8 @@ struct Current {
     settings: Settings,
     /// The one that serves, where there is one.
     gateway: Weak<Gateway>,
+    /// Those that it shows.
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl Reload {
@@ -50,8 +53,16 @@ impl Reload {
         log: Log,
         tables: &'static [&'static str],
     ) -> Arc<Self> {
-        let current = Mutex::new(Current { settings, gateway: Weak::new() });
+        let current = Mutex::new(Current { settings, gateway: Weak::new(), certificates: None });
         Arc::new(Self { read: Arc::new(read), log, tables, current })
+    }
+
+    /// Certificates change when their files do, and at each reload.
+    pub(crate) fn follow(&self, certificates: Option<Arc<Certificates>>) {
+        if let Some(certificates) = &certificates {
+            tokio::spawn(certificates.clone().watch());
+        }
+        self.current.lock().certificates = certificates;
     }
 
     /// Starts a gateway with what holds now; it takes over whatever holds later.
@@ -84,8 +95,11 @@ impl Reload {
     /// All or nothing: what can fail is made first.
     fn take_over(&self, settings: Settings) -> anyhow::Result<()> {
         let mut current = self.current.lock();
-        let changes = Changes::between(&current.settings, &settings, self.tables);
+        let mut changes = Changes::between(&current.settings, &settings, self.tables);
         let (credentials, profiles) = (endpoint::credentials(&settings.keys)?, settings.config.profiles()?);
+        if let Some(certificates) = &current.certificates {
+            changes.show_certificate(certificates.reload()?);
+        }
         // Said under the filter that shows it, whichever that is.
         let shown_before = tracing::enabled!(tracing::Level::INFO);
         if shown_before {
@@ -98,7 +112,6 @@ impl Reload {
         if let Some(gateway) = current.gateway.upgrade() {
             gateway.reload(credentials, profiles);
         }
-        // Whatever else can be read anew, such as certificates, is taken over here.
         current.settings = settings;
         Ok(())
     }

@@ -73,5 +73,16 @@ def datasets():
         ok(f"copies, moves and directories, one of {MANY} files deleted")
 
 
+def waiting():
+    """It looks how large a file is before it reads any of it."""
+
+    def read(bucket, key):
+        with file_system().open_input_file(f"{bucket}/{key}") as file:
+            return file.read()
+
+    waits(read)
+
+
 exercise(PyArrow)
 datasets()
+waiting()

@@ -110,6 +110,17 @@ async def asynchronous():
     ok("aiobotocore: 100 round trips at once")
 
 
+def waiting():
+    """It looks how large a file is before it reads any of it."""
+
+    def read(bucket, key):
+        with from_page(s3fs=s3fs)["fs"].open(f"{bucket}/{key}", "rb") as file:
+            return file.read()
+
+    waits(read)
+
+
 exercise(S3Fs)
 file_system()
+waiting()
 asyncio.run(asynchronous())

@@ -1,6 +1,6 @@
 //! GetObject: one lookup, then the bytes.
 
-use super::{Operations, ask, check_readable, of_version};
+use super::{Operations, ask, check_readable, of_version, waiting};
 use crate::placements::Bucket;
 use crate::reader::Purpose;
 use crate::transfers::Lease;
@@ -31,7 +31,7 @@ impl Serve<GetObject> for Operations {
         let ask = ask!(call, call.context, asked).on(&lookup.key);
         let expected_owner = call.expected_owner.as_str();
         let mut bucket = self.bucket(ask, name, expected_owner).await?;
-        lookup.wait = wait.unwrap_or(bucket.placement.hints.wait);
+        lookup.wait = wait.unwrap_or_else(|| waiting::hinted(&bucket.placement.hints, &lookup));
 
         let found = match range_holds_if {
             None => find(self, &mut bucket, &lookup, wait).await,
@@ -73,7 +73,7 @@ pub(super) fn readable(
     readable.map(|()| found)
 }
 
-/// `wait`: as the request says it; where it does not, the job's own holds.
+/// `wait`: as the request says it.
 async fn find(
     ops: &Operations,
     bucket: &mut Bucket<'_>,
@@ -83,21 +83,12 @@ async fn find(
     // What was just sent to this client in full may be reserved for it still when the shard looks: a reader of ranges
     // would find that its own last one has taken the object away.
     let settled = ops.transfers.settled();
-    match ops.lookup(bucket, lookup).await {
+    match waiting::lookup(ops, bucket, lookup, wait).await {
         Err(error)
             if error.code == ErrorCode::NoSuchKey
                 && ops.transfers.settle(bucket.shard(&lookup.key), settled).await =>
         {
             ops.lookup(bucket, &Lookup { wait: Duration::ZERO, ..lookup.clone() }).await
-        }
-        // The job's own wait became longer, and this gateway learned of it from this very answer.
-        Err(error)
-            if error.code == ErrorCode::NoSuchKey
-                && wait.is_none()
-                && bucket.placement.hints.wait > lookup.wait =>
-        {
-            let wait = bucket.placement.hints.wait;
-            ops.lookup(bucket, &Lookup { wait, ..lookup.clone() }).await
         }
         found => found,
     }

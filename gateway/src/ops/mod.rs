@@ -38,6 +38,7 @@ mod put_object;
 mod rename_object;
 mod upload_part;
 mod upload_part_copy;
+mod waiting;
 
 use crate::config::GatewayConfig;
 use crate::errors::{self, CallError, from_call, from_control, from_name, s3};
@@ -289,6 +290,7 @@ macro_rules! ask {
             caller: &$context.caller,
             signing: $context.signing,
             peer: $context.peer(),
+            is_secure: $context.connection.is_secure(),
             attributes: &$request.head,
             actions: pocket_access::action::Actions::from($actions),
             keys: &[],

@@ -1,6 +1,7 @@
 //! What TTLs, counted reads and waits promise.
 
 use crate::cluster::{Cluster, eventually, pattern};
+use crate::in_process::ask::Ask;
 use bytes::Bytes;
 use futures::StreamExt;
 use http_body_util::{BodyExt, BodyStream};
@@ -110,10 +111,42 @@ async fn a_get_that_waits_is_woken_by_the_put() {
     };
     let (got, _) = futures::future::join(waiting, putting).await;
     assert_eq!(got.ok().body, "here");
-    assert_eq!(cluster.head("wait", "never").await.status, 404, "a HEAD waits only by its own header");
     let get = |wait| cluster.get("wait", "never").header("x-pocket-wait", wait);
     assert_eq!(get("20ms").await.code(), "NoSuchKey");
     assert_eq!(get("1h").await.code(), "InvalidArgument");
+}
+
+#[tokio::test]
+async fn a_head_waits_as_a_get_does_but_for_markers_of_folders_and_where_the_bucket_says_get() {
+    let cluster = Cluster::start().await;
+    cluster.bucket_with("wait", &[("x-pocket-wait", "20s")]).await;
+    let waiting = cluster.head("wait", "later").send();
+    let putting = async {
+        tokio::task::yield_now().await;
+        cluster.stored("wait", "later", "here").await
+    };
+    let (looked, _) = futures::future::join(waiting, putting).await;
+    assert_eq!(looked.ok().header("content-length"), Some("4"));
+    // What does not wait is answered long before the bucket's wait is over.
+    let at_once = async |bucket: &'static str, asked: Ask| {
+        let answered = tokio::time::timeout(Duration::from_secs(10), asked.send()).await;
+        assert_eq!(answered.unwrap_or_else(|_| panic!("it waits in {bucket}")).status, 404);
+    };
+    at_once("wait", cluster.head("wait", "folder/")).await;
+    at_once("wait", cluster.get("wait", "folder/")).await;
+    at_once("wait", cluster.head("wait", "never").header("x-pocket-wait", "0")).await;
+    let hints = [("x-pocket-wait", "20s"), ("x-pocket-wait-on", "get")];
+    cluster.bucket_with("wait-get", &hints).await;
+    let shown = cluster.head_bucket("wait-get").await.ok();
+    assert_eq!((shown.header("x-pocket-wait"), shown.header("x-pocket-wait-on")), (Some("20s"), Some("get")));
+    at_once("wait-get", cluster.head("wait-get", "later")).await;
+    let waiting = cluster.get("wait-get", "later").send();
+    let putting = async {
+        tokio::task::yield_now().await;
+        cluster.stored("wait-get", "later", "here").await
+    };
+    let (got, _) = futures::future::join(waiting, putting).await;
+    assert_eq!(got.ok().body, "here");
 }
 
 #[tokio::test]

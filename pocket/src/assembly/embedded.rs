@@ -15,6 +15,7 @@ use crate::ready_line::ServeLine;
 use crate::reload::{Reload, Settings};
 use crate::shutdown::HangUps;
 use crate::telemetry::{self, Metrics};
+use crate::tls::Certificates;
 use anyhow::bail;
 use futures::stream::{FuturesUnordered, StreamExt};
 use pocket_api::budget::ByteBudget;
@@ -37,6 +38,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let settings = read(&args)?;
     let Settings { config, keys } = settings.clone();
     let log = telemetry::log_to_stderr(&config.log.filter)?;
+    let certificates = Certificates::load(&config)?;
     let s3 = Port::bind(&config.gateway.listen, "the S3 endpoint", "--listen")?;
     let admin = Port::bind_admin(&config)?;
 
@@ -44,8 +46,10 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let until = until(&how)?;
     let hang_ups = HangUps::listen(&until)?;
     let reload = Reload::new(move || read(&args), settings, log, &["admin", "gateway", "storage"]);
+    reload.follow(certificates.clone());
     tokio::spawn(reload.clone().at_each(hang_ups));
-    let work = run(&config, &keys, &how, &reload, &s3, admin.as_ref(), &until);
+    let endpoint = Endpoint { config, keys, certificates, s3, admin };
+    let work = run(&endpoint, &how, &reload, &until);
     end_in_time(work, &until).await
 }
 
@@ -61,21 +65,49 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
     let mut config = args.common.load()?;
     set(&mut config.gateway.listen, args.listen);
     config.storage.capacity = args.capacity.or(config.storage.capacity);
+    config.gateway.tls = args.tls.or(config.gateway.tls);
+    args.tls_files.apply(&mut config);
     args.endpoint.apply(&mut config);
     config.check()?;
     config.capacity_here()?;
     Ok(config)
 }
 
+/// What is served at which addresses, and to whom.
+struct Endpoint {
+    config: Config,
+    keys: Vec<AccessKey>,
+    certificates: Option<Arc<Certificates>>,
+    s3: Port,
+    admin: Option<Port>,
+}
+
+impl Endpoint {
+    /// What is said once all is served.
+    fn ready(&self, how: &ProcessArgs) -> anyhow::Result<String> {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        let (endpoint, admin) = (endpoint::url(scheme, &self.s3.address), admin_url(self.admin.as_ref()));
+        let (endpoint, admin) = (endpoint.as_str(), admin.as_deref());
+        let (region, keys) = (self.config.region.as_str(), &self.keys[..]);
+        let authority = self.certificates.as_deref().and_then(Certificates::authority);
+        if !how.json {
+            return Ok(Banner { endpoint, region, keys, admin, authority }.text());
+        }
+        let (address, credentials) = (self.s3.address.to_string(), credentials::generated_file(keys)?);
+        let pid = std::process::id();
+        let role = "serve";
+        let line = ServeLine { role, pid, address, endpoint, region, admin, credentials, authority };
+        Ok(serde_json::to_string(&line)?)
+    }
+}
+
 async fn run(
-    config: &Config,
-    keys: &[AccessKey],
+    endpoint: &Endpoint,
     how: &ProcessArgs,
     reload: &Reload,
-    s3: &Port,
-    admin: Option<&Port>,
     until: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let Endpoint { config, certificates, s3, admin, .. } = endpoint;
     let metrics = Metrics::record()?;
     let readiness = Readiness::starting();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -107,7 +139,7 @@ async fn run(
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
     let gateway = reload.start_gateway(|config, credentials| {
-        let config = endpoint::gateway_config(config, thread_per_two_cores())?;
+        let config = endpoint::gateway_config(config, thread_per_two_cores(), certificates.as_deref())?;
         Ok(Gateway::start(config, credentials, planes))
     })?;
     members.add(node, Some(gateway.clone()), vec![gateway.clone()]);
@@ -117,40 +149,14 @@ async fn run(
     let node = members.join(Role::Monitor, String::new(), 0).await?;
     members.add(node, None, vec![Arc::new(MachineSampler::new())]);
 
-    start_admin(admin, Admin { metrics, readiness: readiness.clone(), control: controller }, until)?;
+    start_admin(admin.as_ref(), Admin { metrics, readiness: readiness.clone(), control: controller }, until)?;
     let serving = gateway.serve(s3.listener.try_clone()?, until.clone());
     readiness.ready();
-    say(&ready(config, keys, s3, admin, how)?);
+    say(&endpoint.ready(how)?);
     tokio::select! {
         ended = serving => Ok(ended?),
         node = members.keep() => bail!("the controller has lost sight of {node} in its own process: start again"),
     }
-}
-
-/// What is said once all is served.
-fn ready(
-    config: &Config,
-    keys: &[AccessKey],
-    s3: &Port,
-    admin: Option<&Port>,
-    how: &ProcessArgs,
-) -> anyhow::Result<String> {
-    let (endpoint, region, admin) = (endpoint::url(&s3.address), &config.region, admin_url(admin));
-    let (endpoint, admin) = (endpoint.as_str(), admin.as_deref());
-    if !how.json {
-        return Ok(Banner { endpoint, region, keys, admin }.text());
-    }
-    let (address, credentials) = (s3.address.to_string(), credentials::generated_file(keys)?);
-    let pid = std::process::id();
-    Ok(serde_json::to_string(&ServeLine {
-        role: "serve",
-        pid,
-        address,
-        endpoint,
-        region,
-        admin,
-        credentials,
-    })?)
 }
 
 /// The nodes of this process, each a member as in a cluster.

@@ -8,7 +8,7 @@ use super::{Port, admin_url, end_in_time, spec, start_admin, until};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::cli::{ControllerArgs, GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
-use crate::config::{Config, advertised, credentials};
+use crate::config::{Config, TlsMode, advertised, credentials};
 use crate::endpoint;
 use crate::membership::{Membership, Parted, join};
 use crate::output::say;
@@ -16,6 +16,7 @@ use crate::ready_line::ReadyLine;
 use crate::reload::{Reload, Settings};
 use crate::shutdown::{END_WITHIN, HangUps};
 use crate::telemetry::{self, Metrics};
+use crate::tls::Certificates;
 use anyhow::{Context, bail};
 use futures::future::{BoxFuture, FutureExt};
 use pocket_api::budget::ByteBudget;
@@ -43,14 +44,20 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
         let mut config = args.member.load()?;
         set(&mut config.gateway.listen, args.listen);
         config.gateway.advertise = args.advertise.or(config.gateway.advertise);
+        args.tls_files.apply(&mut config);
         args.endpoint.apply(&mut config);
         config.check()?;
+        if config.gateway.tls == Some(TlsMode::Auto) {
+            bail!("gateway.tls auto is for `pocket serve`: give a gateway tls-cert and tls-key");
+        }
         let keys = credentials::resolve(&config)?;
         endpoint::check_reach(&config.gateway.listen, &keys, args.endpoint.allow_generated_credentials)?;
         Ok(Settings { config, keys })
     };
 
     let mut process = Process::prepare(read, how, &["admin", "cluster", "gateway"])?;
+    let certificates = Certificates::load(&process.config)?;
+    process.reload.follow(certificates.clone());
     let s3 = Port::bind(&process.config.gateway.listen, "the S3 endpoint", "--listen")?;
     // Nobody but people reads a gateway's address, so a wildcard may stand here.
     process.address =
@@ -64,7 +71,8 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
             clock: life.clock.clone(),
         };
         let gateway = process.reload.start_gateway(|config, credentials| {
-            Ok(Gateway::start(endpoint::gateway_config(config, thread_per_core())?, credentials, planes))
+            let config = endpoint::gateway_config(config, thread_per_core(), certificates.as_deref())?;
+            Ok(Gateway::start(config, credentials, planes))
         })?;
         let (listener, until) = (s3.listener.try_clone()?, life.until.clone());
         let serving = gateway.clone();

@@ -90,6 +90,27 @@ const KEYS: &[Key] = &[
         "The address that `pocket status` shows.",
     ),
     key(
+        "gateway.tls",
+        "\"off\"",
+        "files, where they are named",
+        "`--tls` of `serve`",
+        "`auto` makes a certificate, by an authority that is kept beside the generated credentials (`serve` alone); `off` serves plain HTTP, whatever files are named.",
+    ),
+    key(
+        "gateway.tls-cert",
+        "\"/etc/pocket/tls.crt\"",
+        "none",
+        "`--tls-cert` of `serve`, `gateway`",
+        "The certificate that S3 is served with, in PEM, and behind it those between it and what clients trust.",
+    ),
+    key(
+        "gateway.tls-key",
+        "\"/etc/pocket/tls.key\"",
+        "none",
+        "`--tls-key` of `serve`, `gateway`",
+        "Its private key, in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted.",
+    ),
+    key(
         "gateway.threads",
         "2",
         "the cores in `gateway`, half of them in `serve` and `dev-cluster`",
@@ -235,12 +256,28 @@ fn document() -> String {
          `$XDG_STATE_HOME/pocket/credentials.toml` (else `~/.local/state/pocket/credentials.toml`), readable by its owner\n\
          alone. Generated credentials are refused on other than loopback addresses, unless\n\
          `--allow-generated-credentials` says otherwise.\n\n\
+         ## TLS\n\n\
+         With `gateway.tls-cert` and `gateway.tls-key` (or `--tls-cert`, `--tls-key`) S3 is served in TLS 1.2 and 1.3, and on that port\n\
+         in nothing else. The files are looked at every few seconds and on reload: another certificate is shown to new connections,\n\
+         those that are there go on, and where a file is bad the log says so once and the old certificate stays. A swap of a link, as\n\
+         Kubernetes makes it, is seen. A certificate out of its time is a warning. The admin port and the planes speak plain.\n\n\
+         `pocket serve --tls auto` needs no files: it makes an authority, once, beside the generated credentials (`ca.pem` and\n\
+         `ca-key.pem`, the key readable by its owner alone) and, at each start and every two weeks, a certificate for `localhost`,\n\
+         `127.0.0.1`, `::1`, the machine's name and its addresses, the address that it listens on, `domain`, and buckets below\n\
+         `s3.localhost` and `domain`. It prints the lines that make clients trust it:\n\n\
+         ```sh\n\
+         export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs, SDK for Go\n\
+         export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # SDK for Rust, obstore, delta-rs, s5cmd, curl\n\
+         ```\n\n\
+         `boto3.client(..., verify=\"ca.pem\")`, `curl --cacert ca.pem` and `pyarrow.fs.S3FileSystem(tls_ca_file_path=\"ca.pem\")` say the\n\
+         same to one client. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
          ## Reload\n\n\
          SIGHUP (`systemctl reload pocket`, see [As a service](service.md); `kill -HUP`) has a process read its file again, and the files that it names. What may\n\
          change while it serves is taken over, with the next request and without losing one:\n\n\
          - access keys: `[[tenant]]` tables and their secrets' files. The requests of a key that was removed are refused from then\n\
          \u{20}\u{20}on, and those signed with a secret that was replaced; what had begun goes on.\n\
          - profiles, `gateway.default-profile` and `gateway.auto-register`, for buckets that are made from then on.\n\
+         - certificates, for new connections, see below.\n\
          - `log.filter`.\n\n\
          One line of the log says what changed, and which other keys of the file differ: those wait for a restart. Options and\n\
          variables of the process go on outweighing the file. Where anything in it is wrong, nothing is taken over, and the line says\n\
@@ -248,8 +285,8 @@ fn document() -> String {
          that was started at a terminal ends when that terminal goes away.\n\n\
          ## For programs that start Pocket\n\n\
          `pocket serve --json` says in one line of JSON, once it serves, where: `role`, `pid`, `address` (as bound, so that port 0 can be\n\
-         asked for), `endpoint`, `region`, `admin`, and in `credentials` the file with the pair that was generated, where one was; never a\n\
-         secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
+         asked for), `endpoint`, `region`, `admin`, and in `credentials` and `authority` the files with the pair and the\n\
+         authority that were made, where they were; never a secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
          roles of a cluster have both options too.\n\n\
          ## A cluster on a network\n\n\
          ```toml\n\

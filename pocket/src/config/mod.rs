@@ -13,7 +13,7 @@ pub(crate) mod secret;
 pub(crate) mod size;
 mod tables;
 
-pub(crate) use tables::{Config, GatewayTable};
+pub(crate) use tables::{Config, GatewayTable, TlsMode};
 
 use address::Address;
 use anyhow::{Context, anyhow, bail, ensure};
@@ -188,6 +188,15 @@ impl Config {
                 anyhow!("gateway.threads {threads}: from 1 to {THREADS_MAX}"),
             ));
         }
+        let tls = &self.gateway;
+        crate::tls::Choice::of(tls).map_err(|why| {
+            let key = match (tls.tls, &tls.tls_cert) {
+                (Some(_), _) => "tls",
+                (None, Some(_)) => "tls-cert",
+                (None, None) => "tls-key",
+            };
+            wrong(&["gateway", key], why)
+        })?;
         self.profiles()?;
         let mut access_keys = HashSet::new();
         for (at, tenant) in self.tenant.iter().enumerate() {

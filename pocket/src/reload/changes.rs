@@ -3,6 +3,7 @@
 use super::Settings;
 use crate::config::Config;
 use crate::config::credentials::AccessKey;
+use crate::tls::Changed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -53,6 +54,12 @@ impl Changes {
             changes.later.insert("cluster.secret".into());
         }
         changes
+    }
+
+    pub(super) fn show_certificate(&mut self, changed: Changed) {
+        if changed == Changed::Yes {
+            self.now.push("another certificate".into());
+        }
     }
 
     /// Adds what came, went, and is another under the same name.

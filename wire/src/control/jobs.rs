@@ -2,7 +2,7 @@
 
 use super::{Malformed, all, each, optional, proto, required};
 use pocket_api::control::{Configuration, EndJob, EndMode, JobSummary, Placement, Registration, Weight};
-use pocket_api::hints::{ETagRule, JobHints};
+use pocket_api::hints::{ETagRule, JobHints, WaitOn};
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::names::{BucketName, NameError, TenantName};
 use pocket_api::settings::JobSettings;
@@ -42,6 +42,10 @@ impl From<JobHints> for proto::JobHints {
             ETagRule::Md5 => proto::ETagRule::Md5,
             ETagRule::Fast => proto::ETagRule::Fast,
         };
+        let wait_on = match hints.wait_on {
+            WaitOn::GetAndHead => proto::WaitOn::GetAndHead,
+            WaitOn::Get => proto::WaitOn::Get,
+        };
         Self {
             workers: hints.workers,
             capacity_bytes: hints.capacity,
@@ -54,6 +58,7 @@ impl From<JobHints> for proto::JobHints {
             wait: Some(hints.wait.into()),
             tier: hints.tier.map(|tier| proto::Tier::from(tier).into()),
             etag: etag.into(),
+            wait_on: wait_on.into(),
         }
     }
 }
@@ -68,6 +73,11 @@ impl TryFrom<proto::JobHints> for JobHints {
             Ok(proto::ETagRule::Fast) => ETagRule::Fast,
             Err(_) => return Err(Malformed(format!("etag rule {} is unknown", hints.etag))),
         };
+        let wait_on = match proto::WaitOn::try_from(hints.wait_on) {
+            Ok(proto::WaitOn::GetAndHead) => WaitOn::GetAndHead,
+            Ok(proto::WaitOn::Get) => WaitOn::Get,
+            Err(_) => return Err(Malformed(format!("wait-on {} is unknown", hints.wait_on))),
+        };
         Ok(Self {
             workers: hints.workers,
             capacity: hints.capacity_bytes,
@@ -78,6 +88,7 @@ impl TryFrom<proto::JobHints> for JobHints {
             object_ttl: optional(hints.object_ttl)?,
             reads: hints.reads,
             wait: required(hints.wait, "wait")?,
+            wait_on,
             tier: hints.tier.map(tier_of).transpose()?,
             etag,
         })
@@ -283,6 +294,7 @@ pub(super) mod tests {
             object_ttl: Some(Duration::from_secs(86_400 * 3_650)),
             reads: Some(u32::MAX),
             wait: Duration::from_millis(300_000),
+            wait_on: WaitOn::Get,
             tier: Some(Tier::Dram),
             etag: ETagRule::Fast,
         }
