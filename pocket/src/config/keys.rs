@@ -277,6 +277,7 @@ fn document() -> String {
          - access keys: `[[tenant]]` tables and their secrets' files. The requests of a key that was removed are refused from then\n\
          \u{20}\u{20}on, and those signed with a secret that was replaced; what had begun goes on.\n\
          - profiles, `gateway.default-profile` and `gateway.auto-register`, for buckets that are made from then on.\n\
+         - certificates, for new connections, see below.\n\
          - `log.filter`.\n\n\
          One line of the log says what changed, and which other keys of the file differ: those wait for a restart. Options and\n\
          variables of the process go on outweighing the file. Where anything in it is wrong, nothing is taken over, and the line says\n\
@@ -284,8 +285,8 @@ fn document() -> String {
          that was started at a terminal ends when that terminal goes away.\n\n\
          ## For programs that start Pocket\n\n\
          `pocket serve --json` says in one line of JSON, once it serves, where: `role`, `pid`, `address` (as bound, so that port 0 can be\n\
-         asked for), `endpoint`, `region`, `admin`, and in `credentials` the file with the pair that was generated, where one was; never a\n\
-         secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
+         asked for), `endpoint`, `region`, `admin`, and in `credentials` and `authority` the files with the pair and the\n\
+         authority that were made, where they were; never a secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
          roles of a cluster have both options too.\n\n\
          ## A cluster on a network\n\n\
          <!-- after:\nmkdir -p etc/pocket\necho a secret of the whole cluster > etc/pocket/secret\n\

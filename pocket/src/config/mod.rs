@@ -188,7 +188,15 @@ impl Config {
                 anyhow!("gateway.threads {threads}: from 1 to {THREADS_MAX}"),
             ));
         }
-        crate::tls::Choice::of(&self.gateway).map_err(|why| wrong(&["gateway"], why))?;
+        let tls = &self.gateway;
+        crate::tls::Choice::of(tls).map_err(|why| {
+            let key = match (tls.tls, &tls.tls_cert) {
+                (Some(_), _) => "tls",
+                (None, Some(_)) => "tls-cert",
+                (None, None) => "tls-key",
+            };
+            wrong(&["gateway", key], why)
+        })?;
         self.profiles()?;
         let mut access_keys = HashSet::new();
         for (at, tenant) in self.tenant.iter().enumerate() {
