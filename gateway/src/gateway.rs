@@ -3,6 +3,7 @@
 use crate::config::GatewayConfig;
 use crate::ops::Operations;
 use crate::planes::Planes;
+use crate::profiles::Profiles;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -30,6 +31,13 @@ impl Gateway {
         let s3 = (*operations).clone();
         let front = Front::with_cors(&config.edge, credentials, planes.node, planes.clock, s3);
         Arc::new(Self { operations, front })
+    }
+
+    /// Takes over other access keys and profiles: for requests that come, and buckets that are made, from here on.
+    /// Nothing that is going on is touched.
+    pub fn reload(&self, credentials: Credentials, profiles: Profiles) {
+        self.front.replace_credentials(credentials);
+        self.operations.replace_profiles(profiles);
     }
 
     /// See [`Front::serve`].

@@ -1,5 +1,5 @@
 //! Profiles: named sets of hints in the configuration, for jobs that cannot name their hints themselves, and how open the
-//! buckets are that come of them. Checked when the gateway starts, so that a request meets none that is wrong.
+//! buckets are that come of them. Checked before a gateway gets them, so that a request meets none that is wrong.
 
 use pocket_access::acl::Ownership;
 use pocket_access::public_access_block::PublicAccessBlock;
@@ -114,7 +114,7 @@ impl Profiles {
 
     /// For buckets whose creator names none.
     pub(crate) fn standard(&self) -> &Profile {
-        // Found to be there when the gateway started.
+        // Found to be there when these were made.
         &self.named[&self.standard]
     }
 

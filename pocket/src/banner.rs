@@ -1,6 +1,7 @@
 //! What a person reads when an endpoint is ready: where it is, and lines to paste. Pure: values in, text out.
 
 use crate::config::credentials::{ACCESS_KEY_VARIABLE, AccessKey, SECRET_KEY_VARIABLE, Source};
+use std::path::Path;
 
 /// What the lines are made of.
 pub(crate) struct Banner<'a> {
@@ -10,6 +11,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) keys: &'a [AccessKey],
     /// `http://host:port` of the admin port, where there is one.
     pub(crate) admin: Option<&'a str>,
+    /// The authority that clients have to trust, where this machine made it.
+    pub(crate) authority: Option<&'a Path>,
 }
 
 impl Banner<'_> {
@@ -41,13 +44,22 @@ impl Banner<'_> {
             "\nshell\n  export AWS_ENDPOINT_URL={endpoint}\n  export AWS_REGION={region}\n  export \
              AWS_DEFAULT_REGION={region}\n  export AWS_ACCESS_KEY_ID={id}\n  export AWS_SECRET_ACCESS_KEY={secret}\n"
         );
+        if let Some(authority) = self.authority {
+            let file = authority.display();
+            text += &format!(
+                "\nTLS by an authority of this machine's own; the first line is for aws-cli, boto3 and s3fs, the second for \
+                 most others\n  export AWS_CA_BUNDLE={file}\n  export SSL_CERT_FILE={file}\n  curl --cacert {file} {endpoint}\n"
+            );
+        }
         text += &format!(
             "\naws-cli, in that shell\n  aws --endpoint-url {endpoint} s3 mb s3://my-job\n  aws --endpoint-url \
              {endpoint} s3 cp README.md s3://my-job/\n"
         );
+        let verify =
+            self.authority.map(|file| format!(", verify=\"{}\"", file.display())).unwrap_or_default();
         text += &format!(
             "\nboto3, in that shell\n  s3 = boto3.client(\"s3\", endpoint_url=\"{endpoint}\", \
-             region_name=\"{region}\")\n"
+             region_name=\"{region}\"{verify})\n"
         );
         if let Some(admin) = self.admin {
             let address = admin.trim_start_matches("http://");
@@ -62,18 +74,22 @@ mod tests {
     use super::*;
     use crate::config::secret::Secret;
 
-    fn text(source: Source) -> String {
-        let key = AccessKey {
+    fn key(source: Source) -> AccessKey {
+        AccessKey {
             tenant: "team".into(),
             id: "AKIAEXAMPLE".into(),
             secret: Secret::new("hush-hush-hush".into()),
             source,
-        };
+        }
+    }
+
+    fn text(source: Source) -> String {
         let banner = Banner {
             endpoint: "http://127.0.0.1:9000",
             region: "us-east-1",
-            keys: &[key],
+            keys: &[key(source)],
             admin: Some("http://127.0.0.1:9001"),
+            authority: None,
         };
         banner.text()
     }
@@ -100,6 +116,27 @@ mod tests {
         );
         for source in [Source::Environment, Source::Table] {
             assert!(!text(source).contains("hush"));
+        }
+    }
+
+    #[test]
+    fn an_authority_is_there_to_trust() {
+        let banner = Banner {
+            endpoint: "https://127.0.0.1:9000",
+            region: "us-east-1",
+            keys: &[key(Source::Generated)],
+            admin: None,
+            authority: Some(Path::new("/state/ca.pem")),
+        };
+        let text = banner.text();
+        for said in [
+            "export AWS_ENDPOINT_URL=https://127.0.0.1:9000",
+            "export AWS_CA_BUNDLE=/state/ca.pem",
+            "export SSL_CERT_FILE=/state/ca.pem",
+            "verify=\"/state/ca.pem\")",
+            "curl --cacert /state/ca.pem",
+        ] {
+            assert!(text.contains(said), "{said} is missing in\n{text}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The command line: what may be said, and nothing of what it does. Options that are also in the configuration file
 //! outweigh it, see the `apply` functions.
 
-use crate::config::Config;
 use crate::config::address::{Address, AddressOrOff};
 use crate::config::size::Size;
+use crate::config::{Config, TlsMode};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -92,6 +92,24 @@ impl EndpointArgs {
     }
 }
 
+/// Files with which S3 is served in TLS.
+#[derive(Debug, Args)]
+pub(crate) struct TlsFiles {
+    /// Serve S3 in TLS with this certificate and its chain, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    pub(crate) fn apply(self, config: &mut Config) {
+        config.gateway.tls_cert = self.tls_cert.or(config.gateway.tls_cert.take());
+        config.gateway.tls_key = self.tls_key.or(config.gateway.tls_key.take());
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Where to serve S3 [default: 127.0.0.1:9000]
@@ -100,6 +118,11 @@ pub(crate) struct ServeArgs {
     /// Memory for data and metadata, such as 8GiB [default: half the memory limit of the machine or cgroup]
     #[arg(long, value_name = "SIZE")]
     pub(crate) capacity: Option<Size>,
+    /// "auto": serve S3 in TLS with a certificate of this machine's own making; "off": plain HTTP
+    #[arg(long, value_name = "HOW")]
+    pub(crate) tls: Option<TlsMode>,
+    #[command(flatten)]
+    pub(crate) tls_files: TlsFiles,
     #[command(flatten)]
     pub(crate) endpoint: EndpointArgs,
     #[command(flatten)]
@@ -145,6 +168,8 @@ pub(crate) struct GatewayArgs {
     /// The address that `pocket status` shows, where it differs
     #[arg(long, value_name = "ADDR")]
     pub(crate) advertise: Option<Address>,
+    #[command(flatten)]
+    pub(crate) tls_files: TlsFiles,
     #[command(flatten)]
     pub(crate) endpoint: EndpointArgs,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::config::credentials::{ACCESS_KEY_VARIABLE, AccessKey, SECRET_KEY_VARIABLE, Source};
+use crate::tls::Certificates;
 use anyhow::{bail, ensure};
 use pocket_api::names::TenantName;
 use pocket_edge::config::EdgeConfig;
@@ -40,20 +41,25 @@ pub(crate) fn credentials(keys: &[AccessKey]) -> anyhow::Result<Credentials> {
 }
 
 /// `unless_set`: on how many threads connections are served where the configuration does not say.
-pub(crate) fn gateway_config(config: &Config, unless_set: usize) -> anyhow::Result<GatewayConfig> {
+pub(crate) fn gateway_config(
+    config: &Config,
+    unless_set: usize,
+    certificates: Option<&Certificates>,
+) -> anyhow::Result<GatewayConfig> {
     let edge = EdgeConfig {
         region: config.region.clone(),
         domain: config.domain.clone(),
+        tls: certificates.map(Certificates::tls),
         threads: config.gateway.threads.unwrap_or(unless_set),
         ..EdgeConfig::default()
     };
     Ok(GatewayConfig { edge, profiles: config.profiles()? })
 }
 
-/// A URL that clients on this machine can use.
-pub(crate) fn url(address: &Address) -> String {
+/// A URL that clients on this machine can use. `scheme`: `http` or `https`.
+pub(crate) fn url(scheme: &str, address: &Address) -> String {
     let callable = if address.is_wildcard() { Address::loopback(address.port()) } else { address.clone() };
-    format!("http://{callable}")
+    format!("{scheme}://{callable}")
 }
 
 #[cfg(test)]

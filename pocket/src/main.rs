@@ -19,6 +19,7 @@ mod ready_line;
 mod shutdown;
 mod table;
 mod telemetry;
+mod tls;
 
 use assembly::{embedded, role};
 use clap::Parser;

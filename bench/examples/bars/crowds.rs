@@ -82,6 +82,8 @@ pub(crate) async fn idle_connections() -> anyhow::Result<Vec<Line>> {
         ensure!(read_answer(&mut stream).await? == 200, "a GET was refused");
         idle.push(stream);
     }
+    // So long a server keeps what it needs to talk with them.
+    sleep(Duration::from_secs(32)).await;
     let waiting = async {
         sleep(Duration::from_secs(1)).await;
         Ok(())

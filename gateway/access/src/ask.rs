@@ -22,6 +22,8 @@ pub struct Ask<'r> {
     pub signing: Option<Signing>,
     /// The other end of the connection.
     pub peer: Option<IpAddr>,
+    /// The connection is TLS that ends in this process.
+    pub is_secure: bool,
     pub attributes: &'r dyn Attributes,
     pub actions: Actions,
     /// The objects that actions on objects are done to.
@@ -112,6 +114,7 @@ impl<'r> Ask<'r> {
             principal,
             signing: self.signing,
             peer: self.peer,
+            is_secure: self.is_secure,
             now: clock.now(),
             attributes: self.attributes,
             request_tags: self.tags,

@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub signing: Option<Signing>,
     /// The other end of the connection. Nobody's claims of being another one are believed.
     pub peer: Option<IpAddr>,
+    /// The connection is TLS that ends in this process. What a proxy before it speaks, nothing here can know.
+    pub is_secure: bool,
     pub now: Timestamp,
     pub attributes: &'a dyn Attributes,
     /// Tags that the request gives to an object.
@@ -214,8 +216,7 @@ impl<'a> Facts<'a> {
             Key::PrincipalArn => maybe(self.principal.map(|p| Value::Text(arn_of(p).into()))),
             Key::PrincipalType => one(text(self.principal.map_or("Anonymous", |_| "User"))),
             Key::ResourceAccount => one(text(self.owner.as_str())),
-            // The gateway speaks plain HTTP; what a proxy before it does, nothing here can know.
-            Key::SecureTransport => one(Value::Bool(false)),
+            Key::SecureTransport => one(Value::Bool(self.is_secure)),
             Key::SourceIp => maybe(self.peer.map(|peer| Value::Address(peer.to_canonical()))),
             Key::UserId => one(text(self.principal.map_or("anonymous", |p| &p.access_key_id))),
             Key::UserName => maybe(self.principal.map(|p| text(&p.access_key_id))),
@@ -296,6 +297,7 @@ pub(crate) mod tests {
             principal: None,
             signing: None,
             peer: None,
+            is_secure: false,
             now: Timestamp(0),
             attributes: &Says(&[]),
             request_tags: &[],
@@ -371,6 +373,14 @@ pub(crate) mod tests {
         }
         for unknown in ["aws:PrincipalOrgID", "s3:x-amz-colour", "prefix", "s3:ExistingObjectTag/", ""] {
             assert_eq!(Key::parse(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_request_in_tls_is_secure() {
+        for is_secure in [true, false] {
+            let facts = Facts { is_secure, ..nobody() };
+            assert_eq!(shown(facts, "aws:SecureTransport"), is_secure.to_string());
         }
     }
 

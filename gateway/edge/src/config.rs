@@ -1,5 +1,6 @@
 //! What can be set about an edge. Credentials are apart, see [`crate::credentials`].
 
+use crate::tls::Tls;
 use pocket_api::budget::ByteBudget;
 use std::thread::available_parallelism;
 
@@ -17,7 +18,9 @@ pub struct EdgeConfig {
     pub region: String,
     /// `s3.example` makes `bucket.s3.example` a virtual host. Without it all requests are path style.
     pub domain: Option<String>,
-    /// More are refused with 503.
+    /// What connections are spoken to in. Without it they are plain HTTP, and never both on one port.
+    pub tls: Option<Tls>,
+    /// More are refused with 503, or in TLS by an alert.
     pub max_connections: usize,
     /// Memory of the gateway for documents, for bytes on their way to storage, and for those that were read ahead of their
     /// client. Half of it is what makes transfers faster; the other half is for what cannot be done without. Where it is full,
@@ -33,6 +36,7 @@ impl Default for EdgeConfig {
         Self {
             region: DEFAULT_REGION.into(),
             domain: None,
+            tls: None,
             max_connections: MAX_CONNECTIONS,
             buffers: ByteBudget::new(BUFFERS_MAX_BYTES),
             threads: thread_per_core(),

@@ -63,6 +63,7 @@ impl fmt::Debug for RequestId {
 #[derive(Default)]
 pub struct Connection {
     peer: Option<SocketAddr>,
+    is_secure: bool,
     /// Bytes of answers that its socket took.
     sent_bytes: AtomicU64,
     cut: CancellationToken,
@@ -75,6 +76,16 @@ pub type OnDelivered = Box<dyn FnOnce(Delivery) + Send>;
 impl Connection {
     pub fn from_peer(peer: SocketAddr) -> Self {
         Self { peer: Some(peer), ..Self::default() }
+    }
+
+    /// The same in TLS that ends in this process.
+    pub fn secured(self) -> Self {
+        Self { is_secure: true, ..self }
+    }
+
+    /// Nobody reads or changes what passes between its two ends. Headers that claim so of what lies before them are not believed.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// The other end of the socket: the client, or the nearest proxy before it. Headers that claim another address
@@ -130,6 +141,7 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("peer", &self.peer)
+            .field("secure", &self.is_secure)
             .field("cut", &self.cut.is_cancelled())
             .finish_non_exhaustive()
     }

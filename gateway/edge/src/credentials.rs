@@ -4,7 +4,7 @@ use pocket_api::names::TenantName;
 use std::collections::HashMap;
 use std::fmt;
 
-/// All access keys of a gateway. Fixed for the life of the process.
+/// All access keys of a gateway. They change as a whole, see [`Front::replace_credentials`](crate::front::Front::replace_credentials).
 #[derive(Clone, Default)]
 pub struct Credentials(HashMap<String, Credential>);
 

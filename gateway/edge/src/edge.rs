@@ -26,6 +26,7 @@ use crate::session::Session;
 use crate::signing_keys::SigningKeys;
 use crate::target::{Level, Target};
 use crate::{cors, error_answer, header_rules, presigned, routing, signature};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
@@ -41,7 +42,8 @@ pub(crate) const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-buck
 
 /// The front of one gateway.
 pub(crate) struct Edge<O> {
-    pub(crate) keys: SigningKeys,
+    /// Replaced as a whole, and with it all that was derived of the secrets.
+    pub(crate) keys: ArcSwap<SigningKeys>,
     pub(crate) clock: Arc<dyn Clock>,
     domain: Option<String>,
     request_ids: RequestIds,
@@ -99,7 +101,8 @@ impl<O: ServeAll> Edge<O> {
         cors: Option<Arc<dyn CorsSource>>,
     ) -> Self {
         let host_id = HeaderValue::from_str(&node.to_string()).unwrap_or(HeaderValue::from_static("pocket"));
-        let (keys, request_ids) = (SigningKeys::new(credentials), RequestIds::new(seed));
+        let keys = ArcSwap::from_pointee(SigningKeys::new(credentials));
+        let request_ids = RequestIds::new(seed);
         let (metrics, region) = (Metrics::new(), HeaderValue::from_str(region));
         let region = region.unwrap_or(HeaderValue::from_static(""));
         Self { keys, clock, domain, request_ids, host_id, region, operations, metrics, cors }
@@ -204,7 +207,8 @@ impl<O: ServeAll> Edge<O> {
             query,
             headers: &parts.headers,
         };
-        let proof = signature::verify(signed, &arrived, &self.keys, now)?;
+        let keys = self.keys.load();
+        let proof = signature::verify(signed, &arrived, &keys, now)?;
         let mut came = arrived.came;
         // From here on the headers may change.
         drop(arrived);
@@ -238,7 +242,7 @@ impl<O: ServeAll> Edge<O> {
         let session = match (operation, proof.caller.principal()) {
             (Operation::CreateSession, Some(principal)) => {
                 let session = Session::begin(target.bucket_str(), &parts.headers, now)?;
-                let credential = self.keys.credential(&principal.access_key_id)?;
+                let credential = keys.credential(&principal.access_key_id)?;
                 Some(Box::new(session.issue(&principal.access_key_id, &credential.secret)))
             }
             _ => None,

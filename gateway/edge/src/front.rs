@@ -11,6 +11,8 @@ use crate::payload_stream::ByteSource;
 use crate::server;
 use crate::server::drains::Drains;
 use crate::server::link::Traffic;
+use crate::signing_keys::SigningKeys;
+use crate::tls::Tls;
 use bytes::Bytes;
 use http::{Request, Response};
 use pocket_api::budget::ByteBudget;
@@ -26,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 /// A front for one S3 implementation.
 pub struct Front<O> {
     edge: Arc<Edge<O>>,
+    tls: Option<Tls>,
     max_connections: usize,
     buffers: ByteBudget,
     /// One for each thread that serves.
@@ -74,24 +77,29 @@ impl<O: ServeAll> Front<O> {
         let drains = Drains::default();
         Self {
             edge: Arc::new(edge),
+            tls: config.tls.clone(),
             max_connections: config.max_connections,
             buffers: config.buffers.clone(),
             traffic: (0..config.threads.max(1)).map(|_| Arc::new(Traffic::sharing(drains.clone()))).collect(),
         }
     }
 
+    /// From here on requests are verified with `credentials` and no others. What was verified before goes on.
+    pub fn replace_credentials(&self, credentials: Credentials) {
+        self.edge.keys.store(Arc::new(SigningKeys::new(credentials)));
+    }
+
     /// Serves until `shutdown`; then requests that are going on may finish within a bound. Fails when the listener or a
     /// thread cannot be used.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-        let buffers = &self.buffers;
-        server::serve(listener, self.edge.clone(), self.max_connections, buffers, &self.traffic, shutdown)
-            .await
+        let (edge, tls, buffers) = (self.edge.clone(), self.tls.as_ref(), &self.buffers);
+        server::serve(listener, edge, tls, self.max_connections, buffers, &self.traffic, shutdown).await
     }
 
     /// Serves one connection that somebody else has accepted, on the runtime of the caller, until its end or `shutdown`.
     pub async fn serve_connection(&self, stream: TcpStream, shutdown: CancellationToken) {
-        let (traffic, buffers) = (self.traffic[0].clone(), self.buffers.clone());
-        server::connection::serve(stream, self.edge.clone(), traffic, buffers, shutdown).await;
+        let (tls, traffic, buffers) = (self.tls.clone(), self.traffic[0].clone(), self.buffers.clone());
+        server::connection::serve(stream, self.edge.clone(), tls, traffic, buffers, shutdown).await;
     }
 
     /// Answers one request as if it had come on `connection`.

@@ -56,6 +56,7 @@ mod stamp;
 mod stamped;
 pub mod tags;
 mod target;
+pub mod tls;
 pub mod versions;
 mod wire;
 mod xml;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 const REQUESTS: &str = "pocket_gateway_requests_total";
 const REQUEST_SECONDS: &str = "pocket_gateway_request_seconds";
 const REFUSALS: &str = "pocket_gateway_refusals_total";
+const HANDSHAKES: &str = "pocket_gateway_tls_handshakes_total";
 const BUFFERS: &str = "pocket_gateway_buffers_bytes";
 const BUFFERS_LIMIT: &str = "pocket_gateway_buffers_limit_bytes";
 
@@ -85,6 +86,10 @@ pub fn describe_metrics() {
         REFUSALS,
         "Requests that were refused before they reached an operation, by S3's error code"
     );
+    describe_counter!(
+        HANDSHAKES,
+        "TLS handshakes by outcome: done, failed, too-slow, plain-http (a client that spoke HTTP instead), to-plain-port"
+    );
     describe_gauge!(
         BUFFERS,
         Unit::Bytes,
@@ -100,6 +105,30 @@ pub fn describe_metrics() {
 /// The edge has refused a request. Its codes are few; what it costs to look the handle up, a refusal may cost.
 pub(crate) fn count_refusal(code: ErrorCode) {
     counter!(REFUSALS, "code" => code.as_str()).increment(1);
+}
+
+/// How a client's TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handshake {
+    Done,
+    Failed,
+    TooSlow,
+    /// The client spoke plain HTTP to a port that speaks TLS.
+    PlainHttp,
+    /// The client spoke TLS to a port that speaks plain HTTP.
+    ToPlainPort,
+}
+
+/// A connection each, which costs far more than to look the handle up.
+pub(crate) fn count_handshake(outcome: Handshake) {
+    let outcome = match outcome {
+        Handshake::Done => "done",
+        Handshake::Failed => "failed",
+        Handshake::TooSlow => "too-slow",
+        Handshake::PlainHttp => "plain-http",
+        Handshake::ToPlainPort => "to-plain-port",
+    };
+    counter!(HANDSHAKES, "outcome" => outcome).increment(1);
 }
 
 /// Says how much of the memory for bodies is in use.

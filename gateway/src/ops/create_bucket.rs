@@ -23,7 +23,8 @@ impl Serve<CreateBucket> for Operations {
         let tenant = tenant(&call.context)?;
         let CreateBucket { bucket, hints, ownership, acl: said, configuration } = &mut call.input;
         let configuration = configuration.read(&self.buffers).await?;
-        let profile = profile(&configuration, &self.region, &self.profiles)?;
+        let profiles = self.profiles.load_full();
+        let profile = profile(&configuration, &self.region, &profiles)?;
         let mut settings = settings(hints, configuration.tags, profile)?;
         settings.documents.extend(profile.documents(*ownership));
         let stands = ownership.or(profile.ownership).unwrap_or_default();

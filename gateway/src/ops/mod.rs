@@ -48,6 +48,7 @@ use crate::profiles::Profiles;
 use crate::reader::Reader;
 use crate::transfers::{Lease, Transfers};
 use crate::writer::Writer;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use pocket_access::Ask;
 use pocket_access::acl::Said;
@@ -73,7 +74,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Operations {
     region: Arc<str>,
-    profiles: Arc<Profiles>,
+    profiles: Arc<ArcSwap<Profiles>>,
     control: Arc<dyn Control>,
     clock: Arc<dyn Clock>,
     directory: Arc<dyn Directory>,
@@ -91,7 +92,7 @@ impl Operations {
         let transfers = Transfers::start(directory.clone(), clock.clone());
         Arc::new(Self {
             region: config.edge.region.as_str().into(),
-            profiles: config.profiles.clone().into(),
+            profiles: Arc::new(ArcSwap::from_pointee(config.profiles.clone())),
             placements: Placements::start(control.clone(), directory.clone(), clock.clone()),
             writer: Arc::new(Writer::new(
                 node,
@@ -106,6 +107,11 @@ impl Operations {
             directory,
             transfers,
         })
+    }
+
+    /// For buckets that are made from here on.
+    pub(crate) fn replace_profiles(&self, profiles: Profiles) {
+        self.profiles.store(Arc::new(profiles));
     }
 
     /// Jobs that this gateway remembers or has transfers of.
@@ -172,7 +178,9 @@ impl Operations {
         expected_owner: Option<&str>,
     ) -> Result<Bucket<'r>, Refusal> {
         let found = self.bucket(ask, name, expected_owner).await;
-        let Some(profile) = self.profiles.auto_register() else { return found };
+        if self.profiles.load().auto_register().is_none() {
+            return found;
+        }
         let refused = match found {
             // A placement that is remembered may be of a job that has ended: found out before the body is read.
             Ok(mut bucket) => match self.call(&mut bucket, key, || Request::Ping).await {
@@ -186,6 +194,9 @@ impl Operations {
         if refused.code != ErrorCode::NoSuchBucket || !is_expected {
             return Err(refused);
         }
+        // They may have been replaced while the bucket was looked for.
+        let profiles = self.profiles.load_full();
+        let Some(profile) = profiles.auto_register() else { return Err(refused) };
         let hints = JobHints::parse(profile.hints()).map_err(errors::from_hint)?;
         let mut settings = JobSettings::asking(hints);
         settings.documents.extend(profile.documents(None));
@@ -279,6 +290,7 @@ macro_rules! ask {
             caller: &$context.caller,
             signing: $context.signing,
             peer: $context.peer(),
+            is_secure: $context.connection.is_secure(),
             attributes: &$request.head,
             actions: pocket_access::action::Actions::from($actions),
             keys: &[],

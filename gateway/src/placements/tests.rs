@@ -333,7 +333,17 @@ fn nobodys_ask() -> Ask<'static> {
     static HEAD: LazyLock<RequestHead> = LazyLock::new(RequestHead::default);
     let (actions, effect) = (Action::GetObject.into(), SideEffect::Other);
     let caller = &Caller::Anonymous;
-    Ask { caller, signing: None, peer: None, attributes: &*HEAD, actions, keys: &[], tags: &[], effect }
+    Ask {
+        caller,
+        signing: None,
+        peer: None,
+        is_secure: false,
+        attributes: &*HEAD,
+        actions,
+        keys: &[],
+        tags: &[],
+        effect,
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use crate::membership::{Membership, Parted};
 use crate::output::say;
 use crate::shutdown;
 use crate::telemetry::{self, Metrics};
+use crate::tls::Certificates;
 use anyhow::bail;
 use futures::stream::{FuturesUnordered, StreamExt};
 use pocket_api::budget::ByteBudget;
@@ -37,11 +38,12 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let keys = credentials::resolve(&config)?;
     endpoint::check_reach(&config.gateway.listen, &keys, generated_allowed)?;
     telemetry::log_to_stderr(&config.log.filter)?;
+    let certificates = Certificates::load(&config)?;
     let s3 = Port::bind(&config.gateway.listen, "the S3 endpoint", "--listen")?;
     let admin = Port::bind_admin(&config)?;
 
     let until = shutdown::on_signal()?;
-    let work = run(&config, &keys, &s3, admin.as_ref(), &until);
+    let work = run(&config, &keys, certificates, &s3, admin.as_ref(), &until);
     end_in_time(work, &until).await
 }
 
@@ -49,6 +51,8 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
     let mut config = args.common.load()?;
     set(&mut config.gateway.listen, args.listen);
     config.storage.capacity = args.capacity.or(config.storage.capacity);
+    config.gateway.tls = args.tls.or(config.gateway.tls);
+    args.tls_files.apply(&mut config);
     args.endpoint.apply(&mut config);
     config.check()?;
     // Before any port is bound.
@@ -59,6 +63,7 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
 async fn run(
     config: &Config,
     keys: &[AccessKey],
+    certificates: Option<Arc<Certificates>>,
     s3: &Port,
     admin: Option<&Port>,
     until: &CancellationToken,
@@ -94,7 +99,7 @@ async fn run(
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
     let gateway = Gateway::start(
-        endpoint::gateway_config(config, thread_per_two_cores())?,
+        endpoint::gateway_config(config, thread_per_two_cores(), certificates.as_deref())?,
         endpoint::credentials(keys)?,
         planes,
     );
@@ -109,11 +114,16 @@ async fn run(
     let serving = gateway.serve(s3.listener.try_clone()?, until.clone());
     readiness.ready();
     let admin = admin_url(admin);
+    let scheme = if certificates.is_some() { "https" } else { "http" };
+    if let Some(certificates) = certificates.clone() {
+        tokio::spawn(certificates.watch());
+    }
     let banner = Banner {
-        endpoint: &endpoint::url(&s3.address),
+        endpoint: &endpoint::url(scheme, &s3.address),
         region: &config.region,
         keys,
         admin: admin.as_deref(),
+        authority: certificates.as_deref().and_then(Certificates::authority),
     };
     say(&banner.text());
     tokio::select! {

@@ -54,7 +54,7 @@ fn start_admin(port: Option<&Port>, admin: Admin, until: &CancellationToken) -> 
 }
 
 fn admin_url(port: Option<&Port>) -> Option<String> {
-    port.map(|port| crate::endpoint::url(&port.address))
+    port.map(|port| crate::endpoint::url("http", &port.address))
 }
 
 /// What a node says of itself when it joins.

@@ -8,13 +8,14 @@ use super::{Port, admin_url, end_in_time, spec, start_admin};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::cli::{ControllerArgs, GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
-use crate::config::{Config, advertised, credentials};
+use crate::config::{Config, TlsMode, advertised, credentials};
 use crate::endpoint;
 use crate::membership::{Membership, Parted, join};
 use crate::output::say;
 use crate::ready_line::ReadyLine;
 use crate::shutdown::{self, END_WITHIN};
 use crate::telemetry::{self, Metrics};
+use crate::tls::Certificates;
 use anyhow::{Context, bail};
 use futures::future::{BoxFuture, FutureExt};
 use pocket_api::budget::ByteBudget;
@@ -40,13 +41,21 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
     let mut config = args.member.load()?;
     set(&mut config.gateway.listen, args.listen);
     config.gateway.advertise = args.advertise.or(config.gateway.advertise);
+    args.tls_files.apply(&mut config);
     args.endpoint.apply(&mut config);
     config.check()?;
+    if config.gateway.tls == Some(TlsMode::Auto) {
+        bail!("gateway.tls auto is for `pocket serve`: give a gateway tls-cert and tls-key");
+    }
     let keys = credentials::resolve(&config)?;
     endpoint::check_reach(&config.gateway.listen, &keys, args.endpoint.allow_generated_credentials)?;
     let credentials = endpoint::credentials(&keys)?;
 
     let mut process = Process::prepare(config, how)?;
+    let certificates = Certificates::load(&process.config)?;
+    if let Some(certificates) = certificates.clone() {
+        tokio::spawn(certificates.watch());
+    }
     let s3 = Port::bind(&process.config.gateway.listen, "the S3 endpoint", "--listen")?;
     // Nobody but people reads a gateway's address, so a wildcard may stand here.
     process.address =
@@ -60,7 +69,7 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
             clock: life.clock.clone(),
         };
         let gateway = Gateway::start(
-            endpoint::gateway_config(&process.config, thread_per_core())?,
+            endpoint::gateway_config(&process.config, thread_per_core(), certificates.as_deref())?,
             credentials.clone(),
             planes,
         );

@@ -21,6 +21,11 @@ impl Address {
         Self { host: "127.0.0.1".into(), port }
     }
 
+    /// A name or an address, without brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

@@ -96,8 +96,8 @@ pub(crate) fn check_pair(id: &str, secret: &Secret) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where generated credentials are kept: `$XDG_STATE_HOME/pocket`, else `~/.local/state/pocket`.
-fn state_directory() -> anyhow::Result<PathBuf> {
+/// Where generated credentials and the authority of certificates are kept: `$XDG_STATE_HOME/pocket`, else `~/.local/state/pocket`.
+pub(crate) fn state_directory() -> anyhow::Result<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
@@ -129,8 +129,13 @@ fn kept(directory: &Path) -> anyhow::Result<AccessKey> {
         .with_context(|| format!("cannot use the kept credentials; remove the file, or {}", instead()))
 }
 
+/// A directory that only its owner may look into, with those above it.
+pub(crate) fn make_private(directory: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 fn keep_new(directory: &Path, path: &Path) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    make_private(directory)?;
     let mut rng = rand::rng();
     // AKIA and 16 characters of base32, as AWS has them: some clients and log scrubbers know the shape.
     let base32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

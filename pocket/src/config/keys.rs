@@ -90,6 +90,27 @@ const KEYS: &[Key] = &[
         "The address that `pocket status` shows.",
     ),
     key(
+        "gateway.tls",
+        "\"off\"",
+        "files, where they are named",
+        "`--tls` of `serve`",
+        "`auto` makes a certificate, by an authority that is kept beside the generated credentials (`serve` alone); `off` serves plain HTTP, whatever files are named.",
+    ),
+    key(
+        "gateway.tls-cert",
+        "\"/etc/pocket/tls.crt\"",
+        "none",
+        "`--tls-cert` of `serve`, `gateway`",
+        "The certificate that S3 is served with, in PEM, and behind it those between it and what clients trust.",
+    ),
+    key(
+        "gateway.tls-key",
+        "\"/etc/pocket/tls.key\"",
+        "none",
+        "`--tls-key` of `serve`, `gateway`",
+        "Its private key, in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted.",
+    ),
+    key(
         "gateway.threads",
         "2",
         "the cores in `gateway`, half of them in `serve` and `dev-cluster`",
@@ -222,6 +243,21 @@ fn document() -> String {
          `$XDG_STATE_HOME/pocket/credentials.toml` (else `~/.local/state/pocket/credentials.toml`), readable by its owner\n\
          alone. Generated credentials are refused on other than loopback addresses, unless\n\
          `--allow-generated-credentials` says otherwise.\n\n\
+         ## TLS\n\n\
+         With `gateway.tls-cert` and `gateway.tls-key` (or `--tls-cert`, `--tls-key`) S3 is served in TLS 1.2 and 1.3, and on that port\n\
+         in nothing else. The files are looked at every few seconds and on reload: another certificate is shown to new connections,\n\
+         those that are there go on, and where a file is bad the log says so once and the old certificate stays. A swap of a link, as\n\
+         Kubernetes makes it, is seen. A certificate out of its time is a warning. The admin port and the planes speak plain.\n\n\
+         `pocket serve --tls auto` needs no files: it makes an authority, once, beside the generated credentials (`ca.pem` and\n\
+         `ca-key.pem`, the key readable by its owner alone) and, at each start and every two weeks, a certificate for `localhost`,\n\
+         `127.0.0.1`, `::1`, the machine's name and its addresses, the address that it listens on, `domain`, and buckets below\n\
+         `s3.localhost` and `domain`. It prints the lines that make clients trust it:\n\n\
+         ```sh\n\
+         export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs, SDK for Go\n\
+         export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # SDK for Rust, obstore, delta-rs, s5cmd, curl\n\
+         ```\n\n\
+         `boto3.client(..., verify=\"ca.pem\")`, `curl --cacert ca.pem` and `pyarrow.fs.S3FileSystem(tls_ca_file_path=\"ca.pem\")` say the\n\
+         same to one client. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
          ## A cluster on a network\n\n\
          ```toml\n\
          [cluster]\n\

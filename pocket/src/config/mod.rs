@@ -11,7 +11,7 @@ pub(crate) mod secret;
 pub(crate) mod size;
 mod tables;
 
-pub(crate) use tables::{Config, GatewayTable};
+pub(crate) use tables::{Config, GatewayTable, TlsMode};
 
 use address::Address;
 use anyhow::{Context, bail, ensure};
@@ -98,6 +98,7 @@ impl Config {
                  `openssl rand -hex 32`"
             );
         }
+        crate::tls::Choice::of(&self.gateway)?;
         ensure!(
             self.gateway.threads.is_none_or(|threads| (1..=THREADS_MAX).contains(&threads)),
             "gateway.threads {}: from 1 to {THREADS_MAX}",
@@ -209,6 +210,10 @@ mod tests {
             ("[storage]\ncapacity = -1", "size"),
             ("[gateway]\nlisten = \"9000\"", "9000"),
             ("[gateway]\nthreads = 0", "gateway.threads 0"),
+            ("[gateway]\ntls = \"on\"", "on"),
+            ("[gateway]\ntls-cert = \"a.pem\"", "tls-key"),
+            ("[gateway]\ntls-key = \"a.pem\"", "tls-cert"),
+            ("[gateway]\ntls = \"auto\"\ntls-cert = \"a.pem\"\ntls-key = \"b.pem\"", "auto"),
             ("[admin]\nlisten = \"never\"", "never"),
             ("region = \"\"", "region"),
             ("domain = \"http://x\"", "http://x"),

@@ -3,6 +3,7 @@
 use super::address::{Address, AddressOrOff};
 use super::secret::Secret;
 use super::size::Size;
+use clap::ValueEnum;
 use pocket_gateway::profiles::{DEFAULT_PROFILE, ProfileTable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,9 +53,22 @@ pub(crate) struct ClusterConfig {
 pub(crate) struct GatewayTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
+    pub(crate) tls: Option<TlsMode>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
     pub(crate) threads: Option<usize>,
     pub(crate) default_profile: String,
     pub(crate) auto_register: Option<String>,
+}
+
+/// Where a certificate comes from that nobody names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TlsMode {
+    /// There is none, even where files are named.
+    Off,
+    /// One is made, by an authority of this machine's own.
+    Auto,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,6 +145,9 @@ impl Default for GatewayTable {
         Self {
             listen: Address::loopback(9000),
             advertise: None,
+            tls: None,
+            tls_cert: None,
+            tls_key: None,
             threads: None,
             default_profile: DEFAULT_PROFILE.into(),
             auto_register: None,

@@ -42,7 +42,7 @@ impl<'a> Report<'a> {
             ]);
         }
         let endpoint = self.endpoints.first().map_or("", String::as_str);
-        let banner = Banner { endpoint, region, keys, admin: self.admin };
+        let banner = Banner { endpoint, region, keys, admin: self.admin, authority: None };
         format!("{}\n{}\n\nendpoints {}\n", banner.text(), rendered(table), self.endpoints.join(" "))
     }
 }

@@ -81,8 +81,8 @@ impl<O: ServeAll> Edge<O> {
         };
         let whole = VerifiedBody::new(body, &promise, None);
         let opened = Opened::read(whole, &boundary, length).await?;
-        let mut wanted = opened.judge(bucket.as_str(), &self.keys, self.clock.now())?;
-        let location = style.location(&parts.headers, &bucket, &wanted.key);
+        let mut wanted = opened.judge(bucket.as_str(), &self.keys.load(), self.clock.now())?;
+        let location = style.location(connection.is_secure(), &parts.headers, &bucket, &wanted.key);
         let success = opened.success(bucket.as_str(), wanted.key.as_str(), location);
         let encoded = utf8_percent_encode(wanted.key.as_str(), NON_ALPHANUMERIC);
         let uri = Uri::try_from(format!("/{bucket}/{encoded}"))

@@ -1,15 +1,18 @@
 //! One connection: HTTP/1.1 until the client leaves, the connection is cut, nothing moves any more, or the server
-//! stops.
+//! stops. A client that is silent costs its socket alone: hyper's buffers, 16 KiB of them, are there while it talks.
 
 use super::answer_body::AnswerBody;
+use super::handshake::shake_hands;
 use super::link::{Link, Traffic};
 use super::request_body::{RequestBody, drain};
 use super::socket::Socket;
+use super::stream::Stream;
 use crate::arrived::LINES_MAX;
 use crate::calls::ServeAll;
 use crate::context::Connection;
 use crate::edge::Edge;
 use crate::payload_stream::ByteSource;
+use crate::tls::Tls;
 use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
@@ -19,6 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use pocket_api::budget::ByteBudget;
 use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +45,7 @@ const LOOKS_WITHOUT_PROGRESS_MAX: u32 = 4;
 pub(crate) async fn serve<O: ServeAll>(
     stream: TcpStream,
     edge: Arc<Edge<O>>,
+    tls: Option<Tls>,
     traffic: Arc<Traffic>,
     buffers: ByteBudget,
     shutdown: CancellationToken,
@@ -48,8 +53,15 @@ pub(crate) async fn serve<O: ServeAll>(
     // Answers go out as they are made; a failure costs latency, not correctness.
     let _ = stream.set_nodelay(true);
     let connection = stream.peer_addr().map_or_else(|_| Connection::default(), Connection::from_peer);
+    let (stream, connection) = match tls {
+        None => (Stream::Plain(stream), connection),
+        // In a box: its room is needed for a moment, and by plain connections never.
+        Some(tls) => match Box::pin(shake_hands(stream, &tls, &shutdown)).await {
+            Some(stream) => (stream, connection.secured()),
+            None => return,
+        },
+    };
     let link = Arc::new(Link::new(traffic, connection));
-    let socket = TokioIo::new(Socket::new(stream, link.clone(), edge.clone(), buffers));
     // In a box of its own, since hyper keeps room for it: a connection that waits for a request needs none. It is made where it
     // lies, because it is large.
     let service = service_fn(|request| {
@@ -58,7 +70,9 @@ pub(crate) async fn serve<O: ServeAll>(
     });
     let mut http = http1::Builder::new();
     http.max_headers(LINES_MAX).max_header_size(HEAD_MAX_BYTES);
-    let mut http = pin!(http.serve_connection(socket, service));
+    let talks = |socket| http.serve_connection(TokioIo::new(socket), &service);
+    let mut talking = Some(talks(Socket::new(stream, link.clone(), edge.clone(), buffers)));
+    let mut silent = None;
     let mut cut = pin!(link.connection.until_cut());
     let mut stop = pin!(shutdown.cancelled());
     let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -67,16 +81,21 @@ pub(crate) async fn serve<O: ServeAll>(
     loop {
         tokio::select! {
             biased;
-            ended = http.as_mut() => {
+            ended = of(talking.as_mut()) => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
                 }
                 return;
             }
+            // Or its client has left, which hyper finds out.
+            () = heard(silent.as_ref()) => talking = silent.take().map(talks),
             () = cut.as_mut() => return,
             () = stop.as_mut(), if !stopping => {
                 stopping = true;
-                http.as_mut().graceful_shutdown();
+                match &mut talking {
+                    Some(talking) => std::pin::Pin::new(talking).graceful_shutdown(),
+                    None => return,
+                }
             }
             _ = looks.tick() => {
                 let progress = link.progress();
@@ -84,6 +103,9 @@ pub(crate) async fn serve<O: ServeAll>(
                 if same > 0 && link.is_between_calls() {
                     // Its last answer is taken by now, or it is one of few that keep the kernel's memory until they are closed.
                     link.hold_unsent(None);
+                    if let Some(parts) = talking.take_if(|_| !stopping).map(http1::Connection::into_parts) {
+                        silent = Some(parts.io.into_inner().with_unread(&parts.read_buf));
+                    }
                 }
                 if same == LOOKS_WITHOUT_PROGRESS_MAX {
                     return;
@@ -91,6 +113,21 @@ pub(crate) async fn serve<O: ServeAll>(
                 seen = progress;
             }
         }
+    }
+}
+
+/// The end of what is there, if anything is.
+async fn of<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+async fn heard<O: ServeAll>(socket: Option<&Socket<O>>) {
+    match socket {
+        Some(socket) => socket.readable().await,
+        None => pending().await,
     }
 }
 

@@ -3,13 +3,19 @@
 
 use super::drains::Drains;
 use crate::context::Connection;
+use crate::metrics::{Handshake, count_handshake};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use pocket_api::budget::Share;
 use pocket_api::usage::Served;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+/// How often a thread says that clients speak TLS to the plain port.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Counters of one serving thread, which only grow, and what it shares with the others of its front.
 #[derive(Debug, Default)]
@@ -18,6 +24,8 @@ pub(crate) struct Traffic {
     received_bytes: AtomicU64,
     sent_bytes: AtomicU64,
     drains: Drains,
+    /// When it was last said that clients speak TLS to the plain port.
+    told_of_tls: Mutex<Option<Instant>>,
 }
 
 impl Traffic {
@@ -82,6 +90,20 @@ impl Link {
         *self.unsent.lock() = share;
     }
 
+    /// The client speaks TLS, and its port does not. Said once in a while: such a client tries again and again.
+    pub(crate) fn spoke_tls(&self) {
+        count_handshake(Handshake::ToPlainPort);
+        let mut told = self.traffic.told_of_tls.lock();
+        if told.is_none_or(|told| told.elapsed() > TOLD_EVERY) {
+            *told = Some(Instant::now());
+            let peer = self.connection.peer().map(|peer| peer.ip());
+            tracing::warn!(
+                ?peer,
+                "a client speaks TLS to the plain port: use https only with --tls-cert or --tls auto"
+            );
+        }
+    }
+
     pub(crate) fn received(&self, bytes: usize) {
         self.traffic.received_bytes.fetch_add(bytes as u64, Relaxed);
     }
@@ -108,6 +130,11 @@ impl Link {
             self.between.store(true, Relaxed);
         }
         self.connection.flushed();
+    }
+
+    /// Something that is no request is being answered.
+    pub(super) fn answers_unread_head(&self) {
+        self.between.store(false, Relaxed);
     }
 
     /// A request's head has arrived.

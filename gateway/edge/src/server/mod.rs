@@ -3,13 +3,16 @@
 mod answer_body;
 pub(crate) mod connection;
 pub(crate) mod drains;
+mod handshake;
 pub(crate) mod link;
 pub(crate) mod request_body;
 mod socket;
+mod stream;
 mod unsent;
 
 use crate::calls::ServeAll;
 use crate::edge::Edge;
+use crate::tls::Tls;
 use link::Traffic;
 use pocket_api::budget::ByteBudget;
 use std::io::{self, Write};
@@ -28,7 +31,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that may wait for their thread to take them; the acceptor pauses beyond it.
 const HANDOVER_MAX: usize = 128;
-/// For connections above the limit.
+/// For connections above the limit; where they speak TLS, an alert.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/xml\r\n\
     connection: close\r\ncontent-length: 95\r\n\r\n\
     <Error><Code>SlowDown</Code><Message>Too many connections: reduce your rate.</Message></Error>\n";
@@ -41,6 +44,7 @@ type Accepted = (TcpStream, OwnedSemaphorePermit);
 pub(crate) async fn serve<O: ServeAll>(
     listener: TcpListener,
     edge: Arc<Edge<O>>,
+    tls: Option<&Tls>,
     max_connections: usize,
     buffers: &ByteBudget,
     traffic: &[Arc<Traffic>],
@@ -53,10 +57,11 @@ pub(crate) async fn serve<O: ServeAll>(
     for traffic in traffic {
         let (handover, accepted) = mpsc::channel(HANDOVER_MAX);
         handovers.push(handover);
-        let (edge, traffic, buffers) = (edge.clone(), traffic.clone(), buffers.clone());
-        workers.push(start_thread(accepted, edge, traffic, buffers, shutdown.clone())?);
+        let (edge, tls, traffic, buffers) = (edge.clone(), tls.cloned(), traffic.clone(), buffers.clone());
+        workers.push(start_thread(accepted, edge, tls, traffic, buffers, shutdown.clone())?);
     }
-    accept(listener, handovers, max_connections, shutdown).await;
+    let too_many = if tls.is_some() { handshake::INTERNAL_ERROR } else { TOO_MANY };
+    accept(listener, handovers, max_connections, too_many, shutdown).await;
     for worker in workers {
         worker.await.map_err(io::Error::other)?;
     }
@@ -69,6 +74,7 @@ async fn accept(
     listener: tokio::net::TcpListener,
     handovers: Vec<mpsc::Sender<Accepted>>,
     max_connections: usize,
+    too_many: &[u8],
     shutdown: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
@@ -82,7 +88,7 @@ async fn accept(
             match accepted {
                 Ok((stream, _)) => match places.clone().try_acquire_owned() {
                     Ok(place) => break (stream, place),
-                    Err(_) => refuse(stream),
+                    Err(_) => refuse(stream, too_many),
                 },
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
@@ -98,9 +104,9 @@ async fn accept(
 }
 
 /// Says why, as far as the socket takes it at once.
-fn refuse(stream: TcpStream) {
+fn refuse(stream: TcpStream, why: &[u8]) {
     if let Ok(mut stream) = stream.into_std() {
-        let _ = stream.write(TOO_MANY);
+        let _ = stream.write(why);
         let _ = stream.shutdown(std::net::Shutdown::Write);
     }
 }
@@ -109,6 +115,7 @@ fn refuse(stream: TcpStream) {
 async fn work<O: ServeAll>(
     mut accepted: mpsc::Receiver<Accepted>,
     edge: Arc<Edge<O>>,
+    tls: Option<Tls>,
     traffic: Arc<Traffic>,
     buffers: ByteBudget,
     shutdown: CancellationToken,
@@ -118,7 +125,14 @@ async fn work<O: ServeAll>(
         tokio::select! {
             next = accepted.recv() => {
                 let Some((stream, place)) = next else { break };
-                let connection = connection::serve(stream, edge.clone(), traffic.clone(), buffers.clone(), shutdown.clone());
+                let connection = connection::serve(
+                    stream,
+                    edge.clone(),
+                    tls.clone(),
+                    traffic.clone(),
+                    buffers.clone(),
+                    shutdown.clone(),
+                );
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -138,6 +152,7 @@ async fn work<O: ServeAll>(
 fn start_thread<O: ServeAll>(
     mut accepted: mpsc::Receiver<Accepted>,
     edge: Arc<Edge<O>>,
+    tls: Option<Tls>,
     traffic: Arc<Traffic>,
     buffers: ByteBudget,
     shutdown: CancellationToken,
@@ -156,7 +171,7 @@ fn start_thread<O: ServeAll>(
             }
             drop(here);
         };
-        tokio::join!(adopt, work(moved, edge, traffic, buffers, shutdown));
+        tokio::join!(adopt, work(moved, edge, tls, traffic, buffers, shutdown));
     };
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     thread::Builder::new().name("pocket-gateway".into()).spawn(move || {

@@ -2,7 +2,9 @@
 //! in the kernel, and slips in what hyper leaves out: interim answers, and a document with the errors that it answers
 //! by itself.
 
+use super::handshake::{HANDSHAKE_FAILURE, HANDSHAKE_RECORD};
 use super::link::Link;
+use super::stream::Stream;
 use super::unsent::Unsent;
 use crate::calls::ServeAll;
 use crate::edge::Edge;
@@ -15,7 +17,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// hyper sends this when a body is read. For a request that expects it and has an empty body it sends nothing, and
 /// aws-cli then waits a minute.
@@ -28,12 +29,16 @@ const NARROW_READ_BYTES: usize = 4 << 10;
 const NARROW_QUEUE_BYTES: usize = 24 << 10;
 
 pub(crate) struct Socket<O> {
-    stream: TcpStream,
+    stream: Stream,
     unsent: Unsent,
     link: Arc<Link>,
     edge: Arc<Edge<O>>,
+    /// Nothing has come yet.
+    is_fresh: bool,
     /// Room for what comes was taken away.
     is_narrow: bool,
+    /// Bytes that were read and not yet taken for a request.
+    unread: Bytes,
     /// What is left of an answer that has to go first.
     interim: Bytes,
     /// It goes in place of what hyper writes.
@@ -41,9 +46,32 @@ pub(crate) struct Socket<O> {
 }
 
 impl<O: ServeAll> Socket<O> {
-    pub(crate) fn new(stream: TcpStream, link: Arc<Link>, edge: Arc<Edge<O>>, buffers: ByteBudget) -> Self {
-        let unsent = Unsent::new(&stream, buffers);
-        Self { stream, unsent, link, edge, is_narrow: false, interim: Bytes::new(), replaces: false }
+    pub(super) fn new(mut stream: Stream, link: Arc<Link>, edge: Arc<Edge<O>>, buffers: ByteBudget) -> Self {
+        let unsent = Unsent::new(&mut stream, buffers);
+        Self {
+            stream,
+            unsent,
+            link,
+            edge,
+            is_fresh: true,
+            is_narrow: false,
+            unread: Bytes::new(),
+            interim: Bytes::new(),
+            replaces: false,
+        }
+    }
+
+    /// The same, whose next reads begin with these bytes; in memory of their size, and not in the buffer that they came in.
+    pub(super) fn with_unread(mut self, unread: &[u8]) -> Self {
+        self.unread = Bytes::copy_from_slice(unread);
+        self
+    }
+
+    /// Bytes have come that were not read, or the client has left. Only after a read that found nothing: TLS may have some that it
+    /// took from the network already.
+    pub(super) async fn readable(&self) {
+        // An error is found by the read.
+        let _ = self.stream.tcp().readable().await;
     }
 
     fn before(&mut self, bytes: usize) {
@@ -70,6 +98,7 @@ impl<O: ServeAll> Socket<O> {
             let refusal = if self.link.is_between_calls() { unread_head(first) } else { None };
             let Some(refusal) = refusal else { return Poll::Ready(Ok(None)) };
             (self.interim, self.replaces) = (self.edge.unread(&refusal), true);
+            self.link.answers_unread_head();
         }
         ready!(self.poll_interim(cx))?;
         self.replaces = false;
@@ -82,7 +111,7 @@ impl<O: ServeAll> Socket<O> {
         if !self.is_narrow {
             self.is_narrow = true;
             // A failure costs memory, not correctness.
-            let _ = SockRef::from(&self.stream).set_recv_buffer_size(NARROW_QUEUE_BYTES);
+            let _ = SockRef::from(self.stream.tcp()).set_recv_buffer_size(NARROW_QUEUE_BYTES);
         }
         let room = buf.remaining().min(NARROW_READ_BYTES);
         let mut little = ReadBuf::new(buf.initialize_unfilled_to(room));
@@ -90,6 +119,19 @@ impl<O: ServeAll> Socket<O> {
         let read = little.filled().len();
         buf.advance(read);
         Poll::Ready(Ok(()))
+    }
+
+    /// A client that speaks TLS where nobody does is answered in TLS; to plain HTTP its hello is a bad request, and the answer to that
+    /// would be no TLS.
+    fn refuse_hello(&mut self, first: &[u8]) -> io::Result<()> {
+        let Stream::Plain(tcp) = &self.stream else { return Ok(()) };
+        if first.first() != Some(&HANDSHAKE_RECORD) {
+            return Ok(());
+        }
+        // The socket is fresh, so it takes these few bytes.
+        let _ = tcp.try_write(HANDSHAKE_FAILURE);
+        self.link.spoke_tls();
+        Err(io::Error::new(io::ErrorKind::InvalidData, "a client speaks TLS to a plain port"))
     }
 
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -127,11 +169,20 @@ impl<O: ServeAll> AsyncRead for Socket<O> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let len = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         if self.link.is_draining() {
             ready!(self.poll_narrow(cx, buf))?;
         } else {
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        }
+        if self.is_fresh {
+            self.is_fresh = false;
+            self.refuse_hello(buf.filled())?;
         }
         self.link.received(buf.filled().len() - before);
         if self.link.is_between_calls() {

@@ -4,11 +4,11 @@
 //! buffers, and stays with the connection until its client is slow or it idles: to set a socket costs a system call.
 
 use super::link::Link;
+use super::stream::Stream;
 use pocket_api::budget::ByteBudget;
 use pocket_api::limits::CHUNK_MAX_BYTES;
 use socket2::SockRef;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// What every socket may have.
@@ -30,13 +30,13 @@ pub(super) struct Unsent {
 }
 
 impl Unsent {
-    pub(super) fn new(stream: &TcpStream, buffers: ByteBudget) -> Self {
+    pub(super) fn new(stream: &mut Stream, buffers: ByteBudget) -> Self {
         tell(stream, LEAST_BYTES);
         Self { buffers, limit_bytes: LEAST_BYTES, is_slow: false, full_at: None }
     }
 
     /// The kernel is about to be given so many bytes of an answer.
-    pub(super) fn before(&mut self, bytes: usize, stream: &TcpStream, link: &Link) {
+    pub(super) fn before(&mut self, bytes: usize, stream: &mut Stream, link: &Link) {
         if bytes as u64 <= LEAST_BYTES || self.is_slow {
             return;
         }
@@ -58,7 +58,7 @@ impl Unsent {
     }
 
     /// It took `taken` of `given` bytes.
-    pub(super) fn after(&mut self, taken: usize, given: usize, stream: &TcpStream, link: &Link) {
+    pub(super) fn after(&mut self, taken: usize, given: usize, stream: &mut Stream, link: &Link) {
         if let Some(full_at) = self.full_at.take() {
             if self.is_slow {
                 // There was room again by the lower limit, so what was above it is gone.
@@ -78,7 +78,7 @@ impl Unsent {
         (self.is_slow, self.full_at) = (false, None);
     }
 
-    fn limit(&mut self, bytes: u64, stream: &TcpStream) {
+    fn limit(&mut self, bytes: u64, stream: &mut Stream) {
         if self.limit_bytes != bytes {
             self.limit_bytes = bytes;
             tell(stream, bytes);
@@ -87,8 +87,9 @@ impl Unsent {
 }
 
 /// A failure costs memory, not correctness.
-fn tell(stream: &TcpStream, bytes: u64) {
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(bytes as u32);
+fn tell(stream: &mut Stream, bytes: u64) {
+    stream.limit_unsent(bytes as usize);
+    let _ = SockRef::from(stream.tcp()).set_tcp_notsent_lowat(bytes as u32);
 }
 
 #[cfg(test)]
@@ -97,13 +98,13 @@ mod tests {
     use super::*;
     use crate::context::Connection;
     use std::sync::Arc;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     const SOME: usize = 10_000;
     const MANY: usize = MOST_BYTES as usize + 500;
 
     struct One {
-        stream: TcpStream,
+        stream: Stream,
         link: Link,
         unsent: Unsent,
     }
@@ -112,16 +113,17 @@ mod tests {
         async fn of(buffers: &ByteBudget) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let mut stream = Stream::Plain(stream);
             let link = Link::new(Arc::new(Traffic::default()), Connection::default());
-            let unsent = Unsent::new(&stream, buffers.clone());
+            let unsent = Unsent::new(&mut stream, buffers.clone());
             Self { stream, link, unsent }
         }
 
         /// One write, of which the kernel takes so much; what it was told by then.
         fn write(&mut self, taken: usize, given: usize) -> u64 {
-            self.unsent.before(given, &self.stream, &self.link);
-            self.unsent.after(taken, given, &self.stream, &self.link);
-            SockRef::from(&self.stream).tcp_notsent_lowat().unwrap().into()
+            self.unsent.before(given, &mut self.stream, &self.link);
+            self.unsent.after(taken, given, &mut self.stream, &self.link);
+            SockRef::from(self.stream.tcp()).tcp_notsent_lowat().unwrap().into()
         }
     }
 

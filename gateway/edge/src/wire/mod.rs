@@ -42,6 +42,8 @@ pub(super) struct Head<'a, 'q> {
     /// `None` for the service and for buckets.
     pub(super) key: Option<ObjectKey>,
     pub(super) style: Style,
+    /// The request came in TLS.
+    pub(super) is_secure: bool,
     pub(super) headers: &'a HeaderMap,
     pub(super) query: &'a Query<'q>,
     /// What is known of the headers without a look for it.
@@ -60,7 +62,17 @@ impl<'a, 'q> Head<'a, 'q> {
         query: &'a Query<'q>,
     ) -> Self {
         let came = super::arrived::Arrived::of(headers).came;
-        Self { operation, bucket, key: None, style: Style::Path, headers, query, came, session: None }
+        Self {
+            operation,
+            bucket,
+            key: None,
+            style: Style::Path,
+            is_secure: false,
+            headers,
+            query,
+            came,
+            session: None,
+        }
     }
 }
 
@@ -208,7 +220,8 @@ fn read<I: Wire>(request: &mut Option<Request>, query: &Query<'_>) -> Result<(Ca
         return Err(s3(ErrorCode::InternalError, "the request was read already"));
     };
     let Request { operation, bucket, key, came, session, headers, uri, style, context, body } = request;
-    let mut head = Head { operation, bucket, key, style, headers: &headers, query, came, session };
+    let is_secure = context.connection.is_secure();
+    let mut head = Head { operation, bucket, key, style, is_secure, headers: &headers, query, came, session };
     let (input, shown) = I::read(&mut head, body)?;
     // An owner that is expected is something that a request says.
     let expected_owner = if came.says { ExpectedOwner::of(&headers) } else { ExpectedOwner::default() };

@@ -111,7 +111,7 @@ impl Wire for CompleteMultipartUpload {
             parts: body.document(Operation::CompleteMultipartUpload, read_parts),
         };
         let (bucket, key) = (complete.bucket.clone(), complete.key.clone());
-        let location = head.style.location(headers, &bucket, &key);
+        let location = head.style.location(head.is_secure, headers, &bucket, &key);
         Ok((complete, CompleteShown { bucket, key, location }))
     }
 

@@ -173,6 +173,23 @@ async fn a_head_that_never_ends_is_closed() {
     assert!(client.is_closed().await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_silent_goes_on_where_it_stopped() {
+    let server = Server::start();
+    let mut client = server.connect_on_one_clock().await;
+    let request = Raw::new("GET", "/bucket/k").sign(EMPTY).bytes();
+    let silence = || tokio::time::sleep(Duration::from_secs(40));
+    for (before, after) in [request.split_at(0), request.split_at(30), request.split_at(request.len())] {
+        client.write(before).await;
+        silence().await;
+        client.write(after).await;
+        assert_eq!(client.read_reply("GET").await.status, 200);
+    }
+    silence().await;
+    server.shutdown.cancel();
+    assert!(client.is_closed().await);
+}
+
 #[tokio::test]
 async fn a_head_that_is_longer_than_any_that_s3_takes_is_refused_before_it_ends() {
     let server = Server::start();

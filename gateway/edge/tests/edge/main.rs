@@ -7,4 +7,5 @@ mod forms;
 mod recorder;
 mod refusals;
 mod settings;
+mod tls;
 mod wire;

@@ -1,0 +1,92 @@
+//! The first bytes of a connection: a client shakes hands before it speaks HTTP, and within a time. One that speaks the other
+//! protocol than the port's is told so in its own.
+
+use super::stream::Stream;
+use crate::metrics::{Handshake, count_handshake};
+use crate::tls::Tls;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// Longest time from a connection to the end of its handshake, and to the end of what a client of the other protocol is told.
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// What a record of a handshake begins with.
+pub(super) const HANDSHAKE_RECORD: u8 = 22;
+/// A fatal alert: `handshake_failure`. For clients of the plain port.
+pub(super) const HANDSHAKE_FAILURE: &[u8] = &[21, 3, 1, 0, 2, 2, 40];
+/// A fatal alert: `internal_error`. For connections above the limit.
+pub(super) const INTERNAL_ERROR: &[u8] = &[21, 3, 1, 0, 2, 2, 80];
+/// For plain HTTP on a port that speaks TLS.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/xml\r\n\
+    connection: close\r\ncontent-length: 124\r\n\r\n\
+    <Error><Code>BadRequest</Code><Message>A plain HTTP request was sent to an HTTPS port: use https:// here.</Message></Error>\n";
+/// What is read of a request that was sent to the wrong port, so that its client reads the answer instead of a reset.
+const MISDIRECTED_MAX_BYTES: u64 = 1 << 20;
+
+/// Shakes hands with a client. `None` where nothing came of it: the connection is closed by then.
+pub(super) async fn shake_hands(
+    stream: TcpStream,
+    tls: &Tls,
+    shutdown: &CancellationToken,
+) -> Option<Stream> {
+    let ended = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return None,
+        ended = tokio::time::timeout(HANDSHAKE_MAX, begin(stream, tls)) => ended,
+    };
+    let (outcome, stream) = match ended {
+        Ok(Ok(Begun::Secure(stream))) => (Handshake::Done, Some(stream)),
+        Ok(Ok(Begun::Plain)) => (Handshake::PlainHttp, None),
+        Ok(Ok(Begun::Left)) => return None,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            (Handshake::Failed, None)
+        }
+        Err(_) => {
+            tracing::debug!("a TLS handshake took longer than {}s", HANDSHAKE_MAX.as_secs());
+            (Handshake::TooSlow, None)
+        }
+    };
+    count_handshake(outcome);
+    stream
+}
+
+/// How a connection to a port that speaks TLS begins.
+enum Begun {
+    Secure(Stream),
+    /// With plain HTTP, which is answered.
+    Plain,
+    /// The client left without a word, as probes of ports do.
+    Left,
+}
+
+async fn begin(mut stream: TcpStream, tls: &Tls) -> io::Result<Begun> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 0 {
+        return Ok(Begun::Left);
+    }
+    if first[0].is_ascii_uppercase() {
+        stream.write_all(NOT_TLS).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(MISDIRECTED_MAX_BYTES), &mut tokio::io::sink()).await?;
+        return Ok(Begun::Plain);
+    }
+    let _place = tls.handshakes.acquire().await.map_err(io::Error::other)?;
+    let stream = TlsAcceptor::from(tls.config.clone()).accept(stream).await?;
+    Ok(Begun::Secure(Stream::Tls(Box::new(stream))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_plain_http_has_the_length_that_it_says() {
+        let text = std::str::from_utf8(NOT_TLS).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+}

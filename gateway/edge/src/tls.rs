@@ -1,0 +1,156 @@
+//! TLS for clients: the certificate that a server shows, which can change while it serves, and what it agrees to. HTTP/1.1 over
+//! TLS 1.2 and 1.3, by rustls with the primitives of `ring`.
+
+use parking_lot::RwLock;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, ServerSessionMemoryCache};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore, ServerConfig};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
+
+/// Handshakes that hold TLS's own buffers, up to 64 KiB each. Clients beyond them wait with nothing but their socket.
+const HANDSHAKES_MAX: usize = 512;
+/// Sessions of clients that resume by an identifier (TLS 1.2 without tickets). A ticket needs no memory here.
+const REMEMBERED_SESSIONS_MAX: usize = 1_024;
+/// Clients that offer HTTP/2 as well take this.
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// A certificate with its chain and its private key, which belong together.
+#[derive(Clone)]
+pub struct Identity(Arc<CertifiedKey>);
+
+/// Why files are no [`Identity`].
+#[derive(Debug, thiserror::Error)]
+pub enum BadIdentity {
+    /// Of the certificate and its chain.
+    #[error("{0}")]
+    Certificate(String),
+    #[error("{0}")]
+    Key(String),
+    #[error("the key is not that of the certificate")]
+    Mismatch,
+}
+
+impl Identity {
+    /// `chain`: the server's certificate first, then those between it and what clients trust. `key`: PKCS#8, PKCS#1 or SEC1. Both PEM.
+    /// The certificate may be out of its time: see [`Self::out_of_time`].
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, BadIdentity> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|error| BadIdentity::Certificate(format!("is not PEM: {error}")))?;
+        let first = chain.first().ok_or_else(|| {
+            BadIdentity::Certificate("has no certificate in PEM (-----BEGIN CERTIFICATE-----)".into())
+        })?;
+        ParsedCertificate::try_from(first).map_err(|error| {
+            BadIdentity::Certificate(format!("begins with a certificate that cannot be read: {error}"))
+        })?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => BadIdentity::Key(
+                "has no private key in PEM (-----BEGIN PRIVATE KEY-----; encrypted keys are not read)".into(),
+            ),
+            error => BadIdentity::Key(format!("is not PEM: {error}")),
+        })?;
+        match CertifiedKey::from_der(chain, key, &provider()) {
+            Ok(both) => Ok(Self(Arc::new(both))),
+            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(BadIdentity::Mismatch),
+            Err(error) => Err(BadIdentity::Key(format!("has a key that cannot be used: {error}"))),
+        }
+    }
+
+    /// Why clients will not accept the certificate at `now`, where its time is over or has not come.
+    pub fn out_of_time(&self, now: SystemTime) -> Option<OutOfTime> {
+        let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
+        let certificate = ParsedCertificate::try_from(self.0.end_entity_cert().ok()?).ok()?;
+        // Times are looked at before anybody who could vouch for it is looked for, and here is nobody.
+        let (nobody, algorithms) = (RootCertStore::empty(), provider().signature_verification_algorithms.all);
+        let judged = verify_server_cert_signed_by_trust_anchor(&certificate, &nobody, &[], now, algorithms);
+        let at = |time: UnixTime| UNIX_EPOCH + Duration::from_secs(time.as_secs());
+        match judged {
+            Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+                Some(OutOfTime::Expired(at(not_after)))
+            }
+            Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => {
+                Some(OutOfTime::NotYet(at(not_before)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl PartialEq for Identity {
+    /// By the certificates, which are of one key.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.cert == other.0.cert
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("certificates", &self.0.cert.len()).finish_non_exhaustive()
+    }
+}
+
+/// A certificate that clients refuse for the time that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfTime {
+    Expired(SystemTime),
+    NotYet(SystemTime),
+}
+
+/// TLS of one server. Clones show the same certificate.
+#[derive(Clone)]
+pub struct Tls {
+    shown: Arc<Shown>,
+    pub(crate) config: Arc<ServerConfig>,
+    /// Places for those that shake hands.
+    pub(crate) handshakes: Arc<Semaphore>,
+}
+
+impl Tls {
+    /// Fails where the machine gives no random bytes.
+    pub fn new(identity: Identity) -> Result<Self, Error> {
+        let shown = Arc::new(Shown(RwLock::new(identity)));
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(shown.clone());
+        config.alpn_protocols = vec![HTTP_1_1.into()];
+        config.ticketer = ring::Ticketer::new()?;
+        config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS_MAX);
+        Ok(Self { shown, config: Arc::new(config), handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)) })
+    }
+
+    /// Connections from now on see this one. Says whether that is another than before.
+    pub fn show(&self, identity: Identity) -> bool {
+        let mut shown = self.shown.0.write();
+        let is_other = *shown != identity;
+        *shown = identity;
+        is_other
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("shown", &self.shown).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Shown(RwLock<Identity>);
+
+impl ResolvesServerCert for Shown {
+    /// Whatever name the client asks for: it judges by itself what it gets.
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().0.clone())
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}

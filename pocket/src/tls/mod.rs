@@ -1,0 +1,254 @@
+//! The certificate that S3 is served with: where it comes from, and how another takes its place while connections go on.
+
+mod authority;
+mod files;
+
+use crate::config::{Config, GatewayTable, TlsMode};
+use anyhow::{Context, bail};
+use authority::Authority;
+use files::Files;
+use parking_lot::Mutex;
+use pocket_edge::tls::{Identity, Tls};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// How often the source is looked at. What has changed is read when it has stood still from one look to the next, since a
+/// certificate and its key are written one after the other.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// What is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Choice {
+    Files(Files),
+    OwnAuthority,
+}
+
+impl Choice {
+    /// `None` for plain HTTP. Reads no file.
+    pub(crate) fn of(gateway: &GatewayTable) -> anyhow::Result<Option<Self>> {
+        match (gateway.tls, &gateway.tls_cert, &gateway.tls_key) {
+            (Some(TlsMode::Off), _, _) | (None, None, None) => Ok(None),
+            (Some(TlsMode::Auto), None, None) => Ok(Some(Self::OwnAuthority)),
+            (Some(TlsMode::Auto), _, _) => {
+                bail!("tls auto makes a certificate by itself: leave out tls-cert and tls-key, or auto")
+            }
+            (None, Some(certificate), Some(key)) => {
+                Ok(Some(Self::Files(Files { certificate: certificate.clone(), key: key.clone() })))
+            }
+            (None, Some(file), None) => {
+                bail!("tls-cert {} is given without tls-key: give both", file.display())
+            }
+            (None, None, Some(file)) => {
+                bail!("tls-key {} is given without tls-cert: give both", file.display())
+            }
+        }
+    }
+}
+
+enum Source {
+    Files(Files),
+    Authority(Box<Authority>),
+}
+
+/// When it differs there may be another certificate to be had.
+#[derive(Clone, Debug, PartialEq)]
+enum Stamp {
+    Files([Option<files::Stamp>; 2]),
+    Authority(u64),
+}
+
+impl Source {
+    fn stamp(&self) -> Stamp {
+        match self {
+            Self::Files(files) => Stamp::Files(files.stamps()),
+            Self::Authority(_) => Stamp::Authority(authority::period()),
+        }
+    }
+
+    fn identity(&self) -> anyhow::Result<Identity> {
+        match self {
+            Self::Files(files) => files.read(),
+            Self::Authority(authority) => authority.issue(),
+        }
+    }
+}
+
+/// Whether a reload made a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Yes,
+    No,
+}
+
+/// The certificate of the S3 endpoint, and its source.
+pub(crate) struct Certificates {
+    source: Source,
+    tls: Tls,
+    /// Of the source when it was last read, whatever came of it.
+    read: Mutex<Stamp>,
+}
+
+impl Certificates {
+    /// Reads or makes the first certificate; `None` for plain HTTP.
+    pub(crate) fn load(config: &Config) -> anyhow::Result<Option<Arc<Self>>> {
+        let source = match Choice::of(&config.gateway)? {
+            None => return Ok(None),
+            Some(Choice::Files(files)) => Source::Files(files),
+            Some(Choice::OwnAuthority) => Source::Authority(Box::new(Authority::keep(config)?)),
+        };
+        let stamp = source.stamp();
+        let tls = Tls::new(source.identity()?).context("TLS cannot be served")?;
+        Ok(Some(Arc::new(Self { source, tls, read: Mutex::new(stamp) })))
+    }
+
+    pub(crate) fn tls(&self) -> Tls {
+        self.tls.clone()
+    }
+
+    /// The file that clients have to trust, where this machine made it.
+    pub(crate) fn authority(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Files(_) => None,
+            Source::Authority(authority) => Some(authority.file()),
+        }
+    }
+
+    /// Reads or makes the certificate again and shows it to connections from now on. Where that fails the old one stays.
+    pub(crate) fn reload(&self) -> anyhow::Result<Changed> {
+        *self.read.lock() = self.source.stamp();
+        let identity = self.source.identity()?;
+        Ok(if self.tls.show(identity) { Changed::Yes } else { Changed::No })
+    }
+
+    /// Reloads whenever the source has changed. Never ends.
+    pub(crate) async fn watch(self: Arc<Self>) {
+        let mut seen = self.source.stamp();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            seen = self.look(seen);
+        }
+    }
+
+    /// One look, `seen` being what the one before saw.
+    fn look(&self, seen: Stamp) -> Stamp {
+        let now = self.source.stamp();
+        if now == seen && now != *self.read.lock() {
+            match self.reload() {
+                Ok(Changed::Yes) => info!("S3 is served with another certificate from now on"),
+                Ok(Changed::No) => {}
+                Err(error) => warn!("the old certificate stays: {error:#}"),
+            }
+        }
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    fn made() -> CertifiedKey<KeyPair> {
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap()
+    }
+
+    fn write(folder: &Path, made: &CertifiedKey<KeyPair>) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("tls.crt"), made.cert.pem()).unwrap();
+        fs::write(folder.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    }
+
+    fn config(folder: &Path) -> Config {
+        let mut config = Config::default();
+        config.gateway.tls_cert = Some(folder.join("tls.crt"));
+        config.gateway.tls_key = Some(folder.join("tls.key"));
+        config
+    }
+
+    fn refusal(config: &Config) -> String {
+        format!("{:#}", Certificates::load(config).err().unwrap())
+    }
+
+    /// Whether the certificate that is shown is this one; it is so afterwards.
+    fn shows(certificates: &Certificates, made: &CertifiedKey<KeyPair>) -> bool {
+        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        !certificates.tls.show(Identity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        assert!(refusal(&config).contains("tls.crt: No such file"), "{}", refusal(&config));
+        write(folder.path(), &made());
+        assert!(Certificates::load(&config).unwrap().is_some());
+        fs::write(folder.path().join("tls.key"), made().signing_key.serialize_pem()).unwrap();
+        let why = refusal(&config);
+        assert!(["tls.key", "tls.crt", "not that"].iter().all(|said| why.contains(said)), "{why}");
+        fs::write(folder.path().join("tls.key"), "no key").unwrap();
+        assert!(refusal(&config).contains("tls.key has no private key"), "{}", refusal(&config));
+        fs::write(folder.path().join("tls.crt"), "no certificate").unwrap();
+        assert!(refusal(&config).contains("tls.crt has no certificate"), "{}", refusal(&config));
+    }
+
+    #[test]
+    fn off_outweighs_files_and_files_need_each_other() {
+        let mut gateway = config(Path::new("/nowhere")).gateway;
+        assert!(matches!(Choice::of(&gateway), Ok(Some(Choice::Files(_)))));
+        gateway.tls = Some(TlsMode::Off);
+        assert_eq!(Choice::of(&gateway).unwrap(), None);
+        gateway.tls = Some(TlsMode::Auto);
+        assert!(Choice::of(&gateway).is_err());
+        (gateway.tls, gateway.tls_key) = (None, None);
+        assert!(Choice::of(&gateway).unwrap_err().to_string().contains("tls-key"));
+    }
+
+    #[test]
+    fn changed_files_are_read_once_they_stand_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (made(), made());
+        write(folder.path(), &old);
+        let certificates = Certificates::load(&config(folder.path())).unwrap().unwrap();
+        let seen = certificates.look(certificates.source.stamp());
+        write(folder.path(), &new);
+        let seen = certificates.look(seen);
+        assert!(shows(&certificates, &old), "it may still be written");
+        certificates.look(seen);
+        assert!(shows(&certificates, &new));
+    }
+
+    #[test]
+    fn a_bad_file_is_tried_once_and_the_old_certificate_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (made(), made());
+        write(folder.path(), &old);
+        let certificates = Certificates::load(&config(folder.path())).unwrap().unwrap();
+        fs::write(folder.path().join("tls.crt"), "half a certificate").unwrap();
+        certificates.look(certificates.source.stamp());
+        assert_eq!(*certificates.read.lock(), certificates.source.stamp(), "it has been tried");
+        assert!(certificates.reload().is_err());
+        assert!(shows(&certificates, &old));
+        write(folder.path(), &new);
+        assert_eq!(certificates.reload().unwrap(), Changed::Yes);
+        assert_eq!(certificates.reload().unwrap(), Changed::No);
+        assert!(shows(&certificates, &new));
+    }
+
+    #[test]
+    fn a_link_that_is_swapped_as_kubernetes_does_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (made(), made());
+        write(&folder.path().join("1"), &old);
+        write(&folder.path().join("2"), &new);
+        symlink("1", folder.path().join("data")).unwrap();
+        let certificates = Certificates::load(&config(&folder.path().join("data"))).unwrap().unwrap();
+        symlink("2", folder.path().join("next")).unwrap();
+        fs::rename(folder.path().join("next"), folder.path().join("data")).unwrap();
+        certificates.look(certificates.source.stamp());
+        assert!(shows(&certificates, &new));
+    }
+}
