@@ -1,6 +1,10 @@
 //! Bounded bytes: one counter that several owners draw from, so that a process has one memory limit however many
 //! planes live in it.
 
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,12 +15,70 @@ pub struct ByteBudget(Arc<Counter>);
 #[derive(Debug)]
 struct Counter {
     limit_bytes: u64,
+    set_by: &'static str,
     used_bytes: AtomicU64,
+    refusals: AtomicU64,
+}
+
+/// Why something was refused for lack of room, for people: how full it is, and what to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortage {
+    pub used_bytes: u64,
+    pub limit_bytes: u64,
+    /// The option that the limit comes from; empty where nobody said one.
+    pub set_by: Cow<'static, str>,
+}
+
+impl Shortage {
+    /// Of two places that both had no room.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            used_bytes: self.used_bytes.saturating_add(other.used_bytes),
+            limit_bytes: self.limit_bytes.saturating_add(other.limit_bytes),
+            set_by: self.set_by,
+        }
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |bytes| ByteSize(bytes).display().iec();
+        write!(f, "{} of {} are used", size(self.used_bytes), size(self.limit_bytes))?;
+        if self.set_by.is_empty() { Ok(()) } else { write!(f, "; {} sets the limit", self.set_by) }
+    }
 }
 
 impl ByteBudget {
     pub fn new(limit_bytes: u64) -> Self {
-        Self(Arc::new(Counter { limit_bytes, used_bytes: AtomicU64::new(0) }))
+        Self::set_by(limit_bytes, "")
+    }
+
+    /// With the option that its limit comes from, such as `--capacity`, which whoever is refused is told.
+    pub fn set_by(limit_bytes: u64, set_by: &'static str) -> Self {
+        let (used_bytes, refusals) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Counter { limit_bytes, set_by, used_bytes, refusals }))
+    }
+
+    /// Notes that somebody got no room and is told so. Taking does not note it by itself: who does not get much may try
+    /// less.
+    pub fn refuse(&self) -> Shortage {
+        self.0.refusals.fetch_add(1, Ordering::Relaxed);
+        self.shortage()
+    }
+
+    /// How full it is.
+    pub fn shortage(&self) -> Shortage {
+        Shortage {
+            used_bytes: self.used_bytes(),
+            limit_bytes: self.0.limit_bytes,
+            set_by: self.0.set_by.into(),
+        }
+    }
+
+    /// How often [`Self::refuse`] was called.
+    pub fn refusals(&self) -> u64 {
+        self.0.refusals.load(Ordering::Relaxed)
     }
 
     pub fn limit_bytes(&self) -> u64 {
@@ -114,6 +176,19 @@ mod tests {
         assert!(!budget.take(1) && !budget.take(u64::MAX));
         budget.give_back(30);
         assert_eq!((budget.used_bytes(), budget.take(31), budget.take(30)), (70, false, true));
+    }
+
+    #[test]
+    fn a_shortage_says_how_full_it_is_and_what_sets_the_limit() {
+        let budget = ByteBudget::set_by(16 << 20, "--capacity");
+        assert!(budget.take(15 << 20) && !budget.take(2 << 20));
+        assert_eq!(budget.refusals(), 0, "less may do");
+        let shortage = budget.refuse();
+        assert_eq!(shortage.to_string(), "15.0 MiB of 16.0 MiB are used; --capacity sets the limit");
+        let both = shortage.clone().and(shortage);
+        assert_eq!(both.to_string(), "30.0 MiB of 32.0 MiB are used; --capacity sets the limit");
+        assert_eq!(ByteBudget::new(1).shortage().to_string(), "0 B of 1 B are used");
+        assert_eq!(budget.refusals(), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The chunk seam: gateway -> storage server (allocate, write, read, touch), shard -> server (free),
 //! controller -> server (end jobs).
 
+use crate::budget::Shortage;
 use crate::ids::{ChunkId, JobId, NodeId, WriteId};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,8 +23,8 @@ pub struct Allocate {
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum ChunkError {
     /// Nothing was allocated. Try another server, or later.
-    #[error("storage server is full")]
-    Full,
+    #[error("storage server has no room: {0}")]
+    Full(Shortage),
     /// Freed, never allocated, or its job has ended.
     #[error("no such chunk")]
     NoSuchChunk,

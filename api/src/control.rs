@@ -71,12 +71,34 @@ pub struct Placement {
     pub tenant: TenantName,
     /// Milliseconds since 1970 by the controller's clock.
     pub created_at_ms: u64,
-    /// As granted.
+    /// As granted: as asked, with the capacity and the throughput that follow from what was asked. A job that says nothing
+    /// of its size has neither.
     pub hints: JobHints,
     pub settings: Arc<JobSettings>,
     /// A key lives at `shards[shard_of(key, shards.len())]`, see [`shard_of`].
     pub shards: Vec<NodeId>,
     pub weights: Vec<Weight>,
+}
+
+/// What the controller has worked out of a job's other hints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Derived {
+    /// Peak bytes.
+    pub capacity: Option<u64>,
+    /// Peak bytes a second.
+    pub throughput: Option<u64>,
+}
+
+impl Placement {
+    /// What was granted and not asked for.
+    pub fn derived(&self) -> Derived {
+        let unless = |asked: Option<u64>, granted| if asked.is_some() { None } else { granted };
+        let asked = &self.settings.asked;
+        Derived {
+            capacity: unless(asked.capacity, self.hints.capacity),
+            throughput: unless(asked.throughput, self.hints.throughput),
+        }
+    }
 }
 
 /// Index of the shard that a key belongs to: FNV-1a over its bytes, finished by a multiply-shift, modulo the number
@@ -98,9 +120,13 @@ pub struct JobSummary {
     pub bucket: BucketName,
     pub tenant: TenantName,
     pub created_at_ms: u64,
+    /// As asked.
     pub hints: JobHints,
+    pub derived: Derived,
     pub shards: u32,
     pub servers: u32,
+    /// What those servers can hold together, data of other jobs included.
+    pub servers_capacity_bytes: u64,
     /// From the latest usage reports.
     pub objects: u64,
     pub bytes: u64,

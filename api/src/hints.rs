@@ -89,7 +89,7 @@ pub enum WaitOn {
 }
 
 /// A job's hints. As asked for by the client, or, in a [`crate::control::Placement`], as granted: then `capacity` and
-/// `throughput` are always there.
+/// `throughput` are there wherever one of them or `workers` was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobHints {
     /// Concurrent tasks.

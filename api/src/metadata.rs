@@ -22,6 +22,7 @@ pub use uploads::{
 pub use writes::{AddReference, Append, Arrive, Commit, Committed, NewMeta, Referenced, Rename};
 
 use crate::acl::Acl;
+use crate::budget::Shortage;
 use crate::checksum::{ChecksumAlgorithm, ChecksumKind};
 use crate::conditions::WriteCondition;
 use crate::hints::ObjectHints;
@@ -102,9 +103,12 @@ pub enum MetadataError {
     /// Writes are held up while the job may be ending; or the job is in use and so not idle.
     #[error("job is busy")]
     Busy,
-    /// The shard's memory, or one of its tables, is full.
-    #[error("metadata shard is full")]
-    Full,
+    /// The shard's memory is full.
+    #[error("metadata shard has no room: {0}")]
+    Full(Shortage),
+    /// As many reads are open, or wait, as may at a time.
+    #[error("too many reads are open or wait at the metadata shard")]
+    Crowded,
     /// The caller broke the contract.
     #[error("bad metadata request: {0}")]
     BadRequest(String),

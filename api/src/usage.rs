@@ -17,6 +17,43 @@ pub struct MachineSample {
     pub network_sent_bytes_per_second: u64,
 }
 
+/// What a role holds of its process's memory. The parts of all roles that share a limit add up to what is used of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceUse {
+    /// Keys, headers, manifests, uploads: all that a shard keeps beside bytes of objects.
+    pub metadata_bytes: u64,
+    /// Bytes of small objects, which live in the shard.
+    pub inline_bytes: u64,
+    /// Chunks, with what rounding to slots costs.
+    pub chunks_bytes: u64,
+    /// Slots that are vacant and belong to jobs: the next chunks of the same jobs and sizes go there, and nothing else.
+    pub vacant_bytes: u64,
+}
+
+impl SpaceUse {
+    /// What objects take. With [`Self::vacant_bytes`], what is used of the limit.
+    pub fn used_bytes(&self) -> u64 {
+        self.metadata_bytes + self.inline_bytes + self.chunks_bytes
+    }
+}
+
+impl std::ops::AddAssign for SpaceUse {
+    fn add_assign(&mut self, more: Self) {
+        self.metadata_bytes += more.metadata_bytes;
+        self.inline_bytes += more.inline_bytes;
+        self.chunks_bytes += more.chunks_bytes;
+        self.vacant_bytes += more.vacant_bytes;
+    }
+}
+
+/// A limit on memory that refuses writes. Where several roles share one, one of them reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceLimit {
+    pub limit_bytes: u64,
+    /// By all that share it.
+    pub used_bytes: u64,
+}
+
 /// Space on one tier of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TierUse {
@@ -38,8 +75,9 @@ pub struct Served {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobUse {
     pub job: JobId,
+    /// Those that are there: what was lost with a server is not counted.
     pub objects: u64,
-    /// Logical bytes of objects and parts.
+    /// Logical bytes of objects that are there, and of parts.
     pub bytes: u64,
     /// Milliseconds since the last request; 0 while transfers or waits are open.
     pub idle_ms: u64,
@@ -49,6 +87,8 @@ pub struct JobUse {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UsageReport {
     pub machine: Option<MachineSample>,
+    pub space: SpaceUse,
+    pub limit: Option<SpaceLimit>,
     pub tiers: Vec<TierUse>,
     pub served: Option<Served>,
     pub jobs: Vec<JobUse>,

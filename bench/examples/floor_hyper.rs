@@ -9,12 +9,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
 
 // The same as Pocket's, so that a ratio compares servers and not allocators.
 #[global_allocator]
@@ -27,6 +34,11 @@ const BUFFERS: usize = 256;
 struct Options {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// Speak TLS, by rustls and nothing else, with this certificate and key in PEM.
+    #[arg(long, requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    #[arg(long, requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Bytes of an answer to GET.
     #[arg(long, default_value = "1KiB")]
     size: bytesize::ByteSize,
@@ -39,6 +51,10 @@ async fn main() -> anyhow::Result<()> {
     let buffers: Rc<[Bytes]> = (0..BUFFERS).map(|n| vec![n as u8; size].into()).collect();
     let turn = Rc::new(Cell::new(0));
     let listener = TcpListener::bind(options.listen).await?;
+    let tls = match (&options.tls_cert, &options.tls_key) {
+        (Some(certificate), Some(key)) => Some(acceptor(certificate, key)?),
+        _ => None,
+    };
     println!("ready on {}", listener.local_addr()?);
     let accept = async move {
         loop {
@@ -46,13 +62,30 @@ async fn main() -> anyhow::Result<()> {
             stream.set_nodelay(true)?;
             let (buffers, turn) = (buffers.clone(), turn.clone());
             let service = service_fn(move |request| answer(request, buffers.clone(), turn.clone()));
+            let tls = tls.clone();
             tokio::task::spawn_local(async move {
+                let http = http1::Builder::new();
                 // A client that goes away is none of the floor's business.
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                match tls {
+                    None => drop(http.serve_connection(TokioIo::new(stream), service).await),
+                    Some(tls) => {
+                        let Ok(stream) = tls.accept(stream).await else { return };
+                        drop(http.serve_connection(TokioIo::new(stream), service).await);
+                    }
+                }
             });
         }
     };
     LocalSet::new().run_until(accept).await
+}
+
+fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn answer(

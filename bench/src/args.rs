@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use pocket_api::duration::parse_duration;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Most connections of one run: beyond it the client measures its own scheduler.
@@ -82,12 +83,31 @@ pub struct BenchArgs {
     /// Leave the bucket and its objects behind.
     #[arg(long)]
     pub keep: bool,
-    /// Process of the server: its CPU time a request and its memory are reported. Can be repeated.
-    #[arg(long = "pid", value_delimiter = ',')]
-    pub pids: Vec<i32>,
+    /// Processes of the server, as `pidof` prints them or with commas: their CPU time a request and their memory are reported.
+    #[arg(long = "pid", num_args = 1.., value_name = "PID")]
+    pub pids: Vec<Pids>,
     /// Print one line of JSON instead of tables.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Process ids in one argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pids(Vec<i32>);
+
+impl FromStr for Pids {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words = text.split([',', ' ', '\n']).filter(|word| !word.is_empty());
+        let pids: Vec<i32> = words
+            .map(|word| word.parse().map_err(|_| format!("{word:?} is not the id of a process")))
+            .collect::<Result<_, _>>()?;
+        if pids.is_empty() {
+            return Err("no process is named".into());
+        }
+        Ok(Self(pids))
+    }
 }
 
 /// The payload form of a PUT.
@@ -116,6 +136,11 @@ pub(crate) struct Target {
 }
 
 impl BenchArgs {
+    /// Of the server.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = i32> {
+        self.pids.iter().flat_map(|pids| pids.0.iter().copied())
+    }
+
     /// Refuses what cannot run, naming the argument.
     pub(crate) fn check(&self) -> anyhow::Result<Target> {
         let Some(host) = self.endpoint.strip_prefix("http://") else {
@@ -206,6 +231,23 @@ mod tests {
     fn the_defaults_can_run() {
         let target = parse(&[]).unwrap();
         assert_eq!((target.host.as_str(), target.keys), ("127.0.0.1:9000", 1_000));
+    }
+
+    #[test]
+    fn processes_are_taken_as_pidof_prints_them() {
+        for args in [
+            &["--pid", "12 7"][..],
+            &["--pid", "12", "7"],
+            &["--pid", "12,7"],
+            &["--pid", "12", "--pid", "7\n"],
+        ] {
+            let line = Line::try_parse_from(["bench"].iter().chain(args)).unwrap();
+            assert_eq!(line.bench.processes().collect::<Vec<_>>(), [12, 7], "{args:?}");
+        }
+        for pid in ["", " ", "12 pocket"] {
+            let error = Line::try_parse_from(["bench", "--pid", pid]).map(drop).expect_err(pid).to_string();
+            assert!(error.contains("--pid"), "{error}");
+        }
     }
 
     #[test]

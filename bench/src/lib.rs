@@ -19,7 +19,7 @@ mod signer;
 mod sockets;
 mod worker;
 
-pub use args::{BenchArgs, ChecksumForm};
+pub use args::{BenchArgs, ChecksumForm, Pids};
 pub use measure::measure;
 pub use mix::{Mix, Operation, Sizes};
 pub use process::{ProcessCost, ProcessUse};

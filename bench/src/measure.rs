@@ -29,8 +29,8 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// Takes, at most, the warm-up, the duration and one request's timeout, with the filling and tidying up beside them.
 pub async fn measure(args: &BenchArgs, show_progress: bool) -> anyhow::Result<Report> {
     let run = Run { args, target: args.check()?, show_progress };
-    for pid in &args.pids {
-        ProcessUse::of(*pid)?;
+    for pid in args.processes() {
+        ProcessUse::of(pid)?;
     }
     let created = run.open_bucket().await?;
     let measured = run.fill_and_measure().await;
@@ -187,7 +187,7 @@ impl Run<'_> {
     /// The server's, then this one.
     fn processes(&self) -> anyhow::Result<Vec<ProcessUse>> {
         let own = std::process::id() as i32;
-        self.args.pids.iter().copied().chain([own]).map(ProcessUse::of).collect()
+        self.args.processes().chain([own]).map(ProcessUse::of).collect()
     }
 
     /// True when the bucket was missing and is made now.
@@ -195,8 +195,11 @@ impl Run<'_> {
         match self.call("HEAD", None).await? {
             (200, _) => return Ok(false),
             (404, _) => {}
+            // An answer to HEAD cannot say why: one to GET does.
             (status, _) => {
-                bail!("{} answers {status} to HEAD of bucket {:?}", self.args.endpoint, self.args.bucket)
+                let (_, code) = self.call("GET", None).await?;
+                let (endpoint, bucket) = (&self.args.endpoint, &self.args.bucket);
+                bail!("{}", refused(endpoint, bucket, &self.target.access_key, status, &code))
             }
         }
         match self.call("PUT", None).await? {
@@ -240,5 +243,31 @@ impl Run<'_> {
             .with_context(|| format!("{} did not answer in {:?}", self.args.endpoint, self.args.timeout))?
             .with_context(|| format!("{} does not answer", self.args.endpoint))?;
         Ok((status, error_code(&sink.error).unwrap_or_default().to_owned()))
+    }
+}
+
+/// Why a run cannot begin, for whoever typed the keys. `code`: S3's, may be empty.
+fn refused(endpoint: &str, bucket: &str, access_key: &str, status: u16, code: &str) -> String {
+    match code {
+        "SignatureDoesNotMatch" => {
+            format!("the secret is wrong for the access key {access_key} at {endpoint} ({status} {code})")
+        }
+        "InvalidAccessKeyId" => {
+            format!("the access key {access_key} is unknown at {endpoint} ({status} {code})")
+        }
+        _ => format!("{endpoint} answers {status} {code} for the bucket {bucket:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_refused_says_which_key_is_wrong() {
+        let said = |code| refused("http://h:1", "b", "KEY", 403, code);
+        assert!(said("SignatureDoesNotMatch").starts_with("the secret is wrong for the access key KEY"));
+        assert!(said("InvalidAccessKeyId").starts_with("the access key KEY is unknown"));
+        assert_eq!(said("AccessDenied"), "http://h:1 answers 403 AccessDenied for the bucket \"b\"");
     }
 }

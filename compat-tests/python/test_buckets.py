@@ -129,7 +129,9 @@ def test_granted_hints_come_back(s3, make_bucket):
     assert shown["x-pocket-workers"] == "4"
     assert shown["x-pocket-wait"] == "2s"
     assert shown["x-pocket-reads"] == "3"
-    assert int(shown["x-pocket-capacity"]) > 0 and int(shown["x-pocket-throughput"]) > 0
+    assert "x-pocket-capacity" not in shown
+    assert int(shown["x-pocket-derived-capacity"]) > int(shown["x-pocket-servers-capacity"]) > 0
+    assert int(shown["x-pocket-derived-throughput"]) == 4 * 75_000_000
 
 
 def test_hints_may_come_as_tags(s3):

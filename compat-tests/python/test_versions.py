@@ -79,3 +79,12 @@ def test_the_resource_deletes_all_versions(s3, filled):
     resource = boto3.resource("s3", endpoint_url=ENDPOINTS[0], region_name=REGION)
     resource.Bucket(filled).object_versions.delete()
     assert "Contents" not in make_client().list_objects_v2(Bucket=filled)
+
+
+def test_putting_versioning_says_what_to_do_instead(s3, bucket):
+    for status in ["Enabled", "Suspended"]:
+        with pytest.raises(s3.exceptions.ClientError) as refused:
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+        error = refused.value.response["Error"]
+        assert error["Code"] == "NotImplemented"
+        assert "leave PutBucketVersioning out" in error["Message"]

@@ -5,6 +5,7 @@
 
 pub mod checksums;
 pub mod clients;
+pub mod docs;
 pub mod http;
 pub mod metrics;
 pub mod python;

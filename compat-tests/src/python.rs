@@ -23,7 +23,10 @@ pub fn run_suite(files: &[&str], server: &Server) {
             command.env_remove(name);
         }
     }
-    let urls: Vec<String> = server.endpoints.iter().map(|e| format!("http://{e}")).collect();
+    let urls: Vec<String> = server.urls().collect();
+    if server.scheme == "https" {
+        command.env("AWS_CA_BUNDLE", server.authority()).env("REQUESTS_CA_BUNDLE", server.authority());
+    }
     let output = command
         .args(["-m", "pytest", FAILURES_MAX, "--tb=short", "--durations=3"])
         .args(files)
@@ -53,7 +56,7 @@ pub fn run_suite(files: &[&str], server: &Server) {
 }
 
 /// The environment's folder, under the target directory. Made again when the requirements change.
-fn environment() -> &'static Path {
+pub(crate) fn environment() -> &'static Path {
     static ENVIRONMENT: OnceLock<PathBuf> = OnceLock::new();
     ENVIRONMENT.get_or_init(|| {
         let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/requirements.txt");

@@ -33,12 +33,14 @@ pub struct Server {
     child: Child,
     /// `host:port` of each gateway.
     pub endpoints: Vec<String>,
+    /// What they speak: `http` or `https`.
+    pub scheme: &'static str,
     /// `host:port`
     pub admin: String,
     /// One for `pocket serve`, one a role for a cluster.
     pub processes: Vec<RoleProcess>,
     /// Configuration and credentials of this server alone.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A process of a cluster.
@@ -75,10 +77,19 @@ impl Server {
     /// `pocket serve` for one test alone. `config`: text of a configuration file, may be empty; with tenants of its
     /// own, the credentials of [`Server::client`] are not known to it.
     pub fn serve(capacity: &str, config: &str) -> Self {
+        Self::serve_with(capacity, config, "http", &[])
+    }
+
+    /// As [`Server::serve`], in TLS by an authority of its own: see [`Server::authority`].
+    pub fn serve_secure(capacity: &str, config: &str) -> Self {
+        Self::serve_with(capacity, config, "https", &["--tls", "auto"])
+    }
+
+    fn serve_with(capacity: &str, config: &str, scheme: &'static str, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (listen, admin) = (free_address(), free_address());
         let mut command = command(folder.path());
-        command.args(["serve", "--listen", &listen, "--admin", &admin, "--capacity", capacity]);
+        command.args(["serve", "--listen", &listen, "--admin", &admin, "--capacity", capacity]).args(options);
         if config.is_empty() {
             command.arg("--config").arg(other_tenant(folder.path()));
         } else {
@@ -94,8 +105,7 @@ impl Server {
             address: listen.clone(),
             admin: Some(admin.clone()),
         };
-        let server =
-            Self { child, endpoints: vec![listen], admin, processes: vec![process], _folder: folder };
+        let server = Self { child, endpoints: vec![listen], scheme, admin, processes: vec![process], folder };
         server.wait_until_ready()
     }
 
@@ -120,11 +130,22 @@ impl Server {
         let server = Self {
             child,
             endpoints: cluster.endpoints.iter().map(|url| plain(url)).collect(),
+            scheme: "http",
             admin: plain(&cluster.admin),
             processes: cluster.processes,
-            _folder: folder,
+            folder,
         };
         server.wait_until_ready()
+    }
+
+    /// The URL of each gateway.
+    pub fn urls(&self) -> impl Iterator<Item = String> {
+        self.endpoints.iter().map(|endpoint| format!("{}://{endpoint}", self.scheme))
+    }
+
+    /// What clients have to trust, where the scheme is `https`.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("pocket/ca.pem")
     }
 
     /// A client of the first gateway.
@@ -315,6 +336,11 @@ fn shared(slot: &Mutex<Weak<Server>>, start: impl FnOnce() -> Server) -> Arc<Ser
 }
 
 fn free_address() -> String {
+    format!("127.0.0.1:{}", free_port())
+}
+
+/// A port that nobody listens on at the moment.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound port").to_string()
+    listener.local_addr().expect("a bound port").port()
 }

@@ -3,7 +3,7 @@
 
 use pocket_compat_tests::clients::outcome::table;
 use pocket_compat_tests::clients::page;
-use pocket_compat_tests::clients::run::{Part, Servers, run};
+use pocket_compat_tests::clients::run::{Part, Servers, Transport, run};
 use pocket_compat_tests::clients::table::CLIENTS;
 use pocket_compat_tests::workshop::Workshop;
 
@@ -88,10 +88,20 @@ fn every_client_has_a_folder_and_every_folder_a_client() {
 }
 
 #[test]
+fn clients_do_their_jobs_in_tls() {
+    expect_all_to_pass(Part::Brief, Transport::Tls);
+}
+
+#[test]
 fn clients_that_need_rust_and_python_alone_do_their_jobs() {
-    let (workshop, servers) = (Workshop::open().unwrap(), Servers::start());
+    expect_all_to_pass(Part::Whole, Transport::Plain);
+}
+
+#[track_caller]
+fn expect_all_to_pass(part: Part, transport: Transport) {
+    let (workshop, servers) = (Workshop::open().unwrap(), Servers::start(transport));
     let clients = CLIENTS.iter().filter(|client| client.is_of_the_test_command());
-    let reports: Vec<_> = clients.map(|client| run(client, Part::Whole, &workshop, &servers)).collect();
+    let reports: Vec<_> = clients.map(|client| run(client, part, &workshop, &servers)).collect();
     for report in reports.iter().filter(|report| report.is_failure(true)) {
         println!("{}: {}", report.client.name, report.outcome.details().unwrap_or_default());
     }

@@ -2,6 +2,7 @@
 //! here is a test for each of its rows. One cluster a test: it is not whole afterwards.
 
 use pocket_compat_tests::http::{Connection, Response};
+use pocket_compat_tests::metrics;
 use pocket_compat_tests::s3::Client;
 use pocket_compat_tests::server::{Server, signal};
 use pocket_compat_tests::xml::{text, texts};
@@ -149,6 +150,13 @@ fn a_storage_server_dies_and_what_it_held_is_told_lost() {
                 );
             }
         }
+    }
+    // The counts of jobs follow the lists, with the reports.
+    let (listed, asked) = (clients[0].list_all(&bucket, 1_000).len(), Instant::now());
+    let counted = || metrics::sum(&server.admin, "pocket_bucket_objects_count") as usize;
+    while counted() != listed {
+        assert!(asked.elapsed() < DECLARED_WITHIN, "{} objects counted, {listed} listed", counted());
+        thread::sleep(Duration::from_millis(100));
     }
     // What is not on chunks is never lost, and new writes go to the servers that live.
     assert!((0..objects).step_by(3).all(|n| clients[1].head(&format!("/{bucket}/k{n}")).status == 200));

@@ -219,8 +219,9 @@ fn what_was_granted_is_told() {
         // By the paper's table: N x 0.6 Gb/s.
         let granted =
             |hint: &str| answer.header(hint).and_then(|v| v.parse::<u64>().ok()).unwrap_or_default();
-        assert_eq!(granted("x-pocket-throughput"), 8 * 600_000_000 / 8);
-        assert!(granted("x-pocket-capacity") > 0);
+        assert_eq!(granted("x-pocket-derived-throughput"), 8 * 600_000_000 / 8);
+        assert!(granted("x-pocket-derived-capacity") > granted("x-pocket-servers-capacity"));
+        assert_eq!(answer.header("x-pocket-capacity"), None, "it was not asked for");
     }
     client.end_bucket(&bucket);
 }

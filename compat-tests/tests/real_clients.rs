@@ -34,6 +34,11 @@ fn boto3_buckets_and_objects_in_a_cluster() {
 }
 
 #[test]
+fn boto3_in_tls() {
+    run_suite(&["test_tls.py"], &Server::serve_secure("64MiB", ""));
+}
+
+#[test]
 fn boto3_renames_in_one_process() {
     run_suite(&["test_rename.py"], &Server::embedded());
 }

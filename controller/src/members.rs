@@ -109,6 +109,10 @@ impl Members {
         self.nodes.contains_key(&id)
     }
 
+    pub(crate) fn spec(&self, id: NodeId) -> Option<&NodeSpec> {
+        self.nodes.get(&id).map(|member| &member.spec)
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.version
     }

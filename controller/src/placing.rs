@@ -43,8 +43,12 @@ pub(crate) fn place(
     Ok(Job { ends_at: end_of(&placement), placement, phase: Phase::Opening, unsettled: false, retry_at: now })
 }
 
-/// A job's hints with its demand filled in.
+/// A job's hints with its demand filled in. Where nothing was said that it could follow from, what a place is sought for
+/// is the paper's guess, and is promised to nobody.
 pub(crate) fn granted(asked: &JobHints) -> JobHints {
+    if asked.workers.is_none() && asked.capacity.is_none() && asked.throughput.is_none() {
+        return asked.clone();
+    }
     let demand = Demand::of(asked);
     JobHints { capacity: Some(demand.capacity_bytes), throughput: Some(demand.throughput), ..asked.clone() }
 }
@@ -108,6 +112,7 @@ fn choose_shards(state: &State, demand: Demand) -> Vec<NodeId> {
 mod tests {
     use super::*;
     use crate::fixture::{START, registration, state_with};
+    use pocket_api::control::Derived;
     use std::time::Duration;
 
     fn small() -> JobHints {
@@ -119,10 +124,11 @@ mod tests {
         let mut state = state_with(3, 2);
         let big = state.plan(registration("big", JobHints::default()), START).unwrap().placement;
         assert_eq!((big.shards.len(), big.weights.len()), (3, 2));
-        assert_eq!(big.hints.throughput, Some(50_000_000_000));
+        assert_eq!((big.hints.capacity, big.hints.throughput), (None, None), "nothing is made up");
         let little = state.plan(registration("little", small()), START).unwrap().placement;
         assert_eq!(little.shards.len(), 1);
         assert_eq!((little.hints.capacity, little.hints.throughput), (Some(1_000), Some(1)));
+        assert_eq!(little.derived(), Derived { capacity: None, throughput: Some(1) });
         assert!(little.job > big.job);
     }
 

@@ -277,9 +277,16 @@ impl State {
                 bucket: placement.bucket.clone(),
                 tenant: placement.tenant.clone(),
                 created_at_ms: placement.created_at_ms,
-                hints: placement.hints.clone(),
+                hints: placement.settings.asked.clone(),
+                derived: placement.derived(),
                 shards: placement.shards.len() as u32,
                 servers: placement.weights.len() as u32,
+                servers_capacity_bytes: placement
+                    .weights
+                    .iter()
+                    .filter_map(|weight| self.members.spec(weight.server))
+                    .map(|spec| spec.capacity_bytes)
+                    .fold(0, u64::saturating_add),
                 objects,
                 bytes,
                 ends_in: job.ends_at.map(|at| at.since(now)),

@@ -80,7 +80,7 @@ mod tests {
             (Err(MetadataError::NoSuchJob), Fenced::Yes),
             (Err(MetadataError::Busy), Fenced::Lapsed),
             (Err(MetadataError::Unavailable("gone".into())), Fenced::Unknown),
-            (Err(MetadataError::Full), Fenced::Unknown),
+            (Err(MetadataError::Crowded), Fenced::Unknown),
         ] {
             assert_eq!(Fenced::of(&answer), expected);
         }

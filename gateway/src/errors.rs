@@ -116,9 +116,11 @@ pub(crate) fn from_metadata(error: MetadataError) -> Refusal {
         MetadataError::NoSuchUpload => no_such_upload(),
         MetadataError::OtherChecksum(announced, _) => other_checksum(announced, None),
         MetadataError::InvalidPart(number) => invalid_part(number.into(), None),
-        MetadataError::WriteBurned | MetadataError::Moving | MetadataError::Busy | MetadataError::Full => {
-            slow_down(error.to_string())
-        }
+        MetadataError::WriteBurned
+        | MetadataError::Moving
+        | MetadataError::Busy
+        | MetadataError::Full(_)
+        | MetadataError::Crowded => slow_down(error.to_string()),
         MetadataError::LeaseEnded | MetadataError::Unavailable(_) => unavailable(error.to_string()),
         MetadataError::BadRequest(_) => {
             tracing::error!(%error, "a shard refused a request of this gateway as malformed");
@@ -145,7 +147,7 @@ pub(crate) fn from_control(error: ControlError) -> Refusal {
 /// Of a read or a write of chunks.
 pub(crate) fn from_chunks(error: ChunkError) -> Refusal {
     match error {
-        ChunkError::Full => slow_down(error.to_string()),
+        ChunkError::Full(_) => slow_down(error.to_string()),
         // The bytes went away under a lease or a reservation: the server restarted, or the job has just ended.
         ChunkError::NoSuchChunk | ChunkError::Unavailable(_) => unavailable(error.to_string()),
         ChunkError::BadRequest(_) => {
@@ -193,6 +195,7 @@ pub(crate) fn access_denied(message: impl Into<Cow<'static, str>>) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pocket_api::budget::ByteBudget;
     use pocket_api::checksum::ChecksumKind;
     use pocket_api::conformance::plain_object;
     use pocket_api::ids::Epoch;
@@ -222,7 +225,8 @@ mod tests {
             (MetadataError::WriteBurned, 503, "SlowDown"),
             (MetadataError::LeaseEnded, 503, "ServiceUnavailable"),
             (MetadataError::Busy, 503, "SlowDown"),
-            (MetadataError::Full, 503, "SlowDown"),
+            (MetadataError::Full(ByteBudget::new(0).shortage()), 503, "SlowDown"),
+            (MetadataError::Crowded, 503, "SlowDown"),
             (MetadataError::BadRequest("x".into()), 500, "InternalError"),
             (MetadataError::Unavailable("x".into()), 503, "ServiceUnavailable"),
         ] {

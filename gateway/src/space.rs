@@ -4,6 +4,7 @@
 use crate::placements::Bucket;
 use bytes::Bytes;
 use futures::future::join_all;
+use pocket_api::budget::Shortage;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::cluster::{ClusterView, Directory, NodeState, Role};
 use pocket_api::control::Weight;
@@ -19,8 +20,8 @@ use tokio::runtime::Handle;
 pub(crate) enum SpaceError {
     /// More than all servers together can hold.
     NeverFits { capacity_bytes: u64 },
-    /// Not now.
-    Full,
+    /// Not now. How full the servers are that were asked; `None` where none could be.
+    Full(Option<Shortage>),
 }
 
 /// Lengths of the chunks of an object; all but the last are [`CHUNK_MAX_BYTES`].
@@ -42,6 +43,12 @@ fn pick(weights: &[Weight], draw: f64) -> NodeId {
         }
     }
     weights[weights.len() - 1].server
+}
+
+/// What these servers together can hold.
+pub(crate) fn capacity_of(weights: &[Weight], view: &ClusterView) -> u64 {
+    let nodes = weights.iter().filter_map(|weight| view.node(weight.server));
+    nodes.map(|node| node.spec.capacity_bytes).fold(0, u64::saturating_add)
 }
 
 /// What all servers together can hold.
@@ -82,7 +89,7 @@ pub(crate) async fn reserve(
         };
         match room.allocate(&sizes, &mut servers, &request).await {
             Ok(()) => return Ok((request.write, room)),
-            Err(AllocateError::Full) => return Err(SpaceError::Full),
+            Err(AllocateError::Full(shortage)) => return Err(SpaceError::Full(shortage)),
             // The server is out of the draw, so this ends. What it may have allocated it takes back by itself, because
             // this write id will never be committed.
             Err(AllocateError::Unsure) => {}
@@ -92,18 +99,19 @@ pub(crate) async fn reserve(
 
 /// Why not all chunks of a room were allocated.
 enum AllocateError {
-    /// All servers that could be asked are full.
-    Full,
+    /// All servers that could be asked are full, see [`SpaceError::Full`].
+    Full(Option<Shortage>),
     /// A server may or may not have allocated chunks that nobody here knows.
     Unsure,
 }
 
 async fn allocate(server: Option<Arc<dyn Chunks>>, request: Allocate) -> Result<Vec<ChunkId>, AllocateError> {
     let wanted = request.sizes.len();
-    let Some(server) = server else { return Err(AllocateError::Full) };
+    let Some(server) = server else { return Err(AllocateError::Full(None)) };
     match server.allocate(request).await {
         Ok(chunks) if chunks.len() == wanted => Ok(chunks),
-        Err(ChunkError::Full | ChunkError::NoSuchChunk) => Err(AllocateError::Full),
+        Err(ChunkError::Full(shortage)) => Err(AllocateError::Full(Some(shortage))),
+        Err(ChunkError::NoSuchChunk) => Err(AllocateError::Full(None)),
         Err(ChunkError::Unavailable(_)) => Err(AllocateError::Unsure),
         outcome => {
             tracing::error!(wanted, ?outcome, "a storage server did not keep to the contract of allocations");
@@ -131,9 +139,10 @@ impl Room {
         request: &Allocate,
     ) -> Result<(), AllocateError> {
         let mut missing: Vec<usize> = (0..sizes.len()).collect();
+        let mut shortage: Option<Shortage> = None;
         while !missing.is_empty() {
             if servers.is_empty() {
-                return Err(AllocateError::Full);
+                return Err(AllocateError::Full(shortage));
             }
             let mut drawn: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
             for index in missing.drain(..) {
@@ -155,7 +164,12 @@ impl Room {
                         }
                     }
                     Err(error) => {
-                        unsure |= matches!(error, AllocateError::Unsure);
+                        match error {
+                            AllocateError::Unsure => unsure = true,
+                            AllocateError::Full(of_server) => {
+                                shortage = [shortage, of_server].into_iter().flatten().reduce(Shortage::and);
+                            }
+                        }
                         servers.retain(|w| w.server != server);
                         missing.extend(indexes);
                     }

@@ -105,7 +105,12 @@ impl From<WriteError> for Refusal {
                 );
                 s3(ErrorCode::EntityTooLarge, text).with("MaxSizeAllowed", capacity_bytes)
             }
-            WriteError::Space(SpaceError::Full) => slow_down("storage is full at the moment"),
+            WriteError::Space(SpaceError::Full(Some(shortage))) => {
+                slow_down(format!("storage has no room for this at the moment: {shortage}"))
+            }
+            WriteError::Space(SpaceError::Full(None)) => {
+                slow_down("no storage server of this bucket can be asked for room at the moment")
+            }
             WriteError::Chunk(error) => errors::from_chunks(error),
             WriteError::ServerGone(node) => {
                 errors::unavailable(format!("storage server {node} is not reachable"))

@@ -48,11 +48,13 @@ pub(crate) const TOKEN_BYTES: u64 = 384;
 pub(crate) struct Account {
     budget: ByteBudget,
     used_bytes: u64,
+    /// Of those, bytes of objects themselves.
+    inline_bytes: u64,
 }
 
 impl Account {
     pub(crate) fn new(budget: ByteBudget) -> Self {
-        Self { budget, used_bytes: 0 }
+        Self { budget, used_bytes: 0, inline_bytes: 0 }
     }
 
     pub(crate) fn used_bytes(&self) -> u64 {
@@ -61,7 +63,7 @@ impl Account {
 
     pub(crate) fn take(&mut self, bytes: u64) -> Result<(), MetadataError> {
         if !self.budget.take(bytes) {
-            return Err(MetadataError::Full);
+            return Err(MetadataError::Full(self.budget.refuse()));
         }
         self.used_bytes += bytes;
         Ok(())
@@ -80,6 +82,21 @@ impl Account {
         }
         self.give_back(old - new);
         Ok(())
+    }
+
+    pub(crate) fn inline_bytes(&self) -> u64 {
+        self.inline_bytes
+    }
+
+    /// So many of the bytes that were taken are an object's own.
+    pub(crate) fn count_inline(&mut self, bytes: usize) {
+        self.inline_bytes += bytes as u64;
+    }
+
+    /// So many of an object's own bytes go, or have gone, back.
+    pub(crate) fn discount_inline(&mut self, bytes: usize) {
+        debug_assert!(bytes as u64 <= self.inline_bytes, "{bytes} of {} inline bytes go", self.inline_bytes);
+        self.inline_bytes -= bytes as u64;
     }
 
     /// An empty account on the same budget.
@@ -126,11 +143,11 @@ mod tests {
         let budget = ByteBudget::new(100);
         let mut account = Account::new(budget.clone());
         account.take(60).unwrap();
-        assert_eq!(account.take(41), Err(MetadataError::Full));
+        assert_eq!(account.take(41), Err(MetadataError::Full(budget.shortage())));
         account.give_back(10);
-        assert_eq!(account.exchange(20, 71), Err(MetadataError::Full));
+        assert_eq!(account.exchange(20, 71), Err(MetadataError::Full(budget.shortage())));
         account.exchange(20, 70).unwrap();
-        assert_eq!((account.used_bytes(), budget.used_bytes()), (100, 100));
+        assert_eq!((account.used_bytes(), budget.used_bytes(), budget.refusals()), (100, 100, 2));
         account.exchange(70, 5).unwrap();
         assert_eq!(budget.used_bytes(), 35);
         drop(account);

@@ -121,6 +121,7 @@ impl JobState {
     /// references.
     pub(crate) fn take_in(&mut self, admission: Admission) -> Pieces {
         let Admission { write, content, payload, pieces: count, .. } = admission;
+        self.account.count_inline(payload.len());
         match content {
             // A copy of its own size: the payload may be a slice of something large.
             NewContent::Inline => [Piece::Inline(Bytes::copy_from_slice(&payload))].into(),

@@ -64,7 +64,7 @@ impl JobState {
                     // Somebody reads: the pieces that are there belong to two bodies now.
                     for piece in &read.pieces {
                         match piece {
-                            Piece::Inline(_) => {}
+                            Piece::Inline(bytes) => self.account.count_inline(bytes.len()),
                             Piece::Local { manifest, .. } => self.manifests.retain(*manifest),
                             Piece::Remote(far) => self.held.retain(far.reference, far.home),
                         }

@@ -154,7 +154,10 @@ impl JobState {
         now: Timestamp,
     ) -> Committed {
         self.newest_version += 1;
-        let entry = Entry::new(description, content, entry_bytes, self.newest_version, now);
+        let mut entry = Entry::new(description, content, entry_bytes, self.newest_version, now);
+        if self.is_lost(&entry) {
+            self.losses.count(&mut entry);
+        }
         if let Some(at) = entry.expires_at() {
             self.expiry.insert(at, entry.version, key.clone());
         }
@@ -188,13 +191,15 @@ impl JobState {
     }
 
     fn drop_entry(&mut self, entry: Entry) {
+        self.losses.forget(&entry);
         self.logical_bytes -= entry.size;
         if let Some(at) = entry.expires_at() {
             self.expiry.remove(at, entry.version);
         }
         self.account.give_back(entry.charge_bytes.into());
-        if let Content::Body(body) = entry.content {
-            self.drop_body(body);
+        match entry.content {
+            Content::Inline(bytes) => self.account.discount_inline(bytes.len()),
+            Content::Body(body) => self.drop_body(body),
         }
     }
 
@@ -210,7 +215,7 @@ impl JobState {
     pub(crate) fn release_pieces(&mut self, pieces: &[Piece]) {
         for piece in pieces {
             match piece {
-                Piece::Inline(_) => {}
+                Piece::Inline(bytes) => self.account.discount_inline(bytes.len()),
                 Piece::Local { manifest, .. } => self.release_manifest(*manifest),
                 Piece::Remote(reference) => {
                     if self.held.release(reference.reference, reference.home) {

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::ids::{Epoch, JobId};
 use pocket_api::metadata::{Answer, MetadataError, Request};
-use pocket_api::usage::JobUse;
+use pocket_api::usage::{JobUse, SpaceUse};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -125,15 +125,19 @@ impl Job {
         now.since(Timestamp(self.last_used_ms.load(Ordering::Relaxed)))
     }
 
-    pub(crate) fn usage(&self) -> JobUse {
+    /// And what it takes of the shard's memory.
+    pub(crate) fn usage(&self) -> (JobUse, SpaceUse) {
         let state = self.state.read();
         let now = self.clock.now();
         let idle = if self.is_open(&state, now) { Duration::ZERO } else { self.unused_since(now) };
-        JobUse {
+        let inline_bytes = state.account.inline_bytes();
+        let metadata_bytes = state.account.used_bytes() - inline_bytes;
+        let used = JobUse {
             job: self.id,
-            objects: state.objects.len() as u64,
-            bytes: state.logical_bytes,
+            objects: state.present_objects(),
+            bytes: state.present_bytes(),
             idle_ms: idle.as_millis() as u64,
-        }
+        };
+        (used, SpaceUse { metadata_bytes, inline_bytes, ..SpaceUse::default() })
     }
 }

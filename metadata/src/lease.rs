@@ -40,7 +40,7 @@ pub(crate) struct Leases {
 
 impl Leases {
     pub(crate) fn check_room(&self) -> Result<(), MetadataError> {
-        if self.by_id.len() < LEASES_MAX { Ok(()) } else { Err(MetadataError::Full) }
+        if self.by_id.len() < LEASES_MAX { Ok(()) } else { Err(MetadataError::Crowded) }
     }
 
     pub(crate) fn grant(&mut self, lease: Lease) -> LeaseId {

@@ -26,6 +26,7 @@ mod lease;
 mod life;
 mod list;
 mod lookup;
+mod losses;
 mod manifest;
 mod metrics;
 #[cfg(test)]

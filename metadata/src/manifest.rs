@@ -77,9 +77,11 @@ impl Manifests {
         Some(extents)
     }
 
-    /// Takes note of the servers that died.
-    pub(crate) fn bury(&mut self, view: &ClusterView) {
-        self.dead = self.servers.keys().copied().filter(|&server| view.is_dead(server)).collect();
+    /// Takes note of the servers that died. Whether there are any that were not known to be dead.
+    pub(crate) fn bury(&mut self, view: &ClusterView) -> bool {
+        let dead = self.servers.keys().copied().filter(|&server| view.is_dead(server)).collect();
+        let before = std::mem::replace(&mut self.dead, dead);
+        self.dead.iter().any(|server| !before.contains(server))
     }
 
     pub(crate) fn any_dead(&self) -> bool {

@@ -76,9 +76,17 @@ pub fn describe_metrics() {
     describe_counter!(REQUESTS, Unit::Count, "Requests to the shard, by operation");
     describe_counter!(EXPIRED, Unit::Count, "Objects removed because their TTL was over");
     describe_gauge!(JOBS, Unit::Count, "Jobs that the shard serves");
-    describe_gauge!(OBJECTS, Unit::Count, "Objects in them");
+    describe_gauge!(
+        OBJECTS,
+        Unit::Count,
+        "Objects in them; those that were lost with a server are not counted"
+    );
     describe_gauge!(LOGICAL, Unit::Bytes, "Logical bytes of objects and parts");
-    describe_gauge!(MEMORY, Unit::Bytes, "Memory charged for metadata and inline bytes");
+    describe_gauge!(
+        MEMORY,
+        Unit::Bytes,
+        "Memory of the shard, by kind: inline (bytes of small objects), metadata (all else)"
+    );
     describe_gauge!(LEASES, Unit::Count, "Open read leases");
     describe_gauge!(WAITERS, Unit::Count, "Reads that wait for their key");
     describe_gauge!(OUTBOX, Unit::Count, "Frees and releases that were not delivered yet");
@@ -93,7 +101,8 @@ pub(crate) struct ShardMetrics {
     jobs: Gauge,
     objects: Gauge,
     logical_bytes: Gauge,
-    memory_bytes: Gauge,
+    metadata_bytes: Gauge,
+    inline_bytes: Gauge,
     leases: Gauge,
     waiters: Gauge,
     outbox: Gauge,
@@ -103,9 +112,10 @@ pub(crate) struct ShardMetrics {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Holdings {
     pub(crate) jobs: usize,
-    pub(crate) objects: usize,
+    pub(crate) objects: u64,
     pub(crate) logical_bytes: u64,
-    pub(crate) memory_bytes: u64,
+    pub(crate) metadata_bytes: u64,
+    pub(crate) inline_bytes: u64,
     pub(crate) leases: usize,
     pub(crate) waiters: usize,
     pub(crate) outbox: usize,
@@ -120,7 +130,8 @@ impl ShardMetrics {
             jobs: gauge!(JOBS),
             objects: gauge!(OBJECTS),
             logical_bytes: gauge!(LOGICAL),
-            memory_bytes: gauge!(MEMORY),
+            metadata_bytes: gauge!(MEMORY, "kind" => "metadata"),
+            inline_bytes: gauge!(MEMORY, "kind" => "inline"),
             leases: gauge!(LEASES),
             waiters: gauge!(WAITERS),
             outbox: gauge!(OUTBOX),
@@ -142,7 +153,8 @@ impl ShardMetrics {
         self.jobs.set(holdings.jobs as f64);
         self.objects.set(holdings.objects as f64);
         self.logical_bytes.set(holdings.logical_bytes as f64);
-        self.memory_bytes.set(holdings.memory_bytes as f64);
+        self.metadata_bytes.set(holdings.metadata_bytes as f64);
+        self.inline_bytes.set(holdings.inline_bytes as f64);
         self.leases.set(holdings.leases as f64);
         self.waiters.set(holdings.waiters as f64);
         self.outbox.set(holdings.outbox as f64);

@@ -8,6 +8,7 @@ mod writes;
 use self::acts::{Act, PlainRule, acts, after, ttl};
 use crate::effects::Output;
 use crate::list::UploadsListing;
+use crate::pieces::{Content, Piece};
 use crate::state::{Command, Home, JobState, apply};
 use crate::upload_id::UploadIds;
 use crate::walk::{Found as Walked, Pause, Start, Walk};
@@ -357,6 +358,26 @@ impl World {
             assert!(!self.freed.contains(chunk), "{chunk:?} was freed while it is in use");
         }
         assert_eq!(self.budget.used_bytes(), self.state.account.used_bytes());
+        let (inline, of_readers) = (self.inline_bytes(), !self.readings.is_empty());
+        let counted = self.state.account.inline_bytes();
+        assert!(counted == inline || (of_readers && counted > inline), "{counted} of {inline} inline bytes");
+    }
+
+    /// Of all objects and parts.
+    fn inline_bytes(&self) -> u64 {
+        let of_piece = |piece: &Piece| if matches!(piece, Piece::Inline(_)) { piece.len() } else { 0 };
+        let of_objects = self.state.objects.values().map(|entry| match &entry.content {
+            Content::Inline(bytes) => bytes.len() as u64,
+            Content::Body(body) => body.pieces.iter().map(of_piece).sum(),
+        });
+        let parts = self
+            .state
+            .uploads
+            .open
+            .values()
+            .flat_map(|of_key| of_key.values())
+            .flat_map(|upload| upload.parts.values());
+        of_objects.sum::<u64>() + parts.flat_map(|part| &part.pieces).map(of_piece).sum::<u64>()
     }
 
     fn finish(&mut self) {

@@ -121,7 +121,7 @@ impl Outbox {
             let server = self.directory.server(receiver).ok_or(Undelivered::Later)?;
             match server.free(chunks).await {
                 Ok(()) | Err(ChunkError::NoSuchChunk) => {}
-                Err(ChunkError::Unavailable(_) | ChunkError::Full) => return Err(Undelivered::Later),
+                Err(ChunkError::Unavailable(_) | ChunkError::Full(_)) => return Err(Undelivered::Later),
                 Err(error @ ChunkError::BadRequest(_)) => return Err(Undelivered::Never(error.to_string())),
             }
         }
@@ -131,7 +131,9 @@ impl Outbox {
             let shard = self.directory.shard(receiver).ok_or(Undelivered::Later)?;
             match shard.shard(request).await {
                 Ok(_) | Err(MetadataError::NoSuchJob) => {}
-                Err(MetadataError::Unavailable(_) | MetadataError::Full) => return Err(Undelivered::Later),
+                Err(MetadataError::Unavailable(_) | MetadataError::Full(_) | MetadataError::Crowded) => {
+                    return Err(Undelivered::Later);
+                }
                 Err(error) => return Err(Undelivered::Never(error.to_string())),
             }
         }

@@ -140,8 +140,11 @@ impl Held {
         self.pieces.range((reference, NodeId(0))..=(reference, NodeId(u64::MAX))).next().is_some()
     }
 
-    pub(crate) fn bury(&mut self, view: &ClusterView) {
-        self.dead = self.homes.keys().copied().filter(|&home| view.is_dead(home)).collect();
+    /// Takes note of the homes that died. Whether there are any that were not known to be dead.
+    pub(crate) fn bury(&mut self, view: &ClusterView) -> bool {
+        let dead = self.homes.keys().copied().filter(|&home| view.is_dead(home)).collect();
+        let before = std::mem::replace(&mut self.dead, dead);
+        self.dead.iter().any(|home| !before.contains(home))
     }
 
     pub(crate) fn any_dead(&self) -> bool {

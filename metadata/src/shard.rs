@@ -254,7 +254,9 @@ impl UsageSource for Shard {
         let mut pace = Pace::new(JOBS_PER_POLL);
         for part in self.jobs.parts() {
             for job in part.values() {
-                report.jobs.push(job.usage());
+                let (used, space) = job.usage();
+                report.jobs.push(used);
+                report.space += space;
                 pace.step().await;
             }
         }

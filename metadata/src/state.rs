@@ -8,6 +8,7 @@ use crate::entry::{Entry, HeaderPool};
 use crate::expiry::Expiry;
 use crate::key::Key;
 use crate::lease::Leases;
+use crate::losses::Losses;
 use crate::manifest::Manifests;
 use crate::pieces::{Content, Piece};
 use crate::references::{Burned, Held, References};
@@ -83,6 +84,7 @@ pub(crate) struct JobState {
     pub(crate) objects: BTreeMap<Key, Box<Entry>>,
     /// Logical bytes of objects and parts.
     pub(crate) logical_bytes: u64,
+    pub(crate) losses: Losses,
     pub(crate) newest_version: u64,
     pub(crate) expiry: Expiry,
     /// `None` where the job has none, which then cost nothing.
@@ -119,6 +121,7 @@ impl JobState {
             defaults: defaults(&spec.hints),
             objects: BTreeMap::new(),
             logical_bytes: 0,
+            losses: Losses::default(),
             newest_version: 0,
             expiry: Expiry::default(),
             rules: Rules::of(&spec.lifecycle),
@@ -157,6 +160,7 @@ impl JobState {
         let empty = self.account.another();
         drop(std::mem::replace(&mut self.account, empty));
         self.logical_bytes = 0;
+        self.losses = Losses::default();
         Remains {
             _expiry: std::mem::take(&mut self.expiry),
             _rules: self.rules.take(),

@@ -22,7 +22,7 @@ impl JobState {
 
     fn is_more_due(&self, now: Timestamp) -> bool {
         let rules_are_due = self.rules.as_deref().is_some_and(|rules| rules.are_due(now));
-        rules_are_due || self.expiry.is_due(now) || self.references.is_due(now)
+        rules_are_due || self.losses.is_searching() || self.expiry.is_due(now) || self.references.is_due(now)
     }
 
     pub(crate) fn sweep(&mut self, now: Timestamp) -> Output {
@@ -34,6 +34,7 @@ impl JobState {
             expired += 1;
         }
         expired += self.end_by_rules(SWEEP_MAX - expired as usize, Orders::Made, now);
+        self.search_losses(SWEEP_MAX);
         for _ in 0..SWEEP_MAX {
             let Some((holder, reference)) = self.references.next_to_ask(now) else { break };
             if holder == self.home.node || self.view.is_dead(holder) {
@@ -67,8 +68,10 @@ impl JobState {
     }
 
     pub(crate) fn see(&mut self, view: Arc<ClusterView>) {
-        self.manifests.bury(&view);
-        self.held.bury(&view);
+        let any_news = self.manifests.bury(&view) | self.held.bury(&view);
+        if any_news {
+            self.losses.search_anew();
+        }
         for reference in self.references.orphaned(&view) {
             self.end_reference(reference);
         }

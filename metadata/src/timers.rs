@@ -90,9 +90,10 @@ async fn holdings(shard: &Shard) -> Holdings {
 impl Holdings {
     fn add(&mut self, job: &JobState) {
         self.jobs += 1;
-        self.objects += job.objects.len();
-        self.logical_bytes += job.logical_bytes;
-        self.memory_bytes += job.account.used_bytes();
+        self.objects += job.present_objects();
+        self.logical_bytes += job.present_bytes();
+        self.inline_bytes += job.account.inline_bytes();
+        self.metadata_bytes += job.account.used_bytes() - job.account.inline_bytes();
         self.leases += job.leases.len();
     }
 }

@@ -64,7 +64,7 @@ impl Waiters {
     ) -> Result<Subscription<'_>, MetadataError> {
         if self.at_shard.0.fetch_add(1, Ordering::Relaxed) >= WAITERS_MAX {
             self.at_shard.0.fetch_sub(1, Ordering::Relaxed);
-            return Err(MetadataError::Full);
+            return Err(MetadataError::Crowded);
         }
         let notify = Arc::new(Notify::new());
         let mut table = self.table.lock();
@@ -165,7 +165,7 @@ mod tests {
         let count = WaiterCount::default();
         count.0.store(WAITERS_MAX, Ordering::Relaxed);
         let waiters = Waiters::new(count.clone());
-        assert_eq!(waiters.subscribe("a", Timestamp(1)).err(), Some(MetadataError::Full));
+        assert_eq!(waiters.subscribe("a", Timestamp(1)).err(), Some(MetadataError::Crowded));
         assert_eq!(count.get(), WAITERS_MAX);
     }
 }

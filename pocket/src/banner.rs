@@ -13,13 +13,24 @@ pub(crate) struct Banner<'a> {
     pub(crate) admin: Option<&'a str>,
     /// The authority that clients have to trust, where this machine made it.
     pub(crate) authority: Option<&'a Path>,
+    /// Where else the endpoint is, for other machines.
+    pub(crate) also_at: &'a [String],
+    /// What objects may take in all, and where that comes from; where it is this process that holds them.
+    pub(crate) capacity: Option<&'a str>,
 }
 
 impl Banner<'_> {
     /// Secrets that somebody wrote down are named and not repeated: standard output is often a log.
     pub(crate) fn text(&self) -> String {
         let Banner { endpoint, region, .. } = self;
-        let mut text = format!("Pocket is ready\n\n  endpoint    {endpoint}\n  region      {region}\n");
+        let mut text = format!("Pocket is ready\n\n  endpoint    {endpoint}\n");
+        if !self.also_at.is_empty() {
+            text += &format!("  also at     {}\n", self.also_at.join(" "));
+        }
+        text += &format!("  region      {region}\n");
+        if let Some(capacity) = self.capacity {
+            text += &format!("  capacity    {capacity}\n");
+        }
         let Some(key) = self.keys.first() else { return text };
         let (id, secret) = match key.source {
             Source::Generated => (key.id.clone(), key.secret.reveal().to_owned()),
@@ -90,6 +101,8 @@ mod tests {
             keys: &[key(source)],
             admin: Some("http://127.0.0.1:9001"),
             authority: None,
+            also_at: &["http://10.1.2.3:9000".into(), "http://[fd00::1]:9000".into()],
+            capacity: Some("12GiB in memory (--capacity)"),
         };
         banner.text()
     }
@@ -102,6 +115,17 @@ mod tests {
             "export AWS_ACCESS_KEY_ID=AKIAEXAMPLE",
             "export AWS_SECRET_ACCESS_KEY=hush-hush-hush",
             "pocket status --admin 127.0.0.1:9001",
+        ] {
+            assert!(text.lines().any(|l| l.trim() == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn where_it_can_be_reached_and_what_it_holds_are_said() {
+        let text = text(Source::Generated);
+        for line in [
+            "also at     http://10.1.2.3:9000 http://[fd00::1]:9000",
+            "capacity    12GiB in memory (--capacity)",
         ] {
             assert!(text.lines().any(|l| l.trim() == line), "{line} is missing in\n{text}");
         }
@@ -127,6 +151,8 @@ mod tests {
             keys: &[key(Source::Generated)],
             admin: None,
             authority: Some(Path::new("/state/ca.pem")),
+            also_at: &[],
+            capacity: None,
         };
         let text = banner.text();
         for said in [

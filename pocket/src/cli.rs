@@ -251,7 +251,7 @@ pub(crate) struct DevClusterArgs {
     pub(crate) capacity: Option<Size>,
     #[command(flatten)]
     pub(crate) endpoint: EndpointArgs,
-    /// TOML file for tenants, profiles, region, domain and log; addresses in it are not used
+    /// TOML file for tenants, profiles, region, domain and log; addresses and certificates in it are not used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// What the processes log to stderr [default: info]

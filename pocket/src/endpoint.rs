@@ -9,6 +9,10 @@ use pocket_api::names::TenantName;
 use pocket_edge::config::EdgeConfig;
 use pocket_edge::credentials::Credentials;
 use pocket_gateway::config::GatewayConfig;
+use std::net::SocketAddr;
+
+/// Of a machine that has more (containers bring one each), the first are enough.
+const ADDRESSES_MAX: usize = 8;
 
 /// Refuses to show strangers an endpoint whose credentials nobody chose.
 pub(crate) fn check_reach(
@@ -62,10 +66,35 @@ pub(crate) fn url(scheme: &str, address: &Address) -> String {
     format!("{scheme}://{callable}")
 }
 
+/// URLs that clients on other machines may be able to use, where an address is a wildcard: those of this machine's
+/// interfaces, few as they are.
+pub(crate) fn urls_from_afar(address: &Address) -> Vec<String> {
+    if !address.is_wildcard() {
+        return Vec::new();
+    }
+    // A machine that does not tell has none to show.
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let ips =
+        interfaces.iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip());
+    let reached = ips.filter(|ip| !ip.is_loopback() && (ip.is_ipv4() || address.is_ipv6()));
+    reached.take(ADDRESSES_MAX).map(|ip| format!("http://{}", SocketAddr::new(ip, address.port()))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::secret::Secret;
+
+    #[test]
+    fn only_a_wildcard_is_elsewhere_too_and_never_at_loopback() {
+        for near in ["127.0.0.1:9000", "10.1.2.3:9000", "pocket.example:9000"] {
+            assert!(urls_from_afar(&near.parse().unwrap()).is_empty(), "{near}");
+        }
+        let all = urls_from_afar(&"0.0.0.0:9000".parse().unwrap());
+        let is_one =
+            |url: &String| url.ends_with(":9000") && !url.contains("127.0.0.1") && !url.contains('[');
+        assert!(all.len() <= ADDRESSES_MAX && all.iter().all(is_one), "{all:?}");
+    }
 
     #[test]
     fn generated_credentials_stay_on_loopback_unless_asked() {

@@ -17,6 +17,7 @@ mod operator;
 mod output;
 mod ready_line;
 mod shutdown;
+mod space_watch;
 mod table;
 mod telemetry;
 mod tls;

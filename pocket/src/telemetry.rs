@@ -44,6 +44,8 @@ fn describe_all() {
     pocket_monitor::describe_metrics();
     pocket_storage::describe_metrics();
     pocket_wire::describe_metrics();
+    crate::admin::usage_metrics::describe_metrics();
+    crate::space_watch::describe_metrics();
     describe_gauge!(CPU, "CPU time of this process since it started");
     describe_gauge!(RESIDENT, "Memory of this process that is resident");
     describe_gauge!(RESIDENT_PEAK, "Most memory that was ever resident");

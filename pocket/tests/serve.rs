@@ -213,3 +213,19 @@ fn the_configuration_that_holds_is_shown_without_secrets() {
     }
     assert!(!shown.contains("never to be shown") && !shown.contains("0123456789abcdef"), "{shown}");
 }
+
+#[test]
+fn bench_says_which_of_its_keys_is_wrong() {
+    let mut server = Running::serve(&[]);
+    let endpoint = format!("http://{}", server.banner().endpoint());
+    for (id, secret, said) in [
+        (ACCESS_KEY, "another secret", format!("the secret is wrong for the access key {ACCESS_KEY}")),
+        ("NOBODY", SECRET_KEY, "the access key NOBODY is unknown".to_owned()),
+    ] {
+        let mut bench = pocket(server.home.path());
+        bench.args(["bench", "--endpoint", &endpoint, "--access-key", id, "--secret-key", secret]);
+        let shown = output(bench);
+        let text = String::from_utf8(shown.stderr).unwrap();
+        assert!(!shown.status.success() && text.contains(&said), "{text}");
+    }
+}

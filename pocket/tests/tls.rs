@@ -83,6 +83,37 @@ fn certificates_in_files_are_served_and_followed() {
 }
 
 #[test]
+fn a_gateway_of_a_cluster_serves_files_too_and_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = made();
+    let [certificate, key] = write_files(folder.path(), &made);
+    let role = |arguments: &[&str]| {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = pocket_with_credentials(home.path());
+        command.args(arguments).args(["--listen", "127.0.0.1:0", "--admin", "off", "--json"]);
+        Running::start(command, home)
+    };
+    let address = |role: &mut Running| {
+        let line: serde_json::Value = serde_json::from_str(&role.line().unwrap()).unwrap();
+        line["address"].as_str().unwrap().to_owned()
+    };
+    let mut controller = role(&["controller"]);
+    let controller_at = address(&mut controller);
+    let mut gateway =
+        role(&["gateway", "--controller", &controller_at, "--tls-cert", &certificate, "--tls-key", &key]);
+    let answer = get(&address(&mut gateway), made.cert.pem().as_bytes(), "localhost").unwrap();
+    assert!(answer.contains("<RequestId>"), "{answer}");
+
+    let config = folder.path().join("auto.toml");
+    std::fs::write(&config, "[gateway]\ntls = \"auto\"\n").unwrap();
+    let mut command = pocket_with_credentials(folder.path());
+    command.args(["gateway", "--config", config.to_str().unwrap()]);
+    let ended = output(command);
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("`pocket serve`"));
+    assert!(!ended.status.success());
+}
+
+#[test]
 fn a_certificate_that_cannot_be_served_is_one_line_with_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let [certificate, key] = write_files(folder.path(), &made());

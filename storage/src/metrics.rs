@@ -22,7 +22,7 @@ const ORPHANS: &str = "pocket_storage_orphaned_writes_total";
 /// Tells the installed recorder what the metrics mean.
 pub fn describe_metrics() {
     describe_gauge!(CAPACITY, Unit::Bytes, "What the tier can hold");
-    describe_gauge!(USED, Unit::Bytes, "Allocated to chunks, rounding to slot sizes included");
+    describe_gauge!(USED, Unit::Bytes, "Space that chunks take, with what rounding to slots costs");
     describe_gauge!(RESERVED, Unit::Bytes, "Spans owned by jobs, their vacant slots included");
     describe_gauge!(CHUNKS, Unit::Count, "Chunks that take space");
     describe_gauge!(FAULTED, Unit::Bytes, "Arena below the frontier of pre-faulting");

@@ -18,7 +18,7 @@ use pocket_api::control::JobHolder;
 use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
 use pocket_api::limits::{ALLOCATE_MAX_CHUNKS, CHUNK_MAX_BYTES};
 use pocket_api::tier::Tier;
-use pocket_api::usage::{TierUse, UsageReport, UsageSource};
+use pocket_api::usage::{SpaceUse, TierUse, UsageReport, UsageSource};
 use std::io;
 use std::sync::Arc;
 use thiserror::Error;
@@ -168,8 +168,9 @@ impl JobHolder for StorageServer {
 #[async_trait]
 impl UsageSource for StorageServer {
     async fn fill(&self, report: &mut UsageReport) {
-        let (capacity_bytes, used_bytes) =
-            self.arena.look(|space| (space.capacity_bytes(), space.used_bytes()));
+        let (capacity_bytes, used_bytes, vacant_bytes) =
+            self.arena.look(|space| (space.capacity_bytes(), space.used_bytes(), space.vacant_bytes()));
+        report.space += SpaceUse { chunks_bytes: used_bytes, vacant_bytes, ..SpaceUse::default() };
         report.tiers.push(TierUse { tier: Tier::Dram, capacity_bytes, used_bytes });
         // In one process the gateway's count is the one that was served to clients.
         report.served.get_or_insert_with(|| self.traffic.served());

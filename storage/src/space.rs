@@ -36,8 +36,11 @@ pub(crate) struct Space {
     ended: EndedJobs,
     /// Serials of the spans that ended jobs had, a set for each class of size of each job; some may be gone.
     ending: Vec<BTreeSet<u64>>,
-    used_bytes: u64,
+    /// Slots that are not vacant; also those that were freed and are still being read.
+    slots_bytes: u64,
     reserved_bytes: u64,
+    /// What the slots of spans leave over: nobody can use it.
+    rest_bytes: u64,
     chunks: usize,
 }
 
@@ -103,8 +106,9 @@ impl Space {
             jobs: IdMap::default(),
             ended: EndedJobs::default(),
             ending: Vec::new(),
-            used_bytes: 0,
+            slots_bytes: 0,
             reserved_bytes: 0,
+            rest_bytes: 0,
             chunks: 0,
         }
     }
@@ -113,14 +117,19 @@ impl Space {
         self.capacity_bytes
     }
 
-    /// Slots that are not vacant, rounding included; also those that were freed and are still being read.
+    /// What chunks take of the spans: their slots, and what slots leave over.
     pub(crate) fn used_bytes(&self) -> u64 {
-        self.used_bytes
+        self.slots_bytes + self.rest_bytes
     }
 
     /// Spans, the vacant slots in them included.
     pub(crate) fn reserved_bytes(&self) -> u64 {
         self.reserved_bytes
+    }
+
+    /// Slots in spans that only chunks of the same job and size can get.
+    pub(crate) fn vacant_bytes(&self) -> u64 {
+        self.reserved_bytes - self.used_bytes()
     }
 
     /// Slots that are not vacant.
@@ -144,8 +153,8 @@ impl Space {
         }
         // What cannot fit is refused without trying: clients repeat it while the arena is full.
         let slots = sizes.iter().map(|&size| u64::from(SizeClass::holding(size).slot_bytes()));
-        if slots.sum::<u64>() > self.capacity_bytes - self.used_bytes {
-            return Err(ChunkError::Full);
+        if slots.sum::<u64>() > self.capacity_bytes - self.used_bytes() {
+            return Err(ChunkError::Full(self.budget.refuse()));
         }
         let mut numbers = Vec::with_capacity(sizes.len());
         for &size in sizes {
@@ -153,7 +162,7 @@ impl Space {
                 Some(number) => numbers.push(number),
                 None => {
                     numbers.into_iter().for_each(|number| self.free(number));
-                    return Err(ChunkError::Full);
+                    return Err(ChunkError::Full(self.budget.refuse()));
                 }
             }
         }
@@ -233,7 +242,7 @@ impl Space {
             self.drop_span(serial);
         } else {
             let vacated = span.free_all();
-            self.used_bytes -= u64::from(vacated) * u64::from(span.class().slot_bytes());
+            self.slots_bytes -= u64::from(vacated) * u64::from(span.class().slot_bytes());
             self.chunks -= vacated as usize;
         }
     }
@@ -252,7 +261,7 @@ impl Space {
         {
             spans.class_mut(class).open.remove(&serial);
         }
-        self.used_bytes += u64::from(class.slot_bytes());
+        self.slots_bytes += u64::from(class.slot_bytes());
         self.chunks += 1;
         Some(serial << STAMP_BITS | stamp)
     }
@@ -280,8 +289,10 @@ impl Space {
             block
         })?;
         self.next_serial += 1;
+        let span = Span::new(job, class, block);
         self.reserved_bytes += block.len_bytes();
-        self.spans.insert(serial, Span::new(job, class, block));
+        self.rest_bytes += span.rest_bytes();
+        self.spans.insert(serial, span);
         let held = self.jobs.entry(job).or_default().class_mut(class);
         held.held_bytes += block.len_bytes();
         held.spans.insert(serial);
@@ -292,7 +303,7 @@ impl Space {
     /// Follows up when a slot of this span has become vacant.
     fn slot_left(&mut self, serial: u64, left: Left) -> Left {
         let Some(span) = self.spans.get(&serial).filter(|_| left == Left::Vacant) else { return left };
-        self.used_bytes -= u64::from(span.class().slot_bytes());
+        self.slots_bytes -= u64::from(span.class().slot_bytes());
         self.chunks -= 1;
         let (job, class, room) = (span.job(), span.class(), span.has_room());
         if span.taken() == 0 {
@@ -306,9 +317,10 @@ impl Space {
     fn drop_span(&mut self, serial: u64) {
         let Some(span) = self.spans.remove(&serial) else { return };
         let (block, class) = (span.block(), span.class());
-        self.used_bytes -= u64::from(span.taken()) * u64::from(class.slot_bytes());
+        self.slots_bytes -= u64::from(span.taken()) * u64::from(class.slot_bytes());
         self.chunks -= span.taken() as usize;
         self.reserved_bytes -= block.len_bytes();
+        self.rest_bytes -= span.rest_bytes();
         self.buddy.give_back(block);
         self.budget.give_back(block.len_bytes());
         // Gone already when the job has ended.

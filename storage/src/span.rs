@@ -72,6 +72,11 @@ impl Span {
         self.block
     }
 
+    /// What its slots leave over.
+    pub(crate) fn rest_bytes(&self) -> u64 {
+        self.block.len_bytes() - u64::from(self.slot_count) * u64::from(self.class.slot_bytes())
+    }
+
     pub(crate) fn taken(&self) -> u32 {
         self.taken
     }

@@ -11,7 +11,7 @@ use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::control::JobHolder;
 use pocket_api::ids::{ChunkId, JobId, NodeId};
 use pocket_api::tier::Tier;
-use pocket_api::usage::{Served, TierUse, UsageReport, UsageSource};
+use pocket_api::usage::{Served, SpaceUse, TierUse, UsageReport, UsageSource};
 use pocket_storage::{StorageConfig, StorageError, StorageServer};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -74,7 +74,7 @@ async fn a_budget_shared_with_others_is_held() {
     let server = server(CAPACITY, &budget);
     assert!(budget.take(CAPACITY - 2 * u64::from(CHUNK)), "somebody else's");
     let chunks = allocate(&server, 1, 1, &[CHUNK; 2]).await.unwrap();
-    assert_eq!(allocate(&server, 1, 2, &[1]).await, Err(ChunkError::Full));
+    assert!(matches!(allocate(&server, 1, 2, &[1]).await, Err(ChunkError::Full(_))));
     server.free(chunks).await.unwrap();
     assert_eq!(budget.used_bytes(), CAPACITY - 2 * u64::from(CHUNK));
 }
@@ -89,8 +89,16 @@ async fn a_report_says_what_is_used_and_what_was_served() {
     server.fill(&mut report).await;
     let TierUse { tier, capacity_bytes, used_bytes } = report.tiers[0];
     assert_eq!((tier, capacity_bytes, report.tiers.len()), (Tier::Dram, CAPACITY, 1));
-    assert!((100_000..125_000).contains(&used_bytes), "{used_bytes}");
-    let served = Served { requests: 3, received_bytes: 100_000, sent_bytes: 5 };
+    // A block of 128 KiB is the smallest that holds it, and holds nothing else.
+    assert_eq!(used_bytes, 128 << 10);
+    assert_eq!(report.space, SpaceUse { chunks_bytes: used_bytes, ..SpaceUse::default() });
+    // Three of these fit in one of 64 KiB.
+    allocate(&server, 4, 2, &[21_000]).await.unwrap();
+    let mut report = UsageReport::default();
+    server.fill(&mut report).await;
+    assert_eq!(report.space.used_bytes() + report.space.vacant_bytes, (128 + 64) << 10);
+    assert_eq!(report.space.vacant_bytes, 2 * 21_824);
+    let served = Served { requests: 4, received_bytes: 100_000, sent_bytes: 5 };
     assert_eq!(report.served, Some(served));
     assert_eq!(server.jobs(), [JobId(4)]);
 }
@@ -123,7 +131,7 @@ async fn one_round(server: &Arc<StorageServer>, job: u64, write: u64, rng: &mut 
     let chunk = match allocate(server, job, write, &[len]).await {
         Ok(chunks) => chunks[0],
         Err(error) => {
-            assert_eq!(error, ChunkError::Full);
+            assert!(matches!(error, ChunkError::Full(_)), "{error:?}");
             return None;
         }
     };

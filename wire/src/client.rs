@@ -127,7 +127,7 @@ impl From<CallError> for MetadataError {
     fn from(e: CallError) -> Self {
         match e {
             CallError::Unavailable(reason) => Self::Unavailable(reason),
-            CallError::TooManyWaits => Self::Full,
+            CallError::TooManyWaits => Self::Crowded,
             CallError::TooLong(reason) => Self::BadRequest(reason),
         }
     }

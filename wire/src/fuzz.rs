@@ -8,6 +8,7 @@ use crate::message::{Call, ChunkReply, ChunkRequest, Response};
 use crate::queue::FrameQueue;
 use crate::reader::{FrameReader, Message};
 use bytes::Bytes;
+use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::ChunkError;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, WriteId};
@@ -105,7 +106,7 @@ fn responses() -> Vec<Response> {
         Response::Shard(Ok(ShardReply::Known(vec![true, false]))),
         Response::Shard(Ok(ShardReply::LeasesEnded(vec![(JobId(1), LeaseId(2))]))),
         Response::Chunk(Ok(ChunkReply::Allocated(vec![ChunkId { server: NodeId(1), number: 2 }; 3]))),
-        Response::Chunk(Err(ChunkError::Full)),
+        Response::Chunk(Err(ChunkError::Full(ByteBudget::set_by(7, "--capacity").shortage()))),
     ]
 }
 

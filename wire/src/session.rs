@@ -34,7 +34,7 @@ pub(crate) const IN_FLIGHT_MAX: usize = 512;
 pub(crate) const IN_FLIGHT_MAX_BYTES: usize = 32 << 20;
 
 /// Lookups that may wait for their keys on one connection. They sleep for minutes, so they have a bound of their own;
-/// whoever comes beyond it is told [`MetadataError::Full`] at once.
+/// whoever comes beyond it is told [`MetadataError::Crowded`] at once.
 pub(crate) const WAITING_MAX: usize = 4_096;
 
 /// Calls that are started or ended in one poll: most take microseconds, a slice of a list a fifth of a millisecond.
@@ -294,7 +294,7 @@ impl<'a> Session<'a> {
                 }
             }));
         } else {
-            self.reply(finished((Response::Job(Err(MetadataError::Full)), Bytes::new())));
+            self.reply(finished((Response::Job(Err(MetadataError::Crowded)), Bytes::new())));
         }
     }
 

@@ -166,7 +166,7 @@ async fn a_registered_job_is_open_on_its_shards(c: Cluster) {
     assert_eq!((placed.shards.as_slice(), placed.weights[0].server), ([shard].as_slice(), server));
     assert_eq!(placed.created_at_ms, c.clock.now().0);
     assert_eq!((placed.hints.workers, placed.hints.ttl), (hints.workers, hints.ttl));
-    assert!(placed.hints.capacity.is_some() && placed.hints.throughput.is_some(), "granted: both are there");
+    assert!(placed.hints.capacity.is_some() && placed.hints.throughput.is_some(), "derived of the workers");
     let opened = stub.asked().into_iter().find_map(|asked| match asked {
         ShardRequest::Open(spec) => Some(*spec),
         _ => None,
@@ -218,7 +218,7 @@ async fn of_racing_registrations_one_wins(c: Cluster) {
 
 async fn a_failed_registration_leaves_nothing_behind(c: Cluster) {
     let ((_, good), (_, bad), _) = (c.shard().await, c.shard().await, c.server().await);
-    for fault in [Fault::Error(MetadataError::Full), Fault::LostReply] {
+    for fault in [Fault::Error(MetadataError::Crowded), Fault::LostReply] {
         bad.fail(move |request| matches!(request, ShardRequest::Open(_)).then(|| fault.clone()));
         assert!(matches!(c.register("data").await, Err(ControlError::Unavailable(_))));
         assert_eq!(c.placement("data").await, Err(ControlError::NoSuchBucket));

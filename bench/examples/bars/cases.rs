@@ -4,6 +4,7 @@ use crate::crowds;
 use crate::fairness;
 use crate::footprint;
 use crate::multipart;
+use crate::secure;
 use crate::servers::{Server, pocket};
 use crate::turns::{Side, compare, median};
 use crate::{Line, Options};
@@ -13,11 +14,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 22] = [
     "get-1k",
     "get-64k",
     "put-1k",
     "get-1m",
+    "tls-get-1m",
+    "tls-get-1k",
     "put-1m",
     "put-1m-cold",
     "cluster-get-1k",
@@ -78,6 +81,8 @@ pub(crate) async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Lin
             let sides = (Side::new(&ours, &get), Side::new(&floor, format!("{get} --no-fill")));
             ratio("1 MiB GET / bare hyper", &sides.0, &sides.1, 1.1, options).await
         }
+        "tls-get-1m" => secure::large(options).await,
+        "tls-get-1k" => secure::small(options).await,
         "put-1m" => {
             let (ours, floor) = (Server::embedded("1GiB")?, Server::floor_s3s()?);
             // Two rounds over the keys before the measured part: memory is warm and every PUT replaces an object.

@@ -21,14 +21,14 @@ impl Client {
         Self { host: server.endpoint.trim_start_matches("http://").to_owned() }
     }
 
-    /// One request on a connection of its own; head and body of the answer, which must be 200.
-    pub(crate) fn call(
+    /// The head of a request on a connection that may be kept, with headers that are signed and others.
+    pub(crate) fn head(
         &self,
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> anyhow::Result<String> {
+        unsigned: &[(&str, &str)],
+    ) -> anyhow::Result<Vec<u8>> {
         let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bars").into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
@@ -47,14 +47,27 @@ impl Client {
         let uri = format!("http://{}{path}", self.host);
         let request = SignableRequest::new(method, uri, signed, SignableBody::UnsignedPayload)?;
         let (instructions, _) = sign(request, &params)?.into_parts();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.host);
-        for (name, value) in headers.iter().copied().chain(instructions.headers()) {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.host);
+        for (name, value) in headers.iter().chain(unsigned).copied().chain(instructions.headers()) {
             head += &format!("{name}: {value}\r\n");
         }
-        head += &format!("content-length: {}\r\n\r\n", body.len());
+        Ok((head + "\r\n").into_bytes())
+    }
+
+    /// One request on a connection of its own; head and body of the answer, which must be 200.
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> anyhow::Result<String> {
+        let length = body.len().to_string();
+        let unsigned = [("connection", "close"), ("content-length", length.as_str())];
+        let head = self.head(method, path, headers, &unsigned)?;
         let mut stream = TcpStream::connect(&self.host)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-        stream.write_all(head.as_bytes())?;
+        stream.write_all(&head)?;
         stream.write_all(body)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

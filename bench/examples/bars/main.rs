@@ -7,6 +7,7 @@ mod crowds;
 mod fairness;
 mod footprint;
 mod multipart;
+mod secure;
 mod servers;
 mod turns;
 

@@ -43,9 +43,14 @@ struct ClusterProcess {
 impl Server {
     /// Bare hyper, answering `size` bytes.
     pub(crate) fn floor_hyper(size: &str) -> anyhow::Result<Self> {
+        Self::floor_hyper_with(&["--size", size])
+    }
+
+    /// Bare hyper as the options say.
+    pub(crate) fn floor_hyper_with(options: &[&str]) -> anyhow::Result<Self> {
         let listen = free_address()?;
         let mut command = Command::new(program("examples/floor_hyper")?);
-        command.args(["--listen", &listen, "--size", size]);
+        command.args(["--listen", &listen]).args(options);
         Self::start(command, listen, String::new())
     }
 

@@ -175,7 +175,7 @@ def addressing():
     socket.getaddrinfo = lambda host, *rest, **more: resolve(
         "127.0.0.1" if str(host).endswith("localhost") else host, *rest, **more
     )
-    by_name = f"http://localhost:{urlsplit(ENDPOINT).port}"
+    by_name = f"{urlsplit(ENDPOINT).scheme}://localhost:{urlsplit(ENDPOINT).port}"
     seen = []
     with bucket() as name:
         for style in ["path", "virtual", "auto"]:

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use pocket_compat_tests::clients::outcome::table;
-use pocket_compat_tests::clients::run::{Part, Servers, run};
+use pocket_compat_tests::clients::run::{Part, Servers, Transport, run};
 use pocket_compat_tests::clients::table::{CLIENTS, find};
 use pocket_compat_tests::clients::{Client, page};
 use pocket_compat_tests::workshop::Workshop;
@@ -24,6 +24,9 @@ struct Options {
     /// tests run the classes that are marked so. Can be repeated
     #[arg(long, value_name = "NAME")]
     short: Vec<String>,
+    /// Over TLS, by an authority of the server's own
+    #[arg(long)]
+    tls: bool,
     /// Write docs/clients.md, and run nothing
     #[arg(long)]
     write_docs: bool,
@@ -44,7 +47,8 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let (workshop, servers) = (Workshop::open()?, Servers::start());
+    let transport = if options.tls { Transport::Tls } else { Transport::Plain };
+    let (workshop, servers) = (Workshop::open()?, Servers::start(transport));
     let mut reports = Vec::new();
     for client in chosen {
         println!("{} ...", client.name);

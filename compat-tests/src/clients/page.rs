@@ -14,6 +14,7 @@ has no such thing. Endpoint, region, credentials and path style are all that is 
 are shown here, with a bucket, an endpoint and keys of their own, and `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
 `AWS_REGION` stand in the environment.
 
+<!-- not run: an hour, and every tool chain -->
 ```console
 $ cargo run -p pocket-compat-tests --bin clients
 ```
@@ -30,6 +31,7 @@ const TAIL: &str = "
 Trino and Flink are set up as their documentation says, and stand on clients that are run above: Trino on the AWS SDK for Java, Flink's
 `flink-s3-fs-hadoop` on S3A.
 
+<!-- not run: Trino is not run here -->
 ```properties
 # Trino, in the properties of a catalog
 fs.native-s3.enabled=true
@@ -38,6 +40,7 @@ s3.region=us-east-1
 s3.path-style-access=true
 ```
 
+<!-- not run: Flink is not run here -->
 ```yaml
 # Flink
 s3.endpoint: http://127.0.0.1:9000

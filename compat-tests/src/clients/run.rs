@@ -25,11 +25,14 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 /// Lines of a job's output that a failure shows.
 const SHOWN_LINES: usize = 40;
 
-/// How much of its job a client does; only jobs that take minutes make a difference.
-#[derive(Clone, Copy, Debug)]
+/// How much of its job a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Whole,
+    /// Less of what takes minutes; only such jobs make a difference.
     Short,
+    /// Until bytes have come back, in one piece and in parts.
+    Brief,
 }
 
 /// The two servers.
@@ -39,13 +42,38 @@ pub struct Servers {
     small: Server,
 }
 
+/// How clients talk to the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Plain,
+    /// TLS by an authority of the server's own, which clients trust as the server says when it starts.
+    Tls,
+}
+
 impl Servers {
-    pub fn start() -> Self {
+    pub fn start(transport: Transport) -> Self {
         let config = format!(
             "region = \"{REGION}\"\n[[tenant]]\nname = \"clients\"\n\
              access-key-id = \"{ACCESS_KEY}\"\nsecret-access-key = \"{SECRET_KEY}\"\n"
         );
-        Self { main: Server::serve(CAPACITY, &config), small: Server::serve(SMALL_CAPACITY, &config) }
+        let serve = match transport {
+            Transport::Plain => Server::serve,
+            Transport::Tls => Server::serve_secure,
+        };
+        Self { main: serve(CAPACITY, &config), small: serve(SMALL_CAPACITY, &config) }
+    }
+
+    /// One file with the authorities of both servers, for jobs that talk to both.
+    fn trust(&self, command: &mut Command, folder: &Path) -> Result<(), String> {
+        if self.main.scheme == "http" {
+            return Ok(());
+        }
+        let read = |server: &Server| fs::read(server.authority()).map_err(|e| format!("no authority: {e}"));
+        let file = folder.join("ca.pem");
+        fs::write(&file, [read(&self.main)?, read(&self.small)?].concat()).map_err(|e| format!("{e}"))?;
+        // The lines that the server prints, and one for what looks at the clients' work.
+        command.env("AWS_CA_BUNDLE", &file).env("SSL_CERT_FILE", &file).env("REQUESTS_CA_BUNDLE", &file);
+        Ok(())
     }
 }
 
@@ -54,13 +82,14 @@ pub fn run(client: &'static Client, part: Part, workshop: &Workshop, servers: &S
     match prepare(client, workshop) {
         Err(missing) => Report { client, outcome: Outcome::NotRun(missing), took: Duration::ZERO },
         Ok(mut command) => {
-            let part = match part {
+            let name = match part {
                 Part::Whole => "whole",
                 Part::Short => "short",
+                Part::Brief => "brief",
             };
-            command.env("POCKET_PART", part);
+            command.env("POCKET_PART", name);
             let started = Instant::now();
-            let outcome = run_job(client, command, &workshop.log(client.name), servers)
+            let outcome = run_job(client, part, command, &workshop.log(client.name), servers)
                 .unwrap_or_else(|reason| Outcome::Fail { reason });
             Report { client, outcome, took: started.elapsed() }
         }
@@ -81,7 +110,13 @@ fn prepare(client: &Client, workshop: &Workshop) -> Result<Command, Missing> {
     (client.job)(client, workshop)
 }
 
-fn run_job(client: &Client, command: Command, log: &Path, servers: &Servers) -> Result<Outcome, String> {
+fn run_job(
+    client: &Client,
+    part: Part,
+    command: Command,
+    log: &Path,
+    servers: &Servers,
+) -> Result<Outcome, String> {
     let scratch = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
     let output = File::create(log).map_err(|e| format!("{} cannot be written: {e}", log.display()))?;
     let errors = output.try_clone().map_err(|e| format!("{}: {e}", log.display()))?;
@@ -98,6 +133,7 @@ fn run_job(client: &Client, command: Command, log: &Path, servers: &Servers) -> 
         return Err(explained(format!("ended with {status} after {count} steps")));
     }
     match client.shows {
+        Shows::Steps if part == Part::Brief => steps::expect_brief(&text).map_err(explained)?,
         Shows::Steps => steps::expect_all(&text, &steps::lacking(&client.config()?)?).map_err(explained)?,
         Shows::Counts if count == 0 => return Err(explained("ended well without a single step".into())),
         Shows::Counts => {}
@@ -119,11 +155,12 @@ fn isolated(mut command: Command, scratch: &Path, servers: &Servers) -> Result<C
     command.env_clear();
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("LANG", "C.UTF-8").env("HOME", &home).env("TMPDIR", &work).env("POCKET_SCRATCH", &work);
-    command.env("POCKET_ENDPOINT", format!("http://{}", servers.main.endpoints[0]));
-    command.env("POCKET_SMALL_ENDPOINT", format!("http://{}", servers.small.endpoints[0]));
+    command.env("POCKET_ENDPOINT", servers.main.urls().collect::<String>());
+    command.env("POCKET_SMALL_ENDPOINT", servers.small.urls().collect::<String>());
     command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
     command.env("AWS_REGION", REGION).env("AWS_DEFAULT_REGION", REGION);
     command.env("AWS_EC2_METADATA_DISABLED", "true");
+    servers.trust(&mut command, scratch)?;
     command.envs(set).current_dir(&work);
     Ok(command)
 }

@@ -34,6 +34,12 @@ pub fn expect_all(output: &str, lacking: &[&str]) -> Result<(), String> {
     if missing.is_empty() { Ok(()) } else { Err(format!("did not show {missing:?}")) }
 }
 
+/// Whether the output of a job that ends as soon as it may shows that bytes have come back.
+pub fn expect_brief(output: &str) -> Result<(), String> {
+    let is_shown = output.lines().any(|line| line.starts_with("ok ") && line.contains(" #bytes"));
+    if is_shown { Ok(()) } else { Err("did not show \"bytes\"".into()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,7 +31,7 @@ async fn the_shards_of_a_job_that_is_being_opened_are_not_told_that_it_ended() {
 async fn a_registration_that_failed_does_not_count_against_the_servers() {
     let rig = Rig::new(1, 2);
     let hints = || JobHints { capacity: Some(700 << 20), throughput: Some(1), ..JobHints::default() };
-    rig.shards[0].1.fail(|request| opens(request).then_some(Fault::Error(MetadataError::Full)));
+    rig.shards[0].1.fail(|request| opens(request).then_some(Fault::Error(MetadataError::Crowded)));
     assert!(rig.shared.register(registration("fails", hints())).await.is_err());
     rig.shards[0].1.heal();
     let first = rig.shared.register(registration("first", hints())).await.unwrap();

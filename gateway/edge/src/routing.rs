@@ -114,10 +114,21 @@ fn check_list_version(query: &Query<'_>) -> Result<(), Refusal> {
     }
 }
 
+/// What can be done about it where tools switch versions on out of habit.
+const NO_VERSIONS: &str = "versioning is not implemented here: a bucket keeps the last version of each key, and no other; leave \
+                           PutBucketVersioning out, or give what is to be kept a key of its own";
+
+fn not_built(name: &str, asked_by: &str) -> Refusal {
+    let message = match name {
+        "versioning" => NO_VERSIONS.to_owned(),
+        _ => format!("the sub-resource {name:?} is not implemented here ({asked_by})"),
+    };
+    Refusal::new(ErrorCode::NotImplemented, message)
+}
+
 fn unknown_parameter(name: &str, value: &str, operation: Operation) -> Refusal {
     if SettingRule::is_named(name) || NOT_BUILT.contains(&name) {
-        let message = format!("the sub-resource {name:?} is not implemented here ({})", operation.name());
-        return Refusal::new(ErrorCode::NotImplemented, message);
+        return not_built(name, operation.name());
     }
     let message = format!("{} does not take the query parameter {:?}", operation.name(), shortened(name));
     Refusal::invalid(name, value, message)
@@ -129,10 +140,7 @@ fn no_operation(method: &Method, level: Level, query: &Query<'_>) -> Refusal {
         SettingRule::is_named(name) || NOT_BUILT.contains(&name)
     });
     match named {
-        Some(pair) => {
-            let message = format!("the sub-resource {:?} is not implemented here ({method})", pair.name);
-            Refusal::new(ErrorCode::NotImplemented, message)
-        }
+        Some(pair) => not_built(&pair.name, method.as_str()),
         None => not_allowed(method, level, query),
     }
 }

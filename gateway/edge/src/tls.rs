@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// Handshakes that hold TLS's own buffers, up to 64 KiB each. Clients beyond them wait with nothing but their socket.
-const HANDSHAKES_MAX: usize = 512;
+pub(crate) const HANDSHAKES_MAX: usize = 512;
 /// Sessions of clients that resume by an identifier (TLS 1.2 without tickets). A ticket needs no memory here.
 const REMEMBERED_SESSIONS_MAX: usize = 1_024;
 /// Clients that offer HTTP/2 as well take this.
@@ -153,4 +153,46 @@ impl ResolvesServerCert for Shown {
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use rcgen::generate_simple_self_signed;
+    use rustls::ClientConfig;
+    use rustls::pki_types::ServerName;
+    use std::io;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::client::TlsStream;
+
+    /// TLS of a server that is `localhost`, and of a client that trusts it.
+    pub(crate) fn served() -> (Tls, Arc<ClientConfig>) {
+        let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (Tls::new(identity).unwrap(), Arc::new(client))
+    }
+
+    /// The client's and the server's end of a connection.
+    pub(crate) async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (near, listener.accept().await.unwrap().0)
+    }
+
+    pub(crate) async fn connect(
+        client: Arc<ClientConfig>,
+        stream: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(client).connect(name, stream).await
+    }
 }

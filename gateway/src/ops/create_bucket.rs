@@ -4,6 +4,7 @@ use super::bucket_tagging::tagged;
 use super::{Operations, acl, tenant};
 use crate::errors::{from_control, from_hint, not_implemented, s3};
 use crate::profiles::{Profile, Profiles};
+use crate::space::capacity_of;
 use pocket_access::public_access_block::PublicAccessBlock;
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_access::rules::document;
@@ -46,7 +47,7 @@ impl Serve<CreateBucket> for Operations {
         };
         // Of an earlier life of the name, or that there is none.
         self.placements.forget(bucket);
-        Ok(granted(&placement))
+        Ok(self.granted(&placement))
     }
 }
 
@@ -95,9 +96,16 @@ fn settings(hints: &[(String, String)], mut tags: Tags, profile: &Profile) -> Re
     tagged(&JobSettings::asking(created_with), tags)
 }
 
-/// What CreateBucket and HeadBucket tell of a job.
-pub(super) fn granted(placement: &Placement) -> Granted {
-    Granted { job: placement.job, hints: placement.hints.clone() }
+impl Operations {
+    /// What CreateBucket and HeadBucket tell of a job.
+    pub(super) fn granted(&self, placement: &Placement) -> Granted {
+        Granted {
+            job: placement.job,
+            hints: placement.settings.asked.clone(),
+            derived: placement.derived(),
+            servers_capacity_bytes: capacity_of(&placement.weights, &self.directory.view()),
+        }
+    }
 }
 
 #[cfg(test)]

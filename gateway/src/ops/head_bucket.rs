@@ -1,6 +1,5 @@
 //! HeadBucket: is it there, where, and with which hints.
 
-use super::create_bucket::granted;
 use super::{Operations, ask};
 use pocket_access::action::Action;
 use pocket_access::refusal::Refusal;
@@ -12,6 +11,6 @@ impl Serve<HeadBucket> for Operations {
         let mut bucket = self.bucket(ask, &call.input.bucket, call.expected_owner.as_str()).await?;
         // A placement that is remembered may be of a job that has ended.
         self.ping(&mut bucket).await?;
-        Ok(SeenBucket { granted: granted(&bucket.placement), region: self.region.clone() })
+        Ok(SeenBucket { granted: self.granted(&bucket.placement), region: self.region.clone() })
     }
 }

@@ -1,6 +1,6 @@
 //! What the bucket operations promise: a bucket is a job, and it belongs to a tenant.
 
-use crate::cluster::{Cluster, FORCE, eventually, pattern};
+use crate::cluster::{CAPACITY_BYTES, Cluster, FORCE, eventually, pattern};
 use crate::in_process::ask::Ask;
 use http::{HeaderMap, Method};
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn granted_hints_are_shown_and_bad_ones_make_no_bucket() {
     assert_eq!(made.header("x-pocket-object-ttl"), Some("1m30s"));
     let seen = cluster.head_bucket("hints").await.ok();
     assert_eq!(granted(&seen.headers), granted(&made.headers));
-    assert!(seen.headers.contains_key("x-pocket-job") && seen.headers.contains_key("x-pocket-capacity"));
+    assert!(seen.headers.contains_key("x-pocket-job"));
     assert_eq!(seen.header("x-amz-bucket-region"), Some("us-east-1"));
 
     for (header, value, expected) in [
@@ -33,6 +33,24 @@ async fn granted_hints_are_shown_and_bad_ones_make_no_bucket() {
     }
     assert_eq!(cluster.head_bucket("refused").await.status, 404);
     assert_eq!(cluster.create_bucket("Bad_Name").await.code(), "InvalidBucketName");
+}
+
+#[tokio::test]
+async fn what_was_asked_what_follows_and_what_there_is_are_told_apart() {
+    let cluster = Cluster::start().await;
+    let shown = async |bucket: &'static str, hints: &'static [(&'static str, &'static str)]| {
+        cluster.create_bucket(bucket).headers(hints).await.ok();
+        let seen = cluster.head_bucket(bucket).await.ok();
+        ["capacity", "derived-capacity", "derived-throughput", "servers-capacity"]
+            .map(|name| seen.header(&format!("x-pocket-{name}")).map(str::to_owned))
+    };
+    let there_is = Some((2 * CAPACITY_BYTES).to_string());
+    let number = |n: u64| Some(n.to_string());
+    assert_eq!(shown("silent", &[]).await, [None, None, None, None], "nothing is made up");
+    let of_workers = shown("workers", &[("x-pocket-workers", "8")]).await;
+    assert_eq!(of_workers, [None, number(1_176_000_000_000), number(600_000_000), there_is.clone()]);
+    let more_than_there_is = shown("much", &[("x-pocket-capacity", "100TB")]).await;
+    assert_eq!(more_than_there_is, [number(100_000_000_000_000), None, number(51_020_408_163), there_is]);
 }
 
 #[tokio::test]

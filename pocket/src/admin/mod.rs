@@ -4,3 +4,4 @@
 pub(crate) mod operator;
 pub(crate) mod readiness;
 pub(crate) mod server;
+pub(crate) mod usage_metrics;

@@ -42,26 +42,33 @@ pub(crate) async fn end(control: &dyn Control, name: &str, mode: EndMode) -> Res
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use pocket_api::control::Derived;
     use pocket_api::hints::JobHints;
     use pocket_api::names::TenantName;
 
-    #[test]
-    fn a_job_is_meant_by_its_bucket_first_and_by_its_id_else() {
-        let job = |id, bucket| JobSummary {
+    /// Without hints and without anything in it.
+    pub(crate) fn job(id: u64, bucket: &str, tenant: &str) -> JobSummary {
+        JobSummary {
             job: JobId(id),
             bucket: BucketName::parse(bucket).unwrap(),
-            tenant: TenantName::parse("t").unwrap(),
+            tenant: TenantName::parse(tenant).unwrap(),
             created_at_ms: 0,
             hints: JobHints::default(),
+            derived: Derived::default(),
             shards: 1,
             servers: 1,
+            servers_capacity_bytes: 1 << 30,
             objects: 0,
             bytes: 0,
             ends_in: None,
-        };
-        let jobs = [job(0xabc, "first"), job(0xdef, "jabc")];
+        }
+    }
+
+    #[test]
+    fn a_job_is_meant_by_its_bucket_first_and_by_its_id_else() {
+        let jobs = [job(0xabc, "first", "t"), job(0xdef, "jabc", "t")];
         let found = |name| find(&jobs, name).map(|job| job.job.0);
         assert_eq!(
             [found("first"), found("jabc"), found("jdef"), found("none")],

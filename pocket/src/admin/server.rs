@@ -3,6 +3,7 @@
 
 use super::operator::{self, FORCE, JOBS_PATH, Refused, STATUS_PATH};
 use super::readiness::Readiness;
+use super::usage_metrics;
 use crate::telemetry::Metrics;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -35,6 +36,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     pub(crate) control: Arc<dyn Control>,
+    /// Whose jobs `/metrics` shows by tenant and bucket: the controller, in its own process and in no other.
+    pub(crate) shows_jobs_of: Option<Arc<dyn Control>>,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -96,7 +99,7 @@ impl Admin {
                 Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
             },
             "/metrics" if get => {
-                let mut answer = text(StatusCode::OK, self.metrics.render());
+                let mut answer = text(StatusCode::OK, self.metrics().await);
                 let kind = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 answer.headers_mut().insert(header::CONTENT_TYPE, kind);
                 answer
@@ -111,6 +114,16 @@ impl Admin {
             },
             _ => refuse(StatusCode::NOT_FOUND, "there are /metrics, /livez and /readyz"),
         }
+    }
+
+    async fn metrics(&self) -> String {
+        let mut text = self.metrics.render();
+        if let Some(controller) = &self.shows_jobs_of
+            && let Ok(jobs) = controller.jobs(None).await
+        {
+            text += &usage_metrics::rendered(&jobs);
+        }
+        text
     }
 
     async fn operate(&self, request: &Request<Incoming>) -> Answer {

@@ -1,6 +1,6 @@
 //! `pocket serve`: every plane in this process, each behind the same seam as in a cluster, the values side by side.
 
-use super::{Port, admin_url, end_in_time, spec, start_admin};
+use super::{CAPACITY_OPTION, Port, admin_url, end_in_time, spec, start_admin};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::banner::Banner;
@@ -12,6 +12,7 @@ use crate::endpoint;
 use crate::membership::{Membership, Parted};
 use crate::output::say;
 use crate::shutdown;
+use crate::space_watch::SpaceWatch;
 use crate::telemetry::{self, Metrics};
 use crate::tls::Certificates;
 use anyhow::bail;
@@ -79,7 +80,7 @@ async fn run(
 
     // One budget for both: what the shard takes for keys and small objects is missing in the arena.
     let capacity_bytes = config.capacity()?.bytes();
-    let budget = ByteBudget::new(capacity_bytes);
+    let budget = ByteBudget::set_by(capacity_bytes, CAPACITY_OPTION);
 
     let node = members.join(Role::Metadata, String::new(), capacity_bytes).await?;
     let shard = Shard::start(ShardConfig { budget: budget.clone() }, node, directory.clone(), clock.clone());
@@ -88,13 +89,14 @@ async fn run(
 
     let node = members.join(Role::Storage, String::new(), capacity_bytes).await?;
     let server = StorageServer::start(
-        StorageConfig { capacity_bytes, budget },
+        StorageConfig { capacity_bytes, budget: budget.clone() },
         node,
         directory.clone(),
         clock.clone(),
     )?;
     directory.place_server(node, server.clone());
-    members.add(node, Some(server.clone()), vec![server]);
+    // The limit is one for both, and reported once.
+    members.add(node, Some(server.clone()), vec![server, Arc::new(SpaceWatch::new(budget))]);
 
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
@@ -110,7 +112,12 @@ async fn run(
     let node = members.join(Role::Monitor, String::new(), 0).await?;
     members.add(node, None, vec![Arc::new(MachineSampler::new())]);
 
-    start_admin(admin, Admin { metrics, readiness: readiness.clone(), control: controller }, until)?;
+    let shows_jobs_of: Option<Arc<dyn Control>> = Some(controller.clone());
+    start_admin(
+        admin,
+        Admin { metrics, readiness: readiness.clone(), control: controller, shows_jobs_of },
+        until,
+    )?;
     let serving = gateway.serve(s3.listener.try_clone()?, until.clone());
     readiness.ready();
     let admin = admin_url(admin);
@@ -124,6 +131,8 @@ async fn run(
         keys,
         admin: admin.as_deref(),
         authority: certificates.as_deref().and_then(Certificates::authority),
+        also_at: &endpoint::urls_from_afar(&s3.address),
+        capacity: Some(&format!("{} in memory ({CAPACITY_OPTION})", config.capacity()?)),
     };
     say(&banner.text());
     tokio::select! {

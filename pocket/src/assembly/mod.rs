@@ -15,6 +15,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+/// The options that limits come from, as people are told who come up against one.
+const CAPACITY_OPTION: &str = "--capacity";
+const MEMORY_OPTION: &str = "--memory";
+
 /// A port that is bound, and where.
 struct Port {
     listener: TcpListener,

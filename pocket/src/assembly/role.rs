@@ -4,7 +4,7 @@
 //! A process outlives its membership: when the controller has declared its node dead, what the node held is void. It
 //! is dropped, and the process joins again as a new node with nothing, on the same port.
 
-use super::{Port, admin_url, end_in_time, spec, start_admin};
+use super::{CAPACITY_OPTION, MEMORY_OPTION, Port, admin_url, end_in_time, spec, start_admin};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::cli::{ControllerArgs, GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
@@ -14,6 +14,7 @@ use crate::membership::{Membership, Parted, join};
 use crate::output::say;
 use crate::ready_line::ReadyLine;
 use crate::shutdown::{self, END_WITHIN};
+use crate::space_watch::SpaceWatch;
 use crate::telemetry::{self, Metrics};
 use crate::tls::Certificates;
 use anyhow::{Context, bail};
@@ -99,12 +100,13 @@ pub(crate) async fn metadata(args: MetadataArgs) -> anyhow::Result<()> {
     process.address = advertised("metadata", &port.address, advertise)?.to_string();
     let node_spec = spec(Role::Metadata, process.address.clone(), memory_bytes);
     let start = async |life: &Life| {
-        let shard_config = ShardConfig { budget: ByteBudget::new(memory_bytes) };
+        let budget = ByteBudget::set_by(memory_bytes, MEMORY_OPTION);
+        let shard_config = ShardConfig { budget: budget.clone() };
         let shard = Shard::start(shard_config, life.node, life.directory.clone(), life.clock.clone());
         let planes = ServedPlanes { metadata: Some(shard.clone()), chunks: None };
         Ok(Started {
             holder: Some(shard.clone()),
-            sources: vec![shard],
+            sources: vec![shard, Arc::new(SpaceWatch::new(budget))],
             serving: process.serve_planes(&port, planes, life)?,
         })
     };
@@ -126,13 +128,14 @@ pub(crate) async fn storage(args: StorageArgs) -> anyhow::Result<()> {
     process.address = advertised("storage", &port.address, advertise)?.to_string();
     let node_spec = spec(Role::Storage, process.address.clone(), capacity_bytes);
     let start = async |life: &Life| {
-        let storage_config = StorageConfig { capacity_bytes, budget: ByteBudget::new(capacity_bytes) };
+        let budget = ByteBudget::set_by(capacity_bytes, CAPACITY_OPTION);
+        let storage_config = StorageConfig { capacity_bytes, budget: budget.clone() };
         let server =
             StorageServer::start(storage_config, life.node, life.directory.clone(), life.clock.clone())?;
         let planes = ServedPlanes { metadata: None, chunks: Some(server.clone()) };
         Ok(Started {
             holder: Some(server.clone()),
-            sources: vec![server],
+            sources: vec![server, Arc::new(SpaceWatch::new(budget))],
             serving: process.serve_planes(&port, planes, life)?,
         })
     };
@@ -175,7 +178,12 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
     let readiness = Readiness::starting();
     start_admin(
         admin.as_ref(),
-        Admin { metrics, readiness: readiness.clone(), control: controller.clone() },
+        Admin {
+            metrics,
+            readiness: readiness.clone(),
+            control: controller.clone(),
+            shows_jobs_of: Some(controller.clone()),
+        },
         &until,
     )?;
     let serving =
@@ -257,7 +265,7 @@ impl Process {
         let metrics = Metrics::record()?;
         start_admin(
             admin.as_ref(),
-            Admin { metrics, readiness: readiness.clone(), control: control.clone() },
+            Admin { metrics, readiness: readiness.clone(), control: control.clone(), shows_jobs_of: None },
             &until,
         )?;
         let (address, clock) = (String::new(), Arc::new(SystemClock::start()));

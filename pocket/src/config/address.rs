@@ -45,6 +45,10 @@ impl Address {
         self.ip().is_some_and(|ip| ip.is_unspecified())
     }
 
+    pub(crate) fn is_ipv6(&self) -> bool {
+        self.ip().is_some_and(|ip| ip.is_ipv6())
+    }
+
     fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }

@@ -259,7 +259,9 @@ fn document() -> String {
          `boto3.client(..., verify=\"ca.pem\")`, `curl --cacert ca.pem` and `pyarrow.fs.S3FileSystem(tls_ca_file_path=\"ca.pem\")` say the\n\
          same to one client. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
          ## A cluster on a network\n\n\
-         ```toml\n\
+         <!-- after:\nmkdir -p etc/pocket\necho a secret of the whole cluster > etc/pocket/secret\n\
+         sed \"s|/etc/pocket|$HOME&|\" cluster.toml > here.toml\npocket config --config here.toml\n-->\n\
+         ```toml cluster.toml\n\
          [cluster]\n\
          controller = \"controller.internal:9010\"\n\
          secret-file = \"/etc/pocket/secret\"\n\n\
@@ -331,7 +333,11 @@ mod tests {
     #[test]
     fn the_example_of_a_cluster_is_accepted() {
         let document = document();
-        let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let example = document
+            .split("```toml cluster.toml\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next())
+            .unwrap();
         Config::parse(example).unwrap().check().unwrap();
     }
 }

@@ -42,7 +42,15 @@ impl<'a> Report<'a> {
             ]);
         }
         let endpoint = self.endpoints.first().map_or("", String::as_str);
-        let banner = Banner { endpoint, region, keys, admin: self.admin, authority: None };
+        let banner = Banner {
+            endpoint,
+            region,
+            keys,
+            admin: self.admin,
+            authority: None,
+            also_at: &[],
+            capacity: None,
+        };
         format!("{}\n{}\n\nendpoints {}\n", banner.text(), rendered(table), self.endpoints.join(" "))
     }
 }

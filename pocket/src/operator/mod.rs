@@ -1,11 +1,14 @@
 //! `pocket jobs`, `pocket end` and `pocket status`: ask the admin port of a running Pocket and print what it says.
 
 mod client;
+mod json;
+mod space;
 mod tables;
 
 use crate::admin::operator::{Ended, FORCE, JOBS_PATH, STATUS_PATH};
 use crate::cli::{EndArgs, OperatorArgs};
 use crate::output::say;
+use crate::table::width;
 use client::AdminClient;
 use http::Method;
 use pocket_api::control::{ClusterStatus, JobSummary};
@@ -14,8 +17,8 @@ use std::time::SystemTime;
 pub(crate) async fn jobs(args: OperatorArgs) -> anyhow::Result<()> {
     let jobs: Vec<JobSummary> = AdminClient::new(args.admin).ask(Method::GET, JOBS_PATH).await?;
     match args.json {
-        true => say(&serde_json::to_string(&jobs)?),
-        false => say(&tables::jobs(&jobs, now_ms())),
+        true => say(&serde_json::to_string(&json::jobs(&jobs, now_ms()))?),
+        false => say(&tables::jobs(&jobs, now_ms(), width())),
     }
     Ok(())
 }
@@ -23,10 +26,8 @@ pub(crate) async fn jobs(args: OperatorArgs) -> anyhow::Result<()> {
 pub(crate) async fn status(args: OperatorArgs) -> anyhow::Result<()> {
     let status: ClusterStatus = AdminClient::new(args.admin).ask(Method::GET, STATUS_PATH).await?;
     match args.json {
-        true => say(&serde_json::to_string(&status)?),
-        false => {
-            say(&format!("{}\n\n{}", tables::nodes(&status.nodes), tables::jobs(&status.jobs, now_ms())))
-        }
+        true => say(&serde_json::to_string(&json::status(&status, now_ms()))?),
+        false => say(&tables::status(&status, now_ms(), width())),
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use super::nodes::tests::{report, view};
 use super::proto;
 use pocket_api::cluster::NodeSpec;
 use pocket_api::control::{
-    Configuration, EndJob, EndMode, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement, Registration,
-    Weight,
+    Configuration, Derived, EndJob, EndMode, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement,
+    Registration, Weight,
 };
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
@@ -49,6 +49,8 @@ fn seeds() -> Mutants {
         objects: 1,
         bytes: 2,
         ends_in: None,
+        derived: Derived { capacity: Some(4), throughput: None },
+        servers_capacity_bytes: 5,
     };
     let node = view().nodes.remove(0).spec;
     Mutants::of([

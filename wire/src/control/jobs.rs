@@ -1,7 +1,9 @@
 //! Jobs as messages: hints, registrations, placements, summaries. Field for field, both ways.
 
 use super::{Malformed, all, each, optional, proto, required};
-use pocket_api::control::{Configuration, EndJob, EndMode, JobSummary, Placement, Registration, Weight};
+use pocket_api::control::{
+    Configuration, Derived, EndJob, EndMode, JobSummary, Placement, Registration, Weight,
+};
 use pocket_api::hints::{ETagRule, JobHints, WaitOn};
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::names::{BucketName, NameError, TenantName};
@@ -252,6 +254,9 @@ impl From<JobSummary> for proto::JobSummary {
             objects: job.objects,
             bytes: job.bytes,
             ends_in: job.ends_in.map(Into::into),
+            derived_capacity_bytes: job.derived.capacity,
+            derived_throughput_bytes_per_second: job.derived.throughput,
+            servers_capacity_bytes: job.servers_capacity_bytes,
         }
     }
 }
@@ -271,6 +276,11 @@ impl TryFrom<proto::JobSummary> for JobSummary {
             objects: job.objects,
             bytes: job.bytes,
             ends_in: optional(job.ends_in)?,
+            derived: Derived {
+                capacity: job.derived_capacity_bytes,
+                throughput: job.derived_throughput_bytes_per_second,
+            },
+            servers_capacity_bytes: job.servers_capacity_bytes,
         })
     }
 }
@@ -375,6 +385,8 @@ pub(super) mod tests {
             objects: 1_000_000,
             bytes: 1 << 40,
             ends_in: Some(Duration::from_nanos(1)),
+            derived: Derived { capacity: Some(4), throughput: None },
+            servers_capacity_bytes: 5,
         };
         assert_eq!(JobSummary::try_from(proto::JobSummary::from(summary.clone())), Ok(summary));
 

@@ -5,7 +5,7 @@ use super::{Malformed, all, each, optional, proto, required};
 use pocket_api::cluster::{ClusterView, Node, NodeSpec, NodeState, Role};
 use pocket_api::control::{ClusterStatus, Heartbeat, HeartbeatReply, Joined};
 use pocket_api::ids::{JobId, NodeId};
-use pocket_api::usage::{JobUse, MachineSample, Served, TierUse, UsageReport};
+use pocket_api::usage::{JobUse, MachineSample, Served, SpaceLimit, SpaceUse, TierUse, UsageReport};
 
 impl From<NodeSpec> for proto::NodeSpec {
     fn from(spec: NodeSpec) -> Self {
@@ -172,7 +172,17 @@ impl From<UsageReport> for proto::UsageReport {
             bytes: j.bytes,
             idle_ms: j.idle_ms,
         });
-        Self { machine, tiers: tiers.collect(), served, jobs: jobs.collect() }
+        let space = proto::SpaceUse {
+            metadata_bytes: report.space.metadata_bytes,
+            inline_bytes: report.space.inline_bytes,
+            chunks_bytes: report.space.chunks_bytes,
+            vacant_bytes: report.space.vacant_bytes,
+        };
+        let limit = report
+            .limit
+            .map(|limit| proto::SpaceLimit { limit_bytes: limit.limit_bytes, used_bytes: limit.used_bytes });
+        let (tiers, jobs) = (tiers.collect(), jobs.collect());
+        Self { machine, tiers, served, jobs, space: Some(space), limit }
     }
 }
 
@@ -203,7 +213,17 @@ impl TryFrom<proto::UsageReport> for UsageReport {
             idle_ms: j.idle_ms,
         });
         let tiers = report.tiers.into_iter().map(tier).collect::<Result<_, Malformed>>()?;
-        Ok(Self { machine, tiers, served, jobs: jobs.collect() })
+        let space = report.space.ok_or_else(|| Malformed::missing("space"))?;
+        let space = SpaceUse {
+            metadata_bytes: space.metadata_bytes,
+            inline_bytes: space.inline_bytes,
+            chunks_bytes: space.chunks_bytes,
+            vacant_bytes: space.vacant_bytes,
+        };
+        let limit = report
+            .limit
+            .map(|limit| SpaceLimit { limit_bytes: limit.limit_bytes, used_bytes: limit.used_bytes });
+        Ok(Self { machine, tiers, served, jobs: jobs.collect(), space, limit })
     }
 }
 
@@ -241,6 +261,8 @@ pub(super) mod tests {
             tiers: Tier::ALL.map(|tier| TierUse { tier, capacity_bytes: 5, used_bytes: 6 }).to_vec(),
             served: Some(Served { requests: 7, received_bytes: 8, sent_bytes: 9 }),
             jobs: vec![JobUse { job: JobId(10), objects: 11, bytes: 12, idle_ms: 13 }],
+            space: SpaceUse { metadata_bytes: 14, inline_bytes: 15, chunks_bytes: 16, vacant_bytes: 17 },
+            limit: Some(SpaceLimit { limit_bytes: 18, used_bytes: 19 }),
         }
     }
 

@@ -93,7 +93,7 @@ async fn waiting_lookups_have_a_bound_of_their_own() {
         answer = waits.next() => unreachable!("nothing was let go: {answer:?}"),
         () = full => {}
     }
-    assert_eq!(wait().await, Err(MetadataError::Full));
+    assert_eq!(wait().await, Err(MetadataError::Crowded));
     assert!(client.job(JOB, Request::Ping, Bytes::new()).await.is_ok(), "they hold up no other call");
     served.plane.release.add_permits(WAITING_MAX);
     while let Some(answer) = waits.next().await {
@@ -107,7 +107,7 @@ async fn the_server_too_refuses_one_wait_too_many() {
     let mut raw = Raw::connect(served.address).await;
     let wait = |id| (id, Call::Job(JOB, waiting_lookup(MINUTE)), Bytes::new());
     raw.send((0..=WAITING_MAX as u64).map(wait), MINUTE).await;
-    let full = crate::message::Response::Job(Err(MetadataError::Full));
+    let full = crate::message::Response::Job(Err(MetadataError::Crowded));
     assert_eq!(raw.reply().await, Some((WAITING_MAX as u64, full, Bytes::new())));
     raw.send([(5, Call::Cancel, Bytes::new())], MINUTE).await;
     let (id, ..) = raw.reply().await.unwrap();

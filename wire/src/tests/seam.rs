@@ -6,6 +6,7 @@ use crate::client::PlaneClient;
 use crate::directory::RemoteDirectory;
 use bytes::Bytes;
 use futures::future::join_all;
+use pocket_api::budget::ByteBudget;
 use pocket_api::checksum::{ChecksumAlgorithm, ChecksumKind};
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::clock::Timestamp;
@@ -74,7 +75,8 @@ async fn every_error_of_a_plane_arrives_as_what_it_was() {
         MetadataError::WriteBurned,
         MetadataError::LeaseEnded,
         MetadataError::Busy,
-        MetadataError::Full,
+        MetadataError::Full(ByteBudget::set_by(7, "--memory").shortage()),
+        MetadataError::Crowded,
         MetadataError::BadRequest("a \"quoted\" one".into()),
         MetadataError::Unavailable("of another shard".into()),
     ] {
@@ -83,7 +85,7 @@ async fn every_error_of_a_plane_arrives_as_what_it_was() {
         assert_eq!(found, Err(error));
     }
     for error in [
-        ChunkError::Full,
+        ChunkError::Full(ByteBudget::set_by(7, "--capacity").shortage()),
         ChunkError::NoSuchChunk,
         ChunkError::BadRequest("written twice".into()),
         ChunkError::Unavailable(String::new()),

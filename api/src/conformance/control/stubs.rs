@@ -2,6 +2,7 @@
 //! of jobs, fail on demand, and remember what they were asked. They keep the promises of
 //! [`ShardRequest`] about a job's life and serve no data.
 
+use crate::budget::ByteBudget;
 use crate::chunks::{Allocate, ChunkError, Chunks};
 use crate::cluster::{ClusterView, Directory};
 use crate::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
@@ -171,7 +172,7 @@ impl StubServer {
 #[async_trait]
 impl Chunks for StubServer {
     async fn allocate(&self, _: Allocate) -> Result<Vec<ChunkId>, ChunkError> {
-        Err(ChunkError::Full)
+        Err(ChunkError::Full(ByteBudget::new(0).shortage()))
     }
 
     async fn write(&self, _: ChunkId, _: u32, _: Bytes) -> Result<(), ChunkError> {

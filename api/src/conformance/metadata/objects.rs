@@ -185,7 +185,9 @@ pub(super) async fn memory_is_bounded_and_comes_back(client: Client) {
             Err(error) => break error,
         }
     };
-    assert_eq!(full, MetadataError::Full);
+    let MetadataError::Full(shortage) = full else { panic!("{full:?}") };
+    assert_eq!(shortage.limit_bytes, budget.limit_bytes());
+    assert!(shortage.used_bytes > shortage.limit_bytes - 8_192, "{shortage}");
     assert!(budget.used_bytes() <= budget.limit_bytes() && stored * 4_096 < budget.limit_bytes());
     assert_eq!(client.names("", None).await.len() as u64, stored, "what was refused is not there");
     for i in 0..stored {

@@ -5,6 +5,7 @@ use crate::payload_stream::Document;
 use crate::session::SessionCredentials;
 use pocket_access::acl::{Ownership, Said};
 use pocket_api::clock::Timestamp;
+use pocket_api::control::Derived;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;
 use pocket_api::names::{BucketName, TenantName};
@@ -62,7 +63,11 @@ pub struct BucketConfiguration {
 #[derive(Clone, Debug)]
 pub struct Granted {
     pub job: JobId,
+    /// As asked.
     pub hints: JobHints,
+    pub derived: Derived,
+    /// What the servers of the job can hold together.
+    pub servers_capacity_bytes: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// Longest time from a connection to the end of its handshake, and to the end of what a client of the other protocol is told.
+/// Longest time from a connection to the end of its handshake.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// What a record of a handshake begins with.
 pub(super) const HANDSHAKE_RECORD: u8 = 22;
@@ -25,6 +25,8 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/x
     <Error><Code>BadRequest</Code><Message>A plain HTTP request was sent to an HTTPS port: use https:// here.</Message></Error>\n";
 /// What is read of a request that was sent to the wrong port, so that its client reads the answer instead of a reset.
 const MISDIRECTED_MAX_BYTES: u64 = 1 << 20;
+/// Longest time that its client may take to read the answer and go.
+const MISDIRECTED_MAX: Duration = Duration::from_secs(5);
 
 /// Shakes hands with a client. `None` where nothing came of it: the connection is closed by then.
 pub(super) async fn shake_hands(
@@ -39,7 +41,10 @@ pub(super) async fn shake_hands(
     };
     let (outcome, stream) = match ended {
         Ok(Ok(Begun::Secure(stream))) => (Handshake::Done, Some(stream)),
-        Ok(Ok(Begun::Plain)) => (Handshake::PlainHttp, None),
+        Ok(Ok(Begun::Plain(stream))) => {
+            let _ = tokio::time::timeout(MISDIRECTED_MAX, refuse_plain(stream)).await;
+            (Handshake::PlainHttp, None)
+        }
         Ok(Ok(Begun::Left)) => return None,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
@@ -57,31 +62,56 @@ pub(super) async fn shake_hands(
 /// How a connection to a port that speaks TLS begins.
 enum Begun {
     Secure(Stream),
-    /// With plain HTTP, which is answered.
-    Plain,
+    /// With plain HTTP.
+    Plain(TcpStream),
     /// The client left without a word, as probes of ports do.
     Left,
 }
 
-async fn begin(mut stream: TcpStream, tls: &Tls) -> io::Result<Begun> {
+async fn begin(stream: TcpStream, tls: &Tls) -> io::Result<Begun> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
         return Ok(Begun::Left);
     }
     if first[0].is_ascii_uppercase() {
-        stream.write_all(NOT_TLS).await?;
-        stream.shutdown().await?;
-        tokio::io::copy(&mut stream.take(MISDIRECTED_MAX_BYTES), &mut tokio::io::sink()).await?;
-        return Ok(Begun::Plain);
+        return Ok(Begun::Plain(stream));
     }
     let _place = tls.handshakes.acquire().await.map_err(io::Error::other)?;
     let stream = TlsAcceptor::from(tls.config.clone()).accept(stream).await?;
     Ok(Begun::Secure(Stream::Tls(Box::new(stream))))
 }
 
+async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(NOT_TLS).await?;
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(MISDIRECTED_MAX_BYTES), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::HANDSHAKES_MAX;
+    use crate::tls::tests::{connect, pair, served};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_beyond_the_places_waits_for_one_within_the_time() {
+        let (tls, client) = served();
+        let taken = tls.handshakes.clone().acquire_many_owned(HANDSHAKES_MAX as u32).await.unwrap();
+        let never = CancellationToken::new();
+        let (near, far) = pair().await;
+        let connecting = tokio::spawn(connect(client.clone(), near));
+        assert!(shake_hands(far, &tls, &never).await.is_none());
+        assert!(connecting.await.unwrap().is_err());
+        let (near, far) = pair().await;
+        let connecting = tokio::spawn(connect(client, near));
+        let leaving = async {
+            tokio::time::sleep(HANDSHAKE_MAX / 2).await;
+            drop(taken);
+        };
+        let (stream, ()) = tokio::join!(shake_hands(far, &tls, &never), leaving);
+        assert!(stream.is_some() && connecting.await.unwrap().is_ok());
+    }
 
     #[test]
     fn the_answer_to_plain_http_has_the_length_that_it_says() {

@@ -90,40 +90,18 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::generate_simple_self_signed;
-    use rustls::crypto::ring;
-    use rustls::pki_types::ServerName;
-    use rustls::{ClientConfig, RootCertStore};
+    use crate::tls::tests::{connect, pair, served};
     use std::io::Write;
-    use std::sync::Arc;
-    use tokio::net::TcpListener;
-    use tokio_rustls::{TlsAcceptor, TlsConnector};
-
-    async fn secure() -> TlsStream<TcpStream> {
-        let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        let identity = crate::tls::Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
-        let server = crate::tls::Tls::new(identity).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
-        let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let connector = TlsConnector::from(Arc::new(client));
-        let acceptor = TlsAcceptor::from(server.config);
-        tokio::try_join!(acceptor.accept(accepted), connector.connect(name, stream)).unwrap().0
-    }
+    use tokio_rustls::TlsAcceptor;
 
     #[tokio::test]
     async fn tls_keeps_no_more_of_an_answer_than_the_kernel_may_and_never_much() {
         for (bytes, kept) in [(8 << 10, 8 << 10), (1 << 20, TLS_UNSENT_MAX_BYTES)] {
-            let mut stream = Stream::Tls(Box::new(secure().await));
+            let ((server, client), (near, far)) = (served(), pair().await);
+            let acceptor = TlsAcceptor::from(server.config);
+            let (accepted, _connected) =
+                tokio::try_join!(acceptor.accept(far), connect(client, near)).unwrap();
+            let mut stream = Stream::Tls(Box::new(accepted));
             stream.limit_unsent(bytes);
             let Stream::Tls(tls) = &mut stream else { unreachable!("as it was made") };
             assert_eq!(tls.get_mut().1.writer().write(&vec![7; 2 << 20]).unwrap(), kept);

@@ -1,4 +1,4 @@
-//! What the kernel takes of an answer before the network does. Little, so that what a client does not read stays where it was read
+//! What the kernel (and TLS before it) takes of an answer before the network does. Little, so that what a client does not read stays where it was read
 //! from instead of in a buffer of up to 4 MiB a socket; a whole answer, up to a chunk of it, for a client that takes it as fast as
 //! it comes, whom a small buffer would cost many small writes. What is more comes out of what is spare of the gateway's
 //! buffers, and stays with the connection until its client is slow or it idles: to set a socket costs a system call.

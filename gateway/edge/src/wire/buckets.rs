@@ -13,6 +13,7 @@ use crate::payload_stream::Unread;
 use crate::xml;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use pocket_access::refusal::Refusal;
+use pocket_api::control::Derived;
 use pocket_api::hints::HINTS;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -22,6 +23,9 @@ const BUCKETS_MAX: usize = 10_000;
 /// What GetBucketLocation shows as nothing: the region that S3 had when it had no other.
 const FIRST_REGION: &str = "us-east-1";
 const JOB: HeaderName = HeaderName::from_static("x-pocket-job");
+const DERIVED_CAPACITY: HeaderName = HeaderName::from_static("x-pocket-derived-capacity");
+const DERIVED_THROUGHPUT: HeaderName = HeaderName::from_static("x-pocket-derived-throughput");
+const SERVERS_CAPACITY: HeaderName = HeaderName::from_static("x-pocket-servers-capacity");
 
 impl Wire for ListBuckets {
     /// The prefix.
@@ -164,13 +168,23 @@ impl Wire for CreateSession {
     }
 }
 
-/// What CreateBucket and HeadBucket show of a job.
+/// What CreateBucket and HeadBucket show of a job: what was asked, what follows from that, and, where either says how much
+/// it will hold, what there is to hold it.
 pub(super) fn show_granted(granted: &Granted, headers: &mut HeaderMap<HeaderValue>) {
     headers::put(headers, JOB, granted.job.to_string());
     for (hint, value) in granted.hints.shown() {
         debug_assert!(HINTS.contains(&hint));
         if let Ok(name) = HeaderName::try_from(format!("x-pocket-{hint}")) {
             headers::put(headers, name, value);
+        }
+    }
+    let Derived { capacity, throughput } = granted.derived;
+    let there_is = granted.hints.capacity.or(capacity).map(|_| granted.servers_capacity_bytes);
+    for (name, value) in
+        [(DERIVED_CAPACITY, capacity), (DERIVED_THROUGHPUT, throughput), (SERVERS_CAPACITY, there_is)]
+    {
+        if let Some(value) = value {
+            headers::put(headers, name, value.to_string());
         }
     }
 }

@@ -8,6 +8,7 @@ use pocket_api::acl::Acl;
 use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;
 use pocket_api::conformance::plain_object;
+use pocket_api::control::Derived;
 use pocket_api::hints::{JobHints, Limit};
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Committed, Found, PartsPage, SegmentPage, UploadId, UploadInfo, UploadPage};
@@ -105,6 +106,11 @@ impl Serve<ListBuckets> for Recorder {
     }
 }
 
+fn granted() -> Granted {
+    let (hints, derived) = (JobHints::default(), Derived::default());
+    Granted { job: JobId(1), hints, derived, servers_capacity_bytes: 0 }
+}
+
 /// Refuses anonymous callers before it reads, as operations must.
 impl Serve<CreateBucket> for Recorder {
     async fn serve(&self, mut call: Call<CreateBucket>) -> Result<Granted, Refusal> {
@@ -120,7 +126,7 @@ impl Serve<CreateBucket> for Recorder {
             note += &format!(", tagged {key}={value}");
         }
         self.note(note);
-        Ok(Granted { job: JobId(1), hints: JobHints::default() })
+        Ok(granted())
     }
 }
 
@@ -130,7 +136,7 @@ impl Serve<HeadBucket> for Recorder {
         match call.input.bucket.as_str() {
             "forbidden" => Err(Refusal::new(ErrorCode::AccessDenied, "Access Denied")),
             _ => {
-                let granted = Granted { job: JobId(1), hints: JobHints::default() };
+                let granted = granted();
                 Ok(SeenBucket { granted, region: "local".into() })
             }
         }

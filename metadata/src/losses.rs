@@ -1,0 +1,148 @@
+//! How much of a job was lost with servers: objects that are still in the map, so that whoever reads them is told, and that
+//! nobody counts any more. Inside the state machine. What a death took is found out in slices, for a job may have millions
+//! of objects.
+
+use crate::entry::Entry;
+use crate::key::Key;
+use crate::state::JobState;
+use std::ops::Bound;
+
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    /// Objects that were found lost so far.
+    pub(crate) objects: u64,
+    /// Their logical bytes.
+    pub(crate) bytes: u64,
+    /// Where the search goes on; `None` where all that there is was looked at since the last death.
+    search: Option<Bound<Key>>,
+}
+
+impl Losses {
+    /// Somebody died: everything has to be looked at.
+    pub(crate) fn search_anew(&mut self) {
+        self.search = Some(Bound::Unbounded);
+    }
+
+    pub(crate) fn is_searching(&self) -> bool {
+        self.search.is_some()
+    }
+
+    /// Found lost. Once counted is enough.
+    pub(crate) fn count(&mut self, entry: &mut Entry) {
+        if !std::mem::replace(&mut entry.is_counted_lost, true) {
+            self.objects += 1;
+            self.bytes += entry.size;
+        }
+    }
+
+    /// The object goes.
+    pub(crate) fn forget(&mut self, entry: &Entry) {
+        if entry.is_counted_lost {
+            self.objects -= 1;
+            self.bytes -= entry.size;
+        }
+    }
+}
+
+impl JobState {
+    /// Looks at the next `most` objects.
+    pub(crate) fn search_losses(&mut self, most: usize) {
+        let Some(from) = self.losses.search.take() else { return };
+        let range = (from.as_ref(), Bound::Unbounded);
+        let next: Vec<(Key, bool)> = self
+            .objects
+            .range::<Key, _>(range)
+            .take(most)
+            .map(|(key, entry)| (key.clone(), self.is_lost(entry)))
+            .collect();
+        if next.len() == most {
+            self.losses.search = next.last().map(|(key, _)| Bound::Excluded(key.clone()));
+        }
+        for (key, _) in next.into_iter().filter(|(_, is_lost)| *is_lost) {
+            if let Some(entry) = self.objects.get_mut(&key) {
+                self.losses.count(entry);
+            }
+        }
+    }
+
+    /// Objects, without those that were found lost.
+    pub(crate) fn present_objects(&self) -> u64 {
+        self.objects.len() as u64 - self.losses.objects
+    }
+
+    /// Logical bytes of objects and parts, without those objects.
+    pub(crate) fn present_bytes(&self) -> u64 {
+        self.logical_bytes - self.losses.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::empty_job;
+    use crate::state::{Command, apply};
+    use bytes::Bytes;
+    use pocket_api::budget::ByteBudget;
+    use pocket_api::clock::Timestamp;
+    use pocket_api::cluster::ClusterView;
+    use pocket_api::conditions::WriteCondition;
+    use pocket_api::hints::ObjectHints;
+    use pocket_api::ids::{ChunkId, Epoch, NodeId, WriteId};
+    use pocket_api::metadata::{Commit, NewMeta, Request};
+    use pocket_api::names::ObjectKey;
+    use pocket_api::object::{ETag, Extent, NewContent};
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+    const SERVER: NodeId = NodeId(7);
+
+    fn commit(state: &mut JobState, number: u64, content: NewContent, payload: &'static [u8]) {
+        let write = WriteId { gateway: NodeId(9), number };
+        let meta = NewMeta {
+            etag: ETag::opaque(write),
+            checksum: None,
+            headers: None,
+            hints: ObjectHints::default(),
+        };
+        let key = ObjectKey::parse(&format!("k{number}")).unwrap();
+        let condition = WriteCondition::None;
+        let request = Request::Commit(Commit { key, write, size: 10, content, meta, condition });
+        let payload = Bytes::from_static(payload);
+        apply(state, Command::Request { epoch: Epoch(1), request, payload }, NOW).output.unwrap();
+    }
+
+    fn delete(state: &mut JobState, number: u64) {
+        let key = ObjectKey::parse(&format!("k{number}")).unwrap();
+        let request = Request::Delete { key, condition: WriteCondition::None };
+        let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+        apply(state, command, NOW).output.unwrap();
+    }
+
+    #[test]
+    fn what_died_with_a_server_leaves_the_counts_in_steps_and_is_never_counted_twice() {
+        let mut state = empty_job(ByteBudget::new(1 << 20), NOW);
+        for number in 0..10 {
+            let chunk = ChunkId { server: SERVER, number };
+            let extents = vec![Extent { chunk, len: 10 }];
+            commit(&mut state, number, NewContent::Chunks { extents }, b"");
+        }
+        commit(&mut state, 10, NewContent::Inline, b"0123456789");
+        assert_eq!((state.present_objects(), state.present_bytes()), (11, 110));
+
+        let dead = ClusterView { version: 1, newest: SERVER, nodes: vec![] };
+        state.see(dead.clone().into());
+        assert!(state.losses.is_searching() && state.is_sweep_due(NOW));
+        state.search_losses(4);
+        assert!(state.losses.is_searching() && state.present_objects() > 5, "a part at a time");
+        // One that was counted and one that was not yet.
+        delete(&mut state, 0);
+        delete(&mut state, 9);
+        while state.losses.is_searching() {
+            state.search_losses(4);
+        }
+        assert_eq!((state.present_objects(), state.present_bytes()), (1, 10));
+        state.see(ClusterView { version: 2, ..dead }.into());
+        assert!(!state.losses.is_searching(), "nobody else died");
+        (1..9).for_each(|number| delete(&mut state, number));
+        assert_eq!((state.present_objects(), state.present_bytes(), state.losses.objects), (1, 10, 0));
+    }
+}
