@@ -91,7 +91,7 @@ struct NodeStatus {
 #[derive(Serialize)]
 struct Limit {
     limit_bytes: u64,
-    used_bytes: u64,
+    taken_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -198,7 +198,7 @@ fn node_status(node: &Node, report: Option<&UsageReport>) -> NodeStatus {
         space: report.map(|report| report.space.into()),
         limit: report
             .and_then(|report| report.limit)
-            .map(|limit| Limit { limit_bytes: limit.limit_bytes, used_bytes: limit.used_bytes }),
+            .map(|limit| Limit { limit_bytes: limit.limit_bytes, taken_bytes: limit.taken_bytes }),
         served: report.and_then(|report| report.served).map(
             |Served { requests, received_bytes, sent_bytes }| ServedSoFar {
                 requests,
@@ -272,7 +272,7 @@ mod tests {
         };
         let server = UsageReport {
             space: SpaceUse { chunks_bytes: 7, vacant_bytes: 8, ..SpaceUse::default() },
-            limit: Some(SpaceLimit { limit_bytes: 100, used_bytes: 26 }),
+            limit: Some(SpaceLimit { limit_bytes: 100, taken_bytes: 26 }),
             ..UsageReport::default()
         };
         let of_cluster = ClusterStatus {
@@ -288,7 +288,7 @@ mod tests {
             "used_bytes": 18, "metadata_bytes": 5, "inline_bytes": 6, "chunks_bytes": 7, "vacant_bytes": 8,
             "limit_bytes": 100, "free_bytes": 74,
         });
-        assert_eq!((&value["space"], &value["nodes"][1]["limit"]["used_bytes"]), (&expected, &json!(26)));
+        assert_eq!((&value["space"], &value["nodes"][1]["limit"]["taken_bytes"]), (&expected, &json!(26)));
         let gateway = &value["nodes"][2];
         assert_eq!(
             (&gateway["id"], &gateway["role"], &gateway["state"]),
