@@ -223,6 +223,7 @@ mod tests {
     use crate::admin::operator::tests::job;
     use pocket_api::cluster::{NodeSpec, Role};
     use pocket_api::control::Derived as OfJob;
+    use pocket_api::hints::HINTS;
     use pocket_api::ids::NodeId;
     use pocket_api::usage::SpaceLimit;
     use serde_json::json;
@@ -257,6 +258,20 @@ mod tests {
             "derived": { "capacity_bytes": 7, "throughput_bytes_per_second": null },
         }]);
         assert_eq!(serde_json::to_value(jobs(&[job], 1_060_500)).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_hint_that_can_be_given_has_a_name_among_what_was_asked() {
+        // Known, and refused unless they say what happens anyway.
+        const NOT_BUILT: [&str; 6] = ["seal", "backing", "replicas", "on-full", "persist", "class"];
+        let value = serde_json::to_value(jobs(&[job(1, "job", "t")], 0)).unwrap();
+        let asked = value[0]["asked"].as_object().unwrap();
+        for hint in HINTS.into_iter().filter(|hint| !NOT_BUILT.contains(hint)) {
+            let name = hint.replace('-', "_");
+            let with_unit =
+                ["", "_seconds", "_bytes", "_bytes_per_second"].map(|unit| format!("{name}{unit}"));
+            assert!(with_unit.iter().any(|name| asked.contains_key(name)), "{hint} is not in the JSON");
+        }
     }
 
     #[test]
