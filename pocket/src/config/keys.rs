@@ -266,11 +266,12 @@ fn document() -> String {
          `127.0.0.1`, `::1`, the machine's name and its addresses, the address that it listens on, `domain`, and buckets below\n\
          `s3.localhost` and `domain`. It prints the lines that make clients trust it:\n\n\
          ```sh\n\
-         export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs, SDK for Go\n\
-         export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # SDK for Rust, obstore, delta-rs, s5cmd, curl\n\
+         export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs\n\
+         export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # pyarrow, Polars, delta-rs, obstore, MinIO's SDK, s3cmd, s5cmd, SDK for Rust, curl\n\
          ```\n\n\
-         `boto3.client(..., verify=\"ca.pem\")`, `curl --cacert ca.pem` and `pyarrow.fs.S3FileSystem(tls_ca_file_path=\"ca.pem\")` say the\n\
-         same to one client. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
+         `boto3.client(..., verify=\"ca.pem\")` and `curl --cacert ca.pem` say the same to one client; DuckDB is told by\n\
+         `SET ca_cert_file = 'ca.pem'`. URLs begin with `https://`; where the pages of clients say `secure=False`, `use_https = False` or\n\
+         `USE_SSL false`, it is true. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
          ## Reload\n\n\
          SIGHUP (`systemctl reload pocket`, see [As a service](service.md); `kill -HUP`) has a process read its file again, and the files that it names. What may\n\
          change while it serves is taken over, with the next request and without losing one:\n\n\
