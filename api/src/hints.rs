@@ -240,8 +240,8 @@ impl JobHints {
             }
             "seal" | "persist" => {
                 let on = match value {
-                    "on" => true,
-                    "off" => false,
+                    "on" | "true" => true,
+                    "off" | "false" => false,
                     _ => return Err(bad(name, value, "on or off")),
                 };
                 only_if(name, value, (), !on)?;

@@ -8,6 +8,7 @@ use pocket_api::hints::JobHints;
 use pocket_api::settings::DocumentKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// The profile that is always there; it has no hints unless the configuration gives it some.
 pub const DEFAULT_PROFILE: &str = "default";
@@ -25,6 +26,20 @@ pub struct Profiles {
 /// As the configuration has it: names of hints and their values, as headers would carry them, and how open buckets are.
 pub type ProfileTable = BTreeMap<String, String>;
 
+/// What is wrong with profiles, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BadProfile {
+    #[error("profile {name:?}: {why}")]
+    Bad {
+        name: String,
+        /// The hint or setting, where it is one.
+        key: Option<String>,
+        why: String,
+    },
+    #[error("there is no profile {name:?}")]
+    Missing { name: String },
+}
+
 /// What a new bucket has unless its creator says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Profile {
@@ -36,22 +51,30 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    fn read(mut table: ProfileTable) -> Result<Self, String> {
+    /// The error: the key that is wrong, and why.
+    fn read(mut table: ProfileTable) -> Result<Self, (String, String)> {
         let ownership = table.remove(OBJECT_OWNERSHIP);
         let ownership = ownership.map(|said| {
             Ownership::parse(&said).ok_or_else(|| {
-                format!(
+                let why = format!(
                     "{OBJECT_OWNERSHIP} is BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter, not {said:?}"
-                )
+                );
+                (OBJECT_OWNERSHIP.to_owned(), why)
             })
         });
         let block = match table.remove(PUBLIC_ACCESS_BLOCK).as_deref() {
-            None | Some("on") => None,
-            Some("off") => Some(PublicAccessBlock::NONE),
-            Some(said) => return Err(format!("{PUBLIC_ACCESS_BLOCK} is on or off, not {said:?}")),
+            None | Some("on" | "true") => None,
+            Some("off" | "false") => Some(PublicAccessBlock::NONE),
+            Some(said) => {
+                let why = format!("{PUBLIC_ACCESS_BLOCK} is on or off, not {said:?}");
+                return Err((PUBLIC_ACCESS_BLOCK.to_owned(), why));
+            }
         };
         let profile = Self { hints: table, ownership: ownership.transpose()?, block };
-        JobHints::parse(profile.hints()).map_err(|why| why.to_string())?;
+        // One by one, so that it is known which of them is wrong.
+        for hint in profile.hints() {
+            JobHints::parse([hint]).map_err(|why| (hint.0.to_owned(), why.to_string()))?;
+        }
         Ok(profile)
     }
 
@@ -81,12 +104,12 @@ impl Default for Profiles {
 
 impl Profiles {
     /// `standard`: for buckets whose creator names no profile. `auto_register`: for buckets that the first write to
-    /// them makes; none are made without it. The error is a line about what is wrong.
+    /// them makes; none are made without it. The error shows as one line.
     pub fn new(
         mut tables: BTreeMap<String, ProfileTable>,
         standard: String,
         auto_register: Option<String>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, BadProfile> {
         let fits = |name: &str| {
             !name.is_empty()
                 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -95,14 +118,17 @@ impl Profiles {
         let mut named = BTreeMap::new();
         for (name, table) in tables {
             if !fits(&name) {
-                return Err(format!("profile {name:?}: lower-case letters, digits and '-'"));
+                let why = "a name of lower-case letters, digits and '-'".to_owned();
+                return Err(BadProfile::Bad { name, key: None, why });
             }
-            let profile = Profile::read(table).map_err(|why| format!("profile {name:?}: {why}"))?;
-            named.insert(name, profile);
+            match Profile::read(table) {
+                Ok(profile) => named.insert(name, profile),
+                Err((key, why)) => return Err(BadProfile::Bad { name, key: Some(key), why }),
+            };
         }
         for name in [Some(&standard), auto_register.as_ref()].into_iter().flatten() {
             if !named.contains_key(name) {
-                return Err(format!("there is no profile {name:?}"));
+                return Err(BadProfile::Missing { name: name.clone() });
             }
         }
         Ok(Self { named, standard, auto_register })
@@ -182,9 +208,9 @@ mod tests {
             (one("shuffle", "ttl", "soon"), "default", "soon"),
             (one("shuffle", "ttl", "1h"), "sort", "sort"),
             (one("open", OBJECT_OWNERSHIP, "Everybody"), "default", "ObjectWriter"),
-            (one("open", PUBLIC_ACCESS_BLOCK, "false"), "default", "on or off"),
+            (one("open", PUBLIC_ACCESS_BLOCK, "never"), "default", "on or off"),
         ] {
-            let refused = Profiles::new(named, standard.into(), None).unwrap_err();
+            let refused = Profiles::new(named, standard.into(), None).unwrap_err().to_string();
             assert!(refused.contains(wrong), "{refused}");
         }
     }

@@ -68,7 +68,7 @@ pub(crate) fn url(scheme: &str, address: &Address) -> String {
 
 /// URLs that clients on other machines may be able to use, where an address is a wildcard: those of this machine's
 /// interfaces, few as they are.
-pub(crate) fn urls_from_afar(address: &Address) -> Vec<String> {
+pub(crate) fn urls_from_afar(scheme: &str, address: &Address) -> Vec<String> {
     if !address.is_wildcard() {
         return Vec::new();
     }
@@ -77,7 +77,10 @@ pub(crate) fn urls_from_afar(address: &Address) -> Vec<String> {
     let ips =
         interfaces.iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip());
     let reached = ips.filter(|ip| !ip.is_loopback() && (ip.is_ipv4() || address.is_ipv6()));
-    reached.take(ADDRESSES_MAX).map(|ip| format!("http://{}", SocketAddr::new(ip, address.port()))).collect()
+    reached
+        .take(ADDRESSES_MAX)
+        .map(|ip| format!("{scheme}://{}", SocketAddr::new(ip, address.port())))
+        .collect()
 }
 
 #[cfg(test)]
@@ -88,11 +91,12 @@ mod tests {
     #[test]
     fn only_a_wildcard_is_elsewhere_too_and_never_at_loopback() {
         for near in ["127.0.0.1:9000", "10.1.2.3:9000", "pocket.example:9000"] {
-            assert!(urls_from_afar(&near.parse().unwrap()).is_empty(), "{near}");
+            assert!(urls_from_afar("http", &near.parse().unwrap()).is_empty(), "{near}");
         }
-        let all = urls_from_afar(&"0.0.0.0:9000".parse().unwrap());
+        let all = urls_from_afar("https", &"0.0.0.0:9000".parse().unwrap());
         let is_one =
             |url: &String| url.ends_with(":9000") && !url.contains("127.0.0.1") && !url.contains('[');
+        assert!(all.iter().all(|url| url.starts_with("https://")), "{all:?}");
         assert!(all.len() <= ADDRESSES_MAX && all.iter().all(is_one), "{all:?}");
     }
 

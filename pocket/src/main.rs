@@ -2,7 +2,8 @@
 //!
 //! A server's story: the command line ([`cli`]) and the configuration ([`config`]) are read and checked; ports are
 //! bound; an [`assembly`] makes the planes and connects their seams; each node joins the cluster and keeps its
-//! [`membership`]; the [`admin`] port answers; a signal ([`shutdown`]) ends it in good order.
+//! [`membership`]; the [`admin`] port answers; SIGHUP has it read
+//! its settings anew ([`reload`]); another signal ([`shutdown`]) ends it in good order.
 
 mod admin;
 mod assembly;
@@ -16,6 +17,7 @@ mod membership;
 mod operator;
 mod output;
 mod ready_line;
+mod reload;
 mod shutdown;
 mod space_watch;
 mod table;
@@ -103,7 +105,8 @@ fn explain(error: &clap::Error) -> ExitCode {
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(MISUSED))
         }
         _ => {
-            complain(&cli::one_line(error));
+            let asked = std::env::args().nth(1).unwrap_or_default();
+            complain(&cli::one_line(error, &asked));
             ExitCode::from(MISUSED)
         }
     }

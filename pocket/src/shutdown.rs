@@ -1,10 +1,10 @@
-//! How a process is asked to end: SIGTERM, Ctrl-C, SIGHUP, or, for children of `pocket dev-cluster`, the end of
-//! standard input.
+//! How a process is asked to end: SIGTERM, Ctrl-C, the end of its terminal, or, for children of `pocket dev-cluster`,
+//! the end of standard input. And how it is not: SIGHUP asks a process that outlives its terminal to read its settings anew.
 
 use anyhow::Context;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -20,7 +20,6 @@ pub(crate) fn on_signal() -> anyhow::Result<CancellationToken> {
     let listen = |kind| signal(kind).context("cannot listen for signals");
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
-    let mut hang_up = listen(SignalKind::hangup())?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
@@ -28,7 +27,6 @@ pub(crate) fn on_signal() -> anyhow::Result<CancellationToken> {
             let name = tokio::select! {
                 _ = interrupt.recv() => "SIGINT",
                 _ = terminate.recv() => "SIGTERM",
-                _ = hang_up.recv() => "SIGHUP",
             };
             if cancelled.is_cancelled() {
                 warn!("{name} again: ending at once");
@@ -39,6 +37,34 @@ pub(crate) fn on_signal() -> anyhow::Result<CancellationToken> {
         }
     });
     Ok(token)
+}
+
+/// The SIGHUPs that a process gets, from here on: an earlier one ends it.
+pub(crate) struct HangUps {
+    signals: Signal,
+    was_at_terminal: bool,
+    until: CancellationToken,
+}
+
+impl HangUps {
+    pub(crate) fn listen(until: &CancellationToken) -> anyhow::Result<Self> {
+        let signals = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+        Ok(Self { signals, was_at_terminal: std::io::stdin().is_terminal(), until: until.clone() })
+    }
+
+    /// Waits for the next. False when it means that the terminal has gone, with which a process ends that was started
+    /// there.
+    pub(crate) async fn next(&mut self) -> bool {
+        if self.signals.recv().await.is_none() {
+            return false;
+        }
+        let terminal_has_gone = self.was_at_terminal && !std::io::stdin().is_terminal();
+        if terminal_has_gone {
+            info!("the terminal has gone: ending");
+            self.until.cancel();
+        }
+        !terminal_has_gone
+    }
 }
 
 /// Cancels the token when standard input ends, which it does when the process at its other end dies, however it dies.

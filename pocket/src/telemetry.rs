@@ -1,5 +1,6 @@
 //! Logs and metrics of this process: one subscriber to standard error, one recorder that `/metrics` renders.
 
+use crate::config::log_filter::LogFilter;
 use anyhow::Context;
 use metrics::{Gauge, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -7,7 +8,11 @@ use procfs::WithCurrentSystemInfo;
 use procfs::process::Process;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How often histograms are folded, so that one that nobody scrapes does not grow.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -15,19 +20,29 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const SECONDS: [f64; 14] =
     [25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5, 10.0];
 
-/// Sends logs to standard error from here on. `filter` as in the configuration.
-pub(crate) fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| {
-        anyhow::anyhow!("log filter {filter:?}: {e}; such as info or info,pocket_gateway=debug")
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// Sends logs to standard error from here on.
+pub(crate) fn log_to_stderr(filter: &LogFilter) -> anyhow::Result<Log> {
+    let (filter, handle) = reload::Layer::new(filter.targets());
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // A reader of standard error that has gone away must not bring down whoever logs.
-        .log_internal_errors(false)
+        .log_internal_errors(false);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
         .try_init()
-        .map_err(|e| anyhow::anyhow!("cannot start logging: {e}"))
+        .map_err(|e| anyhow::anyhow!("cannot start logging: {e}"))?;
+    Ok(Log(handle))
+}
+
+/// The log of this process, whose filter can change.
+pub(crate) struct Log(reload::Handle<Targets, Registry>);
+
+impl Log {
+    pub(crate) fn filter_by(&self, filter: &LogFilter) -> anyhow::Result<()> {
+        self.0.reload(filter.targets()).context("the log filter cannot be changed")
+    }
 }
 
 const CPU: &str = "pocket_process_cpu_seconds";

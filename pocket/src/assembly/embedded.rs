@@ -1,17 +1,19 @@
 //! `pocket serve`: every plane in this process, each behind the same seam as in a cluster, the values side by side.
 
-use super::{CAPACITY_OPTION, Port, admin_url, end_in_time, spec, start_admin};
+use super::{CAPACITY_OPTION, Port, admin_url, end_in_time, spec, start_admin, until};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::banner::Banner;
-use crate::cli::{ServeArgs, set};
+use crate::cli::{ProcessArgs, ServeArgs, set};
 use crate::config::Config;
 use crate::config::credentials::{self, AccessKey};
 use crate::directory::LocalDirectory;
 use crate::endpoint;
 use crate::membership::{Membership, Parted};
 use crate::output::say;
-use crate::shutdown;
+use crate::ready_line::ServeLine;
+use crate::reload::{Reload, Settings};
+use crate::shutdown::HangUps;
 use crate::space_watch::SpaceWatch;
 use crate::telemetry::{self, Metrics};
 use crate::tls::Certificates;
@@ -34,18 +36,30 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let generated_allowed = args.endpoint.allow_generated_credentials;
-    let config = configured(args)?;
-    let keys = credentials::resolve(&config)?;
-    endpoint::check_reach(&config.gateway.listen, &keys, generated_allowed)?;
-    telemetry::log_to_stderr(&config.log.filter)?;
+    let settings = read(&args)?;
+    let Settings { config, keys } = settings.clone();
+    let log = telemetry::log_to_stderr(&config.log.filter)?;
     let certificates = Certificates::load(&config)?;
     let s3 = Port::bind(&config.gateway.listen, "the S3 endpoint", "--listen")?;
     let admin = Port::bind_admin(&config)?;
 
-    let until = shutdown::on_signal()?;
-    let work = run(&config, &keys, certificates, &s3, admin.as_ref(), &until);
+    let how = args.process.clone();
+    let until = until(&how)?;
+    let hang_ups = HangUps::listen(&until)?;
+    let reload = Reload::new(move || read(&args), settings, log, &["admin", "gateway", "storage"]);
+    reload.follow(certificates.clone());
+    tokio::spawn(reload.clone().at_each(hang_ups));
+    let endpoint = Endpoint { config, keys, certificates, s3, admin };
+    let work = run(&endpoint, &how, &reload, &until);
     end_in_time(work, &until).await
+}
+
+/// All that is configured, checked as far as it can be before any port is bound.
+fn read(args: &ServeArgs) -> anyhow::Result<Settings> {
+    let config = configured(args.clone())?;
+    let keys = credentials::resolve(&config)?;
+    endpoint::check_reach(&config.gateway.listen, &keys, args.endpoint.allow_generated_credentials)?;
+    Ok(Settings { config, keys })
 }
 
 fn configured(args: ServeArgs) -> anyhow::Result<Config> {
@@ -56,19 +70,48 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
     args.tls_files.apply(&mut config);
     args.endpoint.apply(&mut config);
     config.check()?;
-    // Before any port is bound.
-    config.capacity()?;
+    config.capacity_here()?;
     Ok(config)
 }
 
-async fn run(
-    config: &Config,
-    keys: &[AccessKey],
+/// What is served at which addresses, and to whom.
+struct Endpoint {
+    config: Config,
+    keys: Vec<AccessKey>,
     certificates: Option<Arc<Certificates>>,
-    s3: &Port,
-    admin: Option<&Port>,
+    s3: Port,
+    admin: Option<Port>,
+}
+
+impl Endpoint {
+    /// What is said once all is served.
+    fn ready(&self, how: &ProcessArgs) -> anyhow::Result<String> {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        let (endpoint, admin) = (endpoint::url(scheme, &self.s3.address), admin_url(self.admin.as_ref()));
+        let (endpoint, admin) = (endpoint.as_str(), admin.as_deref());
+        let (region, keys) = (self.config.region.as_str(), &self.keys[..]);
+        let authority = self.certificates.as_deref().and_then(Certificates::authority);
+        if !how.json {
+            let also_at = &endpoint::urls_from_afar(scheme, &self.s3.address);
+            let capacity = format!("{} in memory ({CAPACITY_OPTION})", self.config.capacity()?);
+            let capacity = Some(capacity.as_str());
+            return Ok(Banner { endpoint, region, keys, admin, authority, also_at, capacity }.text());
+        }
+        let (address, credentials) = (self.s3.address.to_string(), credentials::generated_file(keys)?);
+        let pid = std::process::id();
+        let role = "serve";
+        let line = ServeLine { role, pid, address, endpoint, region, admin, credentials, authority };
+        Ok(serde_json::to_string(&line)?)
+    }
+}
+
+async fn run(
+    endpoint: &Endpoint,
+    how: &ProcessArgs,
+    reload: &Reload,
     until: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let Endpoint { config, certificates, s3, admin, .. } = endpoint;
     let metrics = Metrics::record()?;
     let readiness = Readiness::starting();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -100,11 +143,10 @@ async fn run(
 
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
-    let gateway = Gateway::start(
-        endpoint::gateway_config(config, thread_per_two_cores(), certificates.as_deref())?,
-        endpoint::credentials(keys)?,
-        planes,
-    );
+    let gateway = reload.start_gateway(|config, credentials| {
+        let config = endpoint::gateway_config(config, thread_per_two_cores(), certificates.as_deref())?;
+        Ok(Gateway::start(config, credentials, planes))
+    })?;
     members.add(node, Some(gateway.clone()), vec![gateway.clone()]);
 
     let node = members.join(Role::Controller, String::new(), 0).await?;
@@ -114,27 +156,13 @@ async fn run(
 
     let shows_jobs_of: Option<Arc<dyn Control>> = Some(controller.clone());
     start_admin(
-        admin,
+        admin.as_ref(),
         Admin { metrics, readiness: readiness.clone(), control: controller, shows_jobs_of },
         until,
     )?;
     let serving = gateway.serve(s3.listener.try_clone()?, until.clone());
     readiness.ready();
-    let admin = admin_url(admin);
-    let scheme = if certificates.is_some() { "https" } else { "http" };
-    if let Some(certificates) = certificates.clone() {
-        tokio::spawn(certificates.watch());
-    }
-    let banner = Banner {
-        endpoint: &endpoint::url(scheme, &s3.address),
-        region: &config.region,
-        keys,
-        admin: admin.as_deref(),
-        authority: certificates.as_deref().and_then(Certificates::authority),
-        also_at: &endpoint::urls_from_afar(&s3.address),
-        capacity: Some(&format!("{} in memory ({CAPACITY_OPTION})", config.capacity()?)),
-    };
-    say(&banner.text());
+    say(&endpoint.ready(how)?);
     tokio::select! {
         ended = serving => Ok(ended?),
         node = members.keep() => bail!("the controller has lost sight of {node} in its own process: start again"),

@@ -5,9 +5,10 @@ pub(crate) mod embedded;
 pub(crate) mod role;
 
 use crate::admin::server::{self, Admin};
+use crate::cli::ProcessArgs;
 use crate::config::Config;
 use crate::config::address::{Address, AddressOrOff};
-use crate::shutdown::END_WITHIN;
+use crate::shutdown::{self, END_WITHIN};
 use anyhow::Context;
 use pocket_api::cluster::{NodeSpec, Role};
 use std::net::TcpListener;
@@ -65,6 +66,15 @@ fn admin_url(port: Option<&Port>) -> Option<String> {
 fn spec(role: Role, address: String, capacity_bytes: u64) -> NodeSpec {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     NodeSpec { role, address, host: host.trim().into(), capacity_bytes }
+}
+
+/// Cancelled when the process is asked to end.
+fn until(how: &ProcessArgs) -> anyhow::Result<CancellationToken> {
+    let until = shutdown::on_signal()?;
+    if how.end_with_stdin {
+        shutdown::on_end_of_stdin(until.clone());
+    }
+    Ok(until)
 }
 
 /// Runs `work`, which ends in good order once `until` is cancelled, and stops waiting for it when that takes too long.

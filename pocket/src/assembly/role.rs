@@ -4,7 +4,7 @@
 //! A process outlives its membership: when the controller has declared its node dead, what the node held is void. It
 //! is dropped, and the process joins again as a new node with nothing, on the same port.
 
-use super::{CAPACITY_OPTION, MEMORY_OPTION, Port, admin_url, end_in_time, spec, start_admin};
+use super::{CAPACITY_OPTION, MEMORY_OPTION, Port, admin_url, end_in_time, spec, start_admin, until};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::cli::{ControllerArgs, GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
@@ -13,7 +13,8 @@ use crate::endpoint;
 use crate::membership::{Membership, Parted, join};
 use crate::output::say;
 use crate::ready_line::ReadyLine;
-use crate::shutdown::{self, END_WITHIN};
+use crate::reload::{Reload, Settings};
+use crate::shutdown::{END_WITHIN, HangUps};
 use crate::space_watch::SpaceWatch;
 use crate::telemetry::{self, Metrics};
 use crate::tls::Certificates;
@@ -39,24 +40,25 @@ use tracing::{info, warn};
 
 pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
     let how = args.member.process.clone();
-    let mut config = args.member.load()?;
-    set(&mut config.gateway.listen, args.listen);
-    config.gateway.advertise = args.advertise.or(config.gateway.advertise);
-    args.tls_files.apply(&mut config);
-    args.endpoint.apply(&mut config);
-    config.check()?;
-    if config.gateway.tls == Some(TlsMode::Auto) {
-        bail!("gateway.tls auto is for `pocket serve`: give a gateway tls-cert and tls-key");
-    }
-    let keys = credentials::resolve(&config)?;
-    endpoint::check_reach(&config.gateway.listen, &keys, args.endpoint.allow_generated_credentials)?;
-    let credentials = endpoint::credentials(&keys)?;
+    let read = move || {
+        let args = args.clone();
+        let mut config = args.member.load()?;
+        set(&mut config.gateway.listen, args.listen);
+        config.gateway.advertise = args.advertise.or(config.gateway.advertise);
+        args.tls_files.apply(&mut config);
+        args.endpoint.apply(&mut config);
+        config.check()?;
+        if config.gateway.tls == Some(TlsMode::Auto) {
+            bail!("gateway.tls auto is for `pocket serve`: give a gateway tls-cert and tls-key");
+        }
+        let keys = credentials::resolve(&config)?;
+        endpoint::check_reach(&config.gateway.listen, &keys, args.endpoint.allow_generated_credentials)?;
+        Ok(Settings { config, keys })
+    };
 
-    let mut process = Process::prepare(config, how)?;
+    let mut process = Process::prepare(read, how, &["admin", "cluster", "gateway"])?;
     let certificates = Certificates::load(&process.config)?;
-    if let Some(certificates) = certificates.clone() {
-        tokio::spawn(certificates.watch());
-    }
+    process.reload.follow(certificates.clone());
     let s3 = Port::bind(&process.config.gateway.listen, "the S3 endpoint", "--listen")?;
     // Nobody but people reads a gateway's address, so a wildcard may stand here.
     process.address =
@@ -69,11 +71,10 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
             directory: life.directory.clone(),
             clock: life.clock.clone(),
         };
-        let gateway = Gateway::start(
-            endpoint::gateway_config(&process.config, thread_per_core(), certificates.as_deref())?,
-            credentials.clone(),
-            planes,
-        );
+        let gateway = process.reload.start_gateway(|config, credentials| {
+            let config = endpoint::gateway_config(config, thread_per_core(), certificates.as_deref())?;
+            Ok(Gateway::start(config, credentials, planes))
+        })?;
         let (listener, until) = (s3.listener.try_clone()?, life.until.clone());
         let serving = gateway.clone();
         Ok(Started {
@@ -87,14 +88,19 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
 
 pub(crate) async fn metadata(args: MetadataArgs) -> anyhow::Result<()> {
     let how = args.member.process.clone();
-    let mut config = args.member.load()?;
-    set(&mut config.metadata.listen, args.listen);
-    config.metadata.advertise = args.advertise.or(config.metadata.advertise);
-    config.metadata.memory = args.memory.or(config.metadata.memory);
-    config.check_plane("metadata.listen", &config.metadata.listen)?;
-    let memory_bytes = config.memory()?.bytes();
+    let read = move || {
+        let args = args.clone();
+        let mut config = args.member.load()?;
+        set(&mut config.metadata.listen, args.listen);
+        config.metadata.advertise = args.advertise.or(config.metadata.advertise);
+        config.metadata.memory = args.memory.or(config.metadata.memory);
+        config.check_plane("metadata.listen", &config.metadata.listen)?;
+        config.memory_here()?;
+        Ok(Settings { config, keys: Vec::new() })
+    };
 
-    let mut process = Process::prepare(config, how)?;
+    let mut process = Process::prepare(read, how, &["admin", "cluster", "metadata"])?;
+    let memory_bytes = process.config.memory_here()?.bytes();
     let port = Port::bind(&process.config.metadata.listen, "the metadata shard", "--listen")?;
     let advertise = process.config.metadata.advertise.as_ref();
     process.address = advertised("metadata", &port.address, advertise)?.to_string();
@@ -115,14 +121,19 @@ pub(crate) async fn metadata(args: MetadataArgs) -> anyhow::Result<()> {
 
 pub(crate) async fn storage(args: StorageArgs) -> anyhow::Result<()> {
     let how = args.member.process.clone();
-    let mut config = args.member.load()?;
-    set(&mut config.storage.listen, args.listen);
-    config.storage.advertise = args.advertise.or(config.storage.advertise);
-    config.storage.capacity = args.capacity.or(config.storage.capacity);
-    config.check_plane("storage.listen", &config.storage.listen)?;
-    let capacity_bytes = config.capacity()?.bytes();
+    let read = move || {
+        let args = args.clone();
+        let mut config = args.member.load()?;
+        set(&mut config.storage.listen, args.listen);
+        config.storage.advertise = args.advertise.or(config.storage.advertise);
+        config.storage.capacity = args.capacity.or(config.storage.capacity);
+        config.check_plane("storage.listen", &config.storage.listen)?;
+        config.capacity_here()?;
+        Ok(Settings { config, keys: Vec::new() })
+    };
 
-    let mut process = Process::prepare(config, how)?;
+    let mut process = Process::prepare(read, how, &["admin", "cluster", "storage"])?;
+    let capacity_bytes = process.config.capacity_here()?.bytes();
     let port = Port::bind(&process.config.storage.listen, "the storage server", "--listen")?;
     let advertise = process.config.storage.advertise.as_ref();
     process.address = advertised("storage", &port.address, advertise)?.to_string();
@@ -144,7 +155,8 @@ pub(crate) async fn storage(args: StorageArgs) -> anyhow::Result<()> {
 
 pub(crate) async fn monitor(args: MonitorArgs) -> anyhow::Result<()> {
     let how = args.member.process.clone();
-    let process = Process::prepare(args.member.load()?, how)?;
+    let read = move || Ok(Settings { config: args.member.clone().load()?, keys: Vec::new() });
+    let process = Process::prepare(read, how, &["admin", "cluster"])?;
     // Nobody calls a monitor: it has no address.
     let node_spec = spec(Role::Monitor, String::new(), 0);
     let start = async |life: &Life| {
@@ -159,17 +171,27 @@ pub(crate) async fn monitor(args: MonitorArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
-    let mut config = args.common.load()?;
-    set(&mut config.controller.listen, args.listen);
-    config.controller.advertise = args.advertise.or(config.controller.advertise);
-    config.controller.state_file = args.state_file.or(config.controller.state_file);
-    config.check_plane("controller.listen", &config.controller.listen)?;
+    let how = args.process.clone();
+    let read = move || {
+        let args = args.clone();
+        let mut config = args.common.load()?;
+        set(&mut config.controller.listen, args.listen);
+        config.controller.advertise = args.advertise.or(config.controller.advertise);
+        config.controller.state_file = args.state_file.or(config.controller.state_file);
+        config.check_plane("controller.listen", &config.controller.listen)?;
+        Ok(Settings { config, keys: Vec::new() })
+    };
+    let settings = read()?;
+    let config = settings.config.clone();
     let secret = secret(&config);
 
-    telemetry::log_to_stderr(&config.log.filter)?;
+    let log = telemetry::log_to_stderr(&config.log.filter)?;
     let port = Port::bind(&config.controller.listen, "the controller", "--listen")?;
     let admin = Port::bind_admin(&config)?;
-    let until = until(&args.process)?;
+    let until = until(&how)?;
+    let hang_ups = HangUps::listen(&until)?;
+    let reload = Reload::new(read, settings, log, &["admin", "cluster", "controller"]);
+    tokio::spawn(reload.at_each(hang_ups));
     let metrics = Metrics::record()?;
     let directory = RemoteDirectory::new(NodeId::default(), secret.clone(), ClusterView::default());
     let controller_config = ControllerConfig { state_file: config.controller.state_file.clone() };
@@ -190,7 +212,7 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
         serve_control(port.listener()?, controller.clone(), controller.clone(), secret, until.clone());
     readiness.ready();
     let shown = config.controller.advertise.as_ref().unwrap_or(&port.address).to_string();
-    announce(&args.process, Role::Controller, &shown, admin.as_ref(), None);
+    announce(&how, Role::Controller, &shown, admin.as_ref(), None);
     let membership = member_of_itself(controller, directory, spec(Role::Controller, shown, 0), &until);
     let work = async {
         tokio::select! {
@@ -223,6 +245,7 @@ async fn member_of_itself(
 struct Process {
     config: Config,
     how: ProcessArgs,
+    reload: Arc<Reload>,
     /// What others call it by; empty for a monitor.
     address: String,
     admin: Option<Port>,
@@ -252,12 +275,22 @@ struct Started {
 }
 
 impl Process {
-    /// Checks what all members share and starts what they all have. Binds no port but the admin's.
-    fn prepare(config: Config, how: ProcessArgs) -> anyhow::Result<Self> {
+    /// Checks what all members share and starts what they all have. Binds no port but the admin's. `read` and `tables` as
+    /// for [`Reload::new`].
+    fn prepare(
+        read: impl Fn() -> anyhow::Result<Settings> + Send + Sync + 'static,
+        how: ProcessArgs,
+        tables: &'static [&'static str],
+    ) -> anyhow::Result<Self> {
+        let settings = read()?;
+        let config = settings.config.clone();
         config.check_plane("cluster.controller", &config.cluster.controller)?;
-        telemetry::log_to_stderr(&config.log.filter)?;
+        let log = telemetry::log_to_stderr(&config.log.filter)?;
         let admin = Port::bind_admin(&config)?;
         let until = until(&how)?;
+        let hang_ups = HangUps::listen(&until)?;
+        let reload = Reload::new(read, settings, log, tables);
+        tokio::spawn(reload.clone().at_each(hang_ups));
         let secret = secret(&config);
         let control =
             Arc::new(RemoteControl::connect(&config.cluster.controller.to_string(), secret.clone()));
@@ -269,7 +302,7 @@ impl Process {
             &until,
         )?;
         let (address, clock) = (String::new(), Arc::new(SystemClock::start()));
-        Ok(Self { config, how, address, admin, until, readiness, secret, control, clock })
+        Ok(Self { config, how, reload, address, admin, until, readiness, secret, control, clock })
     }
 
     fn serve_planes(
@@ -350,14 +383,6 @@ impl Process {
         }
         Ok(parted)
     }
-}
-
-fn until(how: &ProcessArgs) -> anyhow::Result<CancellationToken> {
-    let until = shutdown::on_signal()?;
-    if how.end_with_stdin {
-        shutdown::on_end_of_stdin(until.clone());
-    }
-    Ok(until)
 }
 
 fn secret(config: &Config) -> Option<ClusterSecret> {

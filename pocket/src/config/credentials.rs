@@ -19,6 +19,8 @@ pub(crate) const SECRET_KEY_VARIABLE: &str = "POCKET_SECRET_ACCESS_KEY";
 /// The tenant of the keys from the environment and of generated ones.
 pub(crate) const DEFAULT_TENANT: &str = "default";
 
+/// Name of the file with generated keys.
+const FILE: &str = "credentials.toml";
 /// Lengths of generated keys: those of AWS, which every client takes. 40 characters of 62 are 238 bits.
 const ACCESS_KEY_LEN: usize = 20;
 const SECRET_KEY_LEN: usize = 40;
@@ -56,13 +58,16 @@ fn configured(config: &Config, id: Option<String>, secret: Option<String>) -> an
     let mut keys: Vec<AccessKey> = config
         .tenant
         .iter()
-        .map(|tenant| AccessKey {
-            tenant: tenant.name.clone(),
-            id: tenant.access_key_id.clone(),
-            secret: tenant.secret_access_key.clone(),
-            source: Source::Table,
+        .map(|tenant| {
+            let secret = tenant.secret_access_key.clone();
+            Ok(AccessKey {
+                tenant: tenant.name.clone(),
+                id: tenant.access_key_id.clone(),
+                secret: secret.with_context(|| format!("tenant {:?} has no secret", tenant.name))?,
+                source: Source::Table,
+            })
         })
-        .collect();
+        .collect::<anyhow::Result<_>>()?;
     let (id, secret) = match (id, secret) {
         (None, None) => return Ok(keys),
         (Some(id), Some(secret)) => (id, Secret::new(secret)),
@@ -83,17 +88,32 @@ fn configured(config: &Config, id: Option<String>, secret: Option<String>) -> an
 }
 
 /// Refuses keys that cannot travel in a signature.
-pub(crate) fn check_pair(id: &str, secret: &Secret) -> anyhow::Result<()> {
+fn check_pair(id: &str, secret: &Secret) -> anyhow::Result<()> {
+    check_id(id)?;
+    check_secret(id, secret)
+}
+
+pub(crate) fn check_id(id: &str) -> anyhow::Result<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     ensure!(
         ACCESS_KEY_ID_BYTES.contains(&id.len()) && id.bytes().all(allowed),
         "access key id {id:?}: 3 to 128 letters, digits, '-', '_' and '.'"
     );
+    Ok(())
+}
+
+pub(crate) fn check_secret(id: &str, secret: &Secret) -> anyhow::Result<()> {
     ensure!(
         secret.reveal().len() >= SECRET_KEY_MIN_BYTES,
         "the secret access key of {id:?} is too short: at least {SECRET_KEY_MIN_BYTES} characters"
     );
     Ok(())
+}
+
+/// The file with the generated pair, where that is what is used.
+pub(crate) fn generated_file(keys: &[AccessKey]) -> anyhow::Result<Option<PathBuf>> {
+    let is_generated = keys.iter().any(|key| key.source == Source::Generated);
+    is_generated.then(|| Ok(state_directory()?.join(FILE))).transpose()
 }
 
 /// Where generated credentials and the authority of certificates are kept: `$XDG_STATE_HOME/pocket`, else `~/.local/state/pocket`.
@@ -118,7 +138,7 @@ struct KeptFile {
 
 /// The pair kept in `directory`, generated on first use. Two processes that start at once get the same one.
 fn kept(directory: &Path) -> anyhow::Result<AccessKey> {
-    let path = directory.join("credentials.toml");
+    let path = directory.join(FILE);
     let instead = || format!("set {ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE} to do without it");
     if !path.exists() {
         keep_new(directory, &path).with_context(|| {
@@ -158,11 +178,17 @@ fn keep_new(directory: &Path, path: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn read_kept(path: &Path) -> anyhow::Result<AccessKey> {
+/// The text of a file that nobody but its owner may read.
+pub(super) fn read_private(path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
     let mode = std::fs::metadata(path).with_context(|| shown.to_string())?.permissions().mode() & 0o777;
     ensure!(mode & 0o077 == 0, "{shown} can be read by others (mode {mode:o}): run `chmod 600 {shown}`");
-    let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
+    std::fs::read_to_string(path).with_context(|| shown.to_string())
+}
+
+fn read_kept(path: &Path) -> anyhow::Result<AccessKey> {
+    let shown = path.display();
+    let text = read_private(path)?;
     let file: KeptFile =
         toml::from_str(&text).map_err(|e| anyhow::anyhow!("{shown}: {}", e.message().replace('\n', " ")))?;
     check_pair(&file.access_key_id, &file.secret_access_key).with_context(|| shown.to_string())?;
@@ -188,7 +214,8 @@ mod tests {
         let tenant = TenantTable {
             name: "team".into(),
             access_key_id: "TEAMKEY".into(),
-            secret_access_key: Secret::new("12345678".into()),
+            secret_access_key: Some(Secret::new("12345678".into())),
+            secret_key_file: None,
         };
         Config { tenant: vec![tenant], ..Config::default() }
     }

@@ -45,7 +45,7 @@ const KEYS: &[Key] = &[
         "\"info\"",
         "`info`",
         "`--log`",
-        "What is logged to stderr: levels by target, such as `info,pocket_gateway=debug`.",
+        "What is logged to stderr: `off`, `error`, `warn`, `info`, `debug` or `trace` for all of Pocket, and levels of single targets, such as `info,pocket_gateway=debug`. Libraries are off unless named, as in `info,hyper=debug`.",
     ),
     key(
         "admin.listen",
@@ -208,13 +208,26 @@ const KEYS: &[Key] = &[
         "",
         "3 to 128 letters, digits, `-`, `_` and `.`; unique.",
     ),
-    key("tenant.secret-access-key", "\"correct horse battery\"", "required", "", "At least 8 characters."),
+    key(
+        "tenant.secret-access-key",
+        "\"correct horse battery\"",
+        "required, or the next",
+        "",
+        "At least 8 characters.",
+    ),
+    key(
+        "tenant.secret-key-file",
+        "\"/dev/null\"",
+        "none",
+        "",
+        "File with that secret, readable by its owner alone, instead of the secret itself. A newline at its end does not count.",
+    ),
     key(
         "profile.shuffle",
         "{ ttl = \"1h\", wait = \"10s\" }",
         "none",
         "",
-        "A profile: hints by their names, such as `ttl = \"1h\"`, for buckets whose LocationConstraint is its name. Headers outweigh it, and then tags of the request. `default` is always there, and has no hints unless they are set. `object-ownership` (S3's names) and `public-access-block` (`on`, `off`) say how open new buckets are; `ObjectWriter` and `off` make them as open as those of stores without these settings.",
+        "A profile: hints by their names, such as `ttl = \"1h\"` or `reads = 1`, for buckets whose LocationConstraint is its name. Headers outweigh it, and then tags of the request. `default` is always there, and has no hints unless they are set. `object-ownership` (S3's names) and `public-access-block` (`on`, `off`) say how open new buckets are; `ObjectWriter` and `off` make them as open as those of stores without these settings.",
     ),
 ];
 
@@ -253,11 +266,29 @@ fn document() -> String {
          `127.0.0.1`, `::1`, the machine's name and its addresses, the address that it listens on, `domain`, and buckets below\n\
          `s3.localhost` and `domain`. It prints the lines that make clients trust it:\n\n\
          ```sh\n\
-         export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs, SDK for Go\n\
-         export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # SDK for Rust, obstore, delta-rs, s5cmd, curl\n\
+         export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs\n\
+         export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # pyarrow, Polars, delta-rs, obstore, MinIO's SDK, s3cmd, s5cmd, SDK for Rust, curl\n\
          ```\n\n\
-         `boto3.client(..., verify=\"ca.pem\")`, `curl --cacert ca.pem` and `pyarrow.fs.S3FileSystem(tls_ca_file_path=\"ca.pem\")` say the\n\
-         same to one client. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
+         `boto3.client(..., verify=\"ca.pem\")` and `curl --cacert ca.pem` say the same to one client; DuckDB is told by\n\
+         `SET ca_cert_file = 'ca.pem'`. URLs begin with `https://`; where the pages of clients say `secure=False`, `use_https = False` or\n\
+         `USE_SSL false`, it is true. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
+         ## Reload\n\n\
+         SIGHUP (`systemctl reload pocket`, see [As a service](service.md); `kill -HUP`) has a process read its file again, and the files that it names. What may\n\
+         change while it serves is taken over, with the next request and without losing one:\n\n\
+         - access keys: `[[tenant]]` tables and their secrets' files. The requests of a key that was removed are refused from then\n\
+         \u{20}\u{20}on, and those signed with a secret that was replaced; what had begun goes on.\n\
+         - profiles, `gateway.default-profile` and `gateway.auto-register`, for buckets that are made from then on.\n\
+         - certificates, for new connections, see below.\n\
+         - `log.filter`.\n\n\
+         One line of the log says what changed, and which other keys of the file differ: those wait for a restart. Options and\n\
+         variables of the process go on outweighing the file. Where anything in it is wrong, nothing is taken over, and the line says\n\
+         why. Roles without access keys or profiles take over the log filter; `dev-cluster` takes over nothing and goes on. A process\n\
+         that was started at a terminal ends when that terminal goes away.\n\n\
+         ## For programs that start Pocket\n\n\
+         `pocket serve --json` says in one line of JSON, once it serves, where: `role`, `pid`, `address` (as bound, so that port 0 can be\n\
+         asked for), `endpoint`, `region`, `admin`, and in `credentials` and `authority` the files with the pair and the\n\
+         authority that were made, where they were; never a secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
+         roles of a cluster have both options too.\n\n\
          ## A cluster on a network\n\n\
          <!-- after:\nmkdir -p etc/pocket\necho a secret of the whole cluster > etc/pocket/secret\n\
          sed \"s|/etc/pocket|$HOME&|\" cluster.toml > here.toml\npocket config --config here.toml\n-->\n\

@@ -7,6 +7,8 @@ pub(crate) mod address;
 pub(crate) mod credentials;
 #[cfg(test)]
 mod keys;
+pub(crate) mod log_filter;
+mod place;
 pub(crate) mod secret;
 pub(crate) mod size;
 mod tables;
@@ -14,13 +16,15 @@ mod tables;
 pub(crate) use tables::{Config, GatewayTable, TlsMode};
 
 use address::Address;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
+use place::Places;
 use pocket_api::names::TenantName;
-use pocket_gateway::profiles::Profiles;
+use pocket_gateway::profiles::{BadProfile, Profiles};
 use pocket_storage::CAPACITY_MIN_BYTES;
 use secret::Secret;
 use size::Size;
 use std::collections::HashSet;
+use std::fmt;
 use std::path::Path;
 
 /// Environment variable with the secret that planes prove to each other.
@@ -32,6 +36,36 @@ const CLUSTER_SECRET_MIN_BYTES: usize = 16;
 /// Event loops of a gateway: more than any machine has cores, few enough to be started by mistake.
 const THREADS_MAX: usize = 1024;
 
+/// What is wrong with a configuration.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    /// The key that says so; places in arrays are numbers from 0.
+    path: Vec<String>,
+    why: anyhow::Error,
+}
+
+impl Wrong {
+    fn at(path: &[&str], why: anyhow::Error) -> Self {
+        Self { path: path.iter().map(|step| (*step).to_owned()).collect(), why }
+    }
+
+    /// With the line of the key in the file, unless it does not come from there.
+    fn with_line(&self, file: &str) -> String {
+        match Places::of(file).line_of(&self.path) {
+            Some(line) => format!("line {line}: {self}"),
+            None => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.why)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
 impl Config {
     /// Reads a file, or takes the defaults where there is none, and the cluster secret from where it is kept.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
@@ -40,89 +74,167 @@ impl Config {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-                Self::parse(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?
+                let in_file = |why| anyhow::anyhow!("{}: {why}", path.display());
+                let mut config = Self::parse(&text).map_err(in_file)?;
+                let taken = config.take_tenants_secrets().and_then(|()| config.take_cluster_secret());
+                let checked = taken.and_then(|()| config.check());
+                checked.map_err(|wrong| in_file(wrong.with_line(&text)))?;
+                config
             }
         };
-        config.take_cluster_secret(std::env::var(CLUSTER_SECRET_VARIABLE).ok())?;
+        config.take_variable(std::env::var(CLUSTER_SECRET_VARIABLE).ok())?;
         config.check()?;
         Ok(config)
     }
 
-    /// Reads TOML; an error is one line that begins with the line's number.
+    /// Reads TOML; an error is one line that begins with the line's number and the key.
     fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            format!("line {line}: {}", e.message().replace('\n', " "))
+        toml::from_str(text).map_err(|e: toml::de::Error| {
+            let places = Places::of(text);
+            if let Some(line) = places.single_table("tenant") {
+                return format!(
+                    "line {line}: tenant: write [[tenant]], once for each access key, not [tenant]"
+                );
+            }
+            let at = e.span().map_or(0, |span| span.start);
+            let key = places.key_at(at).map(|key| format!("{key}: ")).unwrap_or_default();
+            let why =
+                e.message().replace('\n', " ").replace("a map", "a table").replace("usize", "a whole number");
+            format!("line {}: {key}{why}", places.line(at))
         })
     }
 
-    /// Leaves the secret, wherever it came from, in `cluster.secret`.
-    fn take_cluster_secret(&mut self, variable: Option<String>) -> anyhow::Result<()> {
-        let given = [self.cluster.secret.is_some(), self.cluster.secret_file.is_some(), variable.is_some()];
-        ensure!(
-            given.into_iter().filter(|given| *given).count() <= 1,
-            "the cluster secret is given more than once: keep one of cluster.secret, cluster.secret-file and \
-             {CLUSTER_SECRET_VARIABLE}"
-        );
-        if let Some(path) = &self.cluster.secret_file {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read cluster.secret-file {}", path.display()))?;
-            self.cluster.secret = Some(Secret::new(text.trim().into()));
-        } else if let Some(text) = variable {
-            self.cluster.secret = Some(Secret::new(text));
+    /// Leaves the secret of each tenant, wherever it was written, in its `secret_access_key`.
+    fn take_tenants_secrets(&mut self) -> Result<(), Wrong> {
+        for (at, tenant) in self.tenant.iter_mut().enumerate() {
+            let wrong = |key: &str, why| Wrong::at(&["tenant", &at.to_string(), key], why);
+            match (&tenant.secret_access_key, &tenant.secret_key_file) {
+                (Some(_), None) => {}
+                (None, Some(path)) => {
+                    let text = credentials::read_private(path).map_err(|why| {
+                        wrong(
+                            "secret-key-file",
+                            why.context(format!("tenant {:?}: secret-key-file", tenant.name)),
+                        )
+                    })?;
+                    tenant.secret_access_key =
+                        Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()));
+                }
+                _ => {
+                    let why = "give either secret-access-key or secret-key-file";
+                    return Err(wrong("secret-key-file", anyhow!("tenant {:?}: {why}", tenant.name)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the cluster secret of the file, or of the file that it names, in `cluster.secret`.
+    fn take_cluster_secret(&mut self) -> Result<(), Wrong> {
+        let wrong = |why| Wrong::at(&["cluster", "secret-file"], why);
+        match (&self.cluster.secret, &self.cluster.secret_file) {
+            (_, None) => Ok(()),
+            (Some(_), Some(_)) => Err(wrong(anyhow!("{}", secret_is_given_twice()))),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read cluster.secret-file {}", path.display()));
+                self.cluster.secret = Some(Secret::new(text.map_err(wrong)?.trim().into()));
+                Ok(())
+            }
+        }
+    }
+
+    /// The same of the environment.
+    fn take_variable(&mut self, secret: Option<String>) -> anyhow::Result<()> {
+        if let Some(secret) = secret {
+            ensure!(self.cluster.secret.is_none(), secret_is_given_twice());
+            self.cluster.secret = Some(Secret::new(secret));
         }
         Ok(())
     }
 
     /// What must hold whichever role reads it.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> Result<(), Wrong> {
+        let wrong = Wrong::at;
         let named = |text: &str, extra: &[u8]| {
             !text.is_empty()
                 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || extra.contains(&b))
         };
-        ensure!(
-            named(&self.region, b"-"),
-            "region {:?}: lower-case letters, digits and '-', such as us-east-1",
-            self.region
-        );
-        if let Some(domain) = &self.domain {
-            ensure!(
-                named(domain, b"-.") && !domain.starts_with('.'),
-                "domain {domain:?}: a host name without port, such as s3.example.net"
-            );
+        if !named(&self.region, b"-") {
+            let why =
+                anyhow!("region {:?}: lower-case letters, digits and '-', such as us-east-1", self.region);
+            return Err(wrong(&["region"], why));
         }
-        if let Some(secret) = &self.cluster.secret {
-            ensure!(
-                secret.reveal().len() >= CLUSTER_SECRET_MIN_BYTES,
+        if let Some(domain) = &self.domain
+            && (!named(domain, b"-.") || domain.starts_with('.'))
+        {
+            let why = anyhow!("domain {domain:?}: a host name without port, such as s3.example.net");
+            return Err(wrong(&["domain"], why));
+        }
+        if let Some(secret) = &self.cluster.secret
+            && secret.reveal().len() < CLUSTER_SECRET_MIN_BYTES
+        {
+            let why = anyhow!(
                 "the cluster secret is too short: at least {CLUSTER_SECRET_MIN_BYTES} characters, such as from \
                  `openssl rand -hex 32`"
             );
+            return Err(wrong(&["cluster", "secret"], why));
         }
-        crate::tls::Choice::of(&self.gateway)?;
-        ensure!(
-            self.gateway.threads.is_none_or(|threads| (1..=THREADS_MAX).contains(&threads)),
-            "gateway.threads {}: from 1 to {THREADS_MAX}",
-            self.gateway.threads.unwrap_or_default()
-        );
+        if let Some(threads) = self.gateway.threads
+            && !(1..=THREADS_MAX).contains(&threads)
+        {
+            return Err(wrong(
+                &["gateway", "threads"],
+                anyhow!("gateway.threads {threads}: from 1 to {THREADS_MAX}"),
+            ));
+        }
+        let tls = &self.gateway;
+        crate::tls::Choice::of(tls).map_err(|why| {
+            let key = match (tls.tls, &tls.tls_cert) {
+                (Some(_), _) => "tls",
+                (None, Some(_)) => "tls-cert",
+                (None, None) => "tls-key",
+            };
+            wrong(&["gateway", key], why)
+        })?;
         self.profiles()?;
         let mut access_keys = HashSet::new();
-        for tenant in &self.tenant {
-            credentials::check_pair(&tenant.access_key_id, &tenant.secret_access_key)
-                .with_context(|| format!("tenant {:?}", tenant.name))?;
-            TenantName::parse(&tenant.name)?;
-            ensure!(
-                access_keys.insert(&tenant.access_key_id),
-                "access-key-id {:?} is given to more than one [[tenant]]",
-                tenant.access_key_id
-            );
+        for (at, tenant) in self.tenant.iter().enumerate() {
+            let wrong = |key: &str, why| wrong(&["tenant", &at.to_string(), key], why);
+            TenantName::parse(&tenant.name).map_err(|why| wrong("name", why.into()))?;
+            let named = || format!("tenant {:?}", tenant.name);
+            credentials::check_id(&tenant.access_key_id)
+                .map_err(|why| wrong("access-key-id", why.context(named())))?;
+            if let Some(secret) = &tenant.secret_access_key {
+                let key =
+                    if tenant.secret_key_file.is_some() { "secret-key-file" } else { "secret-access-key" };
+                credentials::check_secret(&tenant.access_key_id, secret)
+                    .map_err(|why| wrong(key, why.context(named())))?;
+            }
+            if !access_keys.insert(&tenant.access_key_id) {
+                let why =
+                    anyhow!("access-key-id {:?} is given to more than one [[tenant]]", tenant.access_key_id);
+                return Err(wrong("access-key-id", why));
+            }
         }
         Ok(())
     }
 
     /// The gateway's profiles, checked.
-    pub(crate) fn profiles(&self) -> anyhow::Result<Profiles> {
-        let GatewayTable { default_profile, auto_register, .. } = self.gateway.clone();
-        Profiles::new(self.profile.clone(), default_profile, auto_register).map_err(anyhow::Error::msg)
+    pub(crate) fn profiles(&self) -> Result<Profiles, Wrong> {
+        let GatewayTable { default_profile, auto_register, .. } = &self.gateway;
+        let profiles = Profiles::new(self.profile.clone(), default_profile.clone(), auto_register.clone());
+        profiles.map_err(|why| {
+            let missing = |key| Wrong::at(&["gateway", key], anyhow!("gateway.{key}: {why}"));
+            match &why {
+                BadProfile::Bad { name, key: Some(key), .. } => {
+                    Wrong::at(&["profile", name, key], anyhow!("{why}"))
+                }
+                BadProfile::Bad { name, key: None, .. } => Wrong::at(&["profile", name], anyhow!("{why}")),
+                BadProfile::Missing { name } if name == default_profile => missing("default-profile"),
+                BadProfile::Missing { .. } => missing("auto-register"),
+            }
+        })
     }
 
     /// Refuses a plane that strangers could reach and that could not tell them from its own kind. `key` names the
@@ -137,7 +249,17 @@ impl Config {
         Ok(())
     }
 
-    /// Memory of a storage server, or of all planes of one process.
+    /// Memory of a storage server, or of all planes of one process, which this machine must have.
+    pub(crate) fn capacity_here(&self) -> anyhow::Result<Size> {
+        self.capacity().and_then(|capacity| fits_here("storage.capacity or --capacity", capacity))
+    }
+
+    /// Memory of a shard that is a process of its own, which this machine must have.
+    pub(crate) fn memory_here(&self) -> anyhow::Result<Size> {
+        self.memory().and_then(|memory| fits_here("metadata.memory or --memory", memory))
+    }
+
+    /// What is said of it, on whichever machine that is.
     pub(crate) fn capacity(&self) -> anyhow::Result<Size> {
         let option = "storage.capacity or --capacity";
         let capacity =
@@ -150,8 +272,7 @@ impl Config {
         Ok(capacity)
     }
 
-    /// Memory of a shard that is a process of its own.
-    pub(crate) fn memory(&self) -> anyhow::Result<Size> {
+    fn memory(&self) -> anyhow::Result<Size> {
         self.metadata
             .memory
             .or_else(half_of_memory)
@@ -170,6 +291,26 @@ impl Config {
 /// What a role takes when nobody says: the other half is for connections, the page cache, and the clients' own work.
 fn half_of_memory() -> Option<Size> {
     pocket_monitor::memory_limit_bytes().map(|limit| Size::whole_mib(limit / 2))
+}
+
+/// Refuses memory that is not there: it would be found out when the data comes.
+fn fits_here(option: &str, size: Size) -> anyhow::Result<Size> {
+    if let (Some(limit), Some(half)) = (pocket_monitor::memory_limit_bytes(), half_of_memory()) {
+        let limit = Size::whole_mib(limit);
+        ensure!(
+            size <= limit,
+            "{option} of {size} is more than the {limit} of memory that this machine or its cgroup has: at most that, \
+             and {half} where nothing is said"
+        );
+    }
+    Ok(size)
+}
+
+fn secret_is_given_twice() -> String {
+    format!(
+        "the cluster secret is given more than once: keep one of cluster.secret, cluster.secret-file and \
+         {CLUSTER_SECRET_VARIABLE}"
+    )
 }
 
 fn unknown_memory(option: &str) -> String {
@@ -198,36 +339,6 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_refused_with_its_line_and_the_known_ones() {
-        let why = refused("region = \"eu-1\"\n[storage]\ncapcity = \"1GiB\"\n");
-        assert!(why.starts_with("line 3: ") && why.contains("capcity") && why.contains("capacity"), "{why}");
-    }
-
-    #[test]
-    fn every_refusal_is_one_line_that_names_the_value() {
-        for (text, value) in [
-            ("[storage]\ncapacity = \"10 parsecs\"", "10 parsecs"),
-            ("[storage]\ncapacity = -1", "size"),
-            ("[gateway]\nlisten = \"9000\"", "9000"),
-            ("[gateway]\nthreads = 0", "gateway.threads 0"),
-            ("[gateway]\ntls = \"on\"", "on"),
-            ("[gateway]\ntls-cert = \"a.pem\"", "tls-key"),
-            ("[gateway]\ntls-key = \"a.pem\"", "tls-cert"),
-            ("[gateway]\ntls = \"auto\"\ntls-cert = \"a.pem\"\ntls-key = \"b.pem\"", "auto"),
-            ("[admin]\nlisten = \"never\"", "never"),
-            ("region = \"\"", "region"),
-            ("domain = \"http://x\"", "http://x"),
-            ("region = ", "line 1"),
-            ("[[tenant]]\nname = \"a\"", "access-key-id"),
-            ("[[tenant]]\nname = \"a b\"\naccess-key-id = \"AAAA\"\nsecret-access-key = \"12345678\"", "a b"),
-            ("[cluster]\nsecret = \"hush\"", "16"),
-        ] {
-            let why = refused(text);
-            assert!(why.contains(value) && !why.contains('\n') && !why.contains("hush"), "{text}: {why}");
-        }
-    }
-
-    #[test]
     fn two_tenants_cannot_share_an_access_key_but_one_can_have_two() {
         let tenant = |name, key| {
             format!(
@@ -242,9 +353,9 @@ mod tests {
     #[test]
     fn the_cluster_secret_comes_from_one_place() {
         let mut config = Config::default();
-        config.take_cluster_secret(Some("0123456789abcdef".into())).unwrap();
+        config.take_variable(Some("0123456789abcdef".into())).unwrap();
         assert_eq!(config.cluster.secret.as_ref().unwrap().reveal(), "0123456789abcdef");
-        assert!(config.take_cluster_secret(Some("another".into())).is_err());
+        assert!(config.take_variable(Some("another".into())).is_err());
     }
 
     #[test]

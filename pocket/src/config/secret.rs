@@ -7,8 +7,15 @@ use std::fmt;
 pub(crate) const REDACTED: &str = "<redacted>";
 
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Written")]
 pub(crate) struct Secret(String);
+
+/// In a file. Of anything else the error must not repeat what it is, as it does by itself.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text in quotes")]
+enum Written {
+    Text(String),
+}
 
 impl Secret {
     pub(crate) fn new(text: String) -> Self {
@@ -18,6 +25,12 @@ impl Secret {
     /// The text itself. Every call is a place to check.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Written> for Secret {
+    fn from(Written::Text(text): Written) -> Self {
+        Self(text)
     }
 }
 

@@ -1,18 +1,19 @@
 //! The tables of the configuration file, with their defaults. Data alone: what must hold of it is checked in `mod.rs`.
 
 use super::address::{Address, AddressOrOff};
+use super::log_filter::LogFilter;
 use super::secret::Secret;
 use super::size::Size;
 use clap::ValueEnum;
 use pocket_gateway::profiles::{DEFAULT_PROFILE, ProfileTable};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Everything that can be configured, with its defaults. One file may serve all roles: each reads the tables that
 /// concern it, and all of them are checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Config {
     pub(crate) region: String,
     pub(crate) domain: Option<String>,
@@ -25,23 +26,24 @@ pub(crate) struct Config {
     pub(crate) controller: ControllerTable,
     pub(crate) tenant: Vec<TenantTable>,
     /// By their names.
+    #[serde(deserialize_with = "profiles")]
     pub(crate) profile: BTreeMap<String, ProfileTable>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct LogConfig {
-    pub(crate) filter: String,
+    pub(crate) filter: LogFilter,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct AdminConfig {
     pub(crate) listen: AddressOrOff,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct ClusterConfig {
     pub(crate) controller: Address,
     pub(crate) secret: Option<Secret>,
@@ -49,7 +51,7 @@ pub(crate) struct ClusterConfig {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct GatewayTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
@@ -72,7 +74,7 @@ pub(crate) enum TlsMode {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct MetadataTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
@@ -80,7 +82,7 @@ pub(crate) struct MetadataTable {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct StorageTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
@@ -88,20 +90,42 @@ pub(crate) struct StorageTable {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct ControllerTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
     pub(crate) state_file: Option<PathBuf>,
 }
 
-/// One access key of a tenant. A tenant may have several.
+/// One access key of a tenant. A tenant may have several. Once loaded, the secret is here, wherever it was written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct TenantTable {
     pub(crate) name: String,
     pub(crate) access_key_id: String,
-    pub(crate) secret_access_key: Secret,
+    pub(crate) secret_access_key: Option<Secret>,
+    pub(crate) secret_key_file: Option<PathBuf>,
+}
+
+/// Hints as one would write them: `reads = 1` says what `reads = "1"` does.
+fn profiles<'de, D: Deserializer<'de>>(file: D) -> Result<BTreeMap<String, ProfileTable>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a text, a whole number, true or false")]
+    enum Value {
+        Text(String),
+        Number(i64),
+        Switch(bool),
+    }
+    let text = |value| match value {
+        Value::Text(text) => text,
+        Value::Number(number) => number.to_string(),
+        Value::Switch(on) => on.to_string(),
+    };
+    let written = BTreeMap::<String, BTreeMap<String, Value>>::deserialize(file)?;
+    let table = |values: BTreeMap<String, Value>| {
+        values.into_iter().map(|(name, value)| (name, text(value))).collect()
+    };
+    Ok(written.into_iter().map(|(name, values)| (name, table(values))).collect())
 }
 
 impl Default for Config {
@@ -119,12 +143,6 @@ impl Default for Config {
             tenant: Vec::new(),
             profile: BTreeMap::new(),
         }
-    }
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { filter: "info".into() }
     }
 }
 

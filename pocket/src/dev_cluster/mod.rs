@@ -12,7 +12,7 @@ use crate::config::address::Address;
 use crate::config::credentials::{self, AccessKey};
 use crate::config::{Config, secret::Secret};
 use crate::output::say;
-use crate::shutdown;
+use crate::shutdown::{self, HangUps};
 use crate::{endpoint, telemetry};
 use anyhow::Context;
 use child::{Child, Keeper};
@@ -33,12 +33,13 @@ pub(crate) async fn run(args: DevClusterArgs) -> anyhow::Result<()> {
     telemetry::log_to_stderr(&config.log.filter)?;
 
     let until = shutdown::on_signal()?;
+    tokio::spawn(outlive_hang_ups(HangUps::listen(&until)?));
     let folder =
         tempfile::Builder::new().prefix("pocket-").tempdir().context("cannot make a temporary folder")?;
     let program = Program {
         executable: std::env::current_exe().context("cannot find the program of this process")?,
         config: plan::write_config(folder.path(), &config, &keys)?,
-        log: config.log.filter.clone(),
+        log: config.log.filter.to_string(),
         threads: plan::threads_of_each(),
     };
     let cluster = tokio::select! {
@@ -60,6 +61,13 @@ fn configured(args: &DevClusterArgs) -> anyhow::Result<Config> {
     config.cluster.secret = Some(Secret::new(credentials::random_text(CLUSTER_SECRET_LEN)));
     config.check()?;
     Ok(config)
+}
+
+/// Its processes share a file of their own, which does not change.
+async fn outlive_hang_ups(mut hang_ups: HangUps) {
+    while hang_ups.next().await {
+        info!("SIGHUP: a cluster of one machine takes nothing over while it runs");
+    }
 }
 
 /// All children, in the order in which they are reported.

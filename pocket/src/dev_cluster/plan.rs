@@ -229,7 +229,7 @@ mod tests {
         assert_eq!((read.profile, read.gateway), (config.profile, config.gateway));
         assert_eq!(
             (&read.tenant[0].access_key_id, &read.tenant[0].secret_access_key),
-            (&keys[0].id, &keys[0].secret)
+            (&keys[0].id, &Some(keys[0].secret.clone()))
         );
     }
 

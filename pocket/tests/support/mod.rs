@@ -44,7 +44,8 @@ pub struct Running {
 
 impl Running {
     pub fn start(mut command: Command, home: TempDir) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let log = std::fs::File::create(home.path().join("log")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { child, stdout, home }
     }
@@ -58,6 +59,11 @@ impl Running {
         Self::start(command, home)
     }
 
+    /// As if the process at its other end had died.
+    pub fn close_stdin(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -67,6 +73,11 @@ impl Running {
         let mut line = String::new();
         let read = self.stdout.read_line(&mut line).unwrap();
         (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("log")).unwrap()
     }
 
     /// Reads the banner of `serve` up to its last line.
