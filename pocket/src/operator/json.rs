@@ -28,7 +28,7 @@ pub(crate) struct Job {
     derived: Derived,
 }
 
-/// Hints that were not given are null; `wait_seconds` is 0 then, `wait_on` `get,head`, and `latency_sensitive` true.
+/// Hints that were not given are null; `wait_seconds` is 0 then, `wait_on` both and `latency_sensitive` true.
 #[derive(Serialize)]
 struct Hints {
     workers: Option<u32>,
@@ -242,6 +242,7 @@ mod tests {
                 workers: Some(8),
                 ttl: Some(Duration::from_secs(900)),
                 wait: Duration::from_millis(1_500),
+                wait_on: WaitOn::Get,
                 tier: Some(Tier::Dram),
                 etag: ETagRule::Fast,
                 ..JobHints::default()
@@ -258,7 +259,7 @@ mod tests {
             "asked": {
                 "workers": 8, "capacity_bytes": null, "throughput_bytes_per_second": null, "latency_sensitive": true,
                 "ttl_seconds": 900.0, "idle_ttl_seconds": null, "object_ttl_seconds": null, "reads": null,
-                "wait_seconds": 1.5, "wait_on": "get,head", "tier": "dram", "etag": "fast",
+                "wait_seconds": 1.5, "wait_on": "get", "tier": "dram", "etag": "fast",
             },
             "derived": { "capacity_bytes": 7, "throughput_bytes_per_second": null },
         }]);
