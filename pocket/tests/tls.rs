@@ -80,6 +80,16 @@ fn certificates_in_files_are_served_and_followed() {
     assert!(get(&endpoint, new.cert.pem().as_bytes(), "localhost").is_err());
     write_files(folder.path(), &new);
     eventually("the new certificate", || get(&endpoint, new.cert.pem().as_bytes(), "localhost").ok());
+
+    // On a signal without waiting for the next look, and said with all that is reloaded.
+    write_files(folder.path(), &old);
+    serve.signal("HUP");
+    eventually("a line about it", || serve.log().contains("taken over: another certificate").then_some(()));
+    get(&endpoint, old.cert.pem().as_bytes(), "localhost").unwrap();
+    std::fs::write(&certificate, "half a certificate").unwrap();
+    serve.signal("HUP");
+    eventually("a line about it", || serve.log().contains("nothing was taken over").then_some(()));
+    get(&endpoint, old.cert.pem().as_bytes(), "localhost").unwrap();
 }
 
 #[test]

@@ -277,6 +277,7 @@ fn document() -> String {
          - access keys: `[[tenant]]` tables and their secrets' files. The requests of a key that was removed are refused from then\n\
          \u{20}\u{20}on, and those signed with a secret that was replaced; what had begun goes on.\n\
          - profiles, `gateway.default-profile` and `gateway.auto-register`, for buckets that are made from then on.\n\
+         - certificates, for new connections, see below.\n\
          - `log.filter`.\n\n\
          One line of the log says what changed, and which other keys of the file differ: those wait for a restart. Options and\n\
          variables of the process go on outweighing the file. Where anything in it is wrong, nothing is taken over, and the line says\n\
