@@ -272,8 +272,8 @@ fn document() -> String {
          `boto3.client(..., verify=\"ca.pem\")`, `curl --cacert ca.pem` and `pyarrow.fs.S3FileSystem(tls_ca_file_path=\"ca.pem\")` say the\n\
          same to one client. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
          ## Reload\n\n\
-         SIGHUP (`systemctl reload pocket`, see [As a service](service.md); `kill -HUP`) has a process read its file again, and the files that it names. What may\n\
-         change while it serves is taken over, with the next request and without losing one:\n\n\
+         SIGHUP (`systemctl reload pocket`, see [As a service](service.md); `kill -HUP`) has a process read its file again, and the\n\
+         files that it names. What may change while it serves is taken over, with the next request and without losing one:\n\n\
          - access keys: `[[tenant]]` tables and their secrets' files. The requests of a key that was removed are refused from then\n\
          \u{20}\u{20}on, and those signed with a secret that was replaced; what had begun goes on.\n\
          - profiles, `gateway.default-profile` and `gateway.auto-register`, for buckets that are made from then on.\n\
@@ -285,8 +285,8 @@ fn document() -> String {
          that was started at a terminal ends when that terminal goes away.\n\n\
          ## For programs that start Pocket\n\n\
          `pocket serve --json` says in one line of JSON, once it serves, where: `role`, `pid`, `address` (as bound, so that port 0 can be\n\
-         asked for), `endpoint`, `region`, `admin`, and in `credentials` the file with the pair that was generated, where one was; never a\n\
-         secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
+         asked for), `endpoint`, `region`, `admin`, and in `credentials` and `authority` the files with the pair and\n\
+         the authority that it made, where it made them; never a secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
          roles of a cluster have both options too.\n\n\
          ## A cluster on a network\n\n\
          <!-- after:\nmkdir -p etc/pocket\necho a secret of the whole cluster > etc/pocket/secret\n\
