@@ -44,7 +44,7 @@ impl Shortage {
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |bytes| ByteSize(bytes).display().iec();
-        write!(f, "{} of {} are used", size(self.used_bytes), size(self.limit_bytes))?;
+        write!(f, "{} of {} are taken", size(self.used_bytes), size(self.limit_bytes))?;
         if self.set_by.is_empty() { Ok(()) } else { write!(f, "; {} sets the limit", self.set_by) }
     }
 }
@@ -184,10 +184,10 @@ mod tests {
         assert!(budget.take(15 << 20) && !budget.take(2 << 20));
         assert_eq!(budget.refusals(), 0, "less may do");
         let shortage = budget.refuse();
-        assert_eq!(shortage.to_string(), "15.0 MiB of 16.0 MiB are used; --capacity sets the limit");
+        assert_eq!(shortage.to_string(), "15.0 MiB of 16.0 MiB are taken; --capacity sets the limit");
         let both = shortage.clone().and(shortage);
-        assert_eq!(both.to_string(), "30.0 MiB of 32.0 MiB are used; --capacity sets the limit");
-        assert_eq!(ByteBudget::new(1).shortage().to_string(), "0 B of 1 B are used");
+        assert_eq!(both.to_string(), "30.0 MiB of 32.0 MiB are taken; --capacity sets the limit");
+        assert_eq!(ByteBudget::new(1).shortage().to_string(), "0 B of 1 B are taken");
         assert_eq!(budget.refusals(), 1);
     }
 

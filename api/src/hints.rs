@@ -3,9 +3,11 @@
 //! A hint that nobody knows, or whose value does not parse, is an error that names it; a hint that is known but not
 //! built yet is an error of its own kind, unless its value is what happens anyway. Nothing is ever ignored.
 
+mod names;
 mod object;
 mod value;
 
+pub use names::{HintPlace, is_meant_for_hint, unknown_hint};
 pub use object::{Limit, OBJECT_HINTS, ObjectHints};
 pub use value::{is_no_time, parse_wait};
 
@@ -19,14 +21,24 @@ use value::{bad, count, duration, only_if, shown, size, yes_or_no};
 /// Why hints were refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HintError {
-    #[error("unknown hint {name:?}; the hints are {}", known.join(", "))]
-    Unknown { name: String, known: &'static [&'static str] },
+    #[error("{}", place.unknown(name))]
+    Unknown { name: String, place: HintPlace },
     #[error("hint {name:?} is given twice")]
     Twice { name: String },
     #[error("hint {name:?} has the bad value {value:?}: {wanted}")]
     Bad { name: &'static str, value: String, wanted: String },
     #[error("hint {name:?} with the value {value:?} is not implemented")]
     NotBuilt { name: &'static str, value: String },
+}
+
+impl HintError {
+    /// The same of hints that were read from this place.
+    pub fn at(self, place: HintPlace) -> Self {
+        match self {
+            Self::Unknown { name, .. } => Self::Unknown { name, place },
+            other => other,
+        }
+    }
 }
 
 /// Names of all job hints, in the order of the documentation.
@@ -50,6 +62,9 @@ pub const HINTS: [&str; 18] = [
     "persist",
     "class",
 ];
+
+/// Names without anything before them, as profiles have them.
+const OF_BUCKET: HintPlace = HintPlace { taker: "a bucket", prefix: "", names: &HINTS };
 
 /// How the ETag of an object is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,7 +303,7 @@ impl JobHints {
 
 fn known(name: &str) -> Result<&'static str, HintError> {
     let found = HINTS.into_iter().find(|hint| *hint == name);
-    found.ok_or_else(|| HintError::Unknown { name: shown(name), known: &HINTS })
+    found.ok_or_else(|| HintError::Unknown { name: shown(name), place: OF_BUCKET })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub struct MachineSample {
     pub network_sent_bytes_per_second: u64,
 }
 
-/// What a role holds of its process's memory. The parts of all roles that share a limit add up to what is used of it.
+/// What a role holds of its process's memory. The parts of all roles that share a limit add up to what is taken of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceUse {
     /// Keys, headers, manifests, uploads: all that a shard keeps beside bytes of objects.
@@ -31,7 +31,7 @@ pub struct SpaceUse {
 }
 
 impl SpaceUse {
-    /// What objects take. With [`Self::vacant_bytes`], what is used of the limit.
+    /// What objects take. With [`Self::vacant_bytes`], what is taken of the limit.
     pub fn used_bytes(&self) -> u64 {
         self.metadata_bytes + self.inline_bytes + self.chunks_bytes
     }
@@ -50,8 +50,8 @@ impl std::ops::AddAssign for SpaceUse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceLimit {
     pub limit_bytes: u64,
-    /// By all that share it.
-    pub used_bytes: u64,
+    /// By all that share it, vacant slots included.
+    pub taken_bytes: u64,
 }
 
 /// Space on one tier of a server.

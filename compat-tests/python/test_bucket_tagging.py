@@ -192,6 +192,18 @@ def test_a_bad_hint_is_refused_by_name_and_nothing_changes(s3, bucket, bad, code
     assert granted(s3, bucket, "reads") is None
 
 
+@pytest.mark.parametrize("slip", ["pocket-ttl", "Pocket:ttl", "pocket_ttl", "pocket:tll"])
+def test_a_slip_in_the_name_of_a_hint_is_refused_with_the_right_spelling(s3, bucket, slip):
+    with pytest.raises(s3.exceptions.ClientError) as caught:
+        put_tags(s3, bucket, {"team": "red", slip: "1h"})
+    error = caught.value.response["Error"]
+    assert error["Code"] == "InvalidArgument" and "did you mean pocket:ttl?" in error["Message"]
+    with pytest.raises(s3.exceptions.ClientError) as caught:
+        s3.create_bucket(Bucket=new_name(), CreateBucketConfiguration={"Tags": [{"Key": slip, "Value": "1h"}]})
+    assert "did you mean pocket:ttl?" in caught.value.response["Error"]["Message"]
+    put_tags(s3, bucket, {"pockets": "2"})
+
+
 def test_a_ttl_counts_from_the_creation(s3, other_gateway, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=content(100_000))
     time.sleep(1.2)

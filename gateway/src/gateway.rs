@@ -27,7 +27,7 @@ pub struct Gateway {
 impl Gateway {
     /// Must be called within a runtime: work in the background runs there until the gateway is dropped.
     pub fn start(config: GatewayConfig, credentials: Credentials, planes: Planes) -> Arc<Self> {
-        let operations = Operations::start(&config, planes.clone());
+        let operations = Operations::start(&config, credentials.tenants(), planes.clone());
         let s3 = (*operations).clone();
         let front = Front::with_cors(&config.edge, credentials, planes.node, planes.clock, s3);
         Arc::new(Self { operations, front })
@@ -36,6 +36,7 @@ impl Gateway {
     /// Takes over other access keys and profiles: for requests that come, and buckets that are made, from here on.
     /// Nothing that is going on is touched.
     pub fn reload(&self, credentials: Credentials, profiles: Profiles) {
+        self.operations.replace_tenants(credentials.tenants());
         self.front.replace_credentials(credentials);
         self.operations.replace_profiles(profiles);
     }

@@ -33,7 +33,7 @@ pub(crate) struct ServeLine<'a> {
     /// The file with the access key that was generated, where one was: TOML with `access-key-id` and
     /// `secret-access-key`. Whoever gave keys knows them.
     pub(crate) credentials: Option<PathBuf>,
-    /// The file that clients have to trust, where this machine made the certificate.
+    /// The authority that clients have to trust, where this machine made it: PEM.
     pub(crate) authority: Option<&'a Path>,
 }
 

@@ -10,7 +10,7 @@ use crate::config::credentials::AccessKey;
 use crate::endpoint;
 use crate::shutdown::HangUps;
 use crate::telemetry::Log;
-use crate::tls::{Certificates, Changed};
+use crate::tls::Certificates;
 use changes::Changes;
 use parking_lot::Mutex;
 use pocket_edge::credentials::Credentials;
@@ -34,8 +34,6 @@ pub(crate) struct Reload {
     log: Log,
     /// Tables of the file that this process reads.
     tables: &'static [&'static str],
-    /// Where S3 is served in TLS.
-    certificates: Option<Arc<Certificates>>,
     current: Mutex<Current>,
 }
 
@@ -43,37 +41,38 @@ struct Current {
     settings: Settings,
     /// The one that serves, where there is one.
     gateway: Weak<Gateway>,
+    /// Those that it shows.
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl Reload {
-    /// `settings`: what `read` answered at the start. With the certificate that they name, which is read anew whenever it changes.
+    /// `settings`: what `read` answered at the start.
     pub(crate) fn new(
         read: impl Fn() -> anyhow::Result<Settings> + Send + Sync + 'static,
         settings: Settings,
         log: Log,
         tables: &'static [&'static str],
-    ) -> anyhow::Result<Arc<Self>> {
-        let certificates =
-            if tables.contains(&"gateway") { Certificates::load(&settings.config)? } else { None };
-        if let Some(certificates) = certificates.clone() {
-            tokio::spawn(certificates.watch());
-        }
-        let current = Mutex::new(Current { settings, gateway: Weak::new() });
-        Ok(Arc::new(Self { read: Box::new(read), log, tables, certificates, current }))
+    ) -> Arc<Self> {
+        let current = Mutex::new(Current { settings, gateway: Weak::new(), certificates: None });
+        Arc::new(Self { read: Box::new(read), log, tables, current })
     }
 
-    pub(crate) fn certificates(&self) -> Option<&Certificates> {
-        self.certificates.as_deref()
+    /// Certificates change when their files do, and at each reload.
+    pub(crate) fn follow(&self, certificates: Option<Arc<Certificates>>) {
+        if let Some(certificates) = &certificates {
+            tokio::spawn(certificates.clone().watch());
+        }
+        self.current.lock().certificates = certificates;
     }
 
     /// Starts a gateway with what holds now; it takes over whatever holds later.
     pub(crate) fn start_gateway(
         &self,
-        start: impl FnOnce(&Config, Credentials, Option<&Certificates>) -> anyhow::Result<Arc<Gateway>>,
+        start: impl FnOnce(&Config, Credentials) -> anyhow::Result<Arc<Gateway>>,
     ) -> anyhow::Result<Arc<Gateway>> {
         let mut current = self.current.lock();
         let Settings { config, keys } = &current.settings;
-        let gateway = start(config, endpoint::credentials(keys)?, self.certificates())?;
+        let gateway = start(config, endpoint::credentials(keys)?)?;
         current.gateway = Arc::downgrade(&gateway);
         Ok(gateway)
     }
@@ -95,10 +94,8 @@ impl Reload {
         let mut current = self.current.lock();
         let mut changes = Changes::between(&current.settings, &settings, self.tables);
         let (credentials, profiles) = (endpoint::credentials(&settings.keys)?, settings.config.profiles()?);
-        if let Some(certificates) = &self.certificates
-            && certificates.reload()? == Changed::Yes
-        {
-            changes.certificate();
+        if let Some(certificates) = &current.certificates {
+            changes.show_certificate(certificates.reload()?);
         }
         // Said under the filter that shows it, whichever that is.
         let shown_before = tracing::enabled!(tracing::Level::INFO);

@@ -9,12 +9,13 @@ use pocket_api::usage::{SpaceLimit, UsageReport, UsageSource};
 use tracing::{info, warn};
 
 const USED: &str = "pocket_space_used_bytes";
+const VACANT: &str = "pocket_space_vacant_bytes";
 const LIMIT: &str = "pocket_space_limit_bytes";
 const REFUSALS: &str = "pocket_space_refusals_total";
 
 /// Looks, a second apart, without a refusal before there can be room again: clients that were refused come back within that.
 const QUIET_LOOKS: u32 = 5;
-/// And at most so much may be in use: around the limit every object that goes makes room for one that comes.
+/// And at most so much may be taken: around the limit every object that goes makes room for one that comes.
 const ROOMY_PERCENT: u64 = 95;
 
 /// Tells the recorder what the metrics mean.
@@ -22,39 +23,50 @@ pub(crate) fn describe_metrics() {
     describe_gauge!(
         USED,
         Unit::Bytes,
-        "Memory that objects take in this process: of shards (`pocket_metadata_memory_bytes`) and of spans (`pocket_storage_reserved_bytes`)"
+        "What objects take in this process: metadata and inline bytes of shards, and chunks"
     );
-    describe_gauge!(LIMIT, Unit::Bytes, "What that may be before writes are refused with SlowDown");
+    describe_gauge!(VACANT, Unit::Bytes, "Vacant slots of chunks, each for one job and size alone");
+    describe_gauge!(LIMIT, Unit::Bytes, "What both may be together before writes are refused with SlowDown");
     describe_counter!(REFUSALS, Unit::Count, "Writes refused for lack of room");
 }
 
-/// One budget's. A source of the reports of one of the nodes that share the budget.
+/// One budget's. The last source of the reports of one of the nodes that share the budget: of the storage server, where there
+/// is one, because it tells what is vacant.
 pub(crate) struct SpaceWatch {
     budget: ByteBudget,
     fullness: Mutex<Fullness>,
     used: Gauge,
+    vacant: Gauge,
     limit: Gauge,
     refusals: Counter,
 }
 
 impl SpaceWatch {
     pub(crate) fn new(budget: ByteBudget) -> Self {
-        let (used, limit, refusals) = (gauge!(USED), gauge!(LIMIT), counter!(REFUSALS));
-        Self { budget, fullness: Mutex::default(), used, limit, refusals }
+        Self {
+            budget,
+            fullness: Mutex::default(),
+            used: gauge!(USED),
+            vacant: gauge!(VACANT),
+            limit: gauge!(LIMIT),
+            refusals: counter!(REFUSALS),
+        }
     }
 }
 
 #[async_trait]
 impl UsageSource for SpaceWatch {
     async fn fill(&self, report: &mut UsageReport) {
-        let (used_bytes, limit_bytes) = (self.budget.used_bytes(), self.budget.limit_bytes());
-        report.limit = Some(SpaceLimit { limit_bytes, used_bytes });
-        self.used.set(used_bytes as f64);
+        let (taken_bytes, limit_bytes) = (self.budget.used_bytes(), self.budget.limit_bytes());
+        report.limit = Some(SpaceLimit { limit_bytes, taken_bytes });
+        let vacant_bytes = report.space.vacant_bytes;
+        self.used.set(taken_bytes.saturating_sub(vacant_bytes) as f64);
+        self.vacant.set(vacant_bytes as f64);
         self.limit.set(limit_bytes as f64);
         let mut fullness = self.fullness.lock();
         let refusals = self.budget.refusals();
         self.refusals.increment(refusals - fullness.refusals);
-        match fullness.look(refusals, used_bytes, limit_bytes) {
+        match fullness.look(refusals, taken_bytes, limit_bytes) {
             Some(Change::Full) => warn!("writes are refused for lack of room: {}", self.budget.shortage()),
             Some(Change::Roomy) => info!("there is room for writes again: {}", self.budget.shortage()),
             None => {}
@@ -78,10 +90,10 @@ enum Change {
 
 impl Fullness {
     /// `refusals`: so far.
-    fn look(&mut self, refusals: u64, used_bytes: u64, limit_bytes: u64) -> Option<Change> {
+    fn look(&mut self, refusals: u64, taken_bytes: u64, limit_bytes: u64) -> Option<Change> {
         let is_refused = std::mem::replace(&mut self.refusals, refusals) != refusals;
         self.quiet_looks = if is_refused { 0 } else { self.quiet_looks.saturating_add(1) };
-        let is_roomy = u128::from(used_bytes) * 100 <= u128::from(limit_bytes) * u128::from(ROOMY_PERCENT);
+        let is_roomy = u128::from(taken_bytes) * 100 <= u128::from(limit_bytes) * u128::from(ROOMY_PERCENT);
         match self.is_full {
             false if is_refused => {
                 self.is_full = true;

@@ -4,6 +4,7 @@ mod support;
 
 use pocket_compat_tests::metrics::{expect_used_within, used_bytes};
 use pocket_compat_tests::s3::Client;
+use serde_json::Value;
 use std::time::Duration;
 use support::{ACCESS_KEY, Banner, Running, SECRET_KEY, eventually, output, pocket};
 
@@ -50,6 +51,41 @@ fn jobs_are_listed_and_ended() {
     assert_eq!(table.lines().count(), 1, "{table}");
 }
 
+/// The JSON that a command prints.
+fn json(serve: &Running, banner: &Banner, command: &str) -> Value {
+    let (code, said) = ask(serve, banner, &[command, "--json"]);
+    assert_eq!(code, 0, "{said}");
+    serde_json::from_str(&said).unwrap_or_else(|why| panic!("{why}: {said}"))
+}
+
+#[test]
+fn scripts_end_what_they_find_in_the_json() {
+    let mut serve = Running::serve(&[]);
+    let banner = serve.banner();
+    let client = Client::new(banner.endpoint(), ACCESS_KEY, SECRET_KEY);
+    client.create_bucket("first", &[("ttl", "90m"), ("workers", "2")]).expect(200);
+    client.create_bucket("second", &[]).expect(200);
+    let jobs = json(&serve, &banner, "jobs");
+    let job = &jobs[0];
+    assert_eq!((&job["bucket"], &job["asked"]["ttl_seconds"]), (&"first".into(), &5_400.0.into()));
+    assert!(job["ends_in_seconds"].as_f64().is_some_and(|left| left > 5_000.0 && left <= 5_400.0), "{job}");
+    assert_eq!(job["derived"]["throughput_bytes_per_second"], 150_000_000);
+    let derived = |job: &Value| job["derived"]["capacity_bytes"].as_u64();
+    assert!(derived(job) > job["servers_capacity_bytes"].as_u64() && derived(&jobs[1]).is_none(), "{jobs}");
+    assert_eq!(
+        (&job["servers_capacity_bytes"], &jobs[1]["ends_in_seconds"]),
+        (&(64 << 20).into(), &Value::Null)
+    );
+
+    let (code, said) = ask(&serve, &banner, &["end", job["id"].as_str().unwrap()]);
+    assert!(code == 0 && said.contains("first"), "{said}");
+    let status = json(&serve, &banner, "status");
+    assert_eq!(status["jobs"].as_array().unwrap().len(), 1, "{status}");
+    let roles: Vec<&str> =
+        status["nodes"].as_array().unwrap().iter().map(|node| node["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["metadata", "storage", "gateway", "controller", "monitor"]);
+}
+
 #[test]
 fn status_shows_every_role_and_what_it_holds() {
     let mut serve = Running::serve(&[]);
@@ -67,5 +103,6 @@ fn status_shows_every_role_and_what_it_holds() {
         let line = status.lines().find(|line| line.trim_start().starts_with(role));
         assert!(line.is_some_and(|line| line.contains("live")), "{role} is missing in {status}");
     }
-    assert!(status.contains("64.0 MiB"), "{status}");
+    assert!(status.contains("of 64.0 MiB used"), "{status}");
+    assert!(status.lines().all(|line| line.chars().count() <= 120), "{status}");
 }

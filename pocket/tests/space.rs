@@ -151,10 +151,10 @@ fn full_is_said_to_whoever_is_refused_in_the_metrics_and_once_in_the_log() {
     let lines = |what: &str| log().lines().filter(|line| line.contains(what)).count();
     let mut writer = Writer::new(&banner, 8_000);
     let small = writer.fill().expect_error(503, "SlowDown").text();
-    assert!(small.contains("MiB of 4.0 MiB are used; --capacity sets the limit"), "{small}");
+    assert!(small.contains("MiB of 4.0 MiB are taken; --capacity sets the limit"), "{small}");
     let client = client(&banner);
     let large = client.put("/filled/large", &vec![7; MIB as usize]).expect_error(503, "SlowDown").text();
-    assert!(large.contains("MiB of 4.0 MiB are used; --capacity sets the limit"), "{large}");
+    assert!(large.contains("MiB of 4.0 MiB are taken; --capacity sets the limit"), "{large}");
 
     let (full, roomy) = ("writes are refused for lack of room", "there is room for writes again");
     eventually("a line in the log", || (lines(full) == 1).then_some(()));
@@ -166,8 +166,8 @@ fn full_is_said_to_whoever_is_refused_in_the_metrics_and_once_in_the_log() {
     assert!(number(&space, "inline_bytes") == writer.stored * 8_000 && number(&space, "chunks_bytes") == 0);
     let shown = |name| sum(banner.admin(), name) as u64;
     eventually("metrics that say the same", || {
-        let taken = shown("pocket_metadata_memory_bytes") + shown("pocket_storage_reserved_bytes");
-        let adds_up = taken == shown("pocket_space_used_bytes") && taken == number(&space, "used_bytes");
+        let used = shown("pocket_metadata_memory_bytes") + shown("pocket_storage_used_bytes");
+        let adds_up = used == shown("pocket_space_used_bytes") && used == number(&space, "used_bytes");
         (adds_up && shown("pocket_space_refusals_total") == 22).then_some(())
     });
     assert_eq!(shown("pocket_space_limit_bytes"), 4 * MIB);

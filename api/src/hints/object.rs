@@ -1,7 +1,7 @@
 //! Hints of one object: the bounds of its life.
 
-use super::HintError;
 use super::value::{count, duration, limit, shown};
+use super::{HintError, HintPlace};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ impl<T> Limit<T> {
 /// Names of all hints of an object, in the order of the documentation.
 pub const OBJECT_HINTS: [&str; 2] = ["ttl", "reads"];
 
+const OF_OBJECT: HintPlace = HintPlace { taker: "an object", prefix: "", names: &OBJECT_HINTS };
+
 /// Hints of one object; they outweigh the job's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectHints {
@@ -44,7 +46,7 @@ impl ObjectHints {
                 "reads" if hints.reads.is_some() => return Err(twice()),
                 "ttl" => hints.ttl = Some(limit(value, |value| duration("ttl", value))?),
                 "reads" => hints.reads = Some(limit(value, |value| count("reads", value))?),
-                _ => return Err(HintError::Unknown { name: shown(name), known: &OBJECT_HINTS }),
+                _ => return Err(HintError::Unknown { name: shown(name), place: OF_OBJECT }),
             }
         }
         Ok(hints)
@@ -66,7 +68,7 @@ mod tests {
         let hints = ObjectHints::parse([("ttl", "2s"), ("reads", "1")]).unwrap();
         assert_eq!(hints, ObjectHints { ttl: two_seconds, reads: Some(Limit::Of(1)) });
         let refused = ObjectHints::parse([("workers", "1")]).unwrap_err();
-        assert_eq!(refused.to_string(), "unknown hint \"workers\"; the hints are ttl, reads");
+        assert_eq!(refused.to_string(), "unknown hint \"workers\"; an object takes reads, ttl");
         assert!(ObjectHints::parse([("ttl", "1s"), ("ttl", "none")]).is_err());
     }
 

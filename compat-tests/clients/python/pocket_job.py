@@ -64,6 +64,8 @@ OVER_TLS = {
     "secure=False": "secure=True",
     "use_https = False": "use_https = True",
     "USE_SSL false": "USE_SSL true",
+    # The only one that reads no variable.
+    "CREATE SECRET (TYPE s3": f"SET ca_cert_file = '{os.environ.get('SSL_CERT_FILE')}'; CREATE SECRET (TYPE s3",
 }
 
 

@@ -144,6 +144,18 @@ impl Policy {
         })
     }
 
+    /// The tenants that it names, one as often as it does.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantName> {
+        let named = self.statements.iter().flat_map(|statement| {
+            let (Principals::These(named) | Principals::Others(named)) = &statement.principals;
+            named
+        });
+        named.filter_map(|who| match who {
+            Who::Everybody => None,
+            Who::Tenant(tenant) | Who::Key(Principal { tenant, .. }) => Some(tenant),
+        })
+    }
+
     /// Whether it may take all the [`Steps`] of a decision, and not just the few of fixed values and beginnings of keys.
     pub fn may_take_long(&self) -> bool {
         self.statements.iter().any(|statement| {

@@ -184,10 +184,7 @@ fn takers(header: &str) -> String {
                 values.extend(only);
             }
             HeaderVerdict::PassedOver => passed_over = true,
-            HeaderVerdict::Misplaced
-            | HeaderVerdict::NotBuilt
-            | HeaderVerdict::NoSessions
-            | HeaderVerdict::NoSuchHint => {}
+            HeaderVerdict::Misplaced | HeaderVerdict::NotBuilt | HeaderVerdict::NoSessions => {}
         }
     }
     let who = match takers.len() {

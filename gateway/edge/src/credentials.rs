@@ -1,7 +1,7 @@
 //! Who may sign requests: access keys with their secrets, each a tenant's. Never prints a secret.
 
 use pocket_api::names::TenantName;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// All access keys of a gateway. They change as a whole, see [`Front::replace_credentials`](crate::front::Front::replace_credentials).
@@ -28,6 +28,11 @@ impl Credentials {
         }
         self.0.insert(access_key_id.into(), Credential { tenant, secret: secret_access_key.into() });
         true
+    }
+
+    /// Whom the keys belong to.
+    pub fn tenants(&self) -> HashSet<TenantName> {
+        self.0.values().map(|credential| credential.tenant.clone()).collect()
     }
 
     pub fn get(&self, access_key_id: &str) -> Option<&Credential> {

@@ -4,11 +4,12 @@
 
 use super::arrived::is_ours;
 use super::documents::lifecycle::{MINIMUM_HEADER, UNIT_HEADER};
+use super::hint_places::HEADER_PREFIX;
 use super::operation::{BodyUse, Operation};
 use super::session;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_access::refusal::{ErrorCode, Refusal};
-use pocket_api::hints::HINTS;
+use pocket_api::hints::{HINTS, unknown_hint};
 
 /// Headers whose value is a list, which may also come as one header an element: the SDK for Go sends them so. All are read.
 const LISTS: [&str; 2] = ["x-amz-object-attributes", "x-amz-optional-object-attributes"];
@@ -69,15 +70,13 @@ pub(super) enum HeaderVerdict {
     Takes,
     /// Known, but only with this value; any other is not built.
     Only(&'static [&'static str]),
-    /// Known, and not for this operation.
+    /// Not for this operation, or one of Pocket's that is not for any.
     Misplaced,
     /// S3 has it, or may have: not built.
     NotBuilt,
     /// Nothing that anybody here acts on, and nothing that S3 would.
     PassedOver,
     NoSessions,
-    /// Pocket's own, and there is none of this name.
-    NoSuchHint,
 }
 
 /// Whether a header may come without a value. Passed over as if it had not come, an append without its offset would
@@ -109,6 +108,9 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
         {
             return Ok(());
         }
+        HeaderVerdict::Misplaced if name.starts_with(HEADER_PREFIX) => {
+            (ErrorCode::InvalidArgument, not_ours(name, operation))
+        }
         HeaderVerdict::Misplaced => {
             (ErrorCode::InvalidArgument, format!("{} does not take the header {name}", operation.name()))
         }
@@ -118,10 +120,6 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
         HeaderVerdict::NoSessions => {
             (ErrorCode::InvalidToken, "there are no session tokens here: sign without one".to_owned())
         }
-        HeaderVerdict::NoSuchHint => {
-            let hints = HINTS.join(", x-pocket-");
-            (ErrorCode::InvalidArgument, format!("unknown hint {name}; a bucket takes x-pocket-{hints}"))
-        }
     };
     Err(match code {
         ErrorCode::InvalidArgument => {
@@ -129,6 +127,18 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
         }
         code => Refusal::new(code, message),
     })
+}
+
+/// About a header of Pocket's that the operation does not take: those that it takes, the nearest first.
+fn not_ours(name: &str, operation: Operation) -> String {
+    let ours = HINTS.iter().chain(&["force-delete", "delete-after-read", "lifecycle-unit"]).copied();
+    let is_taken =
+        |hint: &&str| matches!(verdict(&format!("{HEADER_PREFIX}{hint}"), operation), HeaderVerdict::Takes);
+    let taken: Vec<&str> = ours.filter(is_taken).collect();
+    match taken.is_empty() {
+        true => format!("{} does not take the header {name}", operation.name()),
+        false => unknown_hint(name, operation.name(), HEADER_PREFIX, &taken),
+    }
 }
 
 /// The table. Patterns of one line share their reason.
@@ -228,7 +238,7 @@ pub(super) fn verdict(name: &str, operation: Operation) -> HeaderVerdict {
         _ if name.strip_prefix("x-pocket-").is_some_and(|hint| HINTS.contains(&hint)) => {
             only_with(&[O::CreateBucket])
         }
-        _ if name.starts_with("x-pocket-") => HeaderVerdict::NoSuchHint,
+        _ if name.starts_with(HEADER_PREFIX) => HeaderVerdict::Misplaced,
 
         "if-match" => match operation {
             O::GetObject
@@ -396,6 +406,44 @@ mod tests {
             (GetObject, "x-pocket-delete-after-read", "", C::InvalidArgument),
         ] {
             assert_eq!(code(operation, name, value), Some(expected), "{operation:?} {name}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_ours_that_is_none_is_refused_with_those_that_the_operation_takes() {
+        use Operation::*;
+        let refused = |operation, name: &'static str| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
+            check(&headers, operation).unwrap_err().message.into_owned()
+        };
+        for (operation, name, said) in [
+            (
+                PutObject,
+                "x-pocket-tll",
+                "(did you mean x-pocket-ttl?); PutObject takes x-pocket-ttl, x-pocket-reads",
+            ),
+            (
+                PutObject,
+                "x-pocket-workers",
+                "\"x-pocket-workers\"; PutObject takes x-pocket-reads, x-pocket-ttl",
+            ),
+            (DeleteBucket, "x-pocket-force", "\"x-pocket-force\"; DeleteBucket takes x-pocket-force-delete"),
+            (DeleteBucket, "x-pocket-ttl", "\"x-pocket-ttl\"; DeleteBucket takes x-pocket-force-delete"),
+            (
+                GetObject,
+                "x-pocket-delete_after_read",
+                "(did you mean x-pocket-delete-after-read?); GetObject takes",
+            ),
+            (CreateBucket, "x-pocket-idel-ttl", "(did you mean x-pocket-idle-ttl?); CreateBucket takes"),
+            (
+                DeleteObject,
+                "x-pocket-force-delete",
+                "DeleteObject does not take the header x-pocket-force-delete",
+            ),
+        ] {
+            let text = refused(operation, name);
+            assert!(text.contains(said), "{text}");
         }
     }
 

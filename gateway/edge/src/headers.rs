@@ -12,13 +12,14 @@ pub(crate) use shown::{abort, expiration, not_modified, put};
 pub(crate) use text::{flag, text};
 
 use crate::errors::{from_hint, s3};
+use crate::hint_places::{METADATA_PREFIX, OBJECT_HEADERS, OBJECT_METADATA, OBJECT_TAGS};
 use crate::tags;
 use crate::{payload, rfc2047};
 use http::header;
 use http::{HeaderMap, HeaderName};
 use pocket_access::acl::Said;
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
-use pocket_api::hints::{ObjectHints, parse_wait};
+use pocket_api::hints::{HintError, ObjectHints, is_meant_for_hint, parse_wait};
 use pocket_api::limits::USER_METADATA_MAX_BYTES;
 use pocket_api::object::ObjectHeaders;
 use pocket_api::storage_class::StorageClass;
@@ -115,20 +116,18 @@ pub(crate) fn object_hints(
 ) -> Result<ObjectHints, Refusal> {
     let ttl = text(headers, "x-pocket-ttl")?.map(|value| ("ttl", value));
     let reads = text(headers, "x-pocket-reads")?.map(|value| ("reads", value));
-    let hints = ObjectHints::parse(ttl.into_iter().chain(reads)).map_err(from_hint)?;
+    let refused = |place| move |error: HintError| from_hint(error.at(place));
+    let hints = ObjectHints::parse(ttl.into_iter().chain(reads)).map_err(refused(OBJECT_HEADERS))?;
     let Some(said) = said else { return Ok(hints) };
-    let from_metadata = ObjectHints::parse(metadata_hints(said)).map_err(from_hint)?;
-    let from_tags = ObjectHints::parse(tags::hints(&said.tags)).map_err(from_hint)?;
+    let from_metadata = ObjectHints::parse(metadata_hints(said)).map_err(refused(OBJECT_METADATA))?;
+    let from_tags = ObjectHints::parse(tags::hints(&said.tags)).map_err(refused(OBJECT_TAGS))?;
     Ok(hints.or(from_metadata).or(from_tags))
 }
 
-/// What a name of user metadata begins with that is a hint.
-pub(crate) const METADATA_HINT_PREFIX: &str = "pocket-";
-
-/// Names and values of the hints among user metadata.
+/// Names and values of the hints among user metadata, those that are misspelt included: see [`tags::hints`].
 fn metadata_hints(headers: &ObjectHeaders) -> impl Iterator<Item = (&str, &str)> {
-    let named = headers.user.iter();
-    named.filter_map(|(name, value)| Some((name.strip_prefix(METADATA_HINT_PREFIX)?, value.as_str())))
+    let named = headers.user.iter().filter(|(name, _)| is_meant_for_hint(name));
+    named.map(|(name, value)| (name.strip_prefix(METADATA_PREFIX).unwrap_or(name), value.as_str()))
 }
 
 pub(crate) fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
@@ -178,11 +177,14 @@ mod tests {
         let mixed = hints(None, &[("pocket-reads", "none")], &tag).unwrap();
         assert_eq!(mixed, ObjectHints { ttl: seconds(3), reads: Some(Limit::None) });
         type Pairs = &'static [(&'static str, &'static str)];
-        let bad: [(Option<&str>, Pairs, Pairs, &str); 5] = [
-            (None, &[("pocket-tll", "1s")], &[], "tll"),
-            (None, &[("pocket-workers", "1")], &[], "workers"),
+        let bad: [(Option<&str>, Pairs, Pairs, &str); 8] = [
+            (None, &[("pocket-tll", "1s")], &[], "\"tll\" (did you mean x-amz-meta-pocket-ttl?)"),
+            (None, &[("pocket-workers", "1")], &[], "\"workers\"; an object takes x-amz-meta-pocket-reads, "),
+            (None, &[("pocket_ttl", "1s")], &[], "\"pocket_ttl\" (did you mean x-amz-meta-pocket-ttl?)"),
+            (None, &[], &[("pocket-ttl", "1s")], "\"pocket-ttl\" (did you mean pocket:ttl?)"),
+            (None, &[], &[("Pocket:Reads", "1")], "\"Pocket:Reads\" (did you mean pocket:reads?)"),
+            (Some("15M"), &[], &[], "\"15M\": a time above 0, of at most 10 years, in d, h, m, s or ms"),
             (Some("1s"), &[("pocket-ttl", "soon")], &[], "ttl"),
-            (None, &[], &[("pocket:tier", "dram")], "tier"),
             (Some("1s"), &[("pocket-reads", "1")], &[("pocket:reads", "0")], "reads"),
         ];
         for (header, metadata, tags, named) in bad {

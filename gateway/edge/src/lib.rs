@@ -32,6 +32,7 @@ mod form;
 pub mod front;
 mod header_rules;
 mod headers;
+pub mod hint_places;
 pub mod listing;
 mod location;
 mod metrics;

@@ -1,8 +1,10 @@
 //! Tags with S3's limits, and as a header has them. Pure; the same for objects and buckets but for how many there may be.
 
 use crate::errors::s3;
+use crate::hint_places::TAG_PREFIX;
 use crate::percent::{self, Part};
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
+use pocket_api::hints::is_meant_for_hint;
 use pocket_api::object::Tags;
 
 /// What has tags, for S3 bounds their number by it.
@@ -26,8 +28,6 @@ impl Tagged {
 const TAG_KEY_MAX_CHARS: usize = 128;
 /// See [`TAG_KEY_MAX_CHARS`].
 const TAG_VALUE_MAX_CHARS: usize = 256;
-/// What the key of a tag begins with that carries a hint.
-pub const HINT_PREFIX: &str = "pocket:";
 /// The tag of a bucket that says what the days of its lifecycle rules are.
 pub(crate) const UNIT_TAG: &str = "pocket:lifecycle-unit";
 
@@ -100,12 +100,14 @@ fn is_allowed(c: char) -> bool {
 
 /// Names and values of the hints among the tags of a bucket.
 pub fn bucket_hints(tags: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    hints(tags).filter(|(name, _)| UNIT_TAG.strip_prefix(HINT_PREFIX) != Some(name))
+    hints(tags).filter(|(name, _)| UNIT_TAG.strip_prefix(TAG_PREFIX) != Some(name))
 }
 
-/// Names and values of the hints among tags.
+/// Names and values of the hints among tags. What is meant for one and misspelt has its whole key for a name, which is no
+/// hint's, so that whoever reads them refuses it.
 pub fn hints(tags: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    tags.iter().filter_map(|(key, value)| Some((key.strip_prefix(HINT_PREFIX)?, value.as_str())))
+    let tags = tags.iter().filter(|(key, _)| is_meant_for_hint(key));
+    tags.map(|(key, value)| (key.strip_prefix(TAG_PREFIX).unwrap_or(key), value.as_str()))
 }
 
 #[cfg(test)]
@@ -168,8 +170,8 @@ mod tests {
 
     #[test]
     fn hints_are_told_from_other_tags() {
-        let tags = pairs(&[("pocket:ttl", "5m"), ("pocket", "x"), ("team", "blue")]);
-        assert_eq!(hints(&tags).collect::<Vec<_>>(), [("ttl", "5m")]);
+        let tags = pairs(&[("pocket:ttl", "5m"), ("pocket", "x"), ("team", "blue"), ("Pocket-ttl", "6m")]);
+        assert_eq!(hints(&tags).collect::<Vec<_>>(), [("ttl", "5m"), ("Pocket-ttl", "6m")]);
     }
 
     proptest! {

@@ -16,8 +16,12 @@ impl Serve<PutBucketPolicy> for Operations {
         let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
         let text = document.read(&self.buffers).await?;
         // Whose bucket it is not learns nothing of its own mistakes either, so this comes after the admission.
-        let policy =
-            Policy::parse(&text, name).map_err(|error| s3(ErrorCode::MalformedPolicy, error.to_string()))?;
+        let malformed = |why: String| s3(ErrorCode::MalformedPolicy, why);
+        let policy = Policy::parse(&text, name).map_err(|error| malformed(error.to_string()))?;
+        if let Some(stranger) = policy.tenants().find(|tenant| !self.tenants.load().contains(*tenant)) {
+            let why = format!("Invalid principal in policy: there is no tenant {:?}", stranger.as_str());
+            return Err(malformed(why));
+        }
         let put = |held: Held<'_>| {
             if held.rules.block().block_public_policy && policy.is_public() {
                 return Err(access_denied(

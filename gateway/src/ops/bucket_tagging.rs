@@ -12,7 +12,8 @@ use pocket_api::object::Tags;
 use pocket_api::settings::JobSettings;
 use pocket_edge::calls::{self, Call, PutBucketTagging, Serve};
 use pocket_edge::context::RequestContext;
-use pocket_edge::tags::{self, HINT_PREFIX};
+use pocket_edge::hint_places::{BUCKET_TAGS, TAG_PREFIX};
+use pocket_edge::tags;
 
 impl Serve<PutBucketTagging> for Operations {
     async fn serve(&self, mut call: Call<PutBucketTagging>) -> Result<(), Refusal> {
@@ -23,7 +24,7 @@ impl Serve<PutBucketTagging> for Operations {
         let (ends, lasting): (Vec<_>, Vec<_>) =
             tags::bucket_hints(&tags).partition(|&(hint, value)| hint == "ttl" && is_no_time(value));
         // Refused before anything ends.
-        JobHints::default().changed_by(lasting).map_err(from_hint)?;
+        JobHints::default().changed_by(lasting).map_err(|error| from_hint(error.at(BUCKET_TAGS)))?;
         if !ends.is_empty() {
             check_owner(&call.context, &bucket.placement)?;
             return self.end(&bucket, EndMode::Force).await;
@@ -49,7 +50,10 @@ pub(super) fn by_caller(
 
 /// The settings with these tags instead of the old ones.
 pub(super) fn tagged(old: &JobSettings, tags: Tags) -> Result<JobSettings, Refusal> {
-    let asked = old.created_with.changed_by(tags::bucket_hints(&tags)).map_err(from_hint)?;
+    let asked = old
+        .created_with
+        .changed_by(tags::bucket_hints(&tags))
+        .map_err(|error| from_hint(error.at(BUCKET_TAGS)))?;
     let mut new = JobSettings { asked, tags, ..old.clone() };
     // One of them may say what the days of its rules are.
     new.lifecycle = calls::lifecycle_of(&new)?;
@@ -60,13 +64,14 @@ pub(super) fn tagged(old: &JobSettings, tags: Tags) -> Result<JobSettings, Refus
 pub(super) fn shown(settings: &JobSettings) -> Tags {
     let in_tags = |hint: &str| tags::bucket_hints(&settings.tags).any(|(name, _)| name == hint);
     let others = settings.asked.said().into_iter().filter(|(hint, _)| !in_tags(hint));
-    let others = others.map(|(hint, value)| (format!("{HINT_PREFIX}{hint}"), value));
+    let others = others.map(|(hint, value)| (format!("{TAG_PREFIX}{hint}"), value));
     settings.tags.iter().cloned().chain(others).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pocket_access::refusal::ErrorCode;
 
     fn pairs(tags: &[(&str, &str)]) -> Tags {
         tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
@@ -85,5 +90,22 @@ mod tests {
         assert_eq!(shown(&none), pairs(&[("pocket:reads", "none"), ("pocket:ttl", "1h")]));
         assert_eq!(none.asked.reads, None);
         assert_eq!(tagged(&none, Tags::new()).unwrap(), created);
+    }
+
+    #[test]
+    fn a_slip_in_a_tag_is_refused_with_the_right_spelling() {
+        let created = JobSettings::default();
+        for (key, meant) in [
+            ("pocket-ttl", "pocket:ttl"),
+            ("Pocket:TTL", "pocket:ttl"),
+            ("pocket_idle_ttl", "pocket:idle-ttl"),
+            ("pocket:tll", "pocket:ttl"),
+            ("pocket-lifecycle-unit", "pocket:lifecycle-unit"),
+        ] {
+            let refused = tagged(&created, pairs(&[(key, "5s")])).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::InvalidArgument);
+            assert!(refused.message.contains(&format!("(did you mean {meant}?)")), "{refused:?}");
+        }
+        assert!(tagged(&created, pairs(&[("pockets", "5s"), ("my-pocket:ttl", "5s")])).is_ok());
     }
 }

@@ -13,7 +13,8 @@ use pocket_api::hints::JobHints;
 use pocket_api::object::Tags;
 use pocket_api::settings::{DocumentKind, JobSettings};
 use pocket_edge::calls::{BucketConfiguration, Call, CreateBucket, Granted, Serve};
-use pocket_edge::tags::{self, HINT_PREFIX};
+use pocket_edge::hint_places::{BUCKET_HEADERS, BUCKET_TAGS, TAG_PREFIX};
+use pocket_edge::tags;
 
 /// In it, making a bucket again that one owns succeeds.
 const US_EAST_1: &str = "us-east-1";
@@ -82,13 +83,16 @@ fn profile<'a>(
 /// From hints of their own, then tags, then the profile. All are checked, also where one outweighs the other.
 fn settings(hints: &[(String, String)], mut tags: Tags, profile: &Profile) -> Result<JobSettings, Refusal> {
     tags::check_all(&tags)?;
-    JobHints::default().changed_by(tags::bucket_hints(&tags)).map_err(from_hint)?;
+    JobHints::default()
+        .changed_by(tags::bucket_hints(&tags))
+        .map_err(|error| from_hint(error.at(BUCKET_TAGS)))?;
     // A tag that stayed would say what does not hold, and would hold as soon as somebody put the same tags again.
     let stands_alone = |hint: &str| hints.iter().any(|(name, _)| *name == hint);
-    tags.retain(|(key, _)| key.strip_prefix(HINT_PREFIX).is_none_or(|hint| !stands_alone(hint)));
+    tags.retain(|(key, _)| key.strip_prefix(TAG_PREFIX).is_none_or(|hint| !stands_alone(hint)));
     let own = hints.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>();
     let from_profile = profile.hints().collect();
-    let created_with = JobHints::parse_layers([own, from_profile]).map_err(from_hint)?;
+    let created_with =
+        JobHints::parse_layers([own, from_profile]).map_err(|error| from_hint(error.at(BUCKET_HEADERS)))?;
     tagged(&JobSettings::asking(created_with), tags)
 }
 

@@ -67,6 +67,7 @@ use pocket_api::object::{ObjectHeaders, ObjectMeta};
 use pocket_api::settings::JobSettings;
 use pocket_edge::calls::{Document, OwnedAcl};
 use pocket_edge::context::RequestContext;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ use std::time::Duration;
 pub struct Operations {
     region: Arc<str>,
     profiles: Arc<ArcSwap<Profiles>>,
+    /// Those with access keys: whom a policy can name.
+    tenants: Arc<ArcSwap<HashSet<TenantName>>>,
     control: Arc<dyn Control>,
     clock: Arc<dyn Clock>,
     directory: Arc<dyn Directory>,
@@ -87,12 +90,13 @@ pub struct Operations {
 
 impl Operations {
     /// Must be called within a runtime; background work ends when the last clone is dropped.
-    pub fn start(config: &GatewayConfig, planes: Planes) -> Arc<Self> {
+    pub fn start(config: &GatewayConfig, tenants: HashSet<TenantName>, planes: Planes) -> Arc<Self> {
         let Planes { node, control, directory, clock } = planes;
         let transfers = Transfers::start(directory.clone(), clock.clone());
         Arc::new(Self {
             region: config.edge.region.as_str().into(),
             profiles: Arc::new(ArcSwap::from_pointee(config.profiles.clone())),
+            tenants: Arc::new(ArcSwap::from_pointee(tenants)),
             placements: Placements::start(control.clone(), directory.clone(), clock.clone()),
             writer: Arc::new(Writer::new(
                 node,
@@ -112,6 +116,11 @@ impl Operations {
     /// For buckets that are made from here on.
     pub(crate) fn replace_profiles(&self, profiles: Profiles) {
         self.profiles.store(Arc::new(profiles));
+    }
+
+    /// For policies that are put from here on.
+    pub(crate) fn replace_tenants(&self, tenants: HashSet<TenantName>) {
+        self.tenants.store(Arc::new(tenants));
     }
 
     /// Jobs that this gateway remembers or has transfers of.

@@ -10,6 +10,7 @@ use pocket_api::hints::ObjectHints;
 use pocket_api::metadata::{Lookup, Request, Select, Want};
 use pocket_api::object::Tags;
 use pocket_edge::calls::{Call, DeleteObjectTagging, GetObjectTagging, PutObjectTagging, Serve};
+use pocket_edge::hint_places::OBJECT_TAGS;
 use pocket_edge::tags;
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ impl Serve<PutObjectTagging> for Operations {
         let ask = ask!(call, call.context, asked).on(key);
         let (tags, bucket) =
             self.read(document, ask, asked.into(), name, call.expected_owner.as_str()).await?;
-        let hints = ObjectHints::parse(tags::hints(&tags)).map_err(from_hint)?;
+        let hints =
+            ObjectHints::parse(tags::hints(&tags)).map_err(|error| from_hint(error.at(OBJECT_TAGS)))?;
         let mut bucket = bucket.asking(ask.tagged(&tags));
         self.placements.admit(&mut bucket).await.map_err(from_call)?;
         // The name may have gone to another owner while the document came.

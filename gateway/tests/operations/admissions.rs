@@ -1,12 +1,15 @@
 //! What a request may is decided with everything that the decision needs, and anew when that has changed.
 
 use crate::cluster::{Cluster, FORCE, WIDE, deletion, eventually, pattern};
-use crate::in_process::ask::Ask;
+use crate::in_process::ask::{Ask, TENANTS};
 use crate::in_process::reply::Reply;
 use bytes::Bytes;
 use http::Method;
 use pocket_api::budget::ByteBudget;
+use pocket_api::names::TenantName;
+use pocket_edge::credentials::Credentials;
 use pocket_gateway::gateway::Gateway;
+use pocket_gateway::profiles::Profiles;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -262,4 +265,33 @@ async fn tags_that_came_while_the_bucket_went_to_another_owner_are_not_put_there
     assert_eq!(put.code(), "AccessDenied");
     let head = cluster.head("sold", "key").by("bob").to(&other).await.ok();
     assert_eq!(head.header("x-amz-tagging-count"), None);
+}
+
+#[tokio::test]
+async fn a_policy_names_tenants_that_there_are_also_after_the_keys_have_changed() {
+    let cluster = Cluster::start().await;
+    cluster.bucket("named").await;
+    let put = async |who: &str| {
+        let (action, resource) = ("s3:GetObject", "arn:aws:s3:::named/*");
+        let policy = format!(
+            r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Principal": {{"AWS": "{who}"}},
+                "Action": "{action}", "Resource": "{resource}"}}]}}"#
+        );
+        cluster.ask(Method::PUT, "/named").body(policy).query("policy", "").await
+    };
+    for stranger in ["carol", "arn:aws:iam::carol:root", "arn:aws:iam::carol:user/KEY"] {
+        let refused = put(stranger).await;
+        assert_eq!(refused.code(), "MalformedPolicy", "{stranger}");
+        let said = "Invalid principal in policy: there is no tenant \"carol\"";
+        assert_eq!(refused.text("Message").as_deref(), Some(said), "{stranger}");
+    }
+    put("bob").await.ok();
+    let mut credentials = Credentials::default();
+    for tenant in TENANTS {
+        let name = TenantName::parse(tenant.name).unwrap();
+        assert!(credentials.add(tenant.access_key_id, tenant.secret, name));
+    }
+    assert!(credentials.add("AKIACAROL", "of carol", TenantName::parse("carol").unwrap()));
+    cluster.gateway.reload(credentials, Profiles::default());
+    put("carol").await.ok();
 }

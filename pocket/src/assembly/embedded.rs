@@ -39,15 +39,18 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let settings = read(&args)?;
     let Settings { config, keys } = settings.clone();
     let log = telemetry::log_to_stderr(&config.log.filter)?;
+    let certificates = Certificates::load(&config)?;
     let s3 = Port::bind(&config.gateway.listen, "the S3 endpoint", "--listen")?;
     let admin = Port::bind_admin(&config)?;
 
     let how = args.process.clone();
     let until = until(&how)?;
     let hang_ups = HangUps::listen(&until)?;
-    let reload = Reload::new(move || read(&args), settings, log, &["admin", "gateway", "storage"])?;
+    let reload = Reload::new(move || read(&args), settings, log, &["admin", "gateway", "storage"]);
+    reload.follow(certificates.clone());
     tokio::spawn(reload.clone().at_each(hang_ups));
-    let work = run(&config, &keys, &how, &reload, &s3, admin.as_ref(), &until);
+    let endpoint = Endpoint { config, keys, certificates, s3, admin };
+    let work = run(&endpoint, &how, &reload, &until);
     end_in_time(work, &until).await
 }
 
@@ -71,15 +74,44 @@ fn configured(args: ServeArgs) -> anyhow::Result<Config> {
     Ok(config)
 }
 
+/// What is served at which addresses, and to whom.
+struct Endpoint {
+    config: Config,
+    keys: Vec<AccessKey>,
+    certificates: Option<Arc<Certificates>>,
+    s3: Port,
+    admin: Option<Port>,
+}
+
+impl Endpoint {
+    /// What is said once all is served.
+    fn ready(&self, how: &ProcessArgs) -> anyhow::Result<String> {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        let (endpoint, admin) = (endpoint::url(scheme, &self.s3.address), admin_url(self.admin.as_ref()));
+        let (endpoint, admin) = (endpoint.as_str(), admin.as_deref());
+        let (region, keys) = (self.config.region.as_str(), &self.keys[..]);
+        let authority = self.certificates.as_deref().and_then(Certificates::authority);
+        if !how.json {
+            let also_at = &endpoint::urls_from_afar(scheme, &self.s3.address);
+            let capacity = format!("{} in memory ({CAPACITY_OPTION})", self.config.capacity()?);
+            let capacity = Some(capacity.as_str());
+            return Ok(Banner { endpoint, region, keys, admin, authority, also_at, capacity }.text());
+        }
+        let (address, credentials) = (self.s3.address.to_string(), credentials::generated_file(keys)?);
+        let pid = std::process::id();
+        let role = "serve";
+        let line = ServeLine { role, pid, address, endpoint, region, admin, credentials, authority };
+        Ok(serde_json::to_string(&line)?)
+    }
+}
+
 async fn run(
-    config: &Config,
-    keys: &[AccessKey],
+    endpoint: &Endpoint,
     how: &ProcessArgs,
     reload: &Reload,
-    s3: &Port,
-    admin: Option<&Port>,
     until: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let Endpoint { config, certificates, s3, admin, .. } = endpoint;
     let metrics = Metrics::record()?;
     let readiness = Readiness::starting();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -111,8 +143,8 @@ async fn run(
 
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
     let planes = Planes { node, control: controller.clone(), directory, clock };
-    let gateway = reload.start_gateway(|config, credentials, certificates| {
-        let config = endpoint::gateway_config(config, thread_per_two_cores(), certificates)?;
+    let gateway = reload.start_gateway(|config, credentials| {
+        let config = endpoint::gateway_config(config, thread_per_two_cores(), certificates.as_deref())?;
         Ok(Gateway::start(config, credentials, planes))
     })?;
     members.add(node, Some(gateway.clone()), vec![gateway.clone()]);
@@ -124,50 +156,17 @@ async fn run(
 
     let shows_jobs_of: Option<Arc<dyn Control>> = Some(controller.clone());
     start_admin(
-        admin,
+        admin.as_ref(),
         Admin { metrics, readiness: readiness.clone(), control: controller, shows_jobs_of },
         until,
     )?;
     let serving = gateway.serve(s3.listener.try_clone()?, until.clone());
     readiness.ready();
-    say(&ready(config, keys, reload.certificates(), s3, admin, how)?);
+    say(&endpoint.ready(how)?);
     tokio::select! {
         ended = serving => Ok(ended?),
         node = members.keep() => bail!("the controller has lost sight of {node} in its own process: start again"),
     }
-}
-
-/// What is said once all is served.
-fn ready(
-    config: &Config,
-    keys: &[AccessKey],
-    certificates: Option<&Certificates>,
-    s3: &Port,
-    admin: Option<&Port>,
-    how: &ProcessArgs,
-) -> anyhow::Result<String> {
-    let scheme = if certificates.is_some() { "https" } else { "http" };
-    let authority = certificates.and_then(Certificates::authority);
-    let (endpoint, region, admin) = (endpoint::url(scheme, &s3.address), &config.region, admin_url(admin));
-    let (endpoint, admin) = (endpoint.as_str(), admin.as_deref());
-    if !how.json {
-        let also_at = &endpoint::urls_from_afar(scheme, &s3.address);
-        let capacity = Some(format!("{} in memory ({CAPACITY_OPTION})", config.capacity()?));
-        let capacity = capacity.as_deref();
-        return Ok(Banner { endpoint, region, keys, admin, authority, also_at, capacity }.text());
-    }
-    let (address, credentials) = (s3.address.to_string(), credentials::generated_file(keys)?);
-    let pid = std::process::id();
-    Ok(serde_json::to_string(&ServeLine {
-        role: "serve",
-        pid,
-        address,
-        endpoint,
-        region,
-        admin,
-        credentials,
-        authority,
-    })?)
 }
 
 /// The nodes of this process, each a member as in a cluster.

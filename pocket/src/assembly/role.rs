@@ -17,6 +17,7 @@ use crate::reload::{Reload, Settings};
 use crate::shutdown::{END_WITHIN, HangUps};
 use crate::space_watch::SpaceWatch;
 use crate::telemetry::{self, Metrics};
+use crate::tls::Certificates;
 use anyhow::{Context, bail};
 use futures::future::{BoxFuture, FutureExt};
 use pocket_api::budget::ByteBudget;
@@ -56,6 +57,8 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
     };
 
     let mut process = Process::prepare(read, how, &["admin", "cluster", "gateway"])?;
+    let certificates = Certificates::load(&process.config)?;
+    process.reload.follow(certificates.clone());
     let s3 = Port::bind(&process.config.gateway.listen, "the S3 endpoint", "--listen")?;
     // Nobody but people reads a gateway's address, so a wildcard may stand here.
     process.address =
@@ -68,8 +71,8 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
             directory: life.directory.clone(),
             clock: life.clock.clone(),
         };
-        let gateway = process.reload.start_gateway(|config, credentials, certificates| {
-            let config = endpoint::gateway_config(config, thread_per_core(), certificates)?;
+        let gateway = process.reload.start_gateway(|config, credentials| {
+            let config = endpoint::gateway_config(config, thread_per_core(), certificates.as_deref())?;
             Ok(Gateway::start(config, credentials, planes))
         })?;
         let (listener, until) = (s3.listener.try_clone()?, life.until.clone());
@@ -187,7 +190,7 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
     let admin = Port::bind_admin(&config)?;
     let until = until(&how)?;
     let hang_ups = HangUps::listen(&until)?;
-    let reload = Reload::new(read, settings, log, &["admin", "cluster", "controller"])?;
+    let reload = Reload::new(read, settings, log, &["admin", "cluster", "controller"]);
     tokio::spawn(reload.at_each(hang_ups));
     let metrics = Metrics::record()?;
     let directory = RemoteDirectory::new(NodeId::default(), secret.clone(), ClusterView::default());
@@ -286,7 +289,7 @@ impl Process {
         let admin = Port::bind_admin(&config)?;
         let until = until(&how)?;
         let hang_ups = HangUps::listen(&until)?;
-        let reload = Reload::new(read, settings, log, tables)?;
+        let reload = Reload::new(read, settings, log, tables);
         tokio::spawn(reload.clone().at_each(hang_ups));
         let secret = secret(&config);
         let control =

@@ -91,7 +91,7 @@ struct NodeStatus {
 #[derive(Serialize)]
 struct Limit {
     limit_bytes: u64,
-    used_bytes: u64,
+    taken_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -198,7 +198,7 @@ fn node_status(node: &Node, report: Option<&UsageReport>) -> NodeStatus {
         space: report.map(|report| report.space.into()),
         limit: report
             .and_then(|report| report.limit)
-            .map(|limit| Limit { limit_bytes: limit.limit_bytes, used_bytes: limit.used_bytes }),
+            .map(|limit| Limit { limit_bytes: limit.limit_bytes, taken_bytes: limit.taken_bytes }),
         served: report.and_then(|report| report.served).map(
             |Served { requests, received_bytes, sent_bytes }| ServedSoFar {
                 requests,
@@ -223,6 +223,7 @@ mod tests {
     use crate::admin::operator::tests::job;
     use pocket_api::cluster::{NodeSpec, Role};
     use pocket_api::control::Derived as OfJob;
+    use pocket_api::hints::HINTS;
     use pocket_api::ids::NodeId;
     use pocket_api::usage::SpaceLimit;
     use serde_json::json;
@@ -260,6 +261,20 @@ mod tests {
     }
 
     #[test]
+    fn every_hint_that_can_be_given_has_a_name_among_what_was_asked() {
+        // Known, and refused unless they say what happens anyway.
+        const NOT_BUILT: [&str; 6] = ["seal", "backing", "replicas", "on-full", "persist", "class"];
+        let value = serde_json::to_value(jobs(&[job(1, "job", "t")], 0)).unwrap();
+        let asked = value[0]["asked"].as_object().unwrap();
+        for hint in HINTS.into_iter().filter(|hint| !NOT_BUILT.contains(hint)) {
+            let name = hint.replace('-', "_");
+            let with_unit =
+                ["", "_seconds", "_bytes", "_bytes_per_second"].map(|unit| format!("{name}{unit}"));
+            assert!(with_unit.iter().any(|name| asked.contains_key(name)), "{hint} is not in the JSON");
+        }
+    }
+
+    #[test]
     fn the_space_of_all_nodes_adds_up_and_a_shared_limit_counts_once() {
         let node = |role| Node {
             id: NodeId(5),
@@ -272,7 +287,7 @@ mod tests {
         };
         let server = UsageReport {
             space: SpaceUse { chunks_bytes: 7, vacant_bytes: 8, ..SpaceUse::default() },
-            limit: Some(SpaceLimit { limit_bytes: 100, used_bytes: 26 }),
+            limit: Some(SpaceLimit { limit_bytes: 100, taken_bytes: 26 }),
             ..UsageReport::default()
         };
         let of_cluster = ClusterStatus {
@@ -288,7 +303,7 @@ mod tests {
             "used_bytes": 18, "metadata_bytes": 5, "inline_bytes": 6, "chunks_bytes": 7, "vacant_bytes": 8,
             "limit_bytes": 100, "free_bytes": 74,
         });
-        assert_eq!((&value["space"], &value["nodes"][1]["limit"]["used_bytes"]), (&expected, &json!(26)));
+        assert_eq!((&value["space"], &value["nodes"][1]["limit"]["taken_bytes"]), (&expected, &json!(26)));
         let gateway = &value["nodes"][2];
         assert_eq!(
             (&gateway["id"], &gateway["role"], &gateway["state"]),

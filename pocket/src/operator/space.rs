@@ -18,7 +18,7 @@ impl Space {
             space.parts += report.space;
             if let Some(limit) = report.limit {
                 space.limit_bytes += limit.limit_bytes;
-                space.free_bytes += limit.limit_bytes.saturating_sub(limit.used_bytes);
+                space.free_bytes += limit.limit_bytes.saturating_sub(limit.taken_bytes);
             }
         }
         space

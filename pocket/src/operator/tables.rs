@@ -23,21 +23,22 @@ const JOB_COLUMNS: [Column; 10] = [
     Column { name: "HINTS", rank: 7 },
 ];
 
-const NODE_COLUMNS: [Column; 14] = [
+const NODE_COLUMNS: [Column; 15] = [
     Column { name: "ROLE", rank: 0 },
     Column { name: "NODE", rank: 1 },
     Column { name: "STATE", rank: 2 },
     Column { name: "ADDRESS", rank: 7 },
-    Column { name: "HOST", rank: 12 },
+    Column { name: "HOST", rank: 13 },
     Column { name: "METADATA", rank: 4 },
     Column { name: "INLINE", rank: 5 },
     Column { name: "CHUNKS", rank: 6 },
-    Column { name: "LIMIT", rank: 3 },
-    Column { name: "REQUESTS", rank: 9 },
-    Column { name: "IN", rank: 10 },
-    Column { name: "OUT", rank: 11 },
-    Column { name: "MACHINE", rank: 8 },
-    Column { name: "NETWORK", rank: 13 },
+    Column { name: "TAKEN", rank: 3 },
+    Column { name: "REQUESTS", rank: 10 },
+    Column { name: "IN", rank: 11 },
+    Column { name: "OUT", rank: 12 },
+    Column { name: "CPU", rank: 8 },
+    Column { name: "MEMORY", rank: 9 },
+    Column { name: "NETWORK", rank: 14 },
 ];
 
 /// All that `pocket status` says, at most `width` wide.
@@ -122,11 +123,12 @@ fn nodes(nodes: &[(Node, Option<UsageReport>)], width: usize) -> String {
             part(Role::Metadata, |space| space.metadata_bytes),
             part(Role::Metadata, |space| space.inline_bytes),
             part(Role::Storage, |space| space.chunks_bytes),
-            or_dash(report.as_ref().and_then(|report| report.limit).map(limit)),
+            or_dash(report.as_ref().and_then(|report| report.limit).map(taken)),
             or_dash(served.map(|served| served.requests.to_string())),
             or_dash(served.map(|served| bytes(served.received_bytes))),
             or_dash(served.map(|served| bytes(served.sent_bytes))),
-            or_dash(machine.map(machine_use)),
+            or_dash(machine.map(cores)),
+            or_dash(machine.map(|m| of(m.memory_used_bytes, m.memory_total_bytes))),
             or_dash(machine.map(|m| {
                 format!(
                     "{}/s in, {}/s out",
@@ -144,14 +146,13 @@ pub(crate) fn content(objects: u64, total_bytes: u64) -> String {
     format!("{objects} {}, {}", if objects == 1 { "object" } else { "objects" }, bytes(total_bytes))
 }
 
-fn limit(limit: SpaceLimit) -> String {
-    of(limit.used_bytes, limit.limit_bytes)
+fn taken(limit: SpaceLimit) -> String {
+    of(limit.taken_bytes, limit.limit_bytes)
 }
 
-fn machine_use(machine: &MachineSample) -> String {
+fn cores(machine: &MachineSample) -> String {
     let busy: f32 = machine.cores_busy.iter().sum();
-    let memory = of(machine.memory_used_bytes, machine.memory_total_bytes);
-    format!("{busy:.1} of {} cores, {memory}", machine.cores_busy.len())
+    format!("{busy:.1} of {}", machine.cores_busy.len())
 }
 
 fn of(used: u64, total: u64) -> String {
@@ -225,7 +226,7 @@ mod tests {
     fn a_node_shows_what_it_reports_and_dashes_for_the_rest() {
         let report = UsageReport {
             space: SpaceUse { chunks_bytes: 512 << 20, ..SpaceUse::default() },
-            limit: Some(SpaceLimit { limit_bytes: 1 << 30, used_bytes: 768 << 20 }),
+            limit: Some(SpaceLimit { limit_bytes: 1 << 30, taken_bytes: 768 << 20 }),
             served: Some(Served { requests: 7, received_bytes: 2048, sent_bytes: 0 }),
             ..UsageReport::default()
         };
@@ -236,9 +237,9 @@ mod tests {
         let rows = words(&nodes(&all, 500));
         assert_eq!(
             rows[1],
-            "storage n5 live 127.0.0.1:1 h - - 512.0 MiB 768.0 MiB of 1.0 GiB 7 2.0 KiB 0 B - -"
+            "storage n5 live 127.0.0.1:1 h - - 512.0 MiB 768.0 MiB of 1.0 GiB 7 2.0 KiB 0 B - - -"
         );
-        assert_eq!(rows[2], "gateway n5 suspect 127.0.0.1:1 h - - - - - - - - -");
+        assert_eq!(rows[2], "gateway n5 suspect 127.0.0.1:1 h - - - - - - - - - -");
     }
 
     #[test]
@@ -276,7 +277,7 @@ mod tests {
         let report = UsageReport {
             machine: Some(machine),
             space,
-            limit: Some(SpaceLimit { limit_bytes: 999 << 30, used_bytes: 999 << 30 }),
+            limit: Some(SpaceLimit { limit_bytes: 999 << 30, taken_bytes: 999 << 30 }),
             served: Some(Served { requests: u64::MAX, received_bytes: 999 << 40, sent_bytes: 999 << 40 }),
             ..UsageReport::default()
         };

@@ -3,6 +3,7 @@
 use super::Settings;
 use crate::config::Config;
 use crate::config::credentials::AccessKey;
+use crate::tls::Changed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -55,9 +56,10 @@ impl Changes {
         changes
     }
 
-    /// S3 is served with another from now on.
-    pub(super) fn certificate(&mut self) {
-        self.now.push("another certificate".into());
+    pub(super) fn show_certificate(&mut self, changed: Changed) {
+        if changed == Changed::Yes {
+            self.now.push("another certificate".into());
+        }
     }
 
     /// Adds what came, went, and is another under the same name.

@@ -178,9 +178,10 @@ impl From<UsageReport> for proto::UsageReport {
             chunks_bytes: report.space.chunks_bytes,
             vacant_bytes: report.space.vacant_bytes,
         };
-        let limit = report
-            .limit
-            .map(|limit| proto::SpaceLimit { limit_bytes: limit.limit_bytes, used_bytes: limit.used_bytes });
+        let limit = report.limit.map(|limit| proto::SpaceLimit {
+            limit_bytes: limit.limit_bytes,
+            taken_bytes: limit.taken_bytes,
+        });
         let (tiers, jobs) = (tiers.collect(), jobs.collect());
         Self { machine, tiers, served, jobs, space: Some(space), limit }
     }
@@ -222,7 +223,7 @@ impl TryFrom<proto::UsageReport> for UsageReport {
         };
         let limit = report
             .limit
-            .map(|limit| SpaceLimit { limit_bytes: limit.limit_bytes, used_bytes: limit.used_bytes });
+            .map(|limit| SpaceLimit { limit_bytes: limit.limit_bytes, taken_bytes: limit.taken_bytes });
         Ok(Self { machine, tiers, served, jobs: jobs.collect(), space, limit })
     }
 }
@@ -262,7 +263,7 @@ pub(super) mod tests {
             served: Some(Served { requests: 7, received_bytes: 8, sent_bytes: 9 }),
             jobs: vec![JobUse { job: JobId(10), objects: 11, bytes: 12, idle_ms: 13 }],
             space: SpaceUse { metadata_bytes: 14, inline_bytes: 15, chunks_bytes: 16, vacant_bytes: 17 },
-            limit: Some(SpaceLimit { limit_bytes: 18, used_bytes: 19 }),
+            limit: Some(SpaceLimit { limit_bytes: 18, taken_bytes: 19 }),
         }
     }
 

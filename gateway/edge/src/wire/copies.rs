@@ -15,12 +15,12 @@ use crate::headers::{self, date_to_keep, http_date, text};
 use crate::metrics::Counted;
 use crate::payload_stream::Unread;
 use crate::percent::{self, Part};
-use crate::tags;
 use crate::versions::check_version;
 use crate::xml::{self, Writer};
 use http::{HeaderMap, Response, StatusCode};
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
+use pocket_api::hints::is_meant_for_hint;
 use pocket_api::metadata::{ByteRange, Committed, Select};
 use pocket_api::names::{BucketName, ObjectKey};
 use pocket_api::object::ObjectHeaders;
@@ -92,7 +92,7 @@ fn taken(
     directives: Directives,
 ) -> Result<Option<Arc<ObjectHeaders>>, Refusal> {
     let Some(said) = said else { return Ok(None) };
-    let hint = said.user.iter().find(|(name, _)| name.starts_with(headers::METADATA_HINT_PREFIX));
+    let hint = said.user.iter().find(|(name, _)| is_meant_for_hint(name));
     if let Some((name, value)) = hint.filter(|_| directives.metadata == Directive::Copy) {
         let text = format!("x-amz-meta-{name} of a copy needs x-amz-metadata-directive: REPLACE");
         return Err(Refusal::invalid(&format!("x-amz-meta-{name}"), value, text));
@@ -100,10 +100,9 @@ fn taken(
     if directives.tags == Directive::Replace || said.tags.is_empty() {
         return Ok(Some(said));
     }
-    if let Some((name, value)) = tags::hints(&said.tags).next() {
-        let text =
-            format!("the tag {}{name} of a copy needs x-amz-tagging-directive: REPLACE", tags::HINT_PREFIX);
-        return Err(Refusal::invalid(&format!("{}{name}", tags::HINT_PREFIX), value, text));
+    if let Some((key, value)) = said.tags.iter().find(|(key, _)| is_meant_for_hint(key)) {
+        let text = format!("the tag {key} of a copy needs x-amz-tagging-directive: REPLACE");
+        return Err(Refusal::invalid(key, value, text));
     }
     let kept = ObjectHeaders { tags: Vec::new(), ..ObjectHeaders::clone(&said) };
     Ok((kept != ObjectHeaders::default()).then(|| Arc::new(kept)))
