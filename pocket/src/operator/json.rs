@@ -4,7 +4,7 @@
 use super::space::Space;
 use pocket_api::cluster::{Node, NodeState};
 use pocket_api::control::{ClusterStatus, JobSummary};
-use pocket_api::hints::{ETagRule, JobHints};
+use pocket_api::hints::{ETagRule, JobHints, WaitOn};
 use pocket_api::tier::Tier;
 use pocket_api::usage::{Served, SpaceUse, UsageReport};
 use serde::Serialize;
@@ -28,7 +28,7 @@ pub(crate) struct Job {
     derived: Derived,
 }
 
-/// Hints that were not given are null; `wait_seconds` is 0 then, and `latency_sensitive` true.
+/// Hints that were not given are null; `wait_seconds` is 0 then, `wait_on` `get,head`, and `latency_sensitive` true.
 #[derive(Serialize)]
 struct Hints {
     workers: Option<u32>,
@@ -40,6 +40,7 @@ struct Hints {
     object_ttl_seconds: Option<f64>,
     reads: Option<u32>,
     wait_seconds: f64,
+    wait_on: &'static str,
     tier: Option<Tier>,
     etag: Option<&'static str>,
 }
@@ -162,6 +163,10 @@ fn hints(hints: &JobHints) -> Hints {
         object_ttl_seconds: time(hints.object_ttl),
         reads: hints.reads,
         wait_seconds: hints.wait.as_secs_f64(),
+        wait_on: match hints.wait_on {
+            WaitOn::GetAndHead => "get,head",
+            WaitOn::Get => "get",
+        },
         tier: hints.tier,
         etag: match hints.etag {
             ETagRule::ByClient => None,
@@ -253,7 +258,7 @@ mod tests {
             "asked": {
                 "workers": 8, "capacity_bytes": null, "throughput_bytes_per_second": null, "latency_sensitive": true,
                 "ttl_seconds": 900.0, "idle_ttl_seconds": null, "object_ttl_seconds": null, "reads": null,
-                "wait_seconds": 1.5, "tier": "dram", "etag": "fast",
+                "wait_seconds": 1.5, "wait_on": "get,head", "tier": "dram", "etag": "fast",
             },
             "derived": { "capacity_bytes": 7, "throughput_bytes_per_second": null },
         }]);
