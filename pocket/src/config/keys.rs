@@ -265,6 +265,7 @@ fn document() -> String {
          `ca-key.pem`, the key readable by its owner alone) and, at each start and every two weeks, a certificate for `localhost`,\n\
          `127.0.0.1`, `::1`, the machine's name and its addresses, the address that it listens on, `domain`, and buckets below\n\
          `s3.localhost` and `domain`. It prints the lines that make clients trust it:\n\n\
+         <!-- not run: the files are those of whoever serves; tests take the lines that `serve` prints -->\n\
          ```sh\n\
          export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs\n\
          export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # pyarrow, Polars, delta-rs, obstore, MinIO's SDK, s3cmd, s5cmd, SDK for Rust, curl\n\
