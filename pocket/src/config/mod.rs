@@ -66,6 +66,10 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
+/// What errors of types say, and what a person who writes TOML knows.
+const IN_WORDS_OF_TOML: [(&str, &str); 3] =
+    [("a map", "a table"), ("usize", "a whole number"), ("wanted string or table", "wanted a text")];
+
 impl Config {
     /// Reads a file, or takes the defaults where there is none, and the cluster secret from where it is kept.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
@@ -98,8 +102,9 @@ impl Config {
             }
             let at = e.span().map_or(0, |span| span.start);
             let key = places.key_at(at).map(|key| format!("{key}: ")).unwrap_or_default();
-            let why =
-                e.message().replace('\n', " ").replace("a map", "a table").replace("usize", "a whole number");
+            let why = IN_WORDS_OF_TOML
+                .iter()
+                .fold(e.message().replace('\n', " "), |why, (before, after)| why.replace(before, after));
             format!("line {}: {key}{why}", places.line(at))
         })
     }
