@@ -265,9 +265,13 @@ fn document() -> String {
          `ca-key.pem`, the key readable by its owner alone) and, at each start and every two weeks, a certificate for `localhost`,\n\
          `127.0.0.1`, `::1`, the machine's name and its addresses, the address that it listens on, `domain`, and buckets below\n\
          `s3.localhost` and `domain`. It prints the lines that make clients trust it:\n\n\
-         ```sh\n\
-         export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs\n\
-         export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # pyarrow, Polars, delta-rs, obstore, MinIO's SDK, s3cmd, s5cmd, SDK for Rust, curl\n\
+         <!-- before:\nexport POCKET_ACCESS_KEY_ID=my-key POCKET_SECRET_ACCESS_KEY=my-secret\n\
+         pocket serve --tls auto --listen 127.0.0.1:9100 --admin off > serve.log &\n\
+         for i in $(seq 500); do curl --silent --insecure https://127.0.0.1:9100 > answer && break; sleep 0.02; done\n-->\n\
+         <!-- after:\naws --endpoint-url https://localhost:9100 s3 ls\ncurl --silent --show-error https://localhost:9100\n-->\n\
+         ```console\n\
+         $ export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs\n\
+         $ export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # pyarrow, Polars, delta-rs, obstore, MinIO's SDK, s3cmd, s5cmd, SDK for Rust, curl\n\
          ```\n\n\
          `boto3.client(..., verify=\"ca.pem\")` and `curl --cacert ca.pem` say the same to one client; DuckDB is told by\n\
          `SET ca_cert_file = 'ca.pem'`. URLs begin with `https://`; where the pages of clients say `secure=False`, `use_https = False` or\n\
