@@ -95,8 +95,9 @@ fn shell(home: &Path, server: &Server) -> Result<Command, Missing> {
     command.args(["--kill-after=5s", ENDS_WITHIN, "bash"]);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if ["AWS_", "POCKET_", "XDG_"].iter().any(|start| name.starts_with(start)) || name.ends_with("_proxy")
-        {
+        // Whom the caller trusts is no more the reader's business than the caller's keys.
+        let callers = ["AWS_", "POCKET_", "XDG_", "SSL_", "CURL_", "REQUESTS_"];
+        if callers.iter().any(|start| name.starts_with(start)) || name.ends_with("_proxy") {
             command.env_remove(&*name);
         }
     }

@@ -265,21 +265,24 @@ fn document() -> String {
          `ca-key.pem`, the key readable by its owner alone) and, at each start and every two weeks, a certificate for `localhost`,\n\
          `127.0.0.1`, `::1`, the machine's name and its addresses, the address that it listens on, `domain`, and buckets below\n\
          `s3.localhost` and `domain`. It prints the lines that make clients trust it:\n\n\
-         <!-- not run: the files are those of whoever serves; tests take the lines that `serve` prints -->\n\
-         ```sh\n\
-         export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs\n\
-         export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # pyarrow, Polars, delta-rs, obstore, MinIO's SDK, s3cmd, s5cmd, SDK for Rust, curl\n\
+         <!-- before:\nexport POCKET_ACCESS_KEY_ID=my-key POCKET_SECRET_ACCESS_KEY=my-secret\n\
+         pocket serve --tls auto --listen 127.0.0.1:9100 --admin off > serve.log &\n\
+         for i in $(seq 500); do curl --silent --insecure https://127.0.0.1:9100 > answer && break; sleep 0.02; done\n-->\n\
+         <!-- after:\naws --endpoint-url https://localhost:9100 s3 ls\ncurl --silent --show-error https://localhost:9100\n-->\n\
+         ```console\n\
+         $ export AWS_CA_BUNDLE=~/.local/state/pocket/ca.pem   # aws-cli, boto3, s3fs\n\
+         $ export SSL_CERT_FILE=~/.local/state/pocket/ca.pem   # pyarrow, Polars, delta-rs, obstore, MinIO's SDK, s3cmd, s5cmd, SDK for Rust, curl\n\
          ```\n\n\
          `boto3.client(..., verify=\"ca.pem\")` and `curl --cacert ca.pem` say the same to one client; DuckDB is told by\n\
          `SET ca_cert_file = 'ca.pem'`. URLs begin with `https://`; where the pages of clients say `secure=False`, `use_https = False` or\n\
          `USE_SSL false`, it is true. `SSL_CERT_FILE` replaces what the system trusts: set it for one command rather than for a shell.\n\n\
          ## Reload\n\n\
-         SIGHUP (`systemctl reload pocket`, see [As a service](service.md); `kill -HUP`) has a process read its file again, and the\n\
-         files that it names. What may change while it serves is taken over, with the next request and without losing one:\n\n\
+         SIGHUP (`systemctl reload pocket`, see [As a service](service.md); `kill -HUP`) has a process read its file again, and the files that it names. What may\n\
+         change while it serves is taken over, with the next request and without losing one:\n\n\
          - access keys: `[[tenant]]` tables and their secrets' files. The requests of a key that was removed are refused from then\n\
          \u{20}\u{20}on, and those signed with a secret that was replaced; what had begun goes on.\n\
          - profiles, `gateway.default-profile` and `gateway.auto-register`, for buckets that are made from then on.\n\
-         - certificates, for new connections.\n\
+         - certificates, for new connections, see below.\n\
          - `log.filter`.\n\n\
          One line of the log says what changed, and which other keys of the file differ: those wait for a restart. Options and\n\
          variables of the process go on outweighing the file. Where anything in it is wrong, nothing is taken over, and the line says\n\
@@ -288,8 +291,8 @@ fn document() -> String {
          ## For programs that start Pocket\n\n\
          `pocket serve --json` says in one line of JSON, once it serves, where: `role`, `pid`, `address` (as bound, so that port 0 can be\n\
          asked for), `endpoint`, `region`, `admin`, and in `credentials` and `authority` the files with the pair and the\n\
-         authority that were made, where they were; never a secret. With `--end-with-stdin` it ends in good order when its standard\n\
-         input closes, as it does when its parent dies. The roles of a cluster have both options too.\n\n\
+         authority that were made, where they were; never a secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
+         roles of a cluster have both options too.\n\n\
          ## A cluster on a network\n\n\
          <!-- after:\nmkdir -p etc/pocket\necho a secret of the whole cluster > etc/pocket/secret\n\
          sed \"s|/etc/pocket|$HOME&|\" cluster.toml > here.toml\npocket config --config here.toml\n-->\n\
