@@ -9,7 +9,7 @@ use pocket_api::names::TenantName;
 use pocket_edge::config::EdgeConfig;
 use pocket_edge::credentials::Credentials;
 use pocket_gateway::config::GatewayConfig;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Of a machine that has more (containers bring one each), the first are enough.
 const ADDRESSES_MAX: usize = 8;
@@ -72,15 +72,20 @@ pub(crate) fn urls_from_afar(scheme: &str, address: &Address) -> Vec<String> {
     if !address.is_wildcard() {
         return Vec::new();
     }
-    // A machine that does not tell has none to show.
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let ips =
-        interfaces.iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip());
-    let reached = ips.filter(|ip| !ip.is_loopback() && (ip.is_ipv4() || address.is_ipv6()));
+    let reached = addresses().filter(|ip| ip.is_ipv4() || address.is_ipv6());
     reached
         .take(ADDRESSES_MAX)
         .map(|ip| format!("{scheme}://{}", SocketAddr::new(ip, address.port())))
         .collect()
+}
+
+/// Of this machine's interfaces, as others may know them.
+pub(crate) fn addresses() -> impl Iterator<Item = IpAddr> {
+    // A machine that does not tell has none to show.
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let far =
+        interfaces.into_iter().filter(|interface| !interface.is_loopback() && !interface.is_link_local());
+    far.map(|interface| interface.ip())
 }
 
 #[cfg(test)]

@@ -26,6 +26,18 @@ pub(crate) struct Settings {
     pub(crate) keys: Vec<AccessKey>,
 }
 
+impl Settings {
+    /// The rest stays as it was at the start, and goes on to differ from the file.
+    fn take_over(&mut self, other: Self) {
+        let Self { config, keys } = other;
+        self.keys = keys;
+        self.config.profile = config.profile;
+        self.config.gateway.default_profile = config.gateway.default_profile;
+        self.config.gateway.auto_register = config.gateway.auto_register;
+        self.config.log.filter = config.log.filter;
+    }
+}
+
 type Read = dyn Fn() -> anyhow::Result<Settings> + Send + Sync;
 
 /// The settings of a process, and how they are read again.
@@ -91,11 +103,13 @@ impl Reload {
 
     /// All or nothing: what can fail is made first.
     fn take_over(&self, settings: Settings) -> anyhow::Result<()> {
+        let (credentials, profiles) = (endpoint::credentials(&settings.keys)?, settings.config.profiles()?);
+        let certificates = self.current.lock().certificates.clone();
+        let certificate = certificates.map(|certificates| certificates.reload()).transpose()?;
         let mut current = self.current.lock();
         let mut changes = Changes::between(&current.settings, &settings, self.tables);
-        let (credentials, profiles) = (endpoint::credentials(&settings.keys)?, settings.config.profiles()?);
-        if let Some(certificates) = &current.certificates {
-            changes.show_certificate(certificates.reload()?);
+        if let Some(changed) = certificate {
+            changes.show_certificate(changed);
         }
         // Said under the filter that shows it, whichever that is.
         let shown_before = tracing::enabled!(tracing::Level::INFO);
@@ -109,7 +123,7 @@ impl Reload {
         if let Some(gateway) = current.gateway.upgrade() {
             gateway.reload(credentials, profiles);
         }
-        current.settings = settings;
+        current.settings.take_over(settings);
         Ok(())
     }
 }

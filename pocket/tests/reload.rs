@@ -130,6 +130,11 @@ fn profiles_and_the_log_change_and_the_rest_waits() {
     ] {
         assert!(line.contains(said), "{said} is missing in {line}");
     }
+    let again = reload(
+        &serve,
+        "region = \"eu-1\"\nlog.filter = \"info\"\n[gateway]\nauto-register = \"short\"\n[profile.short]\nttl = 900\nreads = 1\n",
+    );
+    assert!(again.contains("ignored until a restart: region"), "it still waits: {again}");
     client.put("/unknown/key", b"").expect(200);
     assert_eq!(client.head("/unknown").header("x-pocket-ttl"), Some("15m"));
     assert_eq!(client.head("/unknown").header("x-pocket-reads"), Some("1"));

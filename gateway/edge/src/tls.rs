@@ -6,8 +6,8 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, ServerSessionMemoryCache};
-use rustls::sign::CertifiedKey;
+use rustls::server::{ParsedCertificate, ServerSessionMemoryCache};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore, ServerConfig};
 use std::fmt;
 use std::sync::Arc;
@@ -106,8 +106,7 @@ pub enum OutOfTime {
 /// TLS of one server. Clones show the same certificate.
 #[derive(Clone)]
 pub struct Tls {
-    shown: Arc<Shown>,
-    pub(crate) config: Arc<ServerConfig>,
+    shown: Arc<RwLock<Shown>>,
     /// Places for those that shake hands.
     pub(crate) handshakes: Arc<Semaphore>,
 }
@@ -115,39 +114,55 @@ pub struct Tls {
 impl Tls {
     /// Fails where the machine gives no random bytes.
     pub fn new(identity: Identity) -> Result<Self, Error> {
-        let shown = Arc::new(Shown(RwLock::new(identity)));
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(shown.clone());
-        config.alpn_protocols = vec![HTTP_1_1.into()];
-        config.ticketer = ring::Ticketer::new()?;
-        config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS_MAX);
-        Ok(Self { shown, config: Arc::new(config), handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)) })
+        let shown = Arc::new(RwLock::new(Shown::new(identity)?));
+        Ok(Self { shown, handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)) })
     }
 
-    /// Connections from now on see this one. Says whether that is another than before.
-    pub fn show(&self, identity: Identity) -> bool {
-        let mut shown = self.shown.0.write();
-        let is_other = *shown != identity;
-        *shown = identity;
-        is_other
+    /// Connections from now on see this one, those too that would resume what they began under another. Says whether it is
+    /// another. Fails as [`Self::new`] does, and then the old one stays.
+    pub fn show(&self, identity: Identity) -> Result<bool, Error> {
+        if self.shown.read().identity == identity {
+            return Ok(false);
+        }
+        let shown = Shown::new(identity)?;
+        *self.shown.write() = shown;
+        Ok(true)
+    }
+
+    /// [`Identity::out_of_time`] of what is shown.
+    pub fn out_of_time(&self, now: SystemTime) -> Option<OutOfTime> {
+        self.shown.read().identity.out_of_time(now)
+    }
+
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.shown.read().config.clone()
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("shown", &self.shown).finish_non_exhaustive()
+        f.debug_struct("Tls").field("shown", &self.shown.read().identity).finish_non_exhaustive()
     }
 }
 
-#[derive(Debug)]
-struct Shown(RwLock<Identity>);
+/// A certificate, with the sessions that began under it: with another one they cannot be resumed.
+struct Shown {
+    identity: Identity,
+    config: Arc<ServerConfig>,
+}
 
-impl ResolvesServerCert for Shown {
-    /// Whatever name the client asks for: it judges by itself what it gets.
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().0.clone())
+impl Shown {
+    fn new(identity: Identity) -> Result<Self, Error> {
+        // Whatever name the client asks for: it judges by itself what it gets.
+        let certificate = SingleCertAndKey::from((*identity.0).clone());
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(certificate));
+        config.alpn_protocols = vec![HTTP_1_1.into()];
+        config.ticketer = ring::Ticketer::new()?;
+        config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS_MAX);
+        Ok(Self { identity, config: Arc::new(config) })
     }
 }
 

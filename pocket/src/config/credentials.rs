@@ -10,7 +10,7 @@ use rand::RngExt;
 use rand::distr::Alphanumeric;
 use serde::Deserialize;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub(crate) const ACCESS_KEY_VARIABLE: &str = "POCKET_ACCESS_KEY_ID";
@@ -178,8 +178,23 @@ fn keep_new(directory: &Path, path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// The secret in a file that somebody provides. Service managers and orchestrators show theirs to a group, or keep them as their own;
+/// one of the process's own user, which it could have closed, is not for all the world.
+pub(super) fn read_provided(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let seen = std::fs::metadata(path).with_context(|| shown.to_string())?;
+    let mode = seen.permissions().mode() & 0o777;
+    let is_own = seen.uid() == std::fs::metadata("/proc/self")?.uid();
+    ensure!(
+        mode & 0o007 == 0 || !is_own,
+        "{shown} can be read by everybody (mode {mode:o}): run `chmod 600 {shown}`, or mount it so"
+    );
+    let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// The text of a file that nobody but its owner may read.
-pub(super) fn read_private(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn read_private(path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
     let mode = std::fs::metadata(path).with_context(|| shown.to_string())?.permissions().mode() & 0o777;
     ensure!(mode & 0o077 == 0, "{shown} can be read by others (mode {mode:o}): run `chmod 600 {shown}`");
@@ -209,6 +224,20 @@ pub(crate) fn random_text(len: usize) -> String {
 mod tests {
     use super::*;
     use crate::config::tables::TenantTable;
+
+    #[test]
+    fn a_provided_secret_may_be_a_groups_and_not_everybodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "12345678\n").unwrap();
+        // The second is that of systemd and of Kubernetes with a group.
+        for (mode, is_taken) in [(0o600, true), (0o440, true), (0o444, false), (0o604, false)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            let read = read_provided(&file);
+            assert_eq!(read.is_ok(), is_taken, "{mode:o}: {read:?}");
+            assert!(read.is_err() || read.is_ok_and(|secret| secret == "12345678"));
+        }
+    }
 
     fn with_tenant() -> Config {
         let tenant = TenantTable {

@@ -220,7 +220,7 @@ const KEYS: &[Key] = &[
         "\"/dev/null\"",
         "none",
         "",
-        "File with that secret, readable by its owner alone, instead of the secret itself. A newline at its end does not count.",
+        "File with that secret, not readable by everybody, instead of the secret itself. A newline at its end does not count.",
     ),
     key(
         "profile.shuffle",
@@ -294,7 +294,7 @@ fn document() -> String {
          authority that were made, where they were; never a secret. With `--end-with-stdin` it ends in good order when its standard input closes, as it does when its parent dies. The\n\
          roles of a cluster have both options too.\n\n\
          ## A cluster on a network\n\n\
-         <!-- after:\nmkdir -p etc/pocket\necho a secret of the whole cluster > etc/pocket/secret\n\
+         <!-- after:\nmkdir -p etc/pocket\necho a secret of the whole cluster > etc/pocket/secret\nchmod 600 etc/pocket/secret\n\
          sed \"s|/etc/pocket|$HOME&|\" cluster.toml > here.toml\npocket config --config here.toml\n-->\n\
          ```toml cluster.toml\n\
          [cluster]\n\

@@ -116,14 +116,13 @@ impl Config {
             match (&tenant.secret_access_key, &tenant.secret_key_file) {
                 (Some(_), None) => {}
                 (None, Some(path)) => {
-                    let text = credentials::read_private(path).map_err(|why| {
+                    let text = credentials::read_provided(path).map_err(|why| {
                         wrong(
                             "secret-key-file",
                             why.context(format!("tenant {:?}: secret-key-file", tenant.name)),
                         )
                     })?;
-                    tenant.secret_access_key =
-                        Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()));
+                    tenant.secret_access_key = Some(Secret::new(text));
                 }
                 _ => {
                     let why = "give either secret-access-key or secret-key-file";
@@ -141,8 +140,7 @@ impl Config {
             (_, None) => Ok(()),
             (Some(_), Some(_)) => Err(wrong(anyhow!("{}", secret_is_given_twice()))),
             (None, Some(path)) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read cluster.secret-file {}", path.display()));
+                let text = credentials::read_provided(path).context("cluster.secret-file");
                 self.cluster.secret = Some(Secret::new(text.map_err(wrong)?.trim().into()));
                 Ok(())
             }

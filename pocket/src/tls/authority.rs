@@ -2,7 +2,8 @@
 //! once. Certificates are short-lived and stay in memory, with a key of their own.
 
 use crate::config::Config;
-use crate::config::credentials::{make_private, state_directory};
+use crate::config::credentials::{make_private, read_private, state_directory};
+use crate::endpoint;
 use anyhow::{Context, ensure};
 use pocket_edge::tls::Identity;
 use rcgen::{
@@ -11,7 +12,7 @@ use rcgen::{
 };
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,11 +49,14 @@ impl Authority {
     fn keep_in(directory: &Path, hosts: Vec<String>) -> anyhow::Result<Self> {
         let (file, key_file) = (directory.join("ca.pem"), directory.join("ca-key.pem"));
         make_private(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        let key_pem = kept(&key_file, 0o600, || Ok(KeyPair::generate()?.serialize_pem()))?;
+        keep(&key_file, 0o600, || Ok(KeyPair::generate()?.serialize_pem()))?;
+        let key_pem = read_private(&key_file)?;
         let key = KeyPair::from_pem(&key_pem)
             .with_context(|| format!("{} has no key that can be used", key_file.display()))?;
         let params = params();
-        let pem = kept(&file, 0o644, || Ok(params.self_signed(&key)?.pem()))?;
+        keep(&file, 0o644, || Ok(params.self_signed(&key)?.pem()))?;
+        let pem =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         ensure!(
             Identity::from_pem(pem.as_bytes(), key_pem.as_bytes()).is_ok(),
             "{} is not the authority of {}: remove both, and trust the new one",
@@ -81,8 +85,8 @@ impl Authority {
     }
 }
 
-/// The text of a file, which is made where there is none.
-fn kept(file: &Path, mode: u32, make: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<String> {
+/// Makes a file where there is none.
+fn keep(file: &Path, mode: u32, make: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<()> {
     let make = || {
         let folder = file.parent().unwrap_or(Path::new("."));
         let permissions = std::fs::Permissions::from_mode(mode);
@@ -98,7 +102,7 @@ fn kept(file: &Path, mode: u32, make: impl FnOnce() -> anyhow::Result<String>) -
     if !file.exists() {
         make().with_context(|| format!("cannot keep {}", file.display()))?;
     }
-    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+    Ok(())
 }
 
 /// Of the authority. Certificates name it so, whenever it was made.
@@ -126,8 +130,7 @@ fn hosts(config: &Config) -> Vec<String> {
             .into();
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine = machine.trim();
-    // Where a name cannot be resolved, nobody can use it to come here.
-    hosts.extend((machine, 0).to_socket_addrs().into_iter().flatten().map(|at| at.ip().to_string()));
+    hosts.extend(endpoint::addresses().map(|ip| ip.to_string()));
     hosts.insert(machine.into());
     hosts.insert(config.gateway.listen.host().into());
     hosts.extend(config.gateway.advertise.iter().map(|address| address.host().to_owned()));
@@ -157,6 +160,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        Authority::keep_in(folder.path(), Vec::new()).unwrap();
+        let key = folder.path().join("ca-key.pem");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let why = Authority::keep_in(folder.path(), Vec::new()).err().unwrap().to_string();
+        assert!(why.contains("can be read by others"), "{why}");
+    }
+
+    #[test]
     fn files_that_do_not_belong_together_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         Authority::keep_in(folder.path(), Vec::new()).unwrap();
@@ -177,5 +190,9 @@ mod tests {
             assert!(hosts.iter().any(|named| named == host), "{host} is not in {hosts:?}");
         }
         assert!(!hosts.iter().any(|host| host == "0.0.0.0"));
+        for url in endpoint::urls_from_afar("https", &config.gateway.listen) {
+            let host = url.trim_start_matches("https://").rsplit_once(':').unwrap().0;
+            assert!(hosts.iter().any(|named| named == host), "{host} is not in {hosts:?}");
+        }
     }
 }

@@ -1,11 +1,9 @@
 //! A certificate and its key in files that somebody else writes.
 
 use anyhow::{Context, anyhow};
-use pocket_edge::tls::{BadIdentity, Identity, OutOfTime};
+use pocket_edge::tls::{BadIdentity, Identity};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
-use tracing::warn;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Files {
@@ -21,6 +19,8 @@ pub(super) struct Stamp {
     bytes: u64,
     /// Seconds and nanoseconds.
     modified: (i64, i64),
+    /// The same of what is known of it: whose it is and who may read it.
+    changed: (i64, i64),
 }
 
 impl Files {
@@ -29,18 +29,19 @@ impl Files {
         [&self.certificate, &self.key].map(|file| {
             let seen = std::fs::metadata(file).ok()?;
             let modified = (seen.mtime(), seen.mtime_nsec());
-            Some(Stamp { device: seen.dev(), inode: seen.ino(), bytes: seen.size(), modified })
+            let changed = (seen.ctime(), seen.ctime_nsec());
+            Some(Stamp { device: seen.dev(), inode: seen.ino(), bytes: seen.size(), modified, changed })
         })
     }
 
-    /// Warns of a certificate that clients will refuse for its time. Errors name the file and what is wrong with it.
+    /// Errors name the file and what is wrong with it.
     pub(super) fn read(&self) -> anyhow::Result<Identity> {
         let certificate = self.certificate.display();
         let read = |what, file: &Path| {
             std::fs::read(file).with_context(|| format!("cannot read {what} {}", file.display()))
         };
         let (chain, key) = (read("tls-cert", &self.certificate)?, read("tls-key", &self.key)?);
-        let identity = Identity::from_pem(&chain, &key).map_err(|error| match error {
+        Identity::from_pem(&chain, &key).map_err(|error| match error {
             BadIdentity::Certificate(why) => anyhow!("tls-cert {certificate} {why}"),
             BadIdentity::Key(why) => anyhow!("tls-key {} {why}", self.key.display()),
             BadIdentity::Mismatch => {
@@ -49,17 +50,6 @@ impl Files {
                     self.key.display()
                 )
             }
-        })?;
-        let date = |time| humantime::format_rfc3339_seconds(time);
-        match identity.out_of_time(SystemTime::now()) {
-            Some(OutOfTime::Expired(at)) => {
-                warn!("tls-cert {certificate} expired at {}: clients will refuse it", date(at));
-            }
-            Some(OutOfTime::NotYet(at)) => {
-                warn!("tls-cert {certificate} is not valid before {}: clients will refuse it", date(at));
-            }
-            None => {}
-        }
-        Ok(identity)
+        })
     }
 }

@@ -8,10 +8,11 @@ use anyhow::{Context, bail};
 use authority::Authority;
 use files::Files;
 use parking_lot::Mutex;
-use pocket_edge::tls::{Identity, Tls};
+use pocket_edge::tls::{Identity, OutOfTime, Tls};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tracing::{info, warn};
 
 /// How often the source is looked at. What has changed is read when it has stood still from one look to the next, since a
@@ -86,8 +87,10 @@ pub(crate) enum Changed {
 pub(crate) struct Certificates {
     source: Source,
     tls: Tls,
-    /// Of the source when it was last read, whatever came of it.
+    /// Of the source when it was last read, whatever came of it but that it could not be read at all.
     read: Mutex<Stamp>,
+    /// What was complained of last, so that it is said once.
+    complaint: Mutex<String>,
 }
 
 impl Certificates {
@@ -100,7 +103,9 @@ impl Certificates {
         };
         let stamp = source.stamp();
         let tls = Tls::new(source.identity()?).context("TLS cannot be served")?;
-        Ok(Some(Arc::new(Self { source, tls, read: Mutex::new(stamp) })))
+        let certificates = Self { source, tls, read: Mutex::new(stamp), complaint: Mutex::default() };
+        certificates.complain(certificates.out_of_time());
+        Ok(Some(Arc::new(certificates)))
     }
 
     pub(crate) fn tls(&self) -> Tls {
@@ -117,31 +122,63 @@ impl Certificates {
 
     /// Reads or makes the certificate again and shows it to connections from now on. Where that fails the old one stays.
     pub(crate) fn reload(&self) -> anyhow::Result<Changed> {
-        *self.read.lock() = self.source.stamp();
-        let identity = self.source.identity()?;
-        Ok(if self.tls.show(identity) { Changed::Yes } else { Changed::No })
+        let stamp = self.source.stamp();
+        let identity = self.source.identity();
+        if !identity.as_ref().is_err_and(|error| error.is::<io::Error>()) {
+            *self.read.lock() = stamp;
+        }
+        Ok(if self.tls.show(identity?)? { Changed::Yes } else { Changed::No })
     }
 
     /// Reloads whenever the source has changed. Never ends.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let mut seen = self.source.stamp();
+        let mut seen = self.read.lock().clone();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            seen = self.look(seen);
+            let (this, before) = (self.clone(), seen.clone());
+            // Files may be on a disk that takes its time. A look that ends in a panic is followed by the next.
+            seen = tokio::task::spawn_blocking(move || this.look(before)).await.unwrap_or(seen);
         }
     }
 
     /// One look, `seen` being what the one before saw.
     fn look(&self, seen: Stamp) -> Stamp {
         let now = self.source.stamp();
+        let mut complaint = None;
         if now == seen && now != *self.read.lock() {
             match self.reload() {
                 Ok(Changed::Yes) => info!("S3 is served with another certificate from now on"),
                 Ok(Changed::No) => {}
-                Err(error) => warn!("the old certificate stays: {error:#}"),
+                Err(error) => complaint = Some(format!("the old certificate stays: {error:#}")),
             }
         }
+        self.complain(complaint.or_else(|| self.out_of_time()));
         now
+    }
+
+    /// Why clients refuse what is shown, for the time that it is.
+    fn out_of_time(&self) -> Option<String> {
+        let (why, at) = match self.tls.out_of_time(SystemTime::now())? {
+            OutOfTime::Expired(at) => ("expired at", at),
+            OutOfTime::NotYet(at) => ("is not valid before", at),
+        };
+        let at = humantime::format_rfc3339_seconds(at);
+        Some(match &self.source {
+            Source::Files(files) => {
+                format!("tls-cert {} {why} {at}: clients will refuse it", files.certificate.display())
+            }
+            Source::Authority(_) => format!("the certificate {why} {at}: clients will refuse it"),
+        })
+    }
+
+    /// Says in the log what is wrong, unless that was the last thing said.
+    fn complain(&self, complaint: Option<String>) {
+        let Some(complaint) = complaint else { return };
+        let mut last = self.complaint.lock();
+        if *last != complaint {
+            warn!("{complaint}");
+            *last = complaint;
+        }
     }
 }
 
@@ -150,7 +187,7 @@ mod tests {
     use super::*;
     use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
     use std::fs;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn made() -> CertifiedKey<KeyPair> {
         generate_simple_self_signed(["localhost".to_owned()]).unwrap()
@@ -176,7 +213,7 @@ mod tests {
     /// Whether the certificate that is shown is this one; it is so afterwards.
     fn shows(certificates: &Certificates, made: &CertifiedKey<KeyPair>) -> bool {
         let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        !certificates.tls.show(Identity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap())
+        !certificates.tls.show(Identity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]
@@ -236,6 +273,33 @@ mod tests {
         assert_eq!(certificates.reload().unwrap(), Changed::Yes);
         assert_eq!(certificates.reload().unwrap(), Changed::No);
         assert!(shows(&certificates, &new));
+    }
+
+    #[test]
+    fn a_file_that_may_be_read_at_last_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &made());
+        let certificates = Certificates::load(&config(folder.path())).unwrap().unwrap();
+        let (key, before) = (folder.path().join("tls.key"), certificates.source.stamp());
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_ne!(certificates.source.stamp(), before, "whoever may read it is another");
+        fs::remove_file(&key).unwrap();
+        assert!(certificates.reload().is_err());
+        assert_eq!(*certificates.read.lock(), before, "what was not read is not known");
+    }
+
+    #[test]
+    fn a_certificate_that_runs_out_while_it_is_shown_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        write(folder.path(), &CertifiedKey { cert: params.self_signed(&key).unwrap(), signing_key: key });
+        let certificates = Certificates::load(&config(folder.path())).unwrap().unwrap();
+        assert!(certificates.complaint.lock().contains("tls.crt expired at 2001-01-01"));
+        *certificates.complaint.lock() = String::new();
+        certificates.look(certificates.source.stamp());
+        assert!(certificates.complaint.lock().contains("expired"), "each look asks");
     }
 
     #[test]

@@ -4,15 +4,18 @@
 use super::stream::Stream;
 use crate::metrics::{Handshake, count_handshake};
 use crate::tls::Tls;
+use rustls::server::Acceptor;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// Longest time from a connection to the end of its handshake.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Longest time that a handshake has a place, of [`crate::tls::HANDSHAKES_MAX`]: a few ways there and back.
+const PLACE_MAX: Duration = Duration::from_secs(3);
 /// What a record of a handshake begins with.
 pub(super) const HANDSHAKE_RECORD: u8 = 22;
 /// A fatal alert: `handshake_failure`. For clients of the plain port.
@@ -46,12 +49,12 @@ pub(super) async fn shake_hands(
             (Handshake::PlainHttp, None)
         }
         Ok(Ok(Begun::Left)) => return None,
-        Ok(Err(error)) => {
+        Ok(Err(error)) if error.kind() != io::ErrorKind::TimedOut => {
             tracing::debug!(%error, "a TLS handshake failed");
             (Handshake::Failed, None)
         }
-        Err(_) => {
-            tracing::debug!("a TLS handshake took longer than {}s", HANDSHAKE_MAX.as_secs());
+        Ok(Err(_)) | Err(_) => {
+            tracing::debug!("a TLS handshake took too long");
             (Handshake::TooSlow, None)
         }
     };
@@ -76,8 +79,11 @@ async fn begin(stream: TcpStream, tls: &Tls) -> io::Result<Begun> {
     if first[0].is_ascii_uppercase() {
         return Ok(Begun::Plain(stream));
     }
+    // Places are for those that said what they want: a client that says nothing more takes none.
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let _place = tls.handshakes.acquire().await.map_err(io::Error::other)?;
-    let stream = TlsAcceptor::from(tls.config.clone()).accept(stream).await?;
+    let ended = tokio::time::timeout(PLACE_MAX, begun.into_stream(tls.config())).await;
+    let stream = ended.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     Ok(Begun::Secure(Stream::Tls(Box::new(stream))))
 }
 
@@ -111,6 +117,19 @@ mod tests {
         };
         let (stream, ()) = tokio::join!(shake_hands(far, &tls, &never), leaving);
         assert!(stream.is_some() && connecting.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_say_what_it_wants_takes_no_place() {
+        let (tls, _) = served();
+        let (mut near, far) = pair().await;
+        near.write_all(&[HANDSHAKE_RECORD, 3, 1]).await.unwrap();
+        let mut shaking = std::pin::pin!(begin(far, &tls));
+        for _ in 0..20 {
+            assert!(futures::poll!(&mut shaking).is_pending());
+            assert_eq!(tls.handshakes.available_permits(), HANDSHAKES_MAX);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     #[test]

@@ -132,8 +132,8 @@ impl Link {
         self.connection.flushed();
     }
 
-    /// Something that is no request is being answered.
-    pub(super) fn answers_unread_head(&self) {
+    /// What is said from here on is the last of this connection.
+    pub(super) fn ends(&self) {
         self.between.store(false, Relaxed);
     }
 

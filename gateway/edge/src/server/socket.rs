@@ -98,7 +98,7 @@ impl<O: ServeAll> Socket<O> {
             let refusal = if self.link.is_between_calls() { unread_head(first) } else { None };
             let Some(refusal) = refusal else { return Poll::Ready(Ok(None)) };
             (self.interim, self.replaces) = (self.edge.unread(&refusal), true);
-            self.link.answers_unread_head();
+            self.link.ends();
         }
         ready!(self.poll_interim(cx))?;
         self.replaces = false;
@@ -233,7 +233,9 @@ impl<O: ServeAll> AsyncWrite for Socket<O> {
         Poll::Ready(Ok(()))
     }
 
+    /// No request follows, whatever still comes: TLS may take a while to say so.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.link.ends();
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -98,7 +98,7 @@ mod tests {
     async fn tls_keeps_no_more_of_an_answer_than_the_kernel_may_and_never_much() {
         for (bytes, kept) in [(8 << 10, 8 << 10), (1 << 20, TLS_UNSENT_MAX_BYTES)] {
             let ((server, client), (near, far)) = (served(), pair().await);
-            let acceptor = TlsAcceptor::from(server.config);
+            let acceptor = TlsAcceptor::from(server.config());
             let (accepted, _connected) =
                 tokio::try_join!(acceptor.accept(far), connect(client, near)).unwrap();
             let mut stream = Stream::Tls(Box::new(accepted));
