@@ -88,7 +88,7 @@ mod tests {
     use pocket_api::conditions::WriteCondition;
     use pocket_api::hints::ObjectHints;
     use pocket_api::ids::{ChunkId, Epoch, NodeId, WriteId};
-    use pocket_api::metadata::{Commit, NewMeta, Request};
+    use pocket_api::metadata::{Append, Commit, MetadataError, NewMeta, Request};
     use pocket_api::names::ObjectKey;
     use pocket_api::object::{ETag, Extent, NewContent};
 
@@ -144,5 +144,32 @@ mod tests {
         assert!(!state.losses.is_searching(), "nobody else died");
         (1..9).for_each(|number| delete(&mut state, number));
         assert_eq!((state.present_objects(), state.present_bytes(), state.losses.objects), (1, 10, 0));
+    }
+    #[test]
+    fn nothing_is_appended_in_chunks_of_a_dead_server_so_only_a_search_finds_losses_of_appended_objects() {
+        let mut state = empty_job(ByteBudget::new(1 << 20), NOW);
+        let chunks = |number| NewContent::Chunks {
+            extents: vec![Extent { chunk: ChunkId { server: SERVER, number }, len: 10 }],
+        };
+        let write = |number| WriteId { gateway: NodeId(9), number };
+        commit(&mut state, 0, chunks(0), b"");
+        commit(&mut state, 1, NewContent::Inline, b"0123456789");
+        state.see(ClusterView { version: 1, newest: SERVER, nodes: vec![] }.into());
+        while state.losses.is_searching() {
+            state.search_losses(4);
+        }
+        let request = Request::Append(Append {
+            key: ObjectKey::parse("k1").unwrap(),
+            write: write(2),
+            to: ETag::opaque(write(1)),
+            offset: 10,
+            size: 10,
+            content: chunks(2),
+            etag: ETag::opaque(write(2)),
+            checksum: None,
+        });
+        let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+        assert_eq!(apply(&mut state, command, NOW).output, Err(MetadataError::WriteBurned));
+        assert_eq!((state.present_objects(), state.present_bytes()), (1, 10));
     }
 }
