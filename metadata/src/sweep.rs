@@ -10,7 +10,7 @@ use pocket_api::metadata::Delivery;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most of each kind of thing that one sweep handles: some 0.2 ms under the lock.
+/// Most of each kind of thing that one sweep handles: some 0.2 ms under the lock, where what expires is of few chunks each.
 const SWEEP_MAX: usize = 512;
 /// Most extents and pieces, which are many to an object, that one sweep looks at for losses: likewise 0.2 ms. More only in a
 /// single object, for which a read of it takes as long.
