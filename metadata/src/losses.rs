@@ -1,9 +1,10 @@
 //! How much of a job was lost with servers: objects that are still in the map, so that whoever reads them is told, and that
 //! nobody counts any more. Inside the state machine. What a death took is found out in slices, for a job may have millions
-//! of objects.
+//! of objects, and an object millions of extents.
 
 use crate::entry::Entry;
 use crate::key::Key;
+use crate::pieces::{Content, Piece};
 use crate::state::JobState;
 use std::ops::Bound;
 
@@ -45,23 +46,39 @@ impl Losses {
 }
 
 impl JobState {
-    /// Looks at the next `most` objects.
-    pub(crate) fn search_losses(&mut self, most: usize) {
+    /// Looks at the next objects: `most` of them or fewer, with `most_extents` extents and pieces together or fewer. One that
+    /// has more is looked at alone, so that the search ends.
+    pub(crate) fn search_losses(&mut self, most: usize, most_extents: usize) {
         let Some(from) = self.losses.search.take() else { return };
+        let (mut lost, mut last, mut extents) = (Vec::new(), None::<&Key>, 0);
         let range = (from.as_ref(), Bound::Unbounded);
-        let next: Vec<(Key, bool)> = self
-            .objects
-            .range::<Key, _>(range)
-            .take(most)
-            .map(|(key, entry)| (key.clone(), self.is_lost(entry)))
-            .collect();
-        if next.len() == most {
-            self.losses.search = next.last().map(|(key, _)| Bound::Excluded(key.clone()));
+        for (count, (key, entry)) in self.objects.range::<Key, _>(range).enumerate() {
+            extents += self.extents_and_pieces(entry);
+            if count == most || (count > 0 && extents > most_extents) {
+                self.losses.search = last.map(|key| Bound::Excluded(key.clone()));
+                break;
+            }
+            if self.is_lost(entry) {
+                lost.push(key.clone());
+            }
+            last = Some(key);
         }
-        for (key, _) in next.into_iter().filter(|(_, is_lost)| *is_lost) {
+        for key in lost {
             if let Some(entry) = self.objects.get_mut(&key) {
                 self.losses.count(entry);
             }
+        }
+    }
+
+    /// How many [`Self::is_lost`] may have to look at.
+    fn extents_and_pieces(&self, entry: &Entry) -> usize {
+        let of_piece = |piece: &Piece| match piece {
+            Piece::Local { manifest, .. } => 1 + self.manifests.extents(*manifest).len(),
+            Piece::Inline(_) | Piece::Remote(_) => 1,
+        };
+        match &entry.content {
+            Content::Inline(_) => 0,
+            Content::Body(body) => body.pieces.iter().map(of_piece).sum(),
         }
     }
 
@@ -88,7 +105,7 @@ mod tests {
     use pocket_api::conditions::WriteCondition;
     use pocket_api::hints::ObjectHints;
     use pocket_api::ids::{ChunkId, Epoch, NodeId, WriteId};
-    use pocket_api::metadata::{Commit, NewMeta, Request};
+    use pocket_api::metadata::{Append, Commit, MetadataError, NewMeta, Request};
     use pocket_api::names::ObjectKey;
     use pocket_api::object::{ETag, Extent, NewContent};
 
@@ -131,18 +148,65 @@ mod tests {
         let dead = ClusterView { version: 1, newest: SERVER, nodes: vec![] };
         state.see(dead.clone().into());
         assert!(state.losses.is_searching() && state.is_sweep_due(NOW));
-        state.search_losses(4);
+        state.search_losses(4, usize::MAX);
         assert!(state.losses.is_searching() && state.present_objects() > 5, "a part at a time");
         // One that was counted and one that was not yet.
         delete(&mut state, 0);
         delete(&mut state, 9);
         while state.losses.is_searching() {
-            state.search_losses(4);
+            state.search_losses(4, usize::MAX);
         }
         assert_eq!((state.present_objects(), state.present_bytes()), (1, 10));
         state.see(ClusterView { version: 2, ..dead }.into());
         assert!(!state.losses.is_searching(), "nobody else died");
         (1..9).for_each(|number| delete(&mut state, number));
         assert_eq!((state.present_objects(), state.present_bytes(), state.losses.objects), (1, 10, 0));
+    }
+    #[test]
+    fn nothing_is_appended_in_chunks_of_a_dead_server_so_only_a_search_finds_losses_of_appended_objects() {
+        let mut state = empty_job(ByteBudget::new(1 << 20), NOW);
+        let chunks = |number| NewContent::Chunks {
+            extents: vec![Extent { chunk: ChunkId { server: SERVER, number }, len: 10 }],
+        };
+        let write = |number| WriteId { gateway: NodeId(9), number };
+        commit(&mut state, 0, chunks(0), b"");
+        commit(&mut state, 1, NewContent::Inline, b"0123456789");
+        state.see(ClusterView { version: 1, newest: SERVER, nodes: vec![] }.into());
+        while state.losses.is_searching() {
+            state.search_losses(4, usize::MAX);
+        }
+        let request = Request::Append(Append {
+            key: ObjectKey::parse("k1").unwrap(),
+            write: write(2),
+            to: ETag::opaque(write(1)),
+            offset: 10,
+            size: 10,
+            content: chunks(2),
+            etag: ETag::opaque(write(2)),
+            checksum: None,
+        });
+        let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+        assert_eq!(apply(&mut state, command, NOW).output, Err(MetadataError::WriteBurned));
+        assert_eq!((state.present_objects(), state.present_bytes()), (1, 10));
+    }
+
+    #[test]
+    fn a_step_of_the_search_is_bounded_by_extents_and_still_gets_past_an_object_that_has_more() {
+        let mut state = empty_job(ByteBudget::new(1 << 20), NOW);
+        let of_extents = |count| {
+            let extent = |number| Extent { chunk: ChunkId { server: SERVER, number }, len: 1 };
+            NewContent::Chunks { extents: (0..count).map(extent).collect() }
+        };
+        // With the piece that it is, an object of ten extents costs eleven.
+        for number in 0..6 {
+            commit(&mut state, number, of_extents(10), b"");
+        }
+        state.see(ClusterView { version: 1, newest: SERVER, nodes: vec![] }.into());
+        let mut found = Vec::new();
+        for most_extents in [22, 32, 0, 33] {
+            state.search_losses(512, most_extents);
+            found.push(state.losses.objects);
+        }
+        assert_eq!((found, state.losses.is_searching()), (vec![2, 4, 5, 6], false));
     }
 }

@@ -10,8 +10,11 @@ use pocket_api::metadata::Delivery;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most of each kind of thing that one sweep handles: some 0.2 ms under the lock.
+/// Most of each kind of thing that one sweep handles: some 0.2 ms under the lock, where what expires is of few chunks each.
 const SWEEP_MAX: usize = 512;
+/// Most extents and pieces, which are many to an object, that one sweep looks at for losses: likewise 0.2 ms. More only in a
+/// single object, for which a read of it takes as long.
+const SWEEP_MAX_EXTENTS: usize = 4_096;
 /// How often leases and old memories are looked through. Leases live for 15 s, so a second more is little.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(1);
 
@@ -34,7 +37,7 @@ impl JobState {
             expired += 1;
         }
         expired += self.end_by_rules(SWEEP_MAX - expired as usize, Orders::Made, now);
-        self.search_losses(SWEEP_MAX);
+        self.search_losses(SWEEP_MAX, SWEEP_MAX_EXTENTS);
         for _ in 0..SWEEP_MAX {
             let Some((holder, reference)) = self.references.next_to_ask(now) else { break };
             if holder == self.home.node || self.view.is_dead(holder) {

@@ -1,117 +1,24 @@
 //! Fuzz targets for what a peer of the framed seam sends: streams of frames, and the messages within them. What is
 //! taken reads back the same after it is written again, however the stream was cut.
 
-mod handshake;
+pub(crate) mod handshake;
 
 use crate::frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, FrameKind};
-use crate::message::{Call, ChunkReply, ChunkRequest, Response};
+use crate::message::{Call, Response};
 use crate::queue::FrameQueue;
 use crate::reader::{FrameReader, Message};
+use crate::seeds::{calls, responses};
 use bytes::Bytes;
-use pocket_api::budget::ByteBudget;
-use pocket_api::chunks::ChunkError;
-use pocket_api::conditions::WriteCondition;
-use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, WriteId};
-use pocket_api::metadata::{
-    ByteRange, Complete, Delivery, JobRef, List, ListItem, ListPage, ListStart, ListUploads, Lookup,
-    MetadataError, Reply, Request, SegmentsOf, Select, ShardReply, ShardRequest, UploadId, UploadsItem,
-    UploadsPage, UploadsStart, Want,
-};
-use pocket_api::names::ObjectKey;
-use pocket_api::object::ETag;
 use pocket_fuzz::{Mutant, Mutants, check, produce, within_memory};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 /// A byte may be the length of an empty name, and a list of names holds a few words for each.
 const MEMORY_FACTOR: usize = 64;
 /// A payload's first buffer, and what serde takes before it has seen the items of a list that claims to be long.
 const BUFFERS_BYTES: usize = 4 << 20;
 
-fn calls() -> Vec<Call> {
-    let key = || ObjectKey::parse("dir/key").unwrap();
-    let write = WriteId { gateway: NodeId(3), number: 300 };
-    let upload = || UploadId("00".repeat(24).as_str().into());
-    let etag = ETag { digest: [7; 16], parts: 2 };
-    let job = JobRef { job: JobId(1 << 40), epoch: Epoch(2) };
-    let lookup = Lookup {
-        key: key(),
-        conditions: Default::default(),
-        select: Select::Range(ByteRange::FromTo(1, 1 << 33)),
-        want: Want::Data,
-        wait: Duration::from_millis(1_500),
-    };
-    let complete = Complete {
-        key: key(),
-        upload: upload(),
-        parts: vec![(1, write), (10_000, write)],
-        etag,
-        checksum: None,
-        condition: WriteCondition::Absent,
-    };
-    let list = List {
-        prefix: "dir/".into(),
-        start: ListStart::AfterPrefix("dir/a/".into()),
-        delimiter: Some("/".into()),
-        max: 1_000,
-    };
-    let uploads = ListUploads {
-        prefix: String::new(),
-        start: UploadsStart::AfterUpload("a".into(), "b".into()),
-        delimiter: None,
-        max: 1,
-    };
-    let requests = [
-        Request::Ping,
-        Request::Lookup(lookup),
-        Request::Segments(SegmentsOf::Lease { lease: LeaseId(9), skip: 1 << 20 }),
-        Request::Delete { key: key(), condition: WriteCondition::None },
-        Request::DeleteMany { keys: vec![key(), key(), key()] },
-        Request::List(list),
-        Request::Complete(complete),
-        Request::Abort { key: key(), upload: upload() },
-        Request::ListUploads(uploads),
-    ];
-    let shards = [
-        ShardRequest::Freeze { job: JobId(5), idle_for: Some(Duration::from_secs(3)) },
-        ShardRequest::Release(vec![(JobId(5), LeaseId(6), Delivery::Sent)]),
-        ShardRequest::AskWrites(vec![(JobId(5), write); 3]),
-    ];
-    let chunk = ChunkId { server: NodeId(1), number: 2 };
-    let chunks = [
-        ChunkRequest::Write { chunk, offset: 4_096 },
-        ChunkRequest::Free(vec![chunk; 4]),
-        ChunkRequest::EndJobs(vec![JobId(1), JobId(2)]),
-    ];
-    requests
-        .map(|request| Call::Job(job, request))
-        .into_iter()
-        .chain(shards.map(Call::Shard))
-        .chain(chunks.map(Call::Chunk))
-        .chain([Call::Cancel])
-        .collect()
-}
-
-fn responses() -> Vec<Response> {
-    let prefix = |name: &str| ListItem::Prefix(name.into());
-    let page = ListPage { items: vec![prefix("a/"), prefix("\u{fc}/")], more: true };
-    let uploads = UploadsPage { items: vec![UploadsItem::Prefix("a/".into())], more: false };
-    vec![
-        Response::Job(Ok(Reply::Done)),
-        Response::Job(Ok(Reply::Deleted { existed: true })),
-        Response::Job(Ok(Reply::Listed(page))),
-        Response::Job(Ok(Reply::Uploads(uploads))),
-        Response::Job(Err(MetadataError::StaleEpoch(Epoch(9)))),
-        Response::Job(Err(MetadataError::BadRequest("why".into()))),
-        Response::Shard(Ok(ShardReply::Known(vec![true, false]))),
-        Response::Shard(Ok(ShardReply::LeasesEnded(vec![(JobId(1), LeaseId(2))]))),
-        Response::Chunk(Ok(ChunkReply::Allocated(vec![ChunkId { server: NodeId(1), number: 2 }; 3]))),
-        Response::Chunk(Err(ChunkError::Full(ByteBudget::set_by(7, "--capacity").shortage()))),
-    ]
-}
-
 /// Writes one frame.
-trait Written {
+pub(crate) trait Written {
     fn push_to(&self, queue: &mut FrameQueue, header: &FrameHeader, payload: Bytes)
     -> Result<(), FrameError>;
 }
@@ -138,7 +45,7 @@ impl Written for Response {
     }
 }
 
-fn bytes_of(mut queue: FrameQueue) -> Vec<u8> {
+pub(crate) fn bytes_of(mut queue: FrameQueue) -> Vec<u8> {
     let (mut bytes, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
     while !queue.is_empty() {
         assert!(queue.poll_write(&mut bytes, &mut cx).is_ready());

@@ -24,6 +24,8 @@ mod metrics;
 mod queue;
 mod reader;
 mod secret;
+#[cfg(test)]
+mod seeds;
 mod server;
 mod session;
 mod socket;

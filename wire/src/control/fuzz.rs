@@ -1,13 +1,14 @@
 //! Fuzz target for the messages of control and usage, both ways: what is taken reads back the same after it is written
 //! again, and what is refused says what is wrong with it.
 
+use super::failure::status_of;
 use super::jobs::tests::{full_hints, full_settings};
 use super::nodes::tests::{report, view};
 use super::proto;
 use pocket_api::cluster::NodeSpec;
 use pocket_api::control::{
-    Configuration, Derived, EndJob, EndMode, Heartbeat, HeartbeatReply, JobSummary, Joined, Placement,
-    Registration, Weight,
+    ClusterStatus, Configuration, ControlError, Derived, EndJob, EndMode, Heartbeat, HeartbeatReply,
+    JobSummary, Joined, Placement, Registration, Weight,
 };
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
@@ -20,7 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A byte may be an item of a list, which is a struct here.
 const MEMORY_FACTOR: usize = 256;
 
-fn seeds() -> Mutants {
+/// One of each message, by its name.
+pub(crate) fn messages() -> Vec<(&'static str, Vec<u8>)> {
     let bucket = || BucketName::parse("stage-1").unwrap();
     let tenant = || TenantName::parse("etl").unwrap();
     let (job, epoch, settings) = (JobId(1 << 40), Epoch(3), full_settings());
@@ -52,20 +54,32 @@ fn seeds() -> Mutants {
         derived: Derived { capacity: Some(4), throughput: None },
         servers_capacity_bytes: 5,
     };
-    let node = view().nodes.remove(0).spec;
-    Mutants::of([
-        proto::Registration::from(registration).encode_to_vec(),
-        proto::Configuration::from(configuration).encode_to_vec(),
-        proto::EndJobRequest::from(end).encode_to_vec(),
-        proto::Placement::from(placement).encode_to_vec(),
-        proto::JobSummary::from(summary).encode_to_vec(),
-        proto::NodeSpec::from(node).encode_to_vec(),
-        proto::Joined::from(Joined { node: NodeId(1), view: view() }).encode_to_vec(),
-        proto::HeartbeatReply::from(HeartbeatReply { view: Some(view()), ended: vec![job] }).encode_to_vec(),
-        proto::Heartbeat::from(Heartbeat { node: NodeId(3), view_version: 4, jobs: vec![job] })
-            .encode_to_vec(),
-        proto::UsageReport::from(report()).encode_to_vec(),
-    ])
+    let summary = proto::JobSummary::from(summary);
+    let nodes = view().nodes.into_iter().map(|node| (node, Some(report()))).collect();
+    let failed = status_of(ControlError::BucketExists { tenant: tenant() });
+    let joined = Joined { node: NodeId(1), view: view() };
+    let reply = HeartbeatReply { view: Some(view()), ended: vec![job] };
+    let beat = Heartbeat { node: NodeId(3), view_version: 4, jobs: vec![job] };
+    let report = proto::UsageReport::from(report());
+    vec![
+        ("Registration", proto::Registration::from(registration).encode_to_vec()),
+        ("Configuration", proto::Configuration::from(configuration).encode_to_vec()),
+        ("EndJobRequest", proto::EndJobRequest::from(end).encode_to_vec()),
+        ("PlacementQuery", proto::PlacementQuery { bucket: bucket().to_string() }.encode_to_vec()),
+        ("JobsQuery", proto::JobsQuery { tenant: Some(tenant().to_string()) }.encode_to_vec()),
+        ("Placement", proto::Placement::from(placement).encode_to_vec()),
+        ("JobSummary", summary.encode_to_vec()),
+        ("JobList", proto::JobList { jobs: vec![summary] }.encode_to_vec()),
+        ("NodeSpec", proto::NodeSpec::from(view().nodes.remove(0).spec).encode_to_vec()),
+        ("NodeRef", proto::NodeRef { node: 3 }.encode_to_vec()),
+        ("Joined", proto::Joined::from(joined).encode_to_vec()),
+        ("HeartbeatReply", proto::HeartbeatReply::from(reply).encode_to_vec()),
+        ("Heartbeat", proto::Heartbeat::from(beat).encode_to_vec()),
+        ("ClusterStatus", proto::ClusterStatus::from(ClusterStatus { nodes, jobs: vec![] }).encode_to_vec()),
+        ("UsageReport", report.encode_to_vec()),
+        ("NodeReport", proto::NodeReport { node: 3, report: Some(report) }.encode_to_vec()),
+        ("ControlFailure", failed.details().to_vec()),
+    ]
 }
 
 /// Whether the bytes are a message `P` that means a `T`.
@@ -93,7 +107,7 @@ where
 #[test]
 fn messages_that_are_taken_read_back_the_same() {
     let taken = AtomicU64::new(0);
-    check!(10_000, seeds(), |bytes: &Mutant| {
+    check!(10_000, Mutants::of(messages().into_iter().map(|(_, bytes)| bytes)), |bytes: &Mutant| {
         let read = [
             read::<proto::Registration, Registration>(bytes),
             read::<proto::Configuration, Configuration>(bytes),

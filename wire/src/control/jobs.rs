@@ -293,7 +293,7 @@ pub(super) mod tests {
     use pocket_api::settings::DocumentKind;
     use std::time::Duration;
 
-    pub(in crate::control) fn full_hints() -> JobHints {
+    pub(crate) fn full_hints() -> JobHints {
         JobHints {
             workers: Some(12),
             capacity: Some(10 << 30),
@@ -305,12 +305,12 @@ pub(super) mod tests {
             reads: Some(u32::MAX),
             wait: Duration::from_millis(300_000),
             wait_on: WaitOn::Get,
-            tier: Some(Tier::Dram),
+            tier: Some(Tier::Hdd),
             etag: ETagRule::Fast,
         }
     }
 
-    pub(in crate::control) fn full_settings() -> JobSettings {
+    pub(crate) fn full_settings() -> JobSettings {
         let filter = LifecycleFilter {
             prefix: "logs/".into(),
             tags: vec![("a".into(), "b".into())],
@@ -330,7 +330,12 @@ pub(super) mod tests {
             created_with: JobHints { reads: Some(7), ..full_hints() },
             tags: vec![("team".into(), "blue".into())],
             lifecycle: Lifecycle { rules: vec![rule], unit, job_ends: Some(end) },
-            documents: [(DocumentKind::Policy, "{}".into()), (DocumentKind::Acl, "private".into())].into(),
+            documents: [
+                (DocumentKind::Acl, "private".into()),
+                (DocumentKind::Policy, "{}".into()),
+                (DocumentKind::PublicAccessBlock, "{}".into()),
+            ]
+            .into(),
         }
     }
 

@@ -4,13 +4,16 @@
 mod client;
 mod failure;
 #[cfg(test)]
-mod fuzz;
+pub(crate) mod fuzz;
 mod jobs;
 mod nodes;
 mod server;
 
 pub use client::RemoteControl;
 pub use server::serve_control;
+
+#[cfg(test)]
+pub(crate) use jobs::tests::{full_hints, full_settings};
 
 use std::time::Duration;
 

@@ -44,7 +44,7 @@ fn greeted(secret: Option<&str>, said: &[u8]) -> (Result<(), HandshakeError>, Ve
 }
 
 /// What both sides say when they meet: of the client, of the server.
-fn genuine(secret: Option<&str>) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn genuine(secret: Option<&str>) -> (Vec<u8>, Vec<u8>) {
     let (_, hello) = greeted(secret, b"");
     let (_, answer) = welcomed(secret, &hello);
     let (_, client) = greeted(secret, &answer);

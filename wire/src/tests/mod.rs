@@ -2,6 +2,7 @@
 
 mod bounds;
 mod failures;
+mod format;
 mod plane;
 mod seam;
 
