@@ -12,7 +12,7 @@ from pocket_job import *
 class S3Fs(Store):
     missing = (FileNotFoundError,)
     full = (OSError,)
-    full_text = "full"
+    full_text = "no room"
     # Paths of fsspec lose slashes at their end, and it takes `?` in a path for a version only where versions are asked for.
     odd_keys = ODD_KEYS
 
