@@ -315,6 +315,7 @@ impl JobState {
     pub(crate) fn end_by_rules(&mut self, most: usize, orders: Orders, now: Timestamp) -> u64 {
         let mut expired = 0;
         while expired < most
+            && !self.has_freed_enough()
             && let Some((_, key, charge)) = self.rules.as_deref_mut().and_then(|r| r.objects.pop_due(now))
         {
             self.account.give_back(charge);

@@ -10,10 +10,10 @@ use pocket_api::metadata::Delivery;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most of each kind of thing that one sweep handles: some 0.2 ms under the lock, where what expires is of few chunks each.
+/// Most of each kind of thing that one sweep handles: some 0.2 ms under the lock.
 const SWEEP_MAX: usize = 512;
-/// Most extents and pieces, which are many to an object, that one sweep looks at for losses: likewise 0.2 ms. More only in a
-/// single object, for which a read of it takes as long.
+/// Most extents and pieces, which are many to an object, that one sweep looks at for losses, and most that what ends frees:
+/// likewise 0.2 ms. More only in a single object, for which a read of it takes as long.
 const SWEEP_MAX_EXTENTS: usize = 4_096;
 /// How often leases and old memories are looked through. Leases live for 15 s, so a second more is little.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(1);
@@ -31,6 +31,7 @@ impl JobState {
     pub(crate) fn sweep(&mut self, now: Timestamp) -> Output {
         let mut expired = 0;
         while expired < SWEEP_MAX as u64
+            && !self.has_freed_enough()
             && let Some((_, key)) = self.expiry.pop_due(now)
         {
             self.remove(&key);
@@ -51,6 +52,11 @@ impl JobState {
             self.next_housekeeping = now + HOUSEKEEPING_EVERY;
         }
         Output::Swept { expired, more: self.is_sweep_due(now) }
+    }
+
+    /// Whether what has ended leaves no more to free to this hold of the lock.
+    pub(crate) fn has_freed_enough(&self) -> bool {
+        self.effects.freed.len() >= SWEEP_MAX_EXTENTS
     }
 
     /// Whether all is done for now.
@@ -88,7 +94,46 @@ mod tests {
     use super::*;
     use crate::lease::Lease;
     use crate::model::empty_job;
+    use crate::state::{Command, apply};
+    use bytes::Bytes;
     use pocket_api::budget::ByteBudget;
+    use pocket_api::conditions::WriteCondition;
+    use pocket_api::hints::{Limit, ObjectHints};
+    use pocket_api::ids::{ChunkId, Epoch, NodeId, WriteId};
+    use pocket_api::metadata::{Commit, NewMeta, Request};
+    use pocket_api::names::ObjectKey;
+    use pocket_api::object::{ETag, Extent, NewContent};
+
+    #[test]
+    fn large_objects_that_expire_together_are_dropped_by_how_much_they_free() {
+        let start = Timestamp(1_000_000);
+        let mut state = empty_job(ByteBudget::new(1 << 24), start);
+        const EXTENTS: u64 = SWEEP_MAX_EXTENTS as u64 / 2;
+        for object in 0..3 {
+            let write = WriteId { gateway: NodeId(9), number: object };
+            let chunk = |number| ChunkId { server: NodeId(7), number: object * EXTENTS + number };
+            let hints =
+                ObjectHints { ttl: Some(Limit::Of(Duration::from_secs(1))), ..ObjectHints::default() };
+            let request = Request::Commit(Commit {
+                key: ObjectKey::parse(&format!("k{object}")).unwrap(),
+                write,
+                size: EXTENTS,
+                content: NewContent::Chunks {
+                    extents: (0..EXTENTS).map(|number| Extent { chunk: chunk(number), len: 1 }).collect(),
+                },
+                meta: NewMeta { etag: ETag::opaque(write), checksum: None, headers: None, hints },
+                condition: WriteCondition::None,
+            });
+            let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+            apply(&mut state, command, start).output.unwrap();
+        }
+        let later = start + Duration::from_secs(2);
+        for (expired, more) in [(2, true), (1, false)] {
+            let outcome = apply(&mut state, Command::Sweep, later);
+            assert_eq!(outcome.output.unwrap(), Output::Swept { expired, more });
+            assert_eq!(outcome.effects.freed.len() as u64, expired * EXTENTS);
+        }
+    }
 
     #[test]
     fn leases_that_end_together_are_swept_in_steps() {
