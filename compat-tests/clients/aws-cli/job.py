@@ -3,11 +3,15 @@
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 from pocket_job import *
 from programs import make_old, read_file, write_file
 
 WORK = SCRATCH
+# The version 2 that does this job too may be older than the option.
+CONDITIONS = "- no precondition" not in (Path(sys.argv[0]).parent / "config.md").read_text()
 
 
 def aws(*words, endpoint=ENDPOINT, fails=False, data=None, raw=False):
@@ -90,10 +94,12 @@ def main():
         where = ["--bucket", made, "--key", "f"]
         aws("s3api", "get-object", *where, "--range", "bytes=5-9", f"{WORK}/part")
         same(read_file(f"{WORK}/part"), content(LARGE)[5:10])
-        check("PreconditionFailed" in aws("s3api", "put-object", *where, "--if-none-match", "*", fails=True))
+        if CONDITIONS:
+            check("PreconditionFailed" in aws("s3api", "put-object", *where, "--if-none-match", "*", fails=True))
+            ok("a precondition that does not hold", "precondition")
         check("404" in aws("s3", "cp", f"{url}/never", "-", fails=True))
         check("BucketNotEmpty" in aws("s3", "rb", url, fails=True))
-        ok("ranges; a precondition, a missing key and a bucket that is not empty are refused", "ranges", "precondition", "missing")
+        ok("ranges; a missing key and a bucket that is not empty are refused", "ranges", "missing")
         aws("s3", "rb", "--force", url)
         check(made not in aws("s3", "ls"))
         ok("the bucket removed with what was in it")

@@ -87,6 +87,14 @@ pub static CLIENTS: &[Client] = &[
         job: go::job_with_tool,
     },
     Client {
+        name: "aws-cli-2",
+        version: Version::Debian { package: "awscli" },
+        needs: &[Need::Python, Need::Apt(&["awscli"])],
+        shows: Shows::Steps,
+        limit_seconds: MINUTES * 60,
+        job: python::job,
+    },
+    Client {
         name: "s3fs-fuse",
         version: Version::Debian { package: "s3fs" },
         needs: &[Need::Python, Need::Apt(&["s3fs"]), Need::Fuse],
