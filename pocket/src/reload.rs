@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use pocket_edge::credentials::Credentials;
 use pocket_gateway::gateway::Gateway;
 use std::sync::{Arc, Weak};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// What was read: the file with the command line's options over it, and who may use the S3 endpoint.
 #[derive(Clone)]
@@ -111,14 +111,18 @@ impl Reload {
         if let Some(changed) = certificate {
             changes.show_certificate(changed);
         }
-        // Said under the filter that shows it, whichever that is.
+        // Said under the filter that shows it, whichever that is; under any where something has to wait.
         let shown_before = tracing::enabled!(tracing::Level::INFO);
+        let say = || match changes.any_waits() {
+            true => warn!("SIGHUP: {changes}"),
+            false => info!("SIGHUP: {changes}"),
+        };
         if shown_before {
-            info!("SIGHUP: {changes}");
+            say();
         }
         self.log.filter_by(&settings.config.log.filter)?;
         if !shown_before {
-            info!("SIGHUP: {changes}");
+            say();
         }
         if let Some(gateway) = current.gateway.upgrade() {
             gateway.reload(credentials, profiles);

@@ -41,19 +41,20 @@ pub fn unknown_hint(name: &str, taker: &str, prefix: &str, names: &[&str]) -> St
     format!("unknown hint {name:?}{guess}; {taker} takes {}", names.join(", "))
 }
 
-/// Whether a name among others' is meant for a hint: `pocket` in any case, and `-`, `:` or `_`. If it is none, it is a slip.
+/// Whether a name among others' is meant for a hint: `pocket` in any case, with the `x-` of headers or without, and `-`, `:` or
+/// `_`. If it is none, it is a slip.
 pub fn is_meant_for_hint(name: &str) -> bool {
     behind_pocket(name).is_some()
 }
 
 fn behind_pocket(name: &str) -> Option<&str> {
+    let name = name.strip_prefix(['x', 'X']).and_then(|name| name.strip_prefix('-')).unwrap_or(name);
     let (pocket, rest) = name.split_at_checked("pocket".len())?;
     pocket.eq_ignore_ascii_case("pocket").then_some(rest)?.strip_prefix(['-', ':', '_'])
 }
 
 /// The name of a hint as it would be written if it were one.
 fn spelt_right(name: &str) -> String {
-    let name = name.strip_prefix("x-").unwrap_or(name);
     behind_pocket(name).unwrap_or(name).to_ascii_lowercase().replace('_', "-")
 }
 
@@ -95,10 +96,10 @@ mod tests {
 
     #[test]
     fn names_that_begin_as_hints_do_are_told_from_others() {
-        for name in ["pocket:ttl", "Pocket-x", "POCKET_", "pocket:"] {
+        for name in ["pocket:ttl", "Pocket-x", "POCKET_", "pocket:", "x-pocket-ttl", "X-Pocket-Ttl"] {
             assert!(is_meant_for_hint(name), "{name}");
         }
-        for name in ["pocket", "pockets", "my-pocket:ttl", "pocket ttl", "pock", "", "pocké:"] {
+        for name in ["pocket", "pockets", "my-pocket:ttl", "pocket ttl", "pock", "", "pocké:", "xpocket-ttl", "x-pockets"] {
             assert!(!is_meant_for_hint(name), "{name}");
         }
     }

@@ -236,8 +236,8 @@ fn document() -> String {
     let mut text = String::from(
         "# Configuration\n\n\
          `pocket serve` needs none. What is set on the command line outweighs the file given with `--config FILE`, which\n\
-         outweighs the defaults. The file is TOML; an unknown key is an error. `pocket config --config FILE` checks a file\n\
-         and prints what holds, secrets redacted. One file may serve all roles: each reads the tables that concern it.\n\n\
+         outweighs the defaults. The file is TOML; an unknown key is an error. `pocket config --config FILE` checks what is\n\
+         written in a file, on any machine, and prints what holds, secrets redacted; sizes and files that it names are held against the machine by `serve`. One file may serve all roles: each reads the tables that concern it.\n\n\
          Sizes have units (`512MiB`, `10GB`), addresses are `host:port`.\n\n\
          | key | default | outweighed by | meaning |\n|---|---|---|---|\n",
     );

@@ -62,6 +62,11 @@ impl Changes {
         }
     }
 
+    /// Whether something of the file is ignored until a restart.
+    pub(super) fn any_waits(&self) -> bool {
+        !self.later.is_empty()
+    }
+
     /// Adds what came, went, and is another under the same name.
     fn say<T: PartialEq>(&mut self, what: &str, old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) {
         let names = |all: Vec<&String>| {
