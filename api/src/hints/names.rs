@@ -99,7 +99,17 @@ mod tests {
         for name in ["pocket:ttl", "Pocket-x", "POCKET_", "pocket:", "x-pocket-ttl", "X-Pocket-Ttl"] {
             assert!(is_meant_for_hint(name), "{name}");
         }
-        for name in ["pocket", "pockets", "my-pocket:ttl", "pocket ttl", "pock", "", "pocké:", "xpocket-ttl", "x-pockets"] {
+        for name in [
+            "pocket",
+            "pockets",
+            "my-pocket:ttl",
+            "pocket ttl",
+            "pock",
+            "",
+            "pocké:",
+            "xpocket-ttl",
+            "x-pockets",
+        ] {
             assert!(!is_meant_for_hint(name), "{name}");
         }
     }
