@@ -3,13 +3,14 @@
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::config::credentials::{ACCESS_KEY_VARIABLE, AccessKey, SECRET_KEY_VARIABLE, Source};
+use crate::interfaces::addresses;
 use crate::tls::Certificates;
 use anyhow::{bail, ensure};
 use pocket_api::names::TenantName;
 use pocket_edge::config::EdgeConfig;
 use pocket_edge::credentials::Credentials;
 use pocket_gateway::config::GatewayConfig;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Of a machine that has more (containers bring one each), the first are enough.
 const ADDRESSES_MAX: usize = 8;
@@ -77,15 +78,6 @@ pub(crate) fn urls_from_afar(scheme: &str, address: &Address) -> Vec<String> {
         .take(ADDRESSES_MAX)
         .map(|ip| format!("{scheme}://{}", SocketAddr::new(ip, address.port())))
         .collect()
-}
-
-/// Of this machine's interfaces, as others may know them.
-pub(crate) fn addresses() -> impl Iterator<Item = IpAddr> {
-    // A machine that does not tell has none to show.
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let far =
-        interfaces.into_iter().filter(|interface| !interface.is_loopback() && !interface.is_link_local());
-    far.map(|interface| interface.ip())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod config;
 mod dev_cluster;
 mod directory;
 mod endpoint;
+mod interfaces;
 mod membership;
 mod operator;
 mod output;

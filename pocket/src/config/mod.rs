@@ -12,6 +12,7 @@ mod place;
 pub(crate) mod secret;
 pub(crate) mod size;
 mod tables;
+pub(crate) mod tls;
 
 pub(crate) use tables::{Config, GatewayTable, TlsMode};
 
@@ -191,9 +192,9 @@ impl Config {
                 anyhow!("gateway.threads {threads}: from 1 to {THREADS_MAX}"),
             ));
         }
-        let tls = &self.gateway;
-        crate::tls::Choice::of(tls).map_err(|why| {
-            let key = match (tls.tls, &tls.tls_cert) {
+        let table = &self.gateway;
+        tls::Choice::of(table).map_err(|why| {
+            let key = match (table.tls, &table.tls_cert) {
                 (Some(_), _) => "tls",
                 (None, Some(_)) => "tls-cert",
                 (None, None) => "tls-key",

@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::config::credentials::{make_private, read_private, state_directory};
-use crate::endpoint;
+use crate::interfaces;
 use anyhow::{Context, ensure};
 use pocket_edge::tls::Identity;
 use rcgen::{
@@ -130,7 +130,7 @@ fn hosts(config: &Config) -> Vec<String> {
             .into();
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine = machine.trim();
-    hosts.extend(endpoint::addresses().map(|ip| ip.to_string()));
+    hosts.extend(interfaces::addresses().map(|ip| ip.to_string()));
     hosts.insert(machine.into());
     hosts.insert(config.gateway.listen.host().into());
     hosts.extend(config.gateway.advertise.iter().map(|address| address.host().to_owned()));
@@ -190,7 +190,7 @@ mod tests {
             assert!(hosts.iter().any(|named| named == host), "{host} is not in {hosts:?}");
         }
         assert!(!hosts.iter().any(|host| host == "0.0.0.0"));
-        for url in endpoint::urls_from_afar("https", &config.gateway.listen) {
+        for url in crate::endpoint::urls_from_afar("https", &config.gateway.listen) {
             let host = url.trim_start_matches("https://").rsplit_once(':').unwrap().0;
             assert!(hosts.iter().any(|named| named == host), "{host} is not in {hosts:?}");
         }

@@ -3,10 +3,10 @@
 mod authority;
 mod files;
 
-use crate::config::{Config, GatewayTable, TlsMode};
-use anyhow::{Context, bail};
+use crate::config::Config;
+use crate::config::tls::{Choice, Files};
+use anyhow::Context;
 use authority::Authority;
-use files::Files;
 use parking_lot::Mutex;
 use pocket_edge::tls::{Identity, OutOfTime, Tls};
 use std::io;
@@ -18,35 +18,6 @@ use tracing::{info, warn};
 /// How often the source is looked at. What has changed is read when it has stood still from one look to the next, since a
 /// certificate and its key are written one after the other.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-
-/// What is configured.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Choice {
-    Files(Files),
-    OwnAuthority,
-}
-
-impl Choice {
-    /// `None` for plain HTTP. Reads no file.
-    pub(crate) fn of(gateway: &GatewayTable) -> anyhow::Result<Option<Self>> {
-        match (gateway.tls, &gateway.tls_cert, &gateway.tls_key) {
-            (Some(TlsMode::Off), _, _) | (None, None, None) => Ok(None),
-            (Some(TlsMode::Auto), None, None) => Ok(Some(Self::OwnAuthority)),
-            (Some(TlsMode::Auto), _, _) => {
-                bail!("tls auto makes a certificate by itself: leave out tls-cert and tls-key, or auto")
-            }
-            (None, Some(certificate), Some(key)) => {
-                Ok(Some(Self::Files(Files { certificate: certificate.clone(), key: key.clone() })))
-            }
-            (None, Some(file), None) => {
-                bail!("tls-cert {} is given without tls-key: give both", file.display())
-            }
-            (None, None, Some(file)) => {
-                bail!("tls-key {} is given without tls-cert: give both", file.display())
-            }
-        }
-    }
-}
 
 enum Source {
     Files(Files),
@@ -63,14 +34,14 @@ enum Stamp {
 impl Source {
     fn stamp(&self) -> Stamp {
         match self {
-            Self::Files(files) => Stamp::Files(files.stamps()),
+            Self::Files(files) => Stamp::Files(files::stamps(files)),
             Self::Authority(_) => Stamp::Authority(authority::period()),
         }
     }
 
     fn identity(&self) -> anyhow::Result<Identity> {
         match self {
-            Self::Files(files) => files.read(),
+            Self::Files(files) => files::read(files),
             Self::Authority(authority) => authority.issue(),
         }
     }
@@ -230,18 +201,6 @@ mod tests {
         assert!(refusal(&config).contains("tls.key has no private key"), "{}", refusal(&config));
         fs::write(folder.path().join("tls.crt"), "no certificate").unwrap();
         assert!(refusal(&config).contains("tls.crt has no certificate"), "{}", refusal(&config));
-    }
-
-    #[test]
-    fn off_outweighs_files_and_files_need_each_other() {
-        let mut gateway = config(Path::new("/nowhere")).gateway;
-        assert!(matches!(Choice::of(&gateway), Ok(Some(Choice::Files(_)))));
-        gateway.tls = Some(TlsMode::Off);
-        assert_eq!(Choice::of(&gateway).unwrap(), None);
-        gateway.tls = Some(TlsMode::Auto);
-        assert!(Choice::of(&gateway).is_err());
-        (gateway.tls, gateway.tls_key) = (None, None);
-        assert!(Choice::of(&gateway).unwrap_err().to_string().contains("tls-key"));
     }
 
     #[test]
