@@ -115,13 +115,7 @@ async fn ratio(
     options: &Options,
 ) -> anyhow::Result<Vec<Line>> {
     let (ours, against) = compare(a, b, options.rounds, options.seconds).await?;
-    Ok(vec![Line {
-        what: what.into(),
-        measured: format!("{ours:.2} us"),
-        against: format!("{against:.2} us"),
-        value: ours / against,
-        bar: Some(bar),
-    }])
+    Ok(vec![Line::ratio(what, ours, against, bar)])
 }
 
 /// Server CPU a call, in milliseconds, whatever another server takes.

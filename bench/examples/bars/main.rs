@@ -46,6 +46,17 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Of two costs of a request, in microseconds of server CPU.
+    fn ratio(what: &str, ours: f64, against: f64, bar: f64) -> Self {
+        Self {
+            what: what.into(),
+            measured: format!("{ours:.2} us"),
+            against: format!("{against:.2} us"),
+            value: ours / against,
+            bar: Some(bar),
+        }
+    }
+
     fn holds(&self) -> bool {
         self.bar.is_none_or(|bar| self.value <= bar)
     }

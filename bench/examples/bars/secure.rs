@@ -125,13 +125,7 @@ async fn compare(
         }
     }
     let [ours, against] = found.map(median);
-    Ok(vec![Line {
-        what: what.into(),
-        measured: format!("{ours:.2} us"),
-        against: format!("{against:.2} us"),
-        value: ours / against,
-        bar: Some(bar),
-    }])
+    Ok(vec![Line::ratio(what, ours, against, bar)])
 }
 
 impl Side<'_> {
