@@ -7,12 +7,12 @@ use crate::effects::Effects;
 use parking_lot::Mutex;
 use pocket_api::chunks::ChunkError;
 use pocket_api::cluster::Directory;
+use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
 use pocket_api::metadata::{MetadataError, ShardRequest};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tracing::warn;
 
 /// How long a courier waits for more before it sends: short against the 100 ms in which space should be back, long
@@ -29,7 +29,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// reference that its home still counts.
 pub(crate) struct Outbox {
     directory: Arc<dyn Directory>,
-    runtime: Handle,
+    env: Env,
     own: Weak<Outbox>,
     waiting: Mutex<HashMap<NodeId, Queue>>,
 }
@@ -57,8 +57,8 @@ enum Undelivered {
 }
 
 impl Outbox {
-    pub(crate) fn new(directory: Arc<dyn Directory>, runtime: Handle) -> Arc<Self> {
-        Arc::new_cyclic(|own| Self { directory, runtime, own: own.clone(), waiting: Mutex::default() })
+    pub(crate) fn new(directory: Arc<dyn Directory>, env: Env) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self { directory, env, own: own.clone(), waiting: Mutex::default() })
     }
 
     /// Items that are waiting to be sent.
@@ -87,7 +87,7 @@ impl Outbox {
         queue.items.push(item);
         if !queue.served {
             queue.served = true;
-            self.runtime.spawn(serve(self.own.clone(), receiver));
+            self.env.spawn(serve(self.own.clone(), receiver));
         }
     }
 

@@ -4,6 +4,7 @@ use super::*;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
+use pocket_api::clock::Clock;
 use pocket_api::cluster::ClusterView;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::{ChunkId, Epoch};
@@ -150,7 +151,7 @@ impl World {
         };
         let (quick, hung) = (node(false), node(true));
         let nodes = Nodes(HashMap::from([(QUICK, quick.clone()), (HUNG, hung.clone())]));
-        let transfers = Transfers::start(Arc::new(nodes), Arc::new(RuntimeClock(started)));
+        let transfers = Transfers::start(Arc::new(nodes), Env::with_clock(Arc::new(RuntimeClock(started))));
         Self { transfers, quick, hung }
     }
 
