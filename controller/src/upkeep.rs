@@ -29,6 +29,7 @@ pub(crate) fn start(shared: &Arc<Shared>) {
         let mut last = Instant::now();
         loop {
             tokio::select! {
+                biased;
                 _ = ticks.tick() => {}
                 () = wake.notified() => {}
             }

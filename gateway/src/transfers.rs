@@ -20,7 +20,7 @@ use pocket_api::limits::{READ_LEASE, TRANSFER_STALL, WRITE_TOUCH_EVERY};
 use pocket_api::metadata::{Delivery, JobRef, Request, ShardReply, ShardRequest};
 use pocket_edge::context::Connection;
 use releases::{BATCH_MAX, EndedRead, Lane, Releases};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -113,7 +113,7 @@ impl Transfers {
 
     /// Cuts what is still going on for jobs that have ended.
     pub(crate) fn drop_jobs(&self, ended: &[JobId]) {
-        let ended: HashSet<JobId> = ended.iter().copied().collect();
+        let ended: BTreeSet<JobId> = ended.iter().copied().collect();
         if !ended.is_empty() {
             self.cut(|open| ended.contains(&open.job));
         }
@@ -131,7 +131,7 @@ impl Transfers {
     }
 
     fn renew(self: &Arc<Self>) {
-        let mut by_shard: HashMap<NodeId, Vec<(JobId, LeaseId)>> = HashMap::new();
+        let mut by_shard: BTreeMap<NodeId, Vec<(JobId, LeaseId)>> = BTreeMap::new();
         self.open.each(|open| {
             if let Holds::Lease(lease) = &open.holds {
                 by_shard.entry(lease.shard).or_default().push((open.job, lease.id));
@@ -153,7 +153,7 @@ impl Transfers {
                 if ended.is_empty() {
                     continue;
                 }
-                let ended: HashSet<_> = ended.into_iter().collect();
+                let ended: BTreeSet<_> = ended.into_iter().collect();
                 self.cut(|open| {
                     matches!(open.holds, Holds::Lease(l) if l.shard == shard && ended.contains(&(open.job, l.id)))
                 });
@@ -162,7 +162,7 @@ impl Transfers {
     }
 
     fn touch(self: &Arc<Self>) {
-        let mut by_server: HashMap<NodeId, Vec<WriteId>> = HashMap::new();
+        let mut by_server: BTreeMap<NodeId, Vec<WriteId>> = BTreeMap::new();
         self.open.each(|open| {
             if let Holds::Space { write, servers, .. } = &open.holds {
                 servers.iter().for_each(|&server| by_server.entry(server).or_default().push(*write));
@@ -195,8 +195,8 @@ impl Transfers {
         self.env.spawn(tokio::time::timeout(deadline, work));
     }
 
-    fn pings_due(&self, now: Timestamp) -> HashSet<(NodeId, JobRef)> {
-        let mut due = HashSet::new();
+    fn pings_due(&self, now: Timestamp) -> BTreeSet<(NodeId, JobRef)> {
+        let mut due = BTreeSet::new();
         self.open.each(|open| {
             if let Holds::Space { used: Some(used), .. } = &mut open.holds
                 && used.ping_at <= now

@@ -10,7 +10,7 @@ use pocket_api::cluster::Directory;
 use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
 use pocket_api::metadata::{MetadataError, ShardRequest};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tracing::warn;
@@ -31,7 +31,7 @@ pub(crate) struct Outbox {
     directory: Arc<dyn Directory>,
     env: Env,
     own: Weak<Outbox>,
-    waiting: Mutex<HashMap<NodeId, Queue>>,
+    waiting: Mutex<BTreeMap<NodeId, Queue>>,
 }
 
 #[derive(Default)]
@@ -82,7 +82,7 @@ impl Outbox {
         }
     }
 
-    fn append(&self, waiting: &mut HashMap<NodeId, Queue>, receiver: NodeId, item: Item) {
+    fn append(&self, waiting: &mut BTreeMap<NodeId, Queue>, receiver: NodeId, item: Item) {
         let queue = waiting.entry(receiver).or_default();
         queue.items.push(item);
         if !queue.served {

@@ -68,7 +68,7 @@ use pocket_api::settings::JobSettings;
 use pocket_edge::calls::{Document, OwnedAcl};
 use pocket_edge::compute::Compute;
 use pocket_edge::context::RequestContext;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ pub struct Operations {
     region: Arc<str>,
     profiles: Arc<ArcSwap<Profiles>>,
     /// Those with access keys: whom a policy can name.
-    tenants: Arc<ArcSwap<HashSet<TenantName>>>,
+    tenants: Arc<ArcSwap<BTreeSet<TenantName>>>,
     control: Arc<dyn Control>,
     env: Env,
     directory: Arc<dyn Directory>,
@@ -92,7 +92,7 @@ pub struct Operations {
 
 impl Operations {
     /// Background work ends when the last clone is dropped.
-    pub fn start(config: &GatewayConfig, tenants: HashSet<TenantName>, planes: Planes) -> Arc<Self> {
+    pub fn start(config: &GatewayConfig, tenants: BTreeSet<TenantName>, planes: Planes) -> Arc<Self> {
         let Planes { node, control, directory, env } = planes;
         let transfers = Transfers::start(directory.clone(), env.clone());
         Arc::new(Self {
@@ -123,7 +123,7 @@ impl Operations {
     }
 
     /// For policies that are put from here on.
-    pub(crate) fn replace_tenants(&self, tenants: HashSet<TenantName>) {
+    pub(crate) fn replace_tenants(&self, tenants: BTreeSet<TenantName>) {
         self.tenants.store(Arc::new(tenants));
     }
 

@@ -12,7 +12,7 @@ use pocket_api::control::{Control, ControlError, Placement};
 use pocket_api::env::Env;
 use pocket_api::ids::JobId;
 use pocket_api::names::BucketName;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl Known {
         if ended.is_empty() {
             return;
         }
-        let ended: HashSet<JobId> = ended.iter().copied().collect();
+        let ended: BTreeSet<JobId> = ended.iter().copied().collect();
         let mut table = self.table.lock();
         let gone = table.iter().map(|placed| &placed.placement).filter(|p| ended.contains(&p.job));
         let gone: Vec<BucketName> = gone.map(|placement| placement.bucket.clone()).collect();

@@ -109,7 +109,7 @@ impl Chunks for Node {
 }
 
 /// Each is a shard and a storage server.
-struct Nodes(HashMap<NodeId, Arc<Node>>);
+struct Nodes(BTreeMap<NodeId, Arc<Node>>);
 
 impl Directory for Nodes {
     fn shard(&self, node: NodeId) -> Option<Arc<dyn Metadata>> {
@@ -150,7 +150,7 @@ impl World {
             Arc::new(Node { hangs, calls, started, lapsed, failures })
         };
         let (quick, hung) = (node(false), node(true));
-        let nodes = Nodes(HashMap::from([(QUICK, quick.clone()), (HUNG, hung.clone())]));
+        let nodes = Nodes(BTreeMap::from([(QUICK, quick.clone()), (HUNG, hung.clone())]));
         let transfers = Transfers::start(Arc::new(nodes), Env::with_clock(Arc::new(RuntimeClock(started))));
         Self { transfers, quick, hung }
     }
