@@ -1,0 +1,3 @@
+//! Clients of S3 that write down what they asked and what they were told.
+
+pub mod content;
