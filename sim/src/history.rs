@@ -209,6 +209,8 @@ pub enum Refusal {
     NoSuchBucket,
     NotEmpty,
     NoSuchKey,
+    /// NoSuchKey or NoSuchBucket: the answer to a HEAD does not say which.
+    Nothing,
     /// NoSuchKey with `x-pocket-lost`.
     Lost,
     PreconditionFailed,

@@ -231,5 +231,8 @@ fn end_of(event: &Event, origins: &Origins, bucket: &BucketEnds, declared: &Decl
 
 /// Whether a look found that there is no object, and nothing was said of why.
 pub(super) fn found_nothing(event: &Event) -> bool {
-    matches!(event.outcome, Outcome::Refused(Refusal::NoSuchKey | Refusal::NoSuchBucket | Refusal::Lost))
+    matches!(
+        event.outcome,
+        Outcome::Refused(Refusal::NoSuchKey | Refusal::NoSuchBucket | Refusal::Nothing | Refusal::Lost)
+    )
 }

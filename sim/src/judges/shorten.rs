@@ -135,7 +135,10 @@ fn sees_presence(event: &Event, key: &Text, etag: Option<&Text>) -> bool {
 fn sees_absence(event: &Event) -> bool {
     match (&event.asked, &event.outcome) {
         (_, Outcome::Refused(refusal)) => {
-            matches!(refusal, Refusal::NoSuchKey | Refusal::NoSuchBucket | Refusal::WrongOffset)
+            matches!(
+                refusal,
+                Refusal::NoSuchKey | Refusal::NoSuchBucket | Refusal::Nothing | Refusal::WrongOffset
+            )
         }
         (Asked::List(_) | Asked::DeleteBucket { force: false }, Outcome::Done(_)) => true,
         (Asked::Append { offset_bytes, .. }, Outcome::Done(_)) => *offset_bytes == 0,

@@ -80,6 +80,7 @@ impl State {
             Kind::CreateBucket { hints, job } => look.create(hints, job.as_ref()),
             Kind::EndBucket { force } => look.end(*force),
             Kind::SeeNoBucket => look.see_no_bucket(),
+            Kind::SeeNeither { slot } => look.see_neither(*slot),
             _ if !look.may_have_bucket() => Next::new(),
             Kind::SeeBucket => smallvec![self.clone()],
             Kind::Write { slot, content, bounds, condition } => {
@@ -329,6 +330,14 @@ impl Look<'_> {
         }
         if object.reads.is_some_and(|(fewest, _)| fewest > 0 && fewest <= held) {
             next.push(self.state.clone());
+        }
+        next
+    }
+
+    fn see_neither(&self, slot: usize) -> Next {
+        let mut next = self.see_no_bucket();
+        if self.may_have_bucket() {
+            next.extend(self.see_nothing(slot, 0));
         }
         next
     }

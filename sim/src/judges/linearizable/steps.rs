@@ -39,20 +39,61 @@ pub(super) struct Step {
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    CreateBucket { hints: BucketHints, job: Option<Text> },
-    EndBucket { force: bool },
+    CreateBucket {
+        hints: BucketHints,
+        job: Option<Text>,
+    },
+    EndBucket {
+        force: bool,
+    },
     SeeBucket,
     SeeNoBucket,
-    Write { slot: usize, content: Option<Content>, bounds: Option<Bounds>, condition: Condition },
-    Append { slot: usize, offset_bytes: u64, piece: Piece },
-    Remove { slot: usize, condition: Condition },
-    Rename { from: usize, to: usize, condition: Condition },
-    UseRead { slot: usize },
-    See { slot: usize, seen: Seen },
-    SeeNothing { slot: usize, held: u32 },
-    SeeLost { slot: usize },
-    SeeConditionFail { slot: usize, condition: Condition },
-    SeeOtherSize { slot: usize, offset_bytes: u64 },
+    Write {
+        slot: usize,
+        content: Option<Content>,
+        bounds: Option<Bounds>,
+        condition: Condition,
+    },
+    Append {
+        slot: usize,
+        offset_bytes: u64,
+        piece: Piece,
+    },
+    Remove {
+        slot: usize,
+        condition: Condition,
+    },
+    Rename {
+        from: usize,
+        to: usize,
+        condition: Condition,
+    },
+    UseRead {
+        slot: usize,
+    },
+    See {
+        slot: usize,
+        seen: Seen,
+    },
+    SeeNothing {
+        slot: usize,
+        held: u32,
+    },
+    /// There is no object, or no bucket.
+    SeeNeither {
+        slot: usize,
+    },
+    SeeLost {
+        slot: usize,
+    },
+    SeeConditionFail {
+        slot: usize,
+        condition: Condition,
+    },
+    SeeOtherSize {
+        slot: usize,
+        offset_bytes: u64,
+    },
 }
 
 /// All groups of a history: every key of it is in one.
@@ -175,6 +216,7 @@ impl Projection<'_> {
                 Some(Kind::SeeNothing { slot, held: self.held_beside(event) })
             }
             (_, Some(Refusal::NoSuchKey)) => Some(Kind::SeeNothing { slot, held: 0 }),
+            (_, Some(Refusal::Nothing)) => Some(Kind::SeeNeither { slot }),
             (_, Some(Refusal::Lost)) => Some(Kind::SeeLost { slot }),
             (
                 Asked::Put { condition, .. } | Asked::Delete { condition, .. },
