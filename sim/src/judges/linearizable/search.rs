@@ -1,0 +1,129 @@
+//! Searches for an order of steps that explains them all, as Wing and Gong do, and remembers where it has been, as Lowe does. A step
+//! may be next when no other that must come has ended before it began. What a client only saw is taken as soon as it fits: that
+//! changes nothing for the others, so there is no need to try it later too.
+
+use super::model::{Next, State};
+use super::steps::Step;
+use crate::judges::declared::Declared;
+use std::collections::HashSet;
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Order {
+    /// There is one.
+    Found,
+    /// There is none. Of the orders that go furthest: the events that could not follow.
+    None { stuck_at: Vec<u32> },
+    /// None was found among so many places.
+    GaveUp,
+}
+
+/// What a search has cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Pairs of steps done and state that were looked at.
+    pub places: usize,
+}
+
+/// Which steps are done: a bit each.
+type Done = Box<[u64]>;
+
+struct Place {
+    done: Done,
+    state: State,
+    /// Steps before it are done, or may never have happened.
+    low: usize,
+    count_known: usize,
+}
+
+/// `steps` in the order of their begins. At most `places_max` places are looked at: some 300 bytes each.
+pub(super) fn search(steps: &[Step], start: State, declared: &Declared, places_max: usize) -> (Order, Cost) {
+    let all_known = steps.iter().filter(|step| step.is_known).count();
+    let done: Done = vec![0; steps.len().div_ceil(64)].into();
+    let mut been: HashSet<(Done, State)> = HashSet::new();
+    let mut to_go = vec![Place { done, state: start, low: 0, count_known: 0 }];
+    let mut furthest = (0, Vec::new());
+    while let Some(mut place) = to_go.pop() {
+        place.take_what_was_only_seen(steps, declared);
+        if place.count_known == all_known {
+            return (Order::Found, Cost { places: been.len() });
+        }
+        if !been.insert((place.done.clone(), place.state.clone())) {
+            continue;
+        }
+        if been.len() == places_max {
+            return (Order::GaveUp, Cost { places: been.len() });
+        }
+        let candidates = place.candidates(steps);
+        if place.count_known >= furthest.0 {
+            let known = candidates.iter().filter(|&&i| steps[i].is_known);
+            furthest = (place.count_known, known.map(|&i| steps[i].event).collect());
+        }
+        // The last one that is pushed is tried first: what must come before what may, the earliest end first.
+        let mut order = candidates;
+        order.sort_by_key(|&i| (steps[i].is_known, std::cmp::Reverse(steps[i].end)));
+        for i in order {
+            for state in place.state.after(&steps[i], declared) {
+                if steps[i].is_known || state != place.state {
+                    to_go.push(place.with(i, state, steps));
+                }
+            }
+        }
+    }
+    (Order::None { stuck_at: furthest.1 }, Cost { places: been.len() })
+}
+
+impl Place {
+    fn is_done(&self, i: usize) -> bool {
+        self.done[i / 64] & (1 << (i % 64)) != 0
+    }
+
+    fn mark(&mut self, i: usize, steps: &[Step]) {
+        self.done[i / 64] |= 1 << (i % 64);
+        self.count_known += usize::from(steps[i].is_known);
+        while self.low < steps.len() && (self.is_done(self.low) || !steps[self.low].is_known) {
+            self.low += 1;
+        }
+    }
+
+    fn with(&self, i: usize, state: State, steps: &[Step]) -> Self {
+        let mut next = Self { done: self.done.clone(), state, low: self.low, count_known: self.count_known };
+        next.mark(i, steps);
+        next
+    }
+
+    /// The steps that may be next.
+    fn candidates(&self, steps: &[Step]) -> Vec<usize> {
+        let mut first_end = Duration::MAX;
+        let mut found = Vec::new();
+        for (i, step) in steps.iter().enumerate() {
+            if step.begin > first_end {
+                break;
+            }
+            if self.is_done(i) {
+                continue;
+            }
+            found.push(i);
+            if step.is_known {
+                first_end = first_end.min(step.end);
+            }
+        }
+        found.retain(|&i| steps[i].begin <= first_end);
+        found
+    }
+
+    /// Takes all steps that fit and after which nothing is otherwise.
+    fn take_what_was_only_seen(&mut self, steps: &[Step], declared: &Declared) {
+        loop {
+            let fits = |i: &usize| {
+                let next: Next = self.state.after(&steps[*i], declared);
+                steps[*i].is_known && next.len() == 1 && next[0] == self.state
+            };
+            let fitting: Vec<usize> = self.candidates(steps).into_iter().filter(fits).collect();
+            if fitting.is_empty() {
+                return;
+            }
+            fitting.into_iter().for_each(|i| self.mark(i, steps));
+        }
+    }
+}

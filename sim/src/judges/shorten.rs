@@ -1,0 +1,150 @@
+//! Leaves events out of a history that a judge objects to, as long as it still does. Nothing goes without what relies on it: a
+//! history without a write, but with a read of it, would be objected to for another reason than the one that is looked for.
+
+use crate::history::{Answer, Asked, Body, Condition, Event, History, Outcome, Piece, Refusal, Text};
+use std::collections::BTreeSet;
+
+/// Most times that a judge is asked: a few seconds of the slowest one.
+const TRIES_MAX: usize = 2_000;
+
+/// The shortest history that was found; `history` itself where the judge does not object to it.
+pub fn shorten(history: &History, objects: impl Fn(&History) -> bool) -> History {
+    let mut short = history.clone();
+    let mut tries = 0;
+    loop {
+        let before = short.events.len();
+        // The last first: least relies on them.
+        let numbers: Vec<u32> = short.events.iter().rev().map(|event| event.number).collect();
+        for number in numbers {
+            if short.event(number).is_none() {
+                continue;
+            }
+            if tries == TRIES_MAX {
+                return short;
+            }
+            tries += 1;
+            let gone = with_all_that_relies_on(number, &short);
+            let shorter = short.only(|event| !gone.contains(&event.number));
+            if objects(&shorter) {
+                short = shorter;
+            }
+        }
+        if short.events.len() == before {
+            return short;
+        }
+    }
+}
+
+fn with_all_that_relies_on(number: u32, history: &History) -> BTreeSet<u32> {
+    let mut gone = BTreeSet::from([number]);
+    let mut to_look_at = vec![number];
+    while let Some(number) = to_look_at.pop() {
+        let Some(of) = history.event(number) else { continue };
+        for event in &history.events {
+            if !gone.contains(&event.number) && relies_on(event, of) {
+                gone.insert(event.number);
+                to_look_at.push(event.number);
+            }
+        }
+    }
+    gone
+}
+
+/// Whether what came of `event` may be due to what `of` did. Rather too often than too seldom.
+fn relies_on(event: &Event, of: &Event) -> bool {
+    if !of.may_have_happened() || event.settled() < of.begin || event.number == of.number {
+        return false;
+    }
+    let same_bucket = event.bucket == of.bucket || from_bucket(event) == Some(&of.bucket);
+    match &of.asked {
+        Asked::CreateBucket(_) => same_bucket,
+        Asked::DeleteBucket { .. } => same_bucket && (sees_absence(event) || creates_bucket(event)),
+        Asked::Put { key, piece, .. } => {
+            reads_any(event, &[*piece]) || same_bucket && sees_presence(event, key, of.wrote())
+        }
+        Asked::Complete { key, pieces, .. } => {
+            reads_any(event, pieces) || same_bucket && sees_presence(event, key, of.wrote())
+        }
+        Asked::Append { key, piece, .. } => {
+            reads_any(event, &[*piece]) || same_bucket && sees_presence(event, key, None)
+        }
+        Asked::Copy { to, .. } => same_bucket && sees_presence(event, to, None),
+        Asked::Rename { from, to, .. } => {
+            same_bucket && (sees_presence(event, to, None) || names(event, from) && sees_absence(event))
+        }
+        Asked::Delete { key, .. } | Asked::Get { key, .. } => {
+            same_bucket && names_or_lists(event, key) && sees_absence(event)
+        }
+        Asked::List(_) | Asked::Head { .. } | Asked::CreateUpload { .. } | Asked::UploadPart { .. } => false,
+    }
+}
+
+fn from_bucket(event: &Event) -> Option<&Text> {
+    match &event.asked {
+        Asked::Copy { from_bucket, .. } => Some(from_bucket),
+        _ => None,
+    }
+}
+
+fn creates_bucket(event: &Event) -> bool {
+    matches!(event.asked, Asked::CreateBucket(_))
+}
+
+fn names(event: &Event, key: &Text) -> bool {
+    match &event.asked {
+        Asked::Copy { from, to, .. } | Asked::Rename { from, to, .. } => from == key || to == key,
+        _ => event.key() == Some(key),
+    }
+}
+
+fn names_or_lists(event: &Event, key: &Text) -> bool {
+    names(event, key) || event.key().is_none()
+}
+
+fn reads_any(event: &Event, pieces: &[Piece]) -> bool {
+    let body = event.shown().and_then(|shown| shown.body.as_ref());
+    match body {
+        Some(Body::Runs(runs)) => runs.iter().any(|run| pieces.contains(&run.piece)),
+        Some(Body::Torn(_)) | None => false,
+    }
+}
+
+/// `etag`: that of what is looked for, where it is known.
+fn sees_presence(event: &Event, key: &Text, etag: Option<&Text>) -> bool {
+    if !names_or_lists(event, key) {
+        return false;
+    }
+    let is_it = |shown: &Text| etag.is_none_or(|etag| etag == shown);
+    match (&event.asked, &event.outcome) {
+        (_, Outcome::Done(Answer::Object(shown))) => is_it(&shown.etag),
+        (Asked::List(_), Outcome::Done(_)) => true,
+        (Asked::Copy { from, .. }, Outcome::Done(Answer::Wrote { etag })) => from == key && is_it(etag),
+        (Asked::Rename { from, .. }, Outcome::Done(_)) => from == key,
+        (Asked::Append { offset_bytes, .. }, Outcome::Done(_)) => *offset_bytes > 0,
+        (Asked::Put { condition, .. } | Asked::Delete { condition, .. }, Outcome::Done(_)) => {
+            matches!(condition, Condition::Matches(tag) if is_it(tag))
+        }
+        (_, Outcome::Refused(refusal)) => matches!(
+            refusal,
+            Refusal::PreconditionFailed | Refusal::WrongOffset | Refusal::NotEmpty | Refusal::Lost
+        ),
+        _ => false,
+    }
+}
+
+fn sees_absence(event: &Event) -> bool {
+    match (&event.asked, &event.outcome) {
+        (_, Outcome::Refused(refusal)) => {
+            matches!(
+                refusal,
+                Refusal::NoSuchKey | Refusal::NoSuchBucket | Refusal::Nothing | Refusal::WrongOffset
+            )
+        }
+        (Asked::List(_) | Asked::DeleteBucket { force: false }, Outcome::Done(_)) => true,
+        (Asked::Append { offset_bytes, .. }, Outcome::Done(_)) => *offset_bytes == 0,
+        (Asked::Put { condition, .. } | Asked::Rename { condition, .. }, Outcome::Done(_)) => {
+            *condition == Condition::Absent
+        }
+        _ => false,
+    }
+}

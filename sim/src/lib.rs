@@ -1,0 +1,6 @@
+//! The deterministic world: what clients of a cluster see while it is broken by seed, and judges of it.
+
+pub mod client;
+pub mod history;
+pub mod judges;
+pub mod port;

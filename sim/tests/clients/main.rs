@@ -1,0 +1,120 @@
+//! The clients and the judges on real planes in one process, in which nothing fails: no judge may object to anything.
+
+#[path = "../../../gateway/tests/in_process/mod.rs"]
+mod in_process;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use in_process::ask::TENANTS;
+use in_process::planes::Cluster;
+use pocket_api::clock::{Clock, Timestamp};
+use pocket_edge::context::Connection;
+use pocket_gateway::config::GatewayConfig;
+use pocket_gateway::gateway::Gateway;
+use pocket_sim::client::workload::Workload;
+use pocket_sim::client::{Recorder, Signer};
+use pocket_sim::history::{History, Outcome};
+use pocket_sim::judges::declared::Declared;
+use pocket_sim::judges::judge;
+use pocket_sim::port::S3Port;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const SEEDS: u64 = 100;
+const EPOCH: Timestamp = Timestamp(1_369_353_600_000);
+
+/// The runtime's own time, which passes when nobody has anything to do.
+struct RuntimeClock(Instant);
+
+impl Clock for RuntimeClock {
+    fn now(&self) -> Timestamp {
+        EPOCH + self.0.elapsed()
+    }
+}
+
+/// A gateway without a network before it.
+struct Direct(Arc<Gateway>);
+
+impl S3Port for Direct {
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'static, Option<Response<Bytes>>> {
+        let gateway = self.0.clone();
+        Box::pin(async move {
+            let connection = Arc::<Connection>::default();
+            let answer = gateway.answer(request.map(Full::new), connection.clone()).await;
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.ok()?.to_bytes();
+            connection.flushed();
+            Some(Response::from_parts(head, body))
+        })
+    }
+}
+
+/// When the clients rested, and what they saw.
+fn history(workload: &Workload, gateways: usize) -> (Duration, History) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true);
+    let runtime = { runtime }.build().unwrap();
+    runtime.block_on(async {
+        let clock = Arc::new(RuntimeClock(Instant::now()));
+        let cluster = Cluster::start_with(GatewayConfig::default(), clock.clone()).await;
+        let mut ports: Vec<Arc<dyn S3Port>> = vec![Arc::new(Direct(cluster.gateway.clone()))];
+        while ports.len() < gateways {
+            ports.push(Arc::new(Direct(cluster.another_gateway().await)));
+        }
+        for number in 0..workload.buckets {
+            cluster.ask(Method::HEAD, format!("/bucket-{number}")).await;
+        }
+        let signer = Arc::new(Signer::new(TENANTS[0].access_key_id, TENANTS[0].secret));
+        let recorder = Recorder::start(clock.now());
+        workload.run(&ports, &signer, &recorder).await
+    })
+}
+
+fn nothing_is_found_in(gateways: usize) {
+    for seed in 0..SEEDS {
+        let (at_rest, history) = history(&Workload::small(seed), gateways);
+        let findings = judge(&history, &Declared::calm(at_rest));
+        let shown: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+        assert!(findings.is_empty(), "seed {seed}:\n{shown}");
+    }
+}
+
+#[test]
+fn nothing_is_found_where_nothing_fails() {
+    nothing_is_found_in(1);
+}
+
+#[test]
+fn nothing_is_found_where_nothing_fails_behind_two_gateways() {
+    nothing_is_found_in(2);
+}
+
+#[test]
+fn one_seed_is_one_history() {
+    let workload = Workload::small(1);
+    assert_eq!(history(&workload, 2).1.events, history(&workload, 2).1.events);
+}
+
+/// Judges of which all operations fail are content too.
+#[test]
+fn clients_get_most_of_what_they_ask_for() {
+    let mut outcomes: BTreeMap<String, [u32; 3]> = BTreeMap::new();
+    for seed in 0..10 {
+        for event in history(&Workload::small(seed), 2).1.events {
+            let name = format!("{:?}", event.asked).split(['(', ' ']).next().unwrap().to_owned();
+            let counts = outcomes.entry(name).or_default();
+            counts[match event.outcome {
+                Outcome::Done(_) => 0,
+                Outcome::Refused(_) => 1,
+                Outcome::Unknown(_) => 2,
+            }] += 1;
+        }
+    }
+    assert_eq!(outcomes.len(), 13, "an operation is never asked for: {outcomes:?}");
+    for (name, [done, _, unknown]) in &outcomes {
+        assert!(*done >= 10 && *unknown * 20 <= *done, "{name}: {outcomes:?}");
+    }
+}
