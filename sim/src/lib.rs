@@ -1,6 +1,9 @@
 //! The deterministic world: what clients of a cluster see while it is broken by seed, and judges of it.
 
 pub mod client;
+pub mod faults;
 pub mod history;
 pub mod judges;
 pub mod port;
+pub mod run;
+pub mod world;

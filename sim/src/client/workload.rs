@@ -5,7 +5,7 @@ mod choices;
 mod session;
 
 use super::{Client, Details, Recorder, Signer};
-use crate::history::{Asked, History, ListAsked, Text};
+use crate::history::{Asked, History, ListAsked, Outcome, Refusal, Text};
 use crate::port::S3Port;
 use choices::KEYS;
 use futures::future::join_all;
@@ -15,6 +15,10 @@ use std::time::Duration;
 
 /// Most pages of one walk through a bucket: as many as it has keys, with one to spare.
 pub(crate) const PAGES_MAX: usize = KEYS.len() + 1;
+
+/// A bucket that has ended answers so at the second try.
+const END_TRIES: usize = 20;
+const END_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub struct Workload {
@@ -61,6 +65,31 @@ impl Workload {
         (at_rest, recorder.history())
     }
 
+    /// Ends all buckets with whatever is in them, and asks again until they have ended. `false` where one does not.
+    pub async fn end_all(
+        &self,
+        ports: &[Arc<dyn S3Port>],
+        signer: &Arc<Signer>,
+        recorder: &Arc<Recorder>,
+    ) -> bool {
+        let client = Client { number: self.clients + 1, signer: signer.clone(), recorder: recorder.clone() };
+        let mut all = true;
+        for number in 0..self.buckets {
+            let mut is_over = false;
+            for at in 0..END_TRIES {
+                let (asked, port) = (Asked::DeleteBucket { force: true }, &ports[at % ports.len()]);
+                let (outcome, _) = client.ask(port, &bucket(number), asked, Details::default()).await;
+                is_over = matches!(outcome, Outcome::Refused(Refusal::NoSuchBucket));
+                if is_over {
+                    break;
+                }
+                tokio::time::sleep(END_AGAIN).await;
+            }
+            all &= is_over;
+        }
+        all
+    }
+
     async fn look_at_what_is_left(&self, observer: &Client, ports: &[Arc<dyn S3Port>]) {
         let port = &ports[0];
         for number in 0..self.buckets {
@@ -77,13 +106,13 @@ impl Workload {
     }
 }
 
-pub(crate) fn bucket(number: u32) -> Text {
+pub fn bucket(number: u32) -> Text {
     format!("bucket-{number}").into()
 }
 
 /// All pages of a list, as far as they are answered.
 pub(crate) async fn walk(client: &Client, port: &Arc<dyn S3Port>, bucket: &Text, mut asked: ListAsked) {
-    use crate::history::{Answer, Outcome};
+    use crate::history::Answer;
     let mut details = Details::default();
     for _ in 0..PAGES_MAX {
         let list = Asked::List(asked.clone());
