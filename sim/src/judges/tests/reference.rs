@@ -165,7 +165,7 @@ impl Store {
     fn fails(&mut self, fault: Fault) -> bool {
         let is_it = self.fault == fault;
         self.occasions += u32::from(is_it);
-        is_it && self.occasions % 2 == 0
+        is_it && self.occasions.is_multiple_of(2)
     }
 
     fn new_etag(&mut self) -> Text {
@@ -204,7 +204,7 @@ impl Store {
         }
         if !is_second {
             *taken = self.object(from_bucket, from);
-            return taken.is_none().then(|| Outcome::Refused(Refusal::NoSuchKey));
+            return taken.is_none().then_some(Outcome::Refused(Refusal::NoSuchKey));
         }
         let object = taken.take()?;
         let etag = object.etag.clone();
