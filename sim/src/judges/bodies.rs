@@ -33,11 +33,12 @@ type Objection = (String, Option<Vec<u32>>);
 fn writes(history: &History) -> HashMap<Piece, &Event> {
     let mut writes = HashMap::new();
     for event in &history.events {
-        let piece = match &event.asked {
-            Asked::Put { piece, .. } | Asked::Append { piece, .. } | Asked::UploadPart { piece, .. } => piece,
+        let pieces = match &event.asked {
+            Asked::Put { piece, .. } | Asked::Append { piece, .. } => std::slice::from_ref(piece),
+            Asked::Complete { pieces, .. } => pieces,
             _ => continue,
         };
-        writes.insert(*piece, event);
+        writes.extend(pieces.iter().map(|piece| (*piece, event)));
     }
     writes
 }

@@ -5,7 +5,7 @@ mod in_process;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use in_process::ask::TENANTS;
 use in_process::planes::Cluster;
@@ -22,6 +22,7 @@ use pocket_sim::port::S3Port;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Builder;
 use tokio::time::Instant;
 
 const SEEDS: u64 = 100;
@@ -55,17 +56,13 @@ impl S3Port for Direct {
 
 /// When the clients rested, and what they saw.
 fn history(workload: &Workload, gateways: usize) -> (Duration, History) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true);
-    let runtime = { runtime }.build().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Arc::new(RuntimeClock(Instant::now()));
         let cluster = Cluster::start_with(GatewayConfig::default(), clock.clone()).await;
         let mut ports: Vec<Arc<dyn S3Port>> = vec![Arc::new(Direct(cluster.gateway.clone()))];
         while ports.len() < gateways {
             ports.push(Arc::new(Direct(cluster.another_gateway().await)));
-        }
-        for number in 0..workload.buckets {
-            cluster.ask(Method::HEAD, format!("/bucket-{number}")).await;
         }
         let signer = Arc::new(Signer::new(TENANTS[0].access_key_id, TENANTS[0].secret));
         let recorder = Recorder::start(clock.now());

@@ -21,7 +21,7 @@ const JUDGE: &str = "linearizable";
 /// Most places that are looked at for one group: some 150 MB. Histories that are in order take about as many as they have steps.
 const PLACES_MAX: usize = 500_000;
 /// Likewise while a history is shortened, which looks at it many times.
-const PLACES_MAX_OF_SHORTER: usize = 20_000;
+const PLACES_MAX_OF_SHORTER: usize = 5_000;
 
 pub fn judge(history: &History, declared: &Declared) -> Vec<Finding> {
     judge_and_count(history, declared).0

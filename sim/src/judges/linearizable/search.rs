@@ -1,6 +1,6 @@
 //! Searches for an order of steps that explains them all, as Wing and Gong do, and remembers where it has been, as Lowe does. A step
-//! may be next when no other that must come has ended before it began. What a client only saw is taken as soon as it fits: that
-//! changes nothing for the others, so there is no need to try it later too.
+//! may be next when no other that must come has ended before it began. What a client only saw is taken as soon as it fits: it
+//! changes nothing for the others wherever it stands, so there is no need to try it later too.
 
 use super::model::{Next, State};
 use super::steps::Step;
@@ -31,8 +31,10 @@ type Done = Box<[u64]>;
 struct Place {
     done: Done,
     state: State,
-    /// Steps before it are done, or may never have happened.
+    /// Steps before it are done, or are in `open`.
     low: usize,
+    /// Steps before `low` that are not done, for they may never have happened.
+    open: Vec<usize>,
     count_known: usize,
 }
 
@@ -41,7 +43,8 @@ pub(super) fn search(steps: &[Step], start: State, declared: &Declared, places_m
     let all_known = steps.iter().filter(|step| step.is_known).count();
     let done: Done = vec![0; steps.len().div_ceil(64)].into();
     let mut been: HashSet<(Done, State)> = HashSet::new();
-    let mut to_go = vec![Place { done, state: start, low: 0, count_known: 0 }];
+    let mut to_go = vec![Place { done, state: start, low: 0, open: Vec::new(), count_known: 0 }];
+    to_go[0].pass_what_may_never_happen(steps);
     let mut furthest = (0, Vec::new());
     while let Some(mut place) = to_go.pop() {
         place.take_what_was_only_seen(steps, declared);
@@ -81,13 +84,23 @@ impl Place {
     fn mark(&mut self, i: usize, steps: &[Step]) {
         self.done[i / 64] |= 1 << (i % 64);
         self.count_known += usize::from(steps[i].is_known);
+        self.open.retain(|&open| open != i);
+        self.pass_what_may_never_happen(steps);
+    }
+
+    fn pass_what_may_never_happen(&mut self, steps: &[Step]) {
         while self.low < steps.len() && (self.is_done(self.low) || !steps[self.low].is_known) {
+            if !self.is_done(self.low) {
+                self.open.push(self.low);
+            }
             self.low += 1;
         }
     }
 
     fn with(&self, i: usize, state: State, steps: &[Step]) -> Self {
-        let mut next = Self { done: self.done.clone(), state, low: self.low, count_known: self.count_known };
+        let Self { done, low, open, count_known, .. } = self;
+        let (done, open) = (done.clone(), open.clone());
+        let mut next = Self { done, state, low: *low, open, count_known: *count_known };
         next.mark(i, steps);
         next
     }
@@ -95,8 +108,8 @@ impl Place {
     /// The steps that may be next.
     fn candidates(&self, steps: &[Step]) -> Vec<usize> {
         let mut first_end = Duration::MAX;
-        let mut found = Vec::new();
-        for (i, step) in steps.iter().enumerate() {
+        let mut found = self.open.clone();
+        for (i, step) in steps.iter().enumerate().skip(self.low) {
             if step.begin > first_end {
                 break;
             }
@@ -117,9 +130,10 @@ impl Place {
         loop {
             let fits = |i: &usize| {
                 let next: Next = self.state.after(&steps[*i], declared);
-                steps[*i].is_known && next.len() == 1 && next[0] == self.state
+                next.len() == 1 && next[0] == self.state
             };
-            let fitting: Vec<usize> = self.candidates(steps).into_iter().filter(fits).collect();
+            let seen = self.candidates(steps).into_iter().filter(|&i| steps[i].only_sees);
+            let fitting: Vec<usize> = seen.filter(fits).collect();
             if fitting.is_empty() {
                 return;
             }

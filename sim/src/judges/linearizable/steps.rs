@@ -30,6 +30,8 @@ pub(super) struct Step {
     pub(super) end: Duration,
     /// It happened. What may never have happened has no end either.
     pub(super) is_known: bool,
+    /// It changes nothing, whatever there is.
+    pub(super) only_sees: bool,
     /// What it writes is a copy.
     pub(super) copies: bool,
     /// Of what it wrote.
@@ -94,6 +96,28 @@ pub(super) enum Kind {
         slot: usize,
         offset_bytes: u64,
     },
+}
+
+impl Kind {
+    fn is_look(&self) -> bool {
+        match self {
+            Self::SeeBucket
+            | Self::SeeNoBucket
+            | Self::See { .. }
+            | Self::SeeNothing { .. }
+            | Self::SeeNeither { .. }
+            | Self::SeeLost { .. }
+            | Self::SeeConditionFail { .. }
+            | Self::SeeOtherSize { .. } => true,
+            Self::CreateBucket { .. }
+            | Self::EndBucket { .. }
+            | Self::Write { .. }
+            | Self::Append { .. }
+            | Self::Remove { .. }
+            | Self::Rename { .. }
+            | Self::UseRead { .. } => false,
+        }
+    }
 }
 
 /// All groups of a history: every key of it is in one.
@@ -175,19 +199,21 @@ impl Projection<'_> {
 
     fn step(&self, event: &Event, kind: Kind) -> Step {
         let is_known = !matches!(event.outcome, Outcome::Unknown(_));
-        let end = match kind {
+        let uses_read = matches!(kind, Kind::See { slot, ref seen } if seen.uses != Uses::Nothing && self.is_counted(slot));
+        let end = if uses_read {
             // What is read is used up when its server knows that it arrived.
-            Kind::See { slot, ref seen } if seen.uses != Uses::Nothing && self.is_counted(slot) => {
-                event.end + self.declared.reads_settle_within
-            }
-            _ => event.settled(),
+            event.end + self.declared.reads_settle_within
+        } else {
+            event.settled()
         };
+        let only_sees = is_known && !uses_read && kind.is_look();
         Step {
             event: event.number,
             bucket: self.group.bucket.clone(),
             begin: event.begin,
             end,
             is_known,
+            only_sees,
             copies: matches!(event.asked, Asked::Copy { .. }),
             etag: event.wrote().cloned(),
             kind,

@@ -1,6 +1,8 @@
 //! The judges judged: histories of a store that is right must pass, and each planted fault must be seen.
 
 mod planted;
+mod reference;
+mod right;
 
 use super::declared::Declared;
 use super::{Finding, judge};

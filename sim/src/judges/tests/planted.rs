@@ -37,14 +37,14 @@ fn get_of(key: &str) -> Asked {
 #[test]
 fn a_lost_write_is_seen() {
     let written = ByHand::new().put(2.0, 1);
-    written.is_objected(missing(), &["kept", LINEARIZABLE]);
+    written.objects_to_a_later_get(missing(), &["kept", LINEARIZABLE]);
     ByHand::new().put(2.0, 1).get(4.0, shows(1, &[piece(1)])).is_fine();
 }
 
 impl ByHand {
     /// A GET of the key after ten seconds.
     #[track_caller]
-    fn is_objected(self, outcome: Outcome, judges: &[&str]) {
+    fn objects_to_a_later_get(self, outcome: Outcome, judges: &[&str]) {
         self.get(10.0, outcome).is_objected_to_by(judges);
     }
 }
@@ -59,7 +59,7 @@ fn a_write_that_nobody_answered_may_be_lost_or_come_late() {
 
 #[test]
 fn a_stale_read_is_seen() {
-    ByHand::new().put(2.0, 1).put(4.0, 2).is_objected(shows(1, &[piece(1)]), &[LINEARIZABLE]);
+    ByHand::new().put(2.0, 1).put(4.0, 2).objects_to_a_later_get(shows(1, &[piece(1)]), &[LINEARIZABLE]);
     let beside = ByHand::new().put(2.0, 1).within(4.0, 12.0, put(2), wrote(2));
     beside.get(10.0, shows(1, &[piece(1)])).is_fine();
 }
@@ -67,21 +67,21 @@ fn a_stale_read_is_seen() {
 #[test]
 fn a_read_that_goes_back_is_seen_though_the_write_goes_on() {
     let both = ByHand::new().put(2.0, 1).within(4.0, 20.0, put(2), wrote(2)).get(6.0, shows(2, &[piece(2)]));
-    both.is_objected(shows(1, &[piece(1)]), &[LINEARIZABLE]);
+    both.objects_to_a_later_get(shows(1, &[piece(1)]), &[LINEARIZABLE]);
 }
 
 #[test]
 fn what_was_refused_is_not_read() {
     let refused = refused(Refusal::PreconditionFailed);
     let history = ByHand::new().put(2.0, 1).then(4.0, put_if_absent(2), refused);
-    history.is_objected(shows(2, &[piece(2)]), &["bodies", LINEARIZABLE]);
+    history.objects_to_a_later_get(shows(2, &[piece(2)]), &["bodies", LINEARIZABLE]);
 }
 
 #[test]
 fn what_was_deleted_does_not_come_back() {
     let deleted = || ByHand::new().put(2.0, 1).then(4.0, delete(), done());
     deleted().get(6.0, missing()).is_fine();
-    deleted().get(6.0, missing()).is_objected(shows(1, &[piece(1)]), &[LINEARIZABLE]);
+    deleted().get(6.0, missing()).objects_to_a_later_get(shows(1, &[piece(1)]), &[LINEARIZABLE]);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn an_append_that_is_done_twice_is_seen() {
     let size = piece(1).size_bytes();
     let appended = || ByHand::new().put(2.0, 1).then(4.0, append(2, size), wrote(9));
     appended().get(6.0, shows(9, &[piece(1), piece(2)])).is_fine();
-    appended().is_objected(shows(9, &[piece(1), piece(2), piece(2)]), &[LINEARIZABLE]);
+    appended().objects_to_a_later_get(shows(9, &[piece(1), piece(2), piece(2)]), &[LINEARIZABLE]);
 }
 
 #[test]
@@ -128,14 +128,14 @@ fn a_read_that_is_counted_is_given_once() {
         ByHand::new().then(2.0, put_for(1, bounds), wrote(1)).get(4.0, shows(1, &[piece(1)]))
     };
     once().get(10.0, missing()).is_fine();
-    once().is_objected(shows(1, &[piece(1)]), &["counted reads", LINEARIZABLE]);
+    once().objects_to_a_later_get(shows(1, &[piece(1)]), &["counted reads", LINEARIZABLE]);
 }
 
 #[test]
 fn a_counted_object_is_missing_only_while_somebody_may_hold_its_last_read() {
     let bounds = Bounds { ttl: None, reads: Some(1) };
     let twice = || ByHand::new().then(2.0, put_for(1, bounds), wrote(1));
-    twice().is_objected(missing(), &["kept", LINEARIZABLE]);
+    twice().objects_to_a_later_get(missing(), &["kept", LINEARIZABLE]);
     // It held the read and gave it back.
     twice().then(9.0, get(), unknown()).get(10.0, missing()).get(12.0, shows(1, &[piece(1)])).is_fine();
 }
@@ -162,18 +162,18 @@ fn what_has_expired_is_not_served() {
     written().get(6.0, shows(1, &[piece(1)])).is_fine();
     written().get(6.5, missing()).is_fine();
     written().get(4.0, missing()).is_objected_to_by(&["kept", LINEARIZABLE]);
-    written().is_objected(shows(1, &[piece(1)]), &[LINEARIZABLE]);
+    written().objects_to_a_later_get(shows(1, &[piece(1)]), &[LINEARIZABLE]);
 }
 
 #[test]
 fn a_bucket_s_own_ttl_and_that_of_its_objects_count() {
     let of_objects =
         BucketHints { objects: Bounds { ttl: Some(seconds(4.0)), reads: None }, ..BucketHints::default() };
-    ByHand::with(of_objects).put(2.0, 1).is_objected(shows(1, &[piece(1)]), &[LINEARIZABLE]);
+    ByHand::with(of_objects).put(2.0, 1).objects_to_a_later_get(shows(1, &[piece(1)]), &[LINEARIZABLE]);
     let of_bucket = BucketHints { ttl: Some(seconds(4.0)), ..BucketHints::default() };
-    ByHand::with(of_bucket).put(2.0, 1).is_objected(shows(1, &[piece(1)]), &[LINEARIZABLE]);
+    ByHand::with(of_bucket).put(2.0, 1).objects_to_a_later_get(shows(1, &[piece(1)]), &[LINEARIZABLE]);
     ByHand::with(of_bucket).put(2.0, 1).get(10.0, refused(Refusal::NoSuchBucket)).is_fine();
-    ByHand::new().put(2.0, 1).is_objected(refused(Refusal::NoSuchBucket), &["kept", LINEARIZABLE]);
+    ByHand::new().put(2.0, 1).objects_to_a_later_get(refused(Refusal::NoSuchBucket), &["kept", LINEARIZABLE]);
 }
 
 #[test]
@@ -181,10 +181,12 @@ fn a_renamed_object_is_under_one_of_both_keys() {
     let renamed = || ByHand::new().put(2.0, 1).then(4.0, rename("k", "l"), done());
     renamed().then(6.0, get_of("l"), shows(1, &[piece(1)])).get(8.0, missing()).is_fine();
     renamed().then(6.0, get_of("l"), missing()).is_objected_to_by(&["kept", LINEARIZABLE]);
-    renamed().is_objected(shows(1, &[piece(1)]), &[LINEARIZABLE]);
+    renamed().objects_to_a_later_get(shows(1, &[piece(1)]), &[LINEARIZABLE]);
     // Whoever sees it under its new key does not see it under the old one afterwards.
     let slow = || ByHand::new().put(2.0, 1).within(4.0, 20.0, rename("k", "l"), done());
-    slow().then(6.0, get_of("l"), shows(1, &[piece(1)])).is_objected(shows(1, &[piece(1)]), &[LINEARIZABLE]);
+    slow()
+        .then(6.0, get_of("l"), shows(1, &[piece(1)]))
+        .objects_to_a_later_get(shows(1, &[piece(1)]), &[LINEARIZABLE]);
     slow().get(6.0, missing()).then(8.0, get_of("l"), missing()).is_objected_to_by(&[LINEARIZABLE]);
 }
 
@@ -208,7 +210,7 @@ fn torn_bodies_and_those_of_other_keys_are_seen() {
         reads_left: None,
         body: Some(Body::Torn("a hole".into())),
     };
-    ByHand::new().put(2.0, 1).is_objected(Outcome::Done(Answer::Object(torn)), &["bodies"]);
+    ByHand::new().put(2.0, 1).objects_to_a_later_get(Outcome::Done(Answer::Object(torn)), &["bodies"]);
     let other = Asked::Put {
         key: "other".into(),
         piece: piece(2),
@@ -216,7 +218,7 @@ fn torn_bodies_and_those_of_other_keys_are_seen() {
         condition: Condition::None,
     };
     let other = ByHand::new().put(2.0, 1).then(4.0, other, wrote(2));
-    other.is_objected(shows(2, &[piece(2)]), &["bodies", LINEARIZABLE]);
+    other.objects_to_a_later_get(shows(2, &[piece(2)]), &["bodies", LINEARIZABLE]);
 }
 
 #[test]
@@ -243,7 +245,7 @@ fn what_was_in_an_earlier_life_of_the_bucket_is_gone() {
         ended.then(6.0, Asked::CreateBucket(BucketHints::default()), job)
     };
     again().get(8.0, missing()).is_fine();
-    again().is_objected(shows(1, &[piece(1)]), &["bodies", LINEARIZABLE]);
+    again().objects_to_a_later_get(shows(1, &[piece(1)]), &["bodies", LINEARIZABLE]);
 }
 
 #[test]
