@@ -124,6 +124,18 @@ impl Net {
         what: &'static str,
         deed: BoxFuture<'static, T>,
     ) -> Result<T, Unanswered> {
+        self.call_for(CALL_DEADLINE, from, to, what, deed).await
+    }
+
+    /// The same with another deadline.
+    pub(super) async fn call_for<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        from: Place,
+        to: &Arc<OsProcess>,
+        what: &'static str,
+        deed: BoxFuture<'static, T>,
+    ) -> Result<T, Unanswered> {
         let there_and_back = async {
             if !self.travel(from, to.place, what).await {
                 return pending().await;
@@ -143,6 +155,6 @@ impl Net {
             }
             answer
         };
-        timeout(CALL_DEADLINE, there_and_back).await.unwrap_or(Err(Unanswered::Late))
+        timeout(deadline, there_and_back).await.unwrap_or(Err(Unanswered::Late))
     }
 }

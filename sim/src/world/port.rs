@@ -4,8 +4,9 @@
 use super::net::Net;
 use super::process::{Machine, Place};
 use super::roles::Up;
+use crate::client::PATIENCE;
 use crate::port::S3Port;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -39,7 +40,7 @@ impl S3Port for GatewayPort {
             // Whoever drops this in the middle is a client that has gone.
             let line = Line(connection.clone());
             let deed = answer(gateway, request, connection).boxed();
-            let answer = net.call(Place::CLIENTS, &process, "s3", deed).await.ok().flatten();
+            let answer = net.call_for(PATIENCE, Place::CLIENTS, &process, "s3", deed).await.ok().flatten();
             if answer.is_some() {
                 line.0.flushed();
             }
@@ -66,8 +67,16 @@ async fn answer(
 ) -> Option<Response<Bytes>> {
     let whole = async {
         let answer = gateway.answer(request.map(Full::new), connection.clone()).await;
-        let (head, body) = answer.into_parts();
-        Some(Response::from_parts(head, body.collect().await.ok()?.to_bytes()))
+        let (head, mut body) = answer.into_parts();
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame.ok()?.into_data() {
+                // As a socket that takes all at once says.
+                connection.sent(data.len());
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Some(Response::from_parts(head, bytes.freeze()))
     };
     tokio::select! {
         biased;
