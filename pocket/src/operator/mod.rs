@@ -46,7 +46,7 @@ pub(crate) async fn end(args: EndArgs) -> anyhow::Result<()> {
             anyhow::bail!("no job or bucket {:?}: `pocket jobs` lists them", args.job)
         }
         Err(client::AskError::Refused { status: 409, .. }) => {
-            anyhow::bail!("bucket {:?} is not empty: add --force to end it with everything in it", args.job)
+            anyhow::bail!("{:?} is not empty: add --force to end it with everything in it", args.job)
         }
         answer => answer?,
     };
