@@ -26,10 +26,11 @@ pub(crate) struct Refused {
     pub(crate) error: String,
 }
 
-/// The job that a person means: a bucket's name, else a job's id as `pocket jobs` shows it.
+/// The job that a person means: a job's id as `pocket jobs` shows it, else a bucket's name. A bucket may be called like an id, and
+/// must not stand before the job that a script has looked up.
 pub(crate) fn find<'a>(jobs: &'a [JobSummary], name: &str) -> Option<&'a JobSummary> {
-    let by_bucket = jobs.iter().find(|job| job.bucket.as_str() == name);
-    by_bucket.or_else(|| jobs.iter().find(|job| job.job.to_string() == name))
+    let by_id = jobs.iter().find(|job| job.job.to_string() == name);
+    by_id.or_else(|| jobs.iter().find(|job| job.bucket.as_str() == name))
 }
 
 /// Ends the one life of the bucket that was there when the operator asked, and no later one.
@@ -67,12 +68,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_job_is_meant_by_its_bucket_first_and_by_its_id_else() {
+    fn a_job_is_meant_by_its_id_first_and_by_its_bucket_else() {
         let jobs = [job(0xabc, "first", "t"), job(0xdef, "jabc", "t")];
         let found = |name| find(&jobs, name).map(|job| job.job.0);
         assert_eq!(
             [found("first"), found("jabc"), found("jdef"), found("none")],
-            [Some(0xabc), Some(0xdef), Some(0xdef), None]
+            [Some(0xabc), Some(0xabc), Some(0xdef), None],
+            "a bucket that is called like a job does not end in its place"
         );
     }
 }
