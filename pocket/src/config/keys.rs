@@ -52,7 +52,7 @@ const KEYS: &[Key] = &[
         "\"off\"",
         "`127.0.0.1:9001`",
         "`--admin`",
-        "Serves `/metrics`, `/livez` and `/readyz`, and to callers on this machine what `pocket jobs`, `end` and `status` ask for; `off` for none.",
+        "Serves `/metrics`, which names tenants and buckets, `/livez` and `/readyz`, and to callers on this machine what `pocket jobs`, `end` and `status` ask for; `off` for none.",
     ),
     key(
         "cluster.controller",
@@ -220,7 +220,7 @@ const KEYS: &[Key] = &[
         "\"/dev/null\"",
         "none",
         "",
-        "File with that secret, not readable by everybody, instead of the secret itself. A newline at its end does not count.",
+        "File with that secret instead of the secret itself; one of the process's own user must not be readable by everybody. A newline at its end does not count.",
     ),
     key(
         "profile.shuffle",
