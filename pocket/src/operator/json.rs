@@ -118,7 +118,7 @@ pub(crate) fn jobs(jobs: &[JobSummary], now_ms: u64) -> Vec<Job> {
 }
 
 pub(crate) fn status(status: &ClusterStatus, now_ms: u64) -> Status {
-    let Space { parts, limit_bytes, free_bytes } = Space::of(status);
+    let Space { parts, limit_bytes, free_bytes, .. } = Space::of(status);
     Status {
         space: SpaceOfAll { parts: parts.into(), limit_bytes, free_bytes },
         nodes: status.nodes.iter().map(|(node, report)| node_status(node, report.as_ref())).collect(),

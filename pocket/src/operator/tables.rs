@@ -48,15 +48,23 @@ pub(crate) fn status(status: &ClusterStatus, now_ms: u64, width: usize) -> Strin
 }
 
 /// What is used of the memory of all processes, and for what.
-fn space(Space { parts, limit_bytes, free_bytes }: &Space) -> String {
+fn space(Space { parts, limit_bytes, free_bytes, free_for_keys_bytes }: &Space) -> String {
     let percent = parts.used_bytes() * 100 / (*limit_bytes).max(1);
+    let free = match free_for_keys_bytes {
+        None => format!("{} free", bytes(*free_bytes)),
+        // One may be full beside the other.
+        Some(for_keys) => format!(
+            "{} free for chunks, {} for keys and small objects",
+            bytes(free_bytes - for_keys),
+            bytes(*for_keys)
+        ),
+    };
     format!(
-        "{} used ({percent} %): metadata {}, inline {}, chunks {}\n{} free, {} vacant in spans of jobs",
+        "{} used ({percent} %): metadata {}, inline {}, chunks {}\n{free}, {} vacant in spans of jobs",
         of(parts.used_bytes(), *limit_bytes),
         bytes(parts.metadata_bytes),
         bytes(parts.inline_bytes),
         bytes(parts.chunks_bytes),
-        bytes(*free_bytes),
         bytes(parts.vacant_bytes),
     )
 }
@@ -250,13 +258,18 @@ mod tests {
             chunks_bytes: 5 << 20,
             vacant_bytes: 4 << 20,
         };
-        let all = Space { parts, limit_bytes: 16 << 20, free_bytes: 4 << 20 };
+        let all = Space { parts, limit_bytes: 16 << 20, free_bytes: 4 << 20, free_for_keys_bytes: None };
         let lines = words(&space(&all));
         assert_eq!(
             lines[0],
             "8.0 MiB of 16.0 MiB used (50 %): metadata 1.0 MiB, inline 2.0 MiB, chunks 5.0 MiB"
         );
         assert_eq!(lines[1], "4.0 MiB free, 4.0 MiB vacant in spans of jobs");
+        let apart = Space { free_for_keys_bytes: Some(4 << 20), ..all };
+        assert_eq!(
+            words(&space(&apart))[1],
+            "0 B free for chunks, 4.0 MiB for keys and small objects, 4.0 MiB vacant in spans of jobs"
+        );
     }
 
     #[test]
