@@ -99,7 +99,7 @@ impl IdSource {
     }
 }
 
-/// A map by ids, for the way of every request.
+/// A map by ids, for the way of every request. Its order follows from what was put into it and taken out, and from no chance.
 pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// Hashes ids with one multiplication a word. They are issued by planes and not chosen by clients, so nobody can make

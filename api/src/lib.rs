@@ -5,7 +5,7 @@
 //! this crate and no other plane; whether the value behind a seam is in the same process or across a network is
 //! chosen once, in the `pocket` binary.
 //!
-//! This crate does no I/O and knows neither S3's XML nor any wire format.
+//! This crate knows neither S3's XML nor any wire format, and does no I/O but that of `disk`, which planes reach through their `env`.
 
 pub mod acl;
 pub mod budget;
@@ -15,7 +15,9 @@ pub mod clock;
 pub mod cluster;
 pub mod conditions;
 pub mod control;
+pub mod disk;
 pub mod duration;
+pub mod env;
 pub mod hints;
 pub mod ids;
 pub mod lifecycle;

@@ -45,7 +45,7 @@ pub trait Metadata: Send + Sync + 'static {
 }
 
 /// A job as its caller knows it. An older epoch than the shard's is refused with [`MetadataError::StaleEpoch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobRef {
     pub job: JobId,
     pub epoch: Epoch,

@@ -10,12 +10,13 @@ use crate::state::State;
 use crate::state_file::StateFile;
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use pocket_api::clock::{Clock, Timestamp};
+use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{Directory, NodeSpec};
 use pocket_api::control::{
     ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
     Joined, Placement, Registration,
 };
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::usage::{Usage, UsageReport};
@@ -50,7 +51,7 @@ pub(crate) struct Shared {
     file: Option<StateFile>,
     pub(crate) gates: Gates,
     pub(crate) directory: Arc<dyn Directory>,
-    clock: Arc<dyn Clock>,
+    pub(crate) env: Env,
     pub(crate) metrics: Metrics,
     /// One permit for each job that the upkeep works on.
     pub(crate) hands: Arc<Semaphore>,
@@ -60,13 +61,13 @@ pub(crate) struct Shared {
 
 impl Controller {
     /// Loads what an earlier controller kept, and begins. Reaches shards and servers through `directory`, and tells
-    /// it every new view. Must be called on a tokio runtime.
+    /// it every new view.
     pub fn start(
         config: ControllerConfig,
         directory: Arc<dyn Directory>,
-        clock: Arc<dyn Clock>,
+        env: Env,
     ) -> Result<Arc<Self>, ControllerError> {
-        let shared = Shared::open(config, directory, clock)?;
+        let shared = Shared::open(config, directory, env)?;
         crate::upkeep::start(&shared);
         Ok(Arc::new(Self { shared }))
     }
@@ -77,7 +78,7 @@ impl Controller {
         T: Send + 'static,
         Change: Future<Output = Result<T, ControlError>> + Send + 'static,
     {
-        let task = tokio::spawn(change(self.shared.clone()));
+        let task = self.shared.env.spawn(change(self.shared.clone()));
         task.await.unwrap_or_else(|error| Err(ControlError::Unavailable(error.to_string())))
     }
 }
@@ -86,15 +87,15 @@ impl Shared {
     pub(crate) fn open(
         config: ControllerConfig,
         directory: Arc<dyn Directory>,
-        clock: Arc<dyn Clock>,
+        env: Env,
     ) -> Result<Arc<Self>, ControllerError> {
-        let now = clock.now();
+        let now = env.now();
         let (state, file) = match config.state_file {
             None => (State::new(now), None),
             Some(path) => {
-                let kept = StateFile::load(&path)?;
+                let kept = StateFile::load(&*env.disk(), &path)?;
                 let state = kept.map_or_else(|| State::new(now), |kept| State::restored(kept, now));
-                let file = StateFile::create(path, state.kept())?;
+                let file = StateFile::create(env.clone(), path, state.kept())?;
                 (state, Some(file))
             }
         };
@@ -104,7 +105,7 @@ impl Shared {
             file,
             gates: Gates::default(),
             directory,
-            clock,
+            env,
             metrics: Metrics::new(),
             hands: Arc::new(Semaphore::new(crate::upkeep::HANDS)),
             wake: Arc::new(Notify::new()),
@@ -114,14 +115,14 @@ impl Shared {
     /// Looks at the state, with the time.
     pub(crate) fn read<R>(&self, look: impl FnOnce(&State, Timestamp) -> R) -> R {
         let state = self.state.lock();
-        look(&state, self.clock.now())
+        look(&state, self.env.now())
     }
 
     /// Changes the state; a new view goes to the directory at once.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State, Timestamp) -> R) -> R {
         let mut state = self.state.lock();
         let before = state.members.version();
-        let result = change(&mut state, self.clock.now());
+        let result = change(&mut state, self.env.now());
         let view = (state.members.version() != before).then(|| state.members.view());
         drop(state);
         if let Some(view) = view {

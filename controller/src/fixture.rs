@@ -7,6 +7,7 @@ use pocket_api::clock::{ManualClock, Timestamp};
 use pocket_api::cluster::{NodeSpec, Role};
 use pocket_api::conformance::control::stubs::{StubDirectory, StubServer, StubShard};
 use pocket_api::control::{ControlError, EndJob, EndMode, Placement, Registration, Weight};
+use pocket_api::env::Env;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
@@ -73,7 +74,8 @@ impl Rig {
     pub(crate) fn with_file(state_file: Option<PathBuf>, shards: usize, servers: usize) -> Self {
         let directory = Arc::new(StubDirectory::default());
         let clock = Arc::new(ManualClock::at(START));
-        let shared = Shared::open(ControllerConfig { state_file }, directory.clone(), clock.clone()).unwrap();
+        let env = Env::with_clock(clock.clone());
+        let shared = Shared::open(ControllerConfig { state_file }, directory.clone(), env).unwrap();
         let mut rig = Self { shared, clock, directory, shards: Vec::new(), servers: Vec::new() };
         for _ in 0..shards {
             let (node, shard) = (rig.join(Role::Metadata), Arc::new(StubShard::default()));
@@ -95,7 +97,8 @@ impl Rig {
     /// Another controller over the same surroundings, from the state file of this one.
     pub(crate) fn restart(&mut self, state_file: PathBuf) {
         let config = ControllerConfig { state_file: Some(state_file) };
-        self.shared = Shared::open(config, self.directory.clone(), self.clock.clone()).unwrap();
+        let env = Env::with_clock(self.clock.clone());
+        self.shared = Shared::open(config, self.directory.clone(), env).unwrap();
     }
 
     pub(crate) async fn register(&self, name: &str) -> Result<Placement, ControlError> {

@@ -3,13 +3,13 @@
 
 use parking_lot::Mutex;
 use pocket_api::names::BucketName;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
 
 /// The gates that someone is at; as many as there are calls in flight.
 #[derive(Debug, Default)]
-pub(crate) struct Gates(Mutex<HashMap<BucketName, Arc<Gate<()>>>>);
+pub(crate) struct Gates(Mutex<BTreeMap<BucketName, Arc<Gate<()>>>>);
 
 /// Being inside. Dropping it lets the next one in.
 pub(crate) struct Inside<'a> {

@@ -12,7 +12,7 @@ use pocket_api::names::{BucketName, TenantName};
 use pocket_api::settings::JobSettings;
 use pocket_api::usage::{JobUse, UsageReport};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Most jobs at a time, as S3 bounds an account's buckets: the state file is written whole for each registration, and
 /// at this many it has some 6 MB.
@@ -262,7 +262,7 @@ impl State {
 
     /// Jobs that are shown at `now`, of one tenant or all, in the order of their buckets' names.
     pub(crate) fn summaries(&self, tenant: Option<&TenantName>, now: Timestamp) -> Vec<JobSummary> {
-        let mut used: HashMap<JobId, (u64, u64)> = HashMap::new();
+        let mut used: BTreeMap<JobId, (u64, u64)> = BTreeMap::new();
         for JobUse { job, objects, bytes, .. } in self.reports.values().flat_map(|r| &r.report.jobs) {
             let sum = used.entry(*job).or_default();
             *sum = (sum.0.saturating_add(*objects), sum.1.saturating_add(*bytes));

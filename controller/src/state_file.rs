@@ -4,17 +4,18 @@
 
 use crate::controller::ControllerError;
 use crate::state::Kept;
+use pocket_api::disk::Disk;
+use pocket_api::env::Env;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
 
 /// Format of the file; another one is refused.
 const FORMAT: u32 = 2;
 
-#[derive(Debug)]
 pub(crate) struct StateFile {
+    env: Env,
     path: PathBuf,
     /// Revision of the state that is on disk.
     saved: Mutex<u64>,
@@ -28,11 +29,9 @@ struct Document {
 
 impl StateFile {
     /// `None` where there is no file yet.
-    pub(crate) fn load(path: &Path) -> Result<Option<Kept>, ControllerError> {
-        let text = match fs::read(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|source| ControllerError::StateFile { path: path.into(), source })?,
-        };
+    pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Kept>, ControllerError> {
+        let failed = |source| ControllerError::StateFile { path: path.into(), source };
+        let Some(text) = disk.read(path).map_err(failed)? else { return Ok(None) };
         let bad = |reason| ControllerError::BadStateFile { path: path.into(), reason };
         let document: Document = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
         if document.format != FORMAT {
@@ -42,9 +41,13 @@ impl StateFile {
     }
 
     /// Writes the first state, so that a file that cannot be written is found at the start.
-    pub(crate) fn create(path: PathBuf, (revision, kept): (u64, Kept)) -> Result<Self, ControllerError> {
-        match replace(&path, kept) {
-            Ok(()) => Ok(Self { path, saved: Mutex::new(revision) }),
+    pub(crate) fn create(
+        env: Env,
+        path: PathBuf,
+        (revision, kept): (u64, Kept),
+    ) -> Result<Self, ControllerError> {
+        match write(&*env.disk(), &path, kept) {
+            Ok(()) => Ok(Self { env, path, saved: Mutex::new(revision) }),
             Err(source) => Err(ControllerError::StateFile { path, source }),
         }
     }
@@ -60,25 +63,15 @@ impl StateFile {
             return Ok(());
         }
         let (revision, kept) = latest();
-        let path = self.path.clone();
-        tokio::task::spawn_blocking(move || replace(&path, kept)).await.map_err(io::Error::other)??;
+        let (disk, path) = (self.env.disk(), self.path.clone());
+        self.env.beside(move || write(&*disk, &path, kept)).await.map_err(io::Error::other)??;
         *saved = revision;
         Ok(())
     }
 }
 
-/// Old or new, whole, whatever happens in between.
-fn replace(path: &Path, state: Kept) -> io::Result<()> {
-    let text = serde_json::to_vec(&Document { format: FORMAT, state })?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let fresh = path.with_file_name(name);
-    let mut file = File::create(&fresh)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+fn write(disk: &dyn Disk, path: &Path, state: Kept) -> io::Result<()> {
+    disk.replace(path, serde_json::to_vec(&Document { format: FORMAT, state })?)
 }
 
 #[cfg(test)]
@@ -87,19 +80,20 @@ mod tests {
     use crate::fixture::{START, registration, state_with};
     use crate::job::Phase;
     use crate::state::State;
+    use pocket_api::disk::FileSystem;
     use pocket_api::hints::JobHints;
 
     #[tokio::test]
     async fn what_was_saved_is_loaded_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        assert!(StateFile::load(&path).unwrap().is_none());
+        assert!(StateFile::load(&FileSystem, &path).unwrap().is_none());
         let mut state = state_with(2, 3);
-        let file = StateFile::create(path.clone(), state.kept()).unwrap();
+        let file = StateFile::create(Env::system(), path.clone(), state.kept()).unwrap();
         let job = state.plan(registration("data", JobHints::default()), START).unwrap().placement;
         state.set_phase(job.job, Phase::Live);
         file.save(state.revision(), || state.kept()).await.unwrap();
-        let loaded = State::restored(StateFile::load(&path).unwrap().unwrap(), START);
+        let loaded = State::restored(StateFile::load(&FileSystem, &path).unwrap().unwrap(), START);
         let found = &loaded.named(&job.bucket).unwrap().placement;
         assert_eq!((found.job, &found.hints, &found.shards), (job.job, &job.hints, &job.shards));
         for (found, saved) in found.weights.iter().zip(&job.weights) {
@@ -108,28 +102,27 @@ mod tests {
         }
         let nodes = |state: &State| state.members.view().nodes;
         assert_eq!(nodes(&loaded), nodes(&state));
-        assert!(!folder.path().join("state.json.new").exists());
     }
 
     #[tokio::test]
     async fn a_revision_that_is_on_disk_is_not_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let state = state_with(1, 1);
-        let file = StateFile::create(folder.path().join("state.json"), state.kept()).unwrap();
+        let file = StateFile::create(Env::system(), folder.path().join("state.json"), state.kept()).unwrap();
         file.save(state.revision(), || panic!("asked for a state that nobody needs")).await.unwrap();
     }
 
-    #[test]
-    fn a_file_that_makes_no_sense_is_refused_by_name() {
+    #[tokio::test]
+    async fn a_file_that_makes_no_sense_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         let future = r#"{"format":3,"state":{"highest_id":1,"view_version":1,"nodes":[],"jobs":[]}}"#;
         for text in ["", "{}", "not json", future] {
-            fs::write(&path, text).unwrap();
-            let error = StateFile::load(&path).unwrap_err().to_string();
+            std::fs::write(&path, text).unwrap();
+            let error = StateFile::load(&FileSystem, &path).unwrap_err().to_string();
             assert!(error.contains("state.json"), "{error}");
         }
         let nowhere = folder.path().join("missing/state.json");
-        assert!(StateFile::create(nowhere, state_with(0, 0).kept()).is_err());
+        assert!(StateFile::create(Env::system(), nowhere, state_with(0, 0).kept()).is_err());
     }
 }

@@ -21,14 +21,15 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const HANDS: usize = 64;
 
 pub(crate) fn start(shared: &Arc<Shared>) {
-    let wake = shared.wake.clone();
+    let (env, wake) = (shared.env.clone(), shared.wake.clone());
     let shared = Arc::downgrade(shared);
-    tokio::spawn(async move {
+    env.spawn(async move {
         let mut ticks = interval(TICK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Instant::now();
         loop {
             tokio::select! {
+                biased;
                 _ = ticks.tick() => {}
                 () = wake.notified() => {}
             }
@@ -60,7 +61,7 @@ impl Shared {
         if !dead.is_empty() {
             self.metrics.dead_nodes.increment(dead.len() as u64);
             let shared = self.clone();
-            going_on.push(tokio::spawn(async move {
+            going_on.push(self.env.spawn(async move {
                 let _unkept = shared.keep().await;
             }));
         }
@@ -70,7 +71,7 @@ impl Shared {
             };
             self.change(|state, now| state.retry_at(job, now + RETRY_EVERY));
             let shared = self.clone();
-            going_on.push(tokio::spawn(async move {
+            going_on.push(self.env.spawn(async move {
                 shared.act(job, action).await;
                 drop(hand);
             }));

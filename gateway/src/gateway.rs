@@ -25,11 +25,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Must be called within a runtime: work in the background runs there until the gateway is dropped.
+    /// Work in the background runs until the gateway is dropped.
     pub fn start(config: GatewayConfig, credentials: Credentials, planes: Planes) -> Arc<Self> {
         let operations = Operations::start(&config, credentials.tenants(), planes.clone());
         let s3 = (*operations).clone();
-        let front = Front::with_cors(&config.edge, credentials, planes.node, planes.clock, s3);
+        let front = Front::with_cors(&config.edge, credentials, planes.node, planes.env, s3);
         Arc::new(Self { operations, front })
     }
 

@@ -21,9 +21,9 @@ use futures::future::{join_all, try_join_all};
 use known::Known;
 use pocket_access::Ask;
 use pocket_access::cors::Cors;
-use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, Placement};
+use pocket_api::env::Env;
 use pocket_api::ids::{JobId, NodeId};
 use pocket_api::metadata::{Answer, JobRef, Request};
 use pocket_api::names::{BucketName, ObjectKey};
@@ -56,15 +56,11 @@ pub(crate) struct Placements {
 }
 
 impl Placements {
-    /// Must be called within a runtime; background work ends when the last clone is dropped.
-    pub(crate) fn start(
-        control: Arc<dyn Control>,
-        directory: Arc<dyn Directory>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    /// Background work ends when the last clone is dropped.
+    pub(crate) fn start(control: Arc<dyn Control>, directory: Arc<dyn Directory>, env: Env) -> Self {
         let shards = Shards::new(directory);
-        let known = Known::start(control, clock.clone());
-        Self { known, admission: Admission::new(shards.clone(), clock), shards }
+        let known = Known::start(control, env.clone());
+        Self { known, admission: Admission::new(shards.clone(), env.clock()), shards }
     }
 
     /// The bucket of a request, which is yet to be admitted.

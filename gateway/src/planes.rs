@@ -1,8 +1,8 @@
-//! What a gateway needs of the rest of the cluster: the seams it calls, and who it is.
+//! What a gateway is made with: the seams it calls, who it is, and the process that it lives in.
 
-use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::Control;
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use std::sync::Arc;
 
@@ -14,5 +14,5 @@ pub struct Planes {
     pub control: Arc<dyn Control>,
     /// Finds shards and storage servers.
     pub directory: Arc<dyn Directory>,
-    pub clock: Arc<dyn Clock>,
+    pub env: Env,
 }

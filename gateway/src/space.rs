@@ -8,12 +8,12 @@ use pocket_api::budget::Shortage;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::cluster::{ClusterView, Directory, NodeState, Role};
 use pocket_api::control::Weight;
+use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, NodeId, WriteId};
 use pocket_api::limits::CHUNK_MAX_BYTES;
 use pocket_api::object::Extent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::runtime::Handle;
 
 /// Why there is no room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,12 @@ fn chunk_sizes(size: u64) -> Vec<u32> {
     let mut sizes = vec![CHUNK_MAX_BYTES; whole];
     sizes.extend((rest > 0).then_some(rest));
     sizes
+}
+
+/// From 0 up to 1, of a number that is uniform over all: as many bits of it as there is room for.
+fn share_of_one(draw: u64) -> f64 {
+    const BITS: u32 = f64::MANTISSA_DIGITS;
+    (draw >> (u64::BITS - BITS)) as f64 / (1_u64 << BITS) as f64
 }
 
 /// The server that a draw between 0 and 1 falls on. `weights` is not empty.
@@ -66,7 +72,7 @@ fn live(weights: &[Weight], view: &ClusterView) -> Vec<Weight> {
 /// where it will be committed.
 pub(crate) async fn reserve(
     directory: &Arc<dyn Directory>,
-    handle: &Handle,
+    env: &Env,
     bucket: &Bucket<'_>,
     shard: NodeId,
     mint: impl Fn() -> WriteId,
@@ -83,7 +89,7 @@ pub(crate) async fn reserve(
         let request = Allocate { job: bucket.placement.job, write: mint(), shard, sizes: Vec::new() };
         let mut room = Room {
             directory: directory.clone(),
-            handle: handle.clone(),
+            env: env.clone(),
             extents: vec![None; sizes.len()],
             given_back: true,
         };
@@ -123,7 +129,7 @@ async fn allocate(server: Option<Arc<dyn Chunks>>, request: Allocate) -> Result<
 /// Reserved chunks in the order of their bytes. Gives them back when dropped, unless [`Room::keep`] was called.
 pub(crate) struct Room {
     directory: Arc<dyn Directory>,
-    handle: Handle,
+    env: Env,
     /// `None` only while reserving.
     extents: Vec<Option<Extent>>,
     given_back: bool,
@@ -146,7 +152,7 @@ impl Room {
             }
             let mut drawn: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
             for index in missing.drain(..) {
-                let draw = if servers.len() == 1 { 0.0 } else { rand::random() };
+                let draw = if servers.len() == 1 { 0.0 } else { share_of_one(self.env.draw()) };
                 drawn.entry(pick(servers, draw)).or_default().push(index);
             }
             let asked = drawn.into_iter().map(|(server, indexes)| {
@@ -215,12 +221,7 @@ impl Room {
             }
         }
         let unused = self.extents.split_off(kept);
-        drop(Self {
-            extents: unused,
-            directory: self.directory.clone(),
-            handle: self.handle.clone(),
-            ..*self
-        });
+        drop(Self { extents: unused, directory: self.directory.clone(), env: self.env.clone(), ..*self });
         Ok(())
     }
 
@@ -245,7 +246,7 @@ impl Drop for Room {
         for (server, chunks) in by_server {
             // A server that cannot be reached now asks the shard about the write by itself, and is told to drop it.
             let Some(server) = self.directory.server(server) else { continue };
-            self.handle.spawn(async move {
+            self.env.spawn(async move {
                 let _ = server.free(chunks).await;
             });
         }

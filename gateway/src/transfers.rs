@@ -11,20 +11,20 @@ pub(crate) use open::Lease;
 
 use bytes::Bytes;
 use open::{Holds, Open, OpenTransfers, Place, Used};
-use pocket_api::clock::{Clock, Timestamp};
+use pocket_api::clock::Timestamp;
 use pocket_api::cluster::Directory;
 use pocket_api::control::Placement;
+use pocket_api::env::Env;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
 use pocket_api::limits::{READ_LEASE, TRANSFER_STALL, WRITE_TOUCH_EVERY};
 use pocket_api::metadata::{Delivery, JobRef, Request, ShardReply, ShardRequest};
 use pocket_edge::context::Connection;
 use releases::{BATCH_MAX, EndedRead, Lane, Releases};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
 /// How often stalled transfers are looked for: small against [`TRANSFER_STALL`].
@@ -39,33 +39,27 @@ const PING_DEADLINE: Duration = Duration::from_millis(250);
 
 pub(crate) struct Transfers {
     directory: Arc<dyn Directory>,
-    clock: Arc<dyn Clock>,
-    /// Where work that outlives a request runs: connections may live on other event loops.
-    handle: Handle,
+    env: Env,
     open: OpenTransfers,
     releases: Arc<Releases>,
 }
 
 impl Transfers {
-    /// Must be called within a runtime; its tasks end when the value is dropped.
-    pub(crate) fn start(directory: Arc<dyn Directory>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let handle = Handle::current();
-        let releases = Releases::new(directory.clone(), handle.clone());
-        let transfers = Arc::new(Self { directory, clock, handle, open: OpenTransfers::default(), releases });
+    /// Its tasks end when the value is dropped.
+    pub(crate) fn start(directory: Arc<dyn Directory>, env: Env) -> Arc<Self> {
+        let releases = Releases::new(directory.clone(), env.clone());
+        let open = OpenTransfers::default();
+        let transfers = Arc::new(Self { directory, env: env.clone(), open, releases });
         let weak = Arc::downgrade(&transfers);
-        tokio::spawn(every(SWEEP_EVERY, weak.clone(), |t| t.cut_stalled(t.clock.now())));
-        tokio::spawn(every(RENEW_EVERY, weak.clone(), Self::renew));
-        tokio::spawn(every(WRITE_TOUCH_EVERY, weak.clone(), Self::touch));
-        tokio::spawn(every(PING_TICK, weak, |t| t.ping(t.clock.now())));
+        env.spawn(every(SWEEP_EVERY, weak.clone(), |t| t.cut_stalled(t.env.now())));
+        env.spawn(every(RENEW_EVERY, weak.clone(), Self::renew));
+        env.spawn(every(WRITE_TOUCH_EVERY, weak.clone(), Self::touch));
+        env.spawn(every(PING_TICK, weak, |t| t.ping(t.env.now())));
         transfers
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
     fn add(self: &Arc<Self>, job: JobId, holds: Holds, connection: &Arc<Connection>) -> Ticket {
-        let moved = Arc::new(AtomicU64::new(self.clock.now().0));
+        let moved = Arc::new(AtomicU64::new(self.env.now().0));
         let (moved_at, seen_bytes) = (moved.clone(), connection.sent_bytes());
         let connection = Arc::downgrade(connection);
         let open = Open { job, holds, connection, moved: moved_at, seen_bytes };
@@ -107,7 +101,7 @@ impl Transfers {
             job: JobRef { job: placement.job, epoch: placement.epoch },
             // Two pings may be lost.
             every: WRITE_TOUCH_EVERY.min(idle_ttl / 3),
-            ping_at: self.clock.now(),
+            ping_at: self.env.now(),
         });
         self.add(placement.job, Holds::Space { write, servers, used }, connection)
     }
@@ -119,7 +113,7 @@ impl Transfers {
 
     /// Cuts what is still going on for jobs that have ended.
     pub(crate) fn drop_jobs(&self, ended: &[JobId]) {
-        let ended: HashSet<JobId> = ended.iter().copied().collect();
+        let ended: BTreeSet<JobId> = ended.iter().copied().collect();
         if !ended.is_empty() {
             self.cut(|open| ended.contains(&open.job));
         }
@@ -137,7 +131,7 @@ impl Transfers {
     }
 
     fn renew(self: &Arc<Self>) {
-        let mut by_shard: HashMap<NodeId, Vec<(JobId, LeaseId)>> = HashMap::new();
+        let mut by_shard: BTreeMap<NodeId, Vec<(JobId, LeaseId)>> = BTreeMap::new();
         self.open.each(|open| {
             if let Holds::Lease(lease) = &open.holds {
                 by_shard.entry(lease.shard).or_default().push((open.job, lease.id));
@@ -159,7 +153,7 @@ impl Transfers {
                 if ended.is_empty() {
                     continue;
                 }
-                let ended: HashSet<_> = ended.into_iter().collect();
+                let ended: BTreeSet<_> = ended.into_iter().collect();
                 self.cut(|open| {
                     matches!(open.holds, Holds::Lease(l) if l.shard == shard && ended.contains(&(open.job, l.id)))
                 });
@@ -168,7 +162,7 @@ impl Transfers {
     }
 
     fn touch(self: &Arc<Self>) {
-        let mut by_server: HashMap<NodeId, Vec<WriteId>> = HashMap::new();
+        let mut by_server: BTreeMap<NodeId, Vec<WriteId>> = BTreeMap::new();
         self.open.each(|open| {
             if let Holds::Space { write, servers, .. } = &open.holds {
                 servers.iter().for_each(|&server| by_server.entry(server).or_default().push(*write));
@@ -198,11 +192,11 @@ impl Transfers {
 
     /// Does `work` beside everything else, for so long at most.
     fn call(&self, deadline: Duration, work: impl Future<Output = ()> + Send + 'static) {
-        self.handle.spawn(tokio::time::timeout(deadline, work));
+        self.env.spawn(tokio::time::timeout(deadline, work));
     }
 
-    fn pings_due(&self, now: Timestamp) -> HashSet<(NodeId, JobRef)> {
-        let mut due = HashSet::new();
+    fn pings_due(&self, now: Timestamp) -> BTreeSet<(NodeId, JobRef)> {
+        let mut due = BTreeSet::new();
         self.open.each(|open| {
             if let Holds::Space { used: Some(used), .. } = &mut open.holds
                 && used.ping_at <= now
@@ -247,7 +241,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// Bytes have moved.
     pub(crate) fn progress(&self) {
-        self.moved.store(self.transfers.clock.now().0, Ordering::Relaxed);
+        self.moved.store(self.transfers.env.now().0, Ordering::Relaxed);
     }
 }
 

@@ -20,6 +20,7 @@ use pocket_api::budget::{ByteBudget, Share};
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm};
 use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::cluster::Directory;
+use pocket_api::env::Env;
 use pocket_api::hints::ETagRule;
 use pocket_api::ids::{NodeId, WriteId};
 use pocket_api::limits::CHUNK_GAPS_MAX;
@@ -47,6 +48,7 @@ pub(crate) struct Writer {
     directory: Arc<dyn Directory>,
     transfers: Arc<Transfers>,
     buffers: ByteBudget,
+    env: Env,
     next_write: AtomicU64,
 }
 
@@ -137,8 +139,9 @@ impl Writer {
         directory: Arc<dyn Directory>,
         transfers: Arc<Transfers>,
         buffers: ByteBudget,
+        env: Env,
     ) -> Self {
-        Self { node, directory, transfers, buffers, next_write: AtomicU64::new(1) }
+        Self { node, directory, transfers, buffers, env, next_write: AtomicU64::new(1) }
     }
 
     /// A new act of writing.
@@ -220,9 +223,9 @@ impl Writer {
         S: Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     {
         let in_flight = room(&self.buffers, BYTES_IN_FLIGHT_LEAST)?;
-        let (handle, shard) = (self.transfers.handle(), bucket.shard(key));
+        let shard = bucket.shard(key);
         let (write, mut room) =
-            space::reserve(&self.directory, handle, bucket, shard, || self.mint(), source.size).await?;
+            space::reserve(&self.directory, &self.env, bucket, shard, || self.mint(), source.size).await?;
         let ticket = self.transfers.write(&bucket.placement, shard, write, room.servers(), source.connection);
         let tag = content_tag(source.md5, bucket.placement.hints.etag, ETagRule::Fast);
         let mut passing = Passing::new(tag, source.sum);

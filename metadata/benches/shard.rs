@@ -5,6 +5,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use pocket_api::budget::ByteBudget;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::conformance::metadata::world::{SERVERS, World};
+use pocket_api::env::Env;
 use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
 use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule};
@@ -58,8 +59,9 @@ impl Bench {
         let runtime = Runtime::new().expect("a runtime");
         let world = World::new();
         let config = ShardConfig { budget: ByteBudget::new(8 << 30) };
-        let shard =
-            runtime.block_on(async { Shard::start(config, world.node(), world.directory(), world.clock()) });
+        let shard = runtime.block_on(async {
+            Shard::start(config, world.node(), world.directory(), Env::with_clock(world.clock()))
+        });
         let spec = JobSpec {
             job: JOB.job,
             epoch: JOB.epoch,

@@ -13,15 +13,15 @@ impl Shard {
     /// Opening again is harmless.
     pub(crate) fn open(&self, spec: &JobSpec) -> Result<ShardReply, MetadataError> {
         self.jobs.open(spec.job, || {
-            let state = JobState::open(spec, self.home.clone(), self.directory.view(), self.clock.now());
-            Job::new(state, self.clock.clone(), self.waiting.clone())
+            let state = JobState::open(spec, self.home.clone(), self.directory.view(), self.env.now());
+            Job::new(state, self.env.clock(), self.waiting.clone())
         })?;
         Ok(ShardReply::Done)
     }
 
     fn job_or_none(&self, job: JobId) -> Result<Arc<Job>, MetadataError> {
         let found = self.jobs.get(job).ok_or(MetadataError::NoSuchJob)?;
-        if found.state.read().is_over(self.clock.now()) {
+        if found.state.read().is_over(self.env.now()) {
             return Err(MetadataError::NoSuchJob);
         }
         Ok(found)
@@ -30,7 +30,7 @@ impl Shard {
     /// In steps where the job's rules change and the old ones have much to end.
     pub(crate) async fn update(&self, spec: Box<JobSpec>) -> Result<ShardReply, MetadataError> {
         let found = self.job_or_none(spec.job)?;
-        while found.state.read().must_settle(&spec.lifecycle, self.clock.now()) {
+        while found.state.read().must_settle(&spec.lifecycle, self.env.now()) {
             if let Output::Swept { expired, .. } = self.apply(&found, Command::SettleRules)? {
                 self.metrics.count_expired(expired);
             }
@@ -62,7 +62,7 @@ impl Shard {
         };
         let remains = found.end(only_frozen)?;
         self.jobs.end(job);
-        self.runtime.spawn_blocking(move || drop(remains));
+        self.env.beside(move || drop(remains));
         Ok(ShardReply::Done)
     }
 }

@@ -42,7 +42,7 @@ impl Shard {
         let job_ref = JobRef { job: job.id, epoch };
         let mover = Mover { directory: self.directory.clone(), job: job_ref, rename: id };
         let outbox = self.outbox.clone();
-        let moved = self.runtime.spawn(async move {
+        let moved = self.env.spawn(async move {
             let (from, at) = (departing.from.clone(), departing.to);
             let outcome = mover.bring(*departing).await;
             let arrived = outcome.as_ref().ok().map(|committed| (at, committed.clone()));
@@ -62,9 +62,9 @@ impl Shard {
         if !is_moving() {
             return;
         }
-        let deadline = self.clock.now() + SETTLED_WITHIN;
+        let deadline = self.env.now() + SETTLED_WITHIN;
         let Ok(subscription) = job.waiters.subscribe(key.as_str(), deadline) else { return };
-        while is_moving() && self.clock.now() < deadline {
+        while is_moving() && self.env.now() < deadline {
             subscription.woken().await;
         }
     }

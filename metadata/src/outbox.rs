@@ -7,12 +7,12 @@ use crate::effects::Effects;
 use parking_lot::Mutex;
 use pocket_api::chunks::ChunkError;
 use pocket_api::cluster::Directory;
+use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
 use pocket_api::metadata::{MetadataError, ShardRequest};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tracing::warn;
 
 /// How long a courier waits for more before it sends: short against the 100 ms in which space should be back, long
@@ -29,9 +29,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// reference that its home still counts.
 pub(crate) struct Outbox {
     directory: Arc<dyn Directory>,
-    runtime: Handle,
+    env: Env,
     own: Weak<Outbox>,
-    waiting: Mutex<HashMap<NodeId, Queue>>,
+    waiting: Mutex<BTreeMap<NodeId, Queue>>,
 }
 
 #[derive(Default)]
@@ -57,8 +57,8 @@ enum Undelivered {
 }
 
 impl Outbox {
-    pub(crate) fn new(directory: Arc<dyn Directory>, runtime: Handle) -> Arc<Self> {
-        Arc::new_cyclic(|own| Self { directory, runtime, own: own.clone(), waiting: Mutex::default() })
+    pub(crate) fn new(directory: Arc<dyn Directory>, env: Env) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self { directory, env, own: own.clone(), waiting: Mutex::default() })
     }
 
     /// Items that are waiting to be sent.
@@ -82,12 +82,12 @@ impl Outbox {
         }
     }
 
-    fn append(&self, waiting: &mut HashMap<NodeId, Queue>, receiver: NodeId, item: Item) {
+    fn append(&self, waiting: &mut BTreeMap<NodeId, Queue>, receiver: NodeId, item: Item) {
         let queue = waiting.entry(receiver).or_default();
         queue.items.push(item);
         if !queue.served {
             queue.served = true;
-            self.runtime.spawn(serve(self.own.clone(), receiver));
+            self.env.spawn(serve(self.own.clone(), receiver));
         }
     }
 

@@ -90,7 +90,7 @@ impl Shard {
                 continue;
             };
             let outbox = self.outbox.clone();
-            self.runtime.spawn(async move {
+            self.env.spawn(async move {
                 let question = references.iter().map(|&reference| (job, reference)).collect();
                 let answer = shard.shard(ShardRequest::AskReferences(question));
                 let Ok(Ok(ShardReply::Known(known))) = tokio::time::timeout(ASK_TIMEOUT, answer).await else {

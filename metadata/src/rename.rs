@@ -56,7 +56,7 @@ impl Departures {
 
 /// What came from other shards, until they know that it did.
 #[derive(Debug, Default)]
-pub(crate) struct Arrivals(HashMap<WriteId, (NodeId, Committed)>);
+pub(crate) struct Arrivals(BTreeMap<WriteId, (NodeId, Committed)>);
 
 /// Renames that clients gave a token, so that a repeated one is answered and not done again.
 #[derive(Debug, Default)]

@@ -15,9 +15,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, ready};
 use pocket_api::budget::ByteBudget;
-use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::JobHolder;
+use pocket_api::env::Env;
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::limits::WAIT_MAX;
 use pocket_api::metadata::{
@@ -27,7 +27,6 @@ use pocket_api::metadata::{
 use pocket_api::usage::{UsageReport, UsageSource};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 
 /// What a shard is made with.
 #[derive(Debug)]
@@ -40,8 +39,7 @@ pub struct ShardConfig {
 pub struct Shard {
     pub(crate) home: Home,
     pub(crate) directory: Arc<dyn Directory>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) runtime: Handle,
+    pub(crate) env: Env,
     pub(crate) jobs: Jobs,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiting: WaiterCount,
@@ -49,27 +47,20 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Starts a shard that is `node`. Must be called within a tokio runtime, which runs its timers until the shard is
-    /// dropped.
-    pub fn start(
-        config: ShardConfig,
-        node: NodeId,
-        directory: Arc<dyn Directory>,
-        clock: Arc<dyn Clock>,
-    ) -> Arc<Self> {
-        let runtime = Handle::current();
-        let upload_ids = UploadIds::new(rand::random());
+    /// Starts a shard that is `node`. Its timers run until it is dropped.
+    pub fn start(config: ShardConfig, node: NodeId, directory: Arc<dyn Directory>, env: Env) -> Arc<Self> {
+        let mut key = [0; 32];
+        key.as_chunks_mut().0.iter_mut().for_each(|word| *word = env.draw().to_be_bytes());
         let shard = Arc::new(Self {
-            home: Home { node, upload_ids, budget: config.budget },
-            outbox: Outbox::new(directory.clone(), runtime.clone()),
+            home: Home { node, upload_ids: UploadIds::new(key), budget: config.budget },
+            outbox: Outbox::new(directory.clone(), env.clone()),
             directory,
-            clock,
-            runtime,
+            env,
             jobs: Jobs::new(),
             waiting: WaiterCount::default(),
             metrics: ShardMetrics::new(),
         });
-        shard.runtime.spawn(crate::timers::run(Arc::downgrade(&shard)));
+        shard.env.spawn(crate::timers::run(Arc::downgrade(&shard)));
         shard
     }
 
@@ -86,7 +77,7 @@ impl Shard {
             self.ask_holders(job, effects.asked);
         }
         if let Some(retired) = effects.retired {
-            self.runtime.spawn_blocking(move || drop(retired));
+            self.env.beside(move || drop(retired));
         }
     }
 
@@ -126,7 +117,7 @@ impl Shard {
         request: Request,
         payload: Bytes,
     ) -> Result<Answer, MetadataError> {
-        job.touch(self.clock.now());
+        job.touch(self.env.now());
         if job.is_moving() {
             self.until_settled(&job, &request).await;
         }
@@ -142,7 +133,7 @@ impl Shard {
     /// A lookup that waits for its key.
     async fn lookup(&self, job: &Job, epoch: Epoch, lookup: Lookup) -> Result<Answer, MetadataError> {
         let look = |lookup| self.serve(job, epoch, Request::Lookup(lookup), Bytes::new());
-        let deadline = self.clock.now() + lookup.wait.min(WAIT_MAX);
+        let deadline = self.env.now() + lookup.wait.min(WAIT_MAX);
         match look(lookup.clone()) {
             Err(MetadataError::NoSuchKey) => {}
             found => return found,
@@ -152,11 +143,11 @@ impl Shard {
             job.waiters.subscribe(lookup.key.as_str(), ends_at.map_or(deadline, |at| at.min(deadline)))?;
         let found = loop {
             match look(lookup.clone()) {
-                Err(MetadataError::NoSuchKey) if self.clock.now() < deadline => subscription.woken().await,
+                Err(MetadataError::NoSuchKey) if self.env.now() < deadline => subscription.woken().await,
                 found => break found,
             }
         };
-        job.touch(self.clock.now());
+        job.touch(self.env.now());
         found
     }
 
@@ -165,7 +156,7 @@ impl Shard {
     async fn list(&self, job: &Job, epoch: Epoch, list: List) -> Result<Answer, MetadataError> {
         let mut listing = Listing::new(list)?;
         let mut pace = Pace::new(STEPS_PER_POLL);
-        while !listing.step(&job.state.read(), epoch, self.clock.now())? {
+        while !listing.step(&job.state.read(), epoch, self.env.now())? {
             pace.step().await;
         }
         Ok(Reply::Listed(listing.into_page()).into())
@@ -179,7 +170,7 @@ impl Shard {
     ) -> Result<Answer, MetadataError> {
         let mut listing = UploadsListing::new(list)?;
         let mut pace = Pace::new(UPLOAD_STEPS_PER_POLL);
-        while !listing.step(&job.state.read(), epoch, self.clock.now())? {
+        while !listing.step(&job.state.read(), epoch, self.env.now())? {
             pace.step().await;
         }
         Ok(Reply::Uploads(listing.into_page()).into())

@@ -47,7 +47,7 @@ pub(crate) async fn run(shard: Weak<Shard>) {
 
 /// Whether there is more to sweep.
 async fn look_after(shard: &Shard, job: &Job, view: &Arc<ClusterView>) -> bool {
-    let now = shard.clock.now();
+    let now = shard.env.now();
     job.waiters.wake_due(now);
     let (is_news, is_over, is_due) = {
         let state = job.state.read();

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::conformance::metadata::world::{SERVERS, World};
+use pocket_api::env::Env;
 use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
 use pocket_api::lifecycle::Lifecycle;
@@ -39,7 +40,7 @@ impl Served {
         let config = ShardConfig { budget: world.budget() };
         let shard = {
             let _entered = runtime.enter();
-            Shard::start(config, world.node(), world.directory(), world.clock())
+            Shard::start(config, world.node(), world.directory(), Env::with_clock(world.clock()))
         };
         let served = Self { shard, _runtime: runtime };
         served.tell(ShardRequest::Open(Box::new(JobSpec {

@@ -1,6 +1,7 @@
 //! The shard keeps the promises of its seam.
 
 use pocket_api::conformance::metadata::suite;
+use pocket_api::env::Env;
 use pocket_api::metadata::Metadata;
 use pocket_metadata::{Shard, ShardConfig};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 async fn the_shard_passes_the_suite() {
     suite(async |world| {
         let config = ShardConfig { budget: world.budget() };
-        let shard = Shard::start(config, world.node(), world.directory(), world.clock());
+        let shard = Shard::start(config, world.node(), world.directory(), Env::with_clock(world.clock()));
         shard as Arc<dyn Metadata>
     })
     .await;

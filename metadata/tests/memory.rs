@@ -5,6 +5,7 @@ use bytes::Bytes;
 use pocket_api::budget::ByteBudget;
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::conformance::metadata::world::World;
+use pocket_api::env::Env;
 use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{Epoch, JobId, NodeId, WriteId};
 use pocket_api::lifecycle::Lifecycle;
@@ -34,7 +35,7 @@ async fn a_small_object_costs_at_most_300_bytes_beside_its_data() {
     let world = World::new();
     let budget = ByteBudget::new(1 << 30);
     let config = ShardConfig { budget: budget.clone() };
-    let shard = Shard::start(config, world.node(), world.directory(), world.clock());
+    let shard = Shard::start(config, world.node(), world.directory(), Env::with_clock(world.clock()));
     let job = JobRef { job: JobId(1), epoch: Epoch(1) };
     let spec = JobSpec {
         job: job.job,

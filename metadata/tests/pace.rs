@@ -6,6 +6,7 @@ use pocket_api::budget::ByteBudget;
 use pocket_api::clock::{ManualClock, Timestamp};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::conformance::metadata::world::{SERVERS, World};
+use pocket_api::env::Env;
 use pocket_api::hints::{JobHints, Limit, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, WriteId};
 use pocket_api::lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, LifecycleUnit};
@@ -49,7 +50,7 @@ impl Served {
         let shard = {
             let _entered = runtime.enter();
             let config = ShardConfig { budget: ByteBudget::new(1 << 30) };
-            Shard::start(config, world.node(), world.directory(), clock.clone())
+            Shard::start(config, world.node(), world.directory(), Env::with_clock(clock.clone()))
         };
         let served = Self { shard, clock, _runtime: runtime };
         served.open(JOB.job, world.node());

@@ -1,14 +1,16 @@
-//! The monitor of a process: every second it asks the roles of its process and the machine for their numbers, and
-//! reports them to the controller over the usage seam.
+//! What every process does beside its roles, over the seams of the controller: it keeps each of them a member of the cluster, and
+//! every second asks them and the machine for their numbers and reports those.
 //!
-//! It only observes. What follows from the numbers is decided by the controller.
+//! It decides nothing: neither what follows of the numbers nor who is dead. The controller does.
 
 mod machine;
+mod membership;
 mod memory_limit;
 mod metrics;
 mod monitor;
 
 pub use machine::MachineSampler;
+pub use membership::{Membership, Parted, join};
 pub use memory_limit::memory_limit_bytes;
 pub use metrics::describe_metrics;
 pub use monitor::{Monitor, REPORT_EVERY};

@@ -1,6 +1,7 @@
 //! The loop that reports. A report that fails is not repeated: the next one says more.
 
 use crate::metrics::Metrics;
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::{Usage, UsageReport, UsageSource};
 use std::sync::Arc;
@@ -20,10 +21,9 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Reports to `sink` as `node`, at once and then every [`REPORT_EVERY`], what the `sources` fill in. Must be
-    /// called on a tokio runtime.
-    pub fn start(node: NodeId, sources: Vec<Arc<dyn UsageSource>>, sink: Arc<dyn Usage>) -> Self {
-        Self { task: tokio::spawn(run(node, sources, sink)) }
+    /// Reports to `sink` as `node`, at once and then every [`REPORT_EVERY`], what the `sources` fill in.
+    pub fn start(node: NodeId, sources: Vec<Arc<dyn UsageSource>>, sink: Arc<dyn Usage>, env: Env) -> Self {
+        Self { task: env.spawn(run(node, sources, sink)) }
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         let (sender, mut reports) = mpsc::unbounded_channel();
         let sources: Vec<Arc<dyn UsageSource>> = vec![Arc::new(Source(Mutex::new(0))), Arc::new(Tiers)];
         let began = tokio::time::Instant::now();
-        let monitor = Monitor::start(NodeId(7), sources, Arc::new(Sink(sender)));
+        let monitor = Monitor::start(NodeId(7), sources, Arc::new(Sink(sender)), Env::system());
         for number in 1..=7 {
             let (node, report) = reports.recv().await.unwrap();
             assert_eq!((node, report.served.unwrap().requests, report.tiers.len()), (NodeId(7), number, 1));

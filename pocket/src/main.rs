@@ -14,7 +14,6 @@ mod dev_cluster;
 mod directory;
 mod endpoint;
 mod interfaces;
-mod membership;
 mod operator;
 mod output;
 mod ready_line;

@@ -16,15 +16,20 @@ use std::sync::Arc;
 pub(crate) struct Arena {
     memory: Arc<Memory>,
     space: Mutex<Space>,
-    prefault: Prefault,
+    /// `None`: memory is faulted in by whoever writes it.
+    prefault: Option<Prefault>,
     metrics: SpaceMetrics,
 }
 
 impl Arena {
-    pub(crate) fn new(capacity_bytes: u64, budget: ByteBudget) -> io::Result<Arc<Self>> {
+    /// `ready_bytes` as in [`crate::StorageConfig`].
+    pub(crate) fn new(capacity_bytes: u64, budget: ByteBudget, ready_bytes: u64) -> io::Result<Arc<Self>> {
         let space = Space::new(capacity_bytes, budget);
         let memory = Arc::new(Memory::map(space.capacity_bytes())?);
-        let prefault = Prefault::start(memory.clone(), PrefaultMetrics::new())?;
+        let prefault = match ready_bytes {
+            0 => None,
+            ahead_bytes => Some(Prefault::start(memory.clone(), ahead_bytes, PrefaultMetrics::new())?),
+        };
         let metrics = SpaceMetrics::new(space.capacity_bytes());
         Ok(Arc::new(Self { memory, space: Mutex::new(space), prefault, metrics }))
     }
@@ -33,7 +38,9 @@ impl Arena {
         let mut space = self.space.lock();
         let numbers = space.allocate(job, sizes)?;
         self.changed(&space);
-        self.prefault.advance(space.high_water_bytes());
+        if let Some(prefault) = &self.prefault {
+            prefault.advance(space.high_water_bytes());
+        }
         Ok(numbers)
     }
 

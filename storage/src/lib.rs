@@ -23,4 +23,4 @@ mod span;
 mod writes;
 
 pub use metrics::describe_metrics;
-pub use server::{CAPACITY_MIN_BYTES, StorageConfig, StorageError, StorageServer};
+pub use server::{CAPACITY_MIN_BYTES, READY_BYTES, StorageConfig, StorageError, StorageServer};

@@ -27,10 +27,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// When a shard that could not be asked is asked again. If it is dead its jobs will end, and their space with them.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// Sweeps once a second until the server is dropped. Runs on the current tokio runtime.
+/// Sweeps once a second until the server is dropped.
 pub(crate) fn spawn_sweeps(server: &Arc<StorageServer>) {
-    let server = Arc::downgrade(server);
-    tokio::spawn(async move {
+    let (env, server) = (server.env.clone(), Arc::downgrade(server));
+    env.spawn(async move {
         let mut tick = tokio::time::interval(SWEEP_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -38,7 +38,7 @@ pub(crate) fn spawn_sweeps(server: &Arc<StorageServer>) {
             let Some(server) = server.upgrade() else { return };
             server.traffic.show();
             server.give_back_ended().await;
-            sweep(&server, server.clock.now()).await;
+            sweep(&server, server.env.now()).await;
         }
     });
 }

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
-use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::JobHolder;
+use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
 use pocket_api::limits::{ALLOCATE_MAX_CHUNKS, CHUNK_MAX_BYTES};
 use pocket_api::tier::Tier;
@@ -25,6 +25,9 @@ use thiserror::Error;
 
 /// Less holds no full chunk.
 pub const CAPACITY_MIN_BYTES: u64 = CHUNK_MAX_BYTES as u64;
+/// [`StorageConfig::ready_bytes`] of a server that is in use. At 1 to 2 GiB/s of writing it hides an eighth of a second in which
+/// the thread gets no core; a server takes no more than this of the machine beyond what it ever held.
+pub const READY_BYTES: u64 = 256 << 20;
 
 #[derive(Clone, Debug)]
 pub struct StorageConfig {
@@ -32,6 +35,9 @@ pub struct StorageConfig {
     pub capacity_bytes: u64,
     /// Charged for what chunks take. May be smaller than the capacity, and shared.
     pub budget: ByteBudget,
+    /// So much free memory above what is in use is faulted in before it is written, by a thread. 0: none is, and there is no thread;
+    /// whoever writes first pays for it.
+    pub ready_bytes: u64,
 }
 
 /// Why a server cannot start.
@@ -47,7 +53,7 @@ pub enum StorageError {
 pub struct StorageServer {
     node: NodeId,
     pub(crate) directory: Arc<dyn Directory>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) env: Env,
     pub(crate) arena: Arc<Arena>,
     /// Locked before the arena where both are needed.
     pub(crate) writes: Mutex<Writes>,
@@ -55,24 +61,21 @@ pub struct StorageServer {
 }
 
 impl StorageServer {
-    /// Maps the memory and starts the background work on the current tokio runtime.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// Maps the memory and starts the background work.
     pub fn start(
         config: StorageConfig,
         node: NodeId,
         directory: Arc<dyn Directory>,
-        clock: Arc<dyn Clock>,
+        env: Env,
     ) -> Result<Arc<Self>, StorageError> {
-        let StorageConfig { capacity_bytes, budget } = config;
+        let StorageConfig { capacity_bytes, budget, ready_bytes } = config;
         if capacity_bytes < CAPACITY_MIN_BYTES {
             return Err(StorageError::TooSmall(capacity_bytes));
         }
-        let arena = Arena::new(capacity_bytes, budget)
+        let arena = Arena::new(capacity_bytes, budget, ready_bytes)
             .map_err(|source| StorageError::NoMemory { capacity_bytes, source })?;
         let (writes, traffic) = (Mutex::default(), TrafficMetrics::new());
-        let server = Arc::new(Self { node, directory, clock, arena, writes, traffic });
+        let server = Arc::new(Self { node, directory, env, arena, writes, traffic });
         orphans::spawn_sweeps(&server);
         Ok(server)
     }
@@ -99,7 +102,7 @@ impl StorageServer {
         }
         let numbers = self.arena.allocate(request.job, &request.sizes)?;
         let Allocate { job, write, shard, .. } = *request;
-        self.writes.lock().record(Question { shard, job, write }, &numbers, self.clock.now());
+        self.writes.lock().record(Question { shard, job, write }, &numbers, self.env.now());
         Ok(numbers.into_iter().map(|number| ChunkId { server: self.node, number }).collect())
     }
 }
@@ -135,7 +138,7 @@ impl Chunks for StorageServer {
 
     async fn touch(&self, writes: Vec<WriteId>) -> Result<(), ChunkError> {
         self.traffic.request(Operation::Touch);
-        let now = self.clock.now();
+        let now = self.env.now();
         let mut open = self.writes.lock();
         writes.into_iter().for_each(|write| open.touch(write, now));
         Ok(())

@@ -3,6 +3,7 @@
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::Chunks;
 use pocket_api::conformance::chunks::{CAPACITY_BYTES, suite};
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_storage::{StorageConfig, StorageServer};
 use std::sync::Arc;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_keeps_the_promises_of_the_chunk_seam() {
     suite(async |directory, clock| {
-        let config =
-            StorageConfig { capacity_bytes: CAPACITY_BYTES, budget: ByteBudget::new(CAPACITY_BYTES) };
-        let server = StorageServer::start(config, NodeId(7), directory, clock).unwrap();
+        let budget = ByteBudget::new(CAPACITY_BYTES);
+        let config = StorageConfig { capacity_bytes: CAPACITY_BYTES, budget, ready_bytes: 0 };
+        let server = StorageServer::start(config, NodeId(7), directory, Env::with_clock(clock)).unwrap();
         server as Arc<dyn Chunks>
     })
     .await;

@@ -9,6 +9,7 @@ use lonely::{allocate, server};
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::control::JobHolder;
+use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, JobId, NodeId};
 use pocket_api::tier::Tier;
 use pocket_api::usage::{Served, SpaceUse, TierUse, UsageReport, UsageSource};
@@ -105,9 +106,9 @@ async fn a_report_says_what_is_used_and_what_was_served() {
 
 #[tokio::test]
 async fn a_capacity_that_holds_no_chunk_is_refused() {
-    let config = StorageConfig { capacity_bytes: 1_000_000, budget: ByteBudget::new(CAPACITY) };
-    let clock = Arc::new(pocket_api::clock::SystemClock::start());
-    let refused = StorageServer::start(config, NodeId(1), lonely::directory(), clock);
+    let budget = ByteBudget::new(CAPACITY);
+    let config = StorageConfig { capacity_bytes: 1_000_000, budget, ready_bytes: 0 };
+    let refused = StorageServer::start(config, NodeId(1), lonely::directory(), Env::system());
     assert!(matches!(refused, Err(StorageError::TooSmall(1_000_000))));
 }
 

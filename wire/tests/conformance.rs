@@ -3,6 +3,7 @@
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::Chunks;
 use pocket_api::conformance::{chunks, control, metadata};
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::Metadata;
 use pocket_controller::{Controller, ControllerConfig};
@@ -31,7 +32,7 @@ async fn a_shard_over_the_wire_keeps_the_promises_of_its_seam() {
     let _stop = shutdown.clone().drop_guard();
     metadata::suite(async |world| {
         let config = ShardConfig { budget: world.budget() };
-        let shard = Shard::start(config, world.node(), world.directory(), world.clock());
+        let shard = Shard::start(config, world.node(), world.directory(), Env::with_clock(world.clock()));
         let planes = ServedPlanes { metadata: Some(shard), chunks: None };
         over_the_wire(world.node(), planes, &shutdown).await as Arc<dyn Metadata>
     })
@@ -44,8 +45,9 @@ async fn a_storage_server_over_the_wire_keeps_the_promises_of_its_seam() {
     let _stop = shutdown.clone().drop_guard();
     chunks::suite(async |directory, clock| {
         let (node, capacity_bytes) = (NodeId(7), chunks::CAPACITY_BYTES);
-        let config = StorageConfig { capacity_bytes, budget: ByteBudget::new(capacity_bytes) };
-        let server = StorageServer::start(config, node, directory, clock).unwrap();
+        let budget = ByteBudget::new(capacity_bytes);
+        let config = StorageConfig { capacity_bytes, budget, ready_bytes: 0 };
+        let server = StorageServer::start(config, node, directory, Env::with_clock(clock)).unwrap();
         let planes = ServedPlanes { metadata: None, chunks: Some(server) };
         over_the_wire(node, planes, &shutdown).await as Arc<dyn Chunks>
     })
@@ -58,7 +60,7 @@ async fn a_controller_over_the_wire_keeps_the_promises_of_its_seams() {
     let _stop = shutdown.clone().drop_guard();
     control::suite(async |directory, clock| {
         let config = ControllerConfig { state_file: None };
-        let controller = Controller::start(config, directory, clock).unwrap();
+        let controller = Controller::start(config, directory, Env::with_clock(clock)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let served = serve_control(listener, controller.clone(), controller, secret(), shutdown.clone());

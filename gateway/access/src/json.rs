@@ -1,7 +1,7 @@
 //! JSON as a policy needs it read: every name of an object once, so that no condition is lost behind another one.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A value; the text of numbers and booleans is what a condition compares.
@@ -73,7 +73,7 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
         let mut map = Vec::new();
         // A document that means harm is all names: each is looked up, not held against all others.
-        let mut names = HashSet::new();
+        let mut names = BTreeSet::new();
         while let Some((name, value)) = entries.next_entry::<String, Json>()? {
             if !names.insert(name.clone()) {
                 return Err(Error::custom(format_args!("the name {name:?} is given twice")));

@@ -1,12 +1,12 @@
 //! Who may sign requests: access keys with their secrets, each a tenant's. Never prints a secret.
 
 use pocket_api::names::TenantName;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// All access keys of a gateway. They change as a whole, see [`Front::replace_credentials`](crate::front::Front::replace_credentials).
 #[derive(Clone, Default)]
-pub struct Credentials(HashMap<String, Credential>);
+pub struct Credentials(BTreeMap<String, Credential>);
 
 /// One access key.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ impl Credentials {
     }
 
     /// Whom the keys belong to.
-    pub fn tenants(&self) -> HashSet<TenantName> {
+    pub fn tenants(&self) -> BTreeSet<TenantName> {
         self.0.values().map(|credential| credential.tenant.clone()).collect()
     }
 

@@ -34,6 +34,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri
 use pocket_access::caller::Caller;
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::clock::Clock;
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, ObjectKey};
 use std::sync::Arc;
@@ -88,21 +89,18 @@ pub(crate) struct Request {
 }
 
 impl<O: ServeAll> Edge<O> {
-    /// `seed`: random.
-    #[expect(clippy::too_many_arguments)]
     pub(crate) fn new(
         credentials: Credentials,
         domain: Option<String>,
         region: &str,
         node: NodeId,
-        clock: Arc<dyn Clock>,
-        seed: u64,
+        env: &Env,
         operations: O,
         cors: Option<Arc<dyn CorsSource>>,
     ) -> Self {
         let host_id = HeaderValue::from_str(&node.to_string()).unwrap_or(HeaderValue::from_static("pocket"));
         let keys = ArcSwap::from_pointee(SigningKeys::new(credentials));
-        let request_ids = RequestIds::new(seed);
+        let (clock, request_ids) = (env.clock(), RequestIds::new(env.draw()));
         let (metrics, region) = (Metrics::new(), HeaderValue::from_str(region));
         let region = region.unwrap_or(HeaderValue::from_static(""));
         Self { keys, clock, domain, request_ids, host_id, region, operations, metrics, cors }

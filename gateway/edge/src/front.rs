@@ -16,7 +16,7 @@ use crate::tls::Tls;
 use bytes::Bytes;
 use http::{Request, Response};
 use pocket_api::budget::ByteBudget;
-use pocket_api::clock::Clock;
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::Served;
 use std::io;
@@ -38,14 +38,8 @@ pub struct Front<O> {
 impl<O: ServeAll> Front<O> {
     /// Only requests signed with `credentials`, or not signed at all, reach `operations`, each with a
     /// [`RequestContext`](crate::context::RequestContext) that says whose it is.
-    pub fn new(
-        config: &EdgeConfig,
-        credentials: Credentials,
-        node: NodeId,
-        clock: Arc<dyn Clock>,
-        operations: O,
-    ) -> Self {
-        Self::assemble(config, credentials, node, clock, operations, None)
+    pub fn new(config: &EdgeConfig, credentials: Credentials, node: NodeId, env: Env, operations: O) -> Self {
+        Self::assemble(config, credentials, node, env, operations, None)
     }
 
     /// As [`Self::new`], for an implementation whose buckets have CORS configurations.
@@ -53,27 +47,26 @@ impl<O: ServeAll> Front<O> {
         config: &EdgeConfig,
         credentials: Credentials,
         node: NodeId,
-        clock: Arc<dyn Clock>,
+        env: Env,
         operations: O,
     ) -> Self
     where
         O: CorsSource + Clone,
     {
         let cors = Arc::new(operations.clone());
-        Self::assemble(config, credentials, node, clock, operations, Some(cors))
+        Self::assemble(config, credentials, node, env, operations, Some(cors))
     }
 
     fn assemble(
         config: &EdgeConfig,
         credentials: Credentials,
         node: NodeId,
-        clock: Arc<dyn Clock>,
+        env: Env,
         operations: O,
         cors: Option<Arc<dyn CorsSource>>,
     ) -> Self {
-        let (domain, seed) = (config.domain.clone(), rand::random());
-        let region = config.region.as_str();
-        let edge = Edge::new(credentials, domain, region, node, clock, seed, operations, cors);
+        let (domain, region) = (config.domain.clone(), config.region.as_str());
+        let edge = Edge::new(credentials, domain, region, node, &env, operations, cors);
         let drains = Drains::default();
         Self {
             edge: Arc::new(edge),

@@ -7,7 +7,7 @@ use super::form::file::FileBody;
 use super::operation::{BodyUse, Operation};
 use super::payload::Promise;
 use super::proof::ChunkSeed;
-use crate::compute;
+use crate::compute::Compute;
 use crate::errors;
 use crate::server::request_body::RequestBody;
 use bytes::Bytes;
@@ -118,7 +118,7 @@ const STEP_BYTES: u64 = 64 << 10;
 impl<T: Send + 'static> Document<T> {
     /// Reads it, once. What was promised of the body holds, and it is one of S3's documents. Its bytes are taken of `buffers`
     /// as they come, for as long as this lives.
-    pub async fn read(&mut self, buffers: &ByteBudget) -> Result<T, Refusal> {
+    pub async fn read(&mut self, buffers: &ByteBudget, compute: &Compute) -> Result<T, Refusal> {
         let document = match self.unread.take() {
             Some(unread) => {
                 let (body, promise) = *unread;
@@ -129,11 +129,9 @@ impl<T: Send + 'static> Document<T> {
             }
             None => Bytes::new(),
         };
-        let (is_xml, read) = (self.body_use.is_xml(), self.read);
-        compute::run(document.len(), move || {
-            read(if is_xml { document::checked(document)? } else { document })
-        })
-        .await
+        let (bytes, is_xml, read) = (document.len(), self.body_use.is_xml(), self.read);
+        let read = move || read(if is_xml { document::checked(document)? } else { document });
+        compute.run(bytes, read).await
     }
 }
 
@@ -220,32 +218,32 @@ impl Stream for Payload {
 mod tests {
     use super::super::payload::{PayloadForm, PromisedSum};
     use super::*;
+    use crate::compute::HERE_MAX_BYTES;
     use http_body_util::Full;
+    use pocket_api::env::Env;
     use std::thread;
 
     #[tokio::test]
     async fn long_documents_are_read_on_other_threads() {
         let (here, buffers) = (thread::current().id(), ByteBudget::new(1 << 20));
+        let compute = Compute::new(Env::system());
         let is_read_here = async |text: String| {
             let decoded_bytes = Some(text.len() as u64);
             let form = PayloadForm::Unsigned;
             let promise = Promise { form, decoded_bytes, sum: PromisedSum::None, md5: None };
             let unread = Unread::new(ByteSource::of(Full::new(Bytes::from(text))), Some(promise), None);
             let mut document = unread.document(Operation::DeleteObjects, |_| Ok(thread::current().id()));
-            document.read(&buffers).await.map(|there| there == here).map_err(|refusal| refusal.code)
+            document.read(&buffers, &compute).await.map(|there| there == here).map_err(|refusal| refusal.code)
         };
         let listing = |keys: &str| format!("<Delete><Object><Key>{keys}</Key></Object></Delete>");
         assert_eq!(is_read_here(listing("k")).await, Ok(true));
-        assert_eq!(is_read_here(listing(&"&#60;".repeat(compute::HERE_MAX_BYTES / 5))).await, Ok(false));
-        assert_eq!(
-            is_read_here("<Delete>".repeat(compute::HERE_MAX_BYTES)).await,
-            Err(ErrorCode::MalformedXML)
-        );
+        assert_eq!(is_read_here(listing(&"&#60;".repeat(HERE_MAX_BYTES / 5))).await, Ok(false));
+        assert_eq!(is_read_here("<Delete>".repeat(HERE_MAX_BYTES)).await, Err(ErrorCode::MalformedXML));
     }
 
     #[tokio::test]
     async fn a_document_takes_room_for_what_has_come_and_leaves_some_for_others() {
-        let buffers = ByteBudget::new(8 * STEP_BYTES);
+        let (buffers, compute) = (ByteBudget::new(8 * STEP_BYTES), Compute::new(Env::system()));
         let text = Bytes::from(vec![b' '; 3 * STEP_BYTES as usize]);
         let promise = |decoded_bytes| {
             let form = PayloadForm::Unsigned;
@@ -259,7 +257,7 @@ mod tests {
             http_body_util::StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, BrokenOff>>());
         let mut announced = document(ByteSource::of(silent), 20 << 10);
         {
-            let mut reading = std::pin::pin!(announced.read(&buffers));
+            let mut reading = std::pin::pin!(announced.read(&buffers, &compute));
             assert!(futures::poll!(reading.as_mut()).is_pending());
             assert_eq!(buffers.used_bytes(), 20 << 10);
         }
@@ -270,12 +268,12 @@ mod tests {
                 .document(Operation::DeleteObjects, |_| Ok(()))
         };
         let others = buffers.share(4 * STEP_BYTES).unwrap();
-        let refused = large().read(&buffers).await.unwrap_err();
+        let refused = large().read(&buffers, &compute).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::SlowDown);
         drop(others);
         let mut taken = large();
         assert_eq!(
-            taken.read(&buffers).await.unwrap_err().code,
+            taken.read(&buffers, &compute).await.unwrap_err().code,
             ErrorCode::MalformedXML,
             "it was read whole"
         );

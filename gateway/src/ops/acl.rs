@@ -29,7 +29,7 @@ impl Serve<PutBucketAcl> for Operations {
         let PutBucketAcl { bucket: name, said, sent } = &mut call.input;
         let ask = ask!(call, call.context, Action::PutBucketAcl);
         let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
-        let sent = sent.read(&self.buffers).await?;
+        let sent = sent.read(&self.buffers, &self.compute).await?;
         let put = |held: Held<'_>| {
             let acl = wanted(said, sent.as_ref(), held.owner)?;
             put_acl::check(&acl, held.rules, held.owner)?;
@@ -58,7 +58,8 @@ impl Serve<PutObjectAcl> for Operations {
         let ask = ask!(call, call.context, asked).on(key);
         let expected_owner = call.expected_owner.as_str();
         let bucket = self.bucket(ask, name, expected_owner).await?;
-        let acl = wanted(said, sent.read(&self.buffers).await?.as_ref(), &bucket.placement.tenant)?;
+        let acl =
+            wanted(said, sent.read(&self.buffers, &self.compute).await?.as_ref(), &bucket.placement.tenant)?;
         let mut bucket = self.bucket(ask.setting_acl(&acl), name, expected_owner).await?;
         let kept = acl::kept(acl.clone());
         let lookup = looking_up(key);

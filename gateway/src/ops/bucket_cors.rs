@@ -12,7 +12,7 @@ impl Serve<PutBucketCors> for Operations {
         let PutBucketCors { bucket: name, cors } = &mut call.input;
         let ask = ask!(call, call.context, Action::PutBucketCORS);
         let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
-        let text = document(&cors.read(&self.buffers).await?);
+        let text = document(&cors.read(&self.buffers, &self.compute).await?);
         documents::put(self, &mut bucket, DocumentKind::Cors, |_| Ok(text.clone())).await
     }
 }

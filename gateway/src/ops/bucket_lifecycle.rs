@@ -14,7 +14,8 @@ impl Serve<PutBucketLifecycle> for Operations {
         let PutBucketLifecycle { bucket: name, terms, rules } = &mut call.input;
         let ask = ask!(call, call.context, Action::PutLifecycleConfiguration);
         let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
-        let kept = LifecycleDocument::new(rules.read(&self.buffers).await?, terms.clone()).kept()?;
+        let kept =
+            LifecycleDocument::new(rules.read(&self.buffers, &self.compute).await?, terms.clone()).kept()?;
         let with_document = |old: &Placement| {
             let mut new = JobSettings::clone(&old.settings);
             new.documents.insert(DocumentKind::Lifecycle, kept.clone());

@@ -14,7 +14,7 @@ impl Serve<PutBucketPolicy> for Operations {
         let PutBucketPolicy { bucket: name, policy: document } = &mut call.input;
         let ask = ask!(call, call.context, Action::PutBucketPolicy);
         let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
-        let text = document.read(&self.buffers).await?;
+        let text = document.read(&self.buffers, &self.compute).await?;
         // Whose bucket it is not learns nothing of its own mistakes either, so this comes after the admission.
         let malformed = |why: String| s3(ErrorCode::MalformedPolicy, why);
         let policy = Policy::parse(&text, name).map_err(|error| malformed(error.to_string()))?;

@@ -20,7 +20,7 @@ impl Serve<PutBucketTagging> for Operations {
         let PutBucketTagging { bucket: name, tags } = &mut call.input;
         let ask = ask!(call, call.context, Action::PutBucketTagging);
         let mut bucket = self.bucket_now(ask, name, call.expected_owner.as_str()).await?;
-        let tags = tags.read(&self.buffers).await?;
+        let tags = tags.read(&self.buffers, &self.compute).await?;
         let (ends, lasting): (Vec<_>, Vec<_>) =
             tags::bucket_hints(&tags).partition(|&(hint, value)| hint == "ttl" && is_no_time(value));
         // Refused before anything ends.

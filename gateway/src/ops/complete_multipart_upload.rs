@@ -19,7 +19,6 @@ use pocket_api::names::ObjectKey;
 use pocket_api::object::ETag;
 use pocket_edge::calls::{Call, CompleteMultipartUpload, ListedPart, NamedChecksum, PromisedWhole, Serve};
 use pocket_edge::checksums::other_kind;
-use pocket_edge::compute;
 use pocket_edge::errors::other_size;
 
 impl Serve<CompleteMultipartUpload> for Operations {
@@ -30,13 +29,13 @@ impl Serve<CompleteMultipartUpload> for Operations {
         let ask = ask!(call, call.context, super::writing(false, is_told, &Said::Nothing)).on(key);
         let owner = call.expected_owner.as_str();
         let mut bucket = self.bucket(ask, name, owner).await?;
-        let listed = parts.read(&self.buffers).await?;
+        let listed = parts.read(&self.buffers, &self.compute).await?;
         match uploaded(self, &mut bucket, key, upload).await? {
             Uploaded::Completed(committed) => Ok(committed),
             Uploaded::Parts(info, parts) => {
                 let promised = promised.clone();
                 let bytes = parts.len() * PART_BYTES;
-                let whole = compute::run(bytes, move || join(&listed, &parts, &promised, &info)).await?;
+                let whole = self.compute.run(bytes, move || join(&listed, &parts, &promised, &info)).await?;
                 let make = || {
                     Request::Complete(Complete {
                         key: key.clone(),

@@ -23,7 +23,7 @@ impl Serve<CreateBucket> for Operations {
     async fn serve(&self, mut call: Call<CreateBucket>) -> Result<Granted, Refusal> {
         let tenant = tenant(&call.context)?;
         let CreateBucket { bucket, hints, ownership, acl: said, configuration } = &mut call.input;
-        let configuration = configuration.read(&self.buffers).await?;
+        let configuration = configuration.read(&self.buffers, &self.compute).await?;
         let profiles = self.profiles.load_full();
         let profile = profile(&configuration, &self.region, &profiles)?;
         let says_hints = !hints.is_empty() || tags::bucket_hints(&configuration.tags).next().is_some();

@@ -56,9 +56,9 @@ use pocket_access::action::{Action, Actions};
 use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::acl::Acl;
 use pocket_api::budget::ByteBudget;
-use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
+use pocket_api::env::Env;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Answer, Committed, Found, Lookup, Reply, Request};
@@ -66,8 +66,9 @@ use pocket_api::names::{BucketName, ObjectKey, TenantName};
 use pocket_api::object::{ObjectHeaders, ObjectMeta};
 use pocket_api::settings::JobSettings;
 use pocket_edge::calls::{Document, OwnedAcl};
+use pocket_edge::compute::Compute;
 use pocket_edge::context::RequestContext;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,37 +78,40 @@ pub struct Operations {
     region: Arc<str>,
     profiles: Arc<ArcSwap<Profiles>>,
     /// Those with access keys: whom a policy can name.
-    tenants: Arc<ArcSwap<HashSet<TenantName>>>,
+    tenants: Arc<ArcSwap<BTreeSet<TenantName>>>,
     control: Arc<dyn Control>,
-    clock: Arc<dyn Clock>,
+    env: Env,
     directory: Arc<dyn Directory>,
     placements: Placements,
     transfers: Arc<Transfers>,
     writer: Arc<Writer>,
     reader: Reader,
     buffers: ByteBudget,
+    compute: Compute,
 }
 
 impl Operations {
-    /// Must be called within a runtime; background work ends when the last clone is dropped.
-    pub fn start(config: &GatewayConfig, tenants: HashSet<TenantName>, planes: Planes) -> Arc<Self> {
-        let Planes { node, control, directory, clock } = planes;
-        let transfers = Transfers::start(directory.clone(), clock.clone());
+    /// Background work ends when the last clone is dropped.
+    pub fn start(config: &GatewayConfig, tenants: BTreeSet<TenantName>, planes: Planes) -> Arc<Self> {
+        let Planes { node, control, directory, env } = planes;
+        let transfers = Transfers::start(directory.clone(), env.clone());
         Arc::new(Self {
             region: config.edge.region.as_str().into(),
             profiles: Arc::new(ArcSwap::from_pointee(config.profiles.clone())),
             tenants: Arc::new(ArcSwap::from_pointee(tenants)),
-            placements: Placements::start(control.clone(), directory.clone(), clock.clone()),
+            placements: Placements::start(control.clone(), directory.clone(), env.clone()),
             writer: Arc::new(Writer::new(
                 node,
                 directory.clone(),
                 transfers.clone(),
                 config.edge.buffers.clone(),
+                env.clone(),
             )),
             reader: Reader::new(directory.clone(), transfers.clone(), config.edge.buffers.clone()),
             buffers: config.edge.buffers.clone(),
+            compute: Compute::new(env.clone()),
             control,
-            clock,
+            env,
             directory,
             transfers,
         })
@@ -119,7 +123,7 @@ impl Operations {
     }
 
     /// For policies that are put from here on.
-    pub(crate) fn replace_tenants(&self, tenants: HashSet<TenantName>) {
+    pub(crate) fn replace_tenants(&self, tenants: BTreeSet<TenantName>) {
         self.tenants.store(Arc::new(tenants));
     }
 
@@ -174,7 +178,7 @@ impl Operations {
             Err(error) => return Err(named(error, name)),
         }
         check_expected(&bucket, expected_owner)?;
-        Ok((document.read(&self.buffers).await?, bucket.unasked()))
+        Ok((document.read(&self.buffers, &self.compute).await?, bucket.unasked()))
     }
 
     /// As [`Self::bucket`], for an operation that makes an object under `key`. Where the configuration says so, a
@@ -262,9 +266,9 @@ impl Operations {
     /// Looks a key up; see [`Lookup`].
     async fn lookup(&self, bucket: &mut Bucket<'_>, lookup: &Lookup) -> Result<(Box<Found>, Bytes), Refusal> {
         // A placement that changes meanwhile must not make the wait longer.
-        let until = (!lookup.wait.is_zero()).then(|| self.clock.now() + lookup.wait);
+        let until = (!lookup.wait.is_zero()).then(|| self.env.now() + lookup.wait);
         let make = || {
-            let wait = until.map_or(Duration::ZERO, |until| until.since(self.clock.now()));
+            let wait = until.map_or(Duration::ZERO, |until| until.since(self.env.now()));
             Request::Lookup(Lookup { wait, ..lookup.clone() })
         };
         let answer = self.call(bucket, &lookup.key, make).await?;

@@ -16,7 +16,7 @@ impl Serve<PutBucketOwnershipControls> for Operations {
         let PutBucketOwnershipControls { bucket: name, ownership } = &mut call.input;
         let ask = ask!(call, call.context, Action::PutBucketOwnershipControls);
         let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
-        let ownership = ownership.read(&self.buffers).await?;
+        let ownership = ownership.read(&self.buffers, &self.compute).await?;
         let put = |held: Held<'_>| {
             let is_private = held.rules.acl.as_ref().is_none_or(|acl| acl.is_private(held.owner));
             match ownership == Ownership::BucketOwnerEnforced && !is_private {

@@ -12,7 +12,7 @@ impl Serve<PutPublicAccessBlock> for Operations {
         let PutPublicAccessBlock { bucket: name, block } = &mut call.input;
         let ask = ask!(call, call.context, Action::PutBucketPublicAccessBlock);
         let mut bucket = self.bucket(ask, name, call.expected_owner.as_str()).await?;
-        let text = document(&Some(block.read(&self.buffers).await?));
+        let text = document(&Some(block.read(&self.buffers, &self.compute).await?));
         documents::put(self, &mut bucket, DocumentKind::PublicAccessBlock, |_| Ok(text.clone())).await
     }
 }

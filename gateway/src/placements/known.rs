@@ -8,15 +8,14 @@ use super::table::Table;
 use futures::FutureExt;
 use futures::future::ready;
 use parking_lot::Mutex;
-use pocket_api::clock::Clock;
 use pocket_api::control::{Control, ControlError, Placement};
+use pocket_api::env::Env;
 use pocket_api::ids::JobId;
 use pocket_api::names::BucketName;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
 /// A placement in use that is older than this is asked for again beside the requests that go by it. A safety net only:
@@ -26,21 +25,19 @@ pub(super) const PLACEMENT_TTL: Duration = Duration::from_secs(60);
 const REFRESH_EVERY: Duration = Duration::from_secs(PLACEMENT_TTL.as_secs() / 4);
 pub(super) struct Known {
     control: Arc<dyn Control>,
-    clock: Arc<dyn Clock>,
-    /// Where questions are waited for: the answer is for everybody, also when who asked first has gone.
-    handle: Handle,
+    env: Env,
     /// What [`recent`] knows it by.
     id: usize,
     table: Mutex<Table>,
 }
 
 impl Known {
-    /// Must be called within a runtime; background work ends when the value is dropped.
-    pub(super) fn start(control: Arc<dyn Control>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    /// Background work ends when the value is dropped.
+    pub(super) fn start(control: Arc<dyn Control>, env: Env) -> Arc<Self> {
         static IDS: AtomicUsize = AtomicUsize::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        let known = Arc::new(Self { control, clock, handle: Handle::current(), id, table: Mutex::default() });
-        known.handle.spawn(keep_fresh(Arc::downgrade(&known)));
+        let known = Arc::new(Self { control, env, id, table: Mutex::default() });
+        known.env.spawn(keep_fresh(Arc::downgrade(&known)));
         known
     }
 
@@ -84,7 +81,7 @@ impl Known {
 
     /// What the controller has just said.
     pub(super) fn learn(&self, placement: Placement) -> Result<PlacementRef, ControlError> {
-        let placed = Placed::read(placement, self.clock.now())?;
+        let placed = Placed::read(placement, self.env.now())?;
         let mut table = self.table.lock();
         table.forget(&placed.placement.bucket);
         table.insert(placed.clone());
@@ -105,7 +102,7 @@ impl Known {
         if ended.is_empty() {
             return;
         }
-        let ended: HashSet<JobId> = ended.iter().copied().collect();
+        let ended: BTreeSet<JobId> = ended.iter().copied().collect();
         let mut table = self.table.lock();
         let gone = table.iter().map(|placed| &placed.placement).filter(|p| ended.contains(&p.job));
         let gone: Vec<BucketName> = gone.map(|placement| placement.bucket.clone()).collect();
@@ -128,14 +125,14 @@ impl Known {
         if let Some(question) = table.asked(name) {
             return question.clone();
         }
-        let pause = table.absent_since(name).map(|at| (at + ABSENT_PAUSE).since(self.clock.now()));
+        let pause = table.absent_since(name).map(|at| (at + ABSENT_PAUSE).since(self.env.now()));
         let pause = pause.filter(|pause| !pause.is_zero());
         let is_asked = Arc::new(AtomicBool::new(false));
         if !table.has_room(pause.is_some()) {
             return Question { is_asked, answer: ready(Err(too_many())).boxed().shared() };
         }
         let number = table.next_number();
-        let (known, control, clock) = (Arc::downgrade(self), self.control.clone(), self.clock.clone());
+        let (known, control, clock) = (Arc::downgrade(self), self.control.clone(), self.env.clock());
         let (asked, of) = (is_asked.clone(), name.clone());
         let answer = async move {
             let mut may_leave = true;
@@ -151,7 +148,8 @@ impl Known {
                 None => answer,
             }
         };
-        let task = self.handle.spawn(answer);
+        // The answer is for everybody, also when who asked first has gone.
+        let task = self.env.spawn(answer);
         let answer = task.map(|ended| {
             ended.unwrap_or_else(|error| Err(ControlError::Unavailable(format!("nobody asked: {error}"))))
         });
@@ -162,7 +160,7 @@ impl Known {
 
     /// Asks for what is in use and was not asked for in a long time. Nobody waits for it.
     async fn refresh(self: &Arc<Self>) {
-        let now = self.clock.now();
+        let now = self.env.now();
         let due: Vec<Arc<Placed>> = {
             let table = self.table.lock();
             let is_due = |placed: &&Arc<Placed>| placed.age(now) >= PLACEMENT_TTL && placed.was_used();

@@ -6,7 +6,7 @@ use pocket_api::clock::Timestamp;
 use pocket_api::control::ControlError;
 use pocket_api::names::{BucketName, TenantName};
 use slab::Slab;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Memory for the buckets that are remembered: some 30,000 that say nothing but hints, and 30 with the longest settings.
@@ -35,8 +35,8 @@ pub(super) struct Table {
     places: HashMap<BucketName, usize>,
     placed: Slab<Arc<Placed>>,
     bytes: usize,
-    /// What each tenant has of them.
-    bytes_of: HashMap<TenantName, usize>,
+    /// What each tenant has of them. In order, so that the same one of several that have as much makes room.
+    bytes_of: BTreeMap<TenantName, usize>,
     /// Who may have to make room next.
     hand: usize,
     asked: HashMap<BucketName, Asked>,

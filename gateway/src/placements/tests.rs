@@ -8,11 +8,12 @@ use pocket_access::SideEffect;
 use pocket_access::action::Action;
 use pocket_access::caller::Caller;
 use pocket_api::chunks::Chunks;
-use pocket_api::clock::Timestamp;
+use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::cluster::{ClusterView, NodeSpec};
 use pocket_api::control::{
     ClusterStatus, Configuration, EndJob, Heartbeat, HeartbeatReply, JobSummary, Joined, Registration,
 };
+use pocket_api::env::Env;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::Epoch;
 use pocket_api::metadata::{Metadata, MetadataError, Reply, ShardReply, ShardRequest};
@@ -130,8 +131,8 @@ impl Clock for RuntimeClock {
 
 fn placements(epoch: u64) -> (Placements, Questions) {
     let (ask, questions) = unbounded_channel();
-    let clock = Arc::new(RuntimeClock(tokio::time::Instant::now()));
-    (Placements::start(Arc::new(Asked(ask)), Arc::new(Shard(Epoch(epoch))), clock), questions)
+    let env = Env::with_clock(Arc::new(RuntimeClock(tokio::time::Instant::now())));
+    (Placements::start(Arc::new(Asked(ask)), Arc::new(Shard(Epoch(epoch))), env), questions)
 }
 
 fn data() -> BucketName {

@@ -4,13 +4,13 @@
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pocket_api::cluster::Directory;
+use pocket_api::env::Env;
 use pocket_api::ids::{JobId, LeaseId, NodeId};
 use pocket_api::metadata::{Delivery, ShardRequest};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 /// Most leases or writes in one call: some 32 KiB on the wire.
@@ -29,8 +29,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Releases {
     directory: Arc<dyn Directory>,
-    /// Where lanes are emptied: connections may live on other event loops.
-    handle: Handle,
+    env: Env,
     /// One for every shard that granted a lease since the start and is not known to be dead.
     lanes: ArcSwap<HashMap<NodeId, Arc<Lane>>>,
     /// How often shards were told of counted reads.
@@ -72,8 +71,8 @@ pub(super) struct EndedRead {
 }
 
 impl Releases {
-    pub(super) fn new(directory: Arc<dyn Directory>, handle: Handle) -> Arc<Self> {
-        Arc::new(Self { directory, handle, lanes: ArcSwap::default(), told: AtomicU64::new(0) })
+    pub(super) fn new(directory: Arc<dyn Directory>, env: Env) -> Arc<Self> {
+        Arc::new(Self { directory, env, lanes: ArcSwap::default(), told: AtomicU64::new(0) })
     }
 
     pub(super) fn lane(&self, shard: NodeId) -> Arc<Lane> {
@@ -106,7 +105,7 @@ impl Releases {
         let is_first = !std::mem::replace(&mut state.busy, true);
         drop(state);
         if is_first {
-            self.handle.spawn(self.clone().empty(lane.clone()));
+            self.env.spawn(self.clone().empty(lane.clone()));
         } else if counted {
             lane.hurry.notify_one();
         }
@@ -138,7 +137,7 @@ impl Releases {
             }
             self.tell(&lane, counted);
             if !unheard.is_empty() {
-                self.handle.spawn(self.clone().say_again(lane.clone(), unheard));
+                self.env.spawn(self.clone().say_again(lane.clone(), unheard));
             }
         }
     }

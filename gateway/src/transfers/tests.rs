@@ -4,6 +4,7 @@ use super::*;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
+use pocket_api::clock::Clock;
 use pocket_api::cluster::ClusterView;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::{ChunkId, Epoch};
@@ -108,7 +109,7 @@ impl Chunks for Node {
 }
 
 /// Each is a shard and a storage server.
-struct Nodes(HashMap<NodeId, Arc<Node>>);
+struct Nodes(BTreeMap<NodeId, Arc<Node>>);
 
 impl Directory for Nodes {
     fn shard(&self, node: NodeId) -> Option<Arc<dyn Metadata>> {
@@ -149,8 +150,8 @@ impl World {
             Arc::new(Node { hangs, calls, started, lapsed, failures })
         };
         let (quick, hung) = (node(false), node(true));
-        let nodes = Nodes(HashMap::from([(QUICK, quick.clone()), (HUNG, hung.clone())]));
-        let transfers = Transfers::start(Arc::new(nodes), Arc::new(RuntimeClock(started)));
+        let nodes = Nodes(BTreeMap::from([(QUICK, quick.clone()), (HUNG, hung.clone())]));
+        let transfers = Transfers::start(Arc::new(nodes), Env::with_clock(Arc::new(RuntimeClock(started))));
         Self { transfers, quick, hung }
     }
 

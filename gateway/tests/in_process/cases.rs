@@ -7,6 +7,7 @@ use futures::FutureExt;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Empty, Full};
 use pocket_api::clock::{ManualClock, Timestamp};
+use pocket_api::env::Env;
 use pocket_edge::context::Connection;
 use pocket_gateway::config::GatewayConfig;
 use std::sync::Arc;
@@ -109,7 +110,7 @@ impl Counted {
         // Its timers stand as well, so that nothing happens beside what is counted.
         let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let cluster = runtime.block_on(async {
-            let cluster = Cluster::start_with(config, Arc::new(ManualClock::at(NOW))).await;
+            let cluster = Cluster::start_with(config, Env::with_clock(Arc::new(ManualClock::at(NOW)))).await;
             for bucket in [BUCKET, LISTED] {
                 cluster.ask(Method::PUT, format!("/{bucket}")).await.ok();
             }

@@ -5,9 +5,9 @@ use http::Method;
 use parking_lot::Mutex;
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::Chunks;
-use pocket_api::clock::Clock;
 use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
 use pocket_api::control::{Control, Heartbeat, JobHolder};
+use pocket_api::env::Env;
 use pocket_api::ids::{JobId, NodeId};
 use pocket_api::limits::HEARTBEAT_EVERY;
 use pocket_api::metadata::Metadata;
@@ -33,7 +33,7 @@ pub(crate) struct Cluster {
     pub(crate) servers: Vec<Arc<StorageServer>>,
     pub(crate) shards: Vec<Arc<Shard>>,
     members: Members,
-    clock: Arc<dyn Clock>,
+    env: Env,
     /// Keeps the members alive; aborted with the cluster.
     heartbeats: tokio::task::JoinHandle<()>,
 }
@@ -74,17 +74,17 @@ impl Directory for LocalDirectory {
 }
 
 impl Cluster {
-    pub(crate) async fn start_with(config: GatewayConfig, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) async fn start_with(config: GatewayConfig, env: Env) -> Self {
         let directory = Arc::new(LocalDirectory::default());
         let seam: Arc<dyn Directory> = directory.clone();
         let controller =
-            Controller::start(ControllerConfig { state_file: None }, seam.clone(), clock.clone()).unwrap();
+            Controller::start(ControllerConfig { state_file: None }, seam.clone(), env.clone()).unwrap();
         let members = Members { controller, directory: directory.clone(), holders: Arc::default() };
         let (mut shards, mut servers) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             let node = members.join(Role::Metadata, METADATA_BYTES).await;
             let budget = ByteBudget::new(METADATA_BYTES);
-            let shard = Shard::start(ShardConfig { budget }, node, seam.clone(), clock.clone());
+            let shard = Shard::start(ShardConfig { budget }, node, seam.clone(), env.clone());
             directory.shards.lock().insert(node, shard.clone());
             members.add(node, shard.clone());
             shards.push(shard);
@@ -92,17 +92,17 @@ impl Cluster {
 
             let node = members.join(Role::Storage, CAPACITY_BYTES).await;
             let budget = ByteBudget::new(CAPACITY_BYTES);
-            let of_server = StorageConfig { capacity_bytes: CAPACITY_BYTES, budget };
-            let server = StorageServer::start(of_server, node, seam.clone(), clock.clone()).unwrap();
+            let of_server = StorageConfig { capacity_bytes: CAPACITY_BYTES, budget, ready_bytes: 0 };
+            let server = StorageServer::start(of_server, node, seam.clone(), env.clone()).unwrap();
             directory.servers.lock().insert(node, server.clone());
             members.add(node, server.clone());
             servers.push(server);
             // Making its memory takes a busy machine seconds, and nobody else has a turn before this.
             members.beat().await;
         }
-        let gateway = members.gateway(config, members.controller.clone(), clock.clone()).await;
+        let gateway = members.gateway(config, members.controller.clone(), env.clone()).await;
         let heartbeats = tokio::spawn(members.clone().keep_alive());
-        Self { gateway, directory, servers, shards, members, clock, heartbeats }
+        Self { gateway, directory, servers, shards, members, env, heartbeats }
     }
 
     /// One more gateway over the same planes, which knows nothing of the others.
@@ -112,7 +112,7 @@ impl Cluster {
 
     /// One more gateway, which sees the controller so. Its heartbeats reach the real one all the same.
     pub(crate) async fn another_gateway_with(&self, control: Arc<dyn Control>) -> Arc<Gateway> {
-        self.members.gateway(GatewayConfig::default(), control, self.clock.clone()).await
+        self.members.gateway(GatewayConfig::default(), control, self.env.clone()).await
     }
 
     pub(crate) fn controller(&self) -> Arc<Controller> {
@@ -121,7 +121,7 @@ impl Cluster {
 
     /// A request to the first gateway, of its first tenant. `path` as it goes over the wire.
     pub(crate) fn ask(&self, method: Method, path: impl Into<String>) -> Ask {
-        Ask::of(self.gateway.clone(), method, path.into(), self.clock.now())
+        Ask::of(self.gateway.clone(), method, path.into(), self.env.now())
     }
 }
 
@@ -145,12 +145,7 @@ impl Members {
         self.holders.lock().push((node, holder));
     }
 
-    async fn gateway(
-        &self,
-        config: GatewayConfig,
-        control: Arc<dyn Control>,
-        clock: Arc<dyn Clock>,
-    ) -> Arc<Gateway> {
+    async fn gateway(&self, config: GatewayConfig, control: Arc<dyn Control>, env: Env) -> Arc<Gateway> {
         let node = self.join(Role::Gateway, 0).await;
         self.hear(node, vec![]).await;
         let directory = self.directory.clone();
@@ -159,7 +154,7 @@ impl Members {
             let name = TenantName::parse(tenant.name).unwrap();
             assert!(credentials.add(tenant.access_key_id, tenant.secret, name));
         }
-        let gateway = Gateway::start(config, credentials, Planes { node, control, directory, clock });
+        let gateway = Gateway::start(config, credentials, Planes { node, control, directory, env });
         self.add(node, gateway.clone());
         gateway
     }

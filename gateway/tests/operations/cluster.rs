@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::Method;
 use pocket_api::budget::ByteBudget;
-use pocket_api::clock::SystemClock;
 use pocket_api::cluster::{ClusterView, Directory, Role};
+use pocket_api::env::Env;
 use pocket_api::hints::ObjectHints;
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::{
@@ -185,14 +185,14 @@ impl Cluster {
     pub(crate) async fn in_region(region: &str) -> Self {
         let edge = EdgeConfig { region: region.into(), ..EdgeConfig::default() };
         let config = GatewayConfig { edge, ..GatewayConfig::default() };
-        Self::start_with(config, Arc::new(SystemClock::start())).await
+        Self::start_with(config, Env::system()).await
     }
 
     /// With so much memory for bodies that pass.
     pub(crate) async fn with_buffers(buffers: &ByteBudget) -> Self {
         let edge = EdgeConfig { buffers: buffers.clone(), ..EdgeConfig::default() };
         let config = GatewayConfig { edge, ..GatewayConfig::default() };
-        Self::start_with(config, Arc::new(SystemClock::start())).await
+        Self::start_with(config, Env::system()).await
     }
 
     /// Bytes that chunks take on all servers.

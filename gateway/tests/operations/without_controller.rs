@@ -9,6 +9,7 @@ use pocket_api::control::{
     ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
     Joined, Placement, Registration,
 };
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, TenantName};
 use pocket_gateway::config::GatewayConfig;
@@ -87,7 +88,7 @@ impl Clock for RuntimeClock {
 #[tokio::test(start_paused = true)]
 async fn data_goes_on_while_the_controller_is_away_for_ten_minutes() {
     let clock = Arc::new(RuntimeClock(Instant::now()));
-    let cluster = Cluster::start_with(GatewayConfig::default(), clock).await;
+    let cluster = Cluster::start_with(GatewayConfig::default(), Env::with_clock(clock)).await;
     cluster.bucket_with("busy", &[WIDE]).await;
     cluster.bucket("quiet").await;
     cluster.bucket("unseen").await;

@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::config::credentials::{self, AccessKey};
 use crate::directory::LocalDirectory;
 use crate::endpoint;
-use crate::membership::{Membership, Parted};
 use crate::output::say;
 use crate::ready_line::ServeLine;
 use crate::reload::{Reload, Settings};
@@ -20,9 +19,9 @@ use crate::tls::Certificates;
 use anyhow::bail;
 use futures::stream::{FuturesUnordered, StreamExt};
 use pocket_api::budget::ByteBudget;
-use pocket_api::clock::{Clock, SystemClock};
 use pocket_api::cluster::{Directory, Role};
 use pocket_api::control::{Control, JobHolder};
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::UsageSource;
 use pocket_controller::{Controller, ControllerConfig};
@@ -30,8 +29,8 @@ use pocket_edge::config::thread_per_two_cores;
 use pocket_gateway::gateway::Gateway;
 use pocket_gateway::planes::Planes;
 use pocket_metadata::{Shard, ShardConfig};
-use pocket_monitor::{MachineSampler, Monitor};
-use pocket_storage::{StorageConfig, StorageServer};
+use pocket_monitor::{MachineSampler, Membership, Monitor, Parted};
+use pocket_storage::{READY_BYTES, StorageConfig, StorageServer};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -114,35 +113,39 @@ async fn run(
     let Endpoint { config, certificates, s3, admin, .. } = endpoint;
     let metrics = Metrics::record()?;
     let readiness = Readiness::starting();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let env = Env::system();
     let directory = Arc::new(LocalDirectory::default());
     let controller =
-        Controller::start(ControllerConfig { state_file: None }, directory.clone(), clock.clone())?;
-    let mut members =
-        Members { controller: controller.clone(), directory: directory.clone(), all: Vec::new() };
+        Controller::start(ControllerConfig { state_file: None }, directory.clone(), env.clone())?;
+    let mut members = Members {
+        controller: controller.clone(),
+        directory: directory.clone(),
+        env: env.clone(),
+        all: Vec::new(),
+    };
 
     // One budget for both: what the shard takes for keys and small objects is missing in the arena.
     let capacity_bytes = config.capacity()?.bytes();
     let budget = ByteBudget::set_by(capacity_bytes, CAPACITY_OPTION);
 
     let node = members.join(Role::Metadata, String::new(), capacity_bytes).await?;
-    let shard = Shard::start(ShardConfig { budget: budget.clone() }, node, directory.clone(), clock.clone());
+    let shard = Shard::start(ShardConfig { budget: budget.clone() }, node, directory.clone(), env.clone());
     directory.place_shard(node, shard.clone());
     members.add(node, Some(shard.clone()), vec![shard]);
 
     let node = members.join(Role::Storage, String::new(), capacity_bytes).await?;
     let server = StorageServer::start(
-        StorageConfig { capacity_bytes, budget: budget.clone() },
+        StorageConfig { capacity_bytes, budget: budget.clone(), ready_bytes: READY_BYTES },
         node,
         directory.clone(),
-        clock.clone(),
+        env.clone(),
     )?;
     directory.place_server(node, server.clone());
     // The limit is one for both, and reported once.
     members.add(node, Some(server.clone()), vec![server, Arc::new(SpaceWatch::new(budget))]);
 
     let node = members.join(Role::Gateway, s3.address.to_string(), 0).await?;
-    let planes = Planes { node, control: controller.clone(), directory, clock };
+    let planes = Planes { node, control: controller.clone(), directory, env };
     let gateway = reload.start_gateway(|config, credentials| {
         let config = endpoint::gateway_config(config, thread_per_two_cores(), certificates.as_deref())?;
         Ok(Gateway::start(config, credentials, planes))
@@ -173,6 +176,7 @@ async fn run(
 struct Members {
     controller: Arc<Controller>,
     directory: Arc<LocalDirectory>,
+    env: Env,
     all: Vec<(Membership, Monitor)>,
 }
 
@@ -185,7 +189,7 @@ impl Members {
     fn add(&mut self, node: NodeId, holder: Option<Arc<dyn JobHolder>>, sources: Vec<Arc<dyn UsageSource>>) {
         let control: Arc<dyn Control> = self.controller.clone();
         let directory: Arc<dyn Directory> = self.directory.clone();
-        let monitor = Monitor::start(node, sources, self.controller.clone());
+        let monitor = Monitor::start(node, sources, self.controller.clone(), self.env.clone());
         self.all.push((Membership { node, control, directory, holder }, monitor));
     }
 

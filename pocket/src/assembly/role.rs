@@ -10,7 +10,6 @@ use crate::admin::server::Admin;
 use crate::cli::{ControllerArgs, GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
 use crate::config::{Config, TlsMode, advertised, credentials};
 use crate::endpoint;
-use crate::membership::{Membership, Parted, join};
 use crate::output::say;
 use crate::ready_line::ReadyLine;
 use crate::reload::{Reload, Settings};
@@ -21,9 +20,9 @@ use crate::tls::Certificates;
 use anyhow::{Context, bail};
 use futures::future::{BoxFuture, FutureExt};
 use pocket_api::budget::ByteBudget;
-use pocket_api::clock::{Clock, SystemClock};
 use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
 use pocket_api::control::{Control, JobHolder};
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::{Usage, UsageSource};
 use pocket_controller::{Controller, ControllerConfig};
@@ -31,8 +30,8 @@ use pocket_edge::config::thread_per_core;
 use pocket_gateway::gateway::Gateway;
 use pocket_gateway::planes::Planes;
 use pocket_metadata::{Shard, ShardConfig};
-use pocket_monitor::{MachineSampler, Monitor};
-use pocket_storage::{StorageConfig, StorageServer};
+use pocket_monitor::{MachineSampler, Membership, Monitor, Parted, join};
+use pocket_storage::{READY_BYTES, StorageConfig, StorageServer};
 use pocket_wire::{ClusterSecret, RemoteControl, RemoteDirectory, ServedPlanes, serve_control, serve_planes};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +68,7 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
             node: life.node,
             control: life.control.clone(),
             directory: life.directory.clone(),
-            clock: life.clock.clone(),
+            env: life.env.clone(),
         };
         let gateway = process.reload.start_gateway(|config, credentials| {
             let config = endpoint::gateway_config(config, thread_per_core(), certificates.as_deref())?;
@@ -108,7 +107,7 @@ pub(crate) async fn metadata(args: MetadataArgs) -> anyhow::Result<()> {
     let start = async |life: &Life| {
         let budget = ByteBudget::set_by(memory_bytes, MEMORY_OPTION);
         let shard_config = ShardConfig { budget: budget.clone() };
-        let shard = Shard::start(shard_config, life.node, life.directory.clone(), life.clock.clone());
+        let shard = Shard::start(shard_config, life.node, life.directory.clone(), life.env.clone());
         let planes = ServedPlanes { metadata: Some(shard.clone()), chunks: None };
         Ok(Started {
             holder: Some(shard.clone()),
@@ -140,9 +139,10 @@ pub(crate) async fn storage(args: StorageArgs) -> anyhow::Result<()> {
     let node_spec = spec(Role::Storage, process.address.clone(), capacity_bytes);
     let start = async |life: &Life| {
         let budget = ByteBudget::set_by(capacity_bytes, CAPACITY_OPTION);
-        let storage_config = StorageConfig { capacity_bytes, budget: budget.clone() };
+        let storage_config =
+            StorageConfig { capacity_bytes, budget: budget.clone(), ready_bytes: READY_BYTES };
         let server =
-            StorageServer::start(storage_config, life.node, life.directory.clone(), life.clock.clone())?;
+            StorageServer::start(storage_config, life.node, life.directory.clone(), life.env.clone())?;
         let planes = ServedPlanes { metadata: None, chunks: Some(server.clone()) };
         Ok(Started {
             holder: Some(server.clone()),
@@ -195,8 +195,8 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
     let metrics = Metrics::record()?;
     let directory = RemoteDirectory::new(NodeId::default(), secret.clone(), ClusterView::default());
     let controller_config = ControllerConfig { state_file: config.controller.state_file.clone() };
-    let clock = Arc::new(SystemClock::start());
-    let controller = Controller::start(controller_config, directory.clone(), clock)?;
+    let env = Env::system();
+    let controller = Controller::start(controller_config, directory.clone(), env.clone())?;
     let readiness = Readiness::starting();
     start_admin(
         admin.as_ref(),
@@ -213,7 +213,7 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
     readiness.ready();
     let shown = config.controller.advertise.as_ref().unwrap_or(&port.address).to_string();
     announce(&how, Role::Controller, &shown, admin.as_ref(), None);
-    let membership = member_of_itself(controller, directory, spec(Role::Controller, shown, 0), &until);
+    let membership = member_of_itself(controller, directory, spec(Role::Controller, shown, 0), env, &until);
     let work = async {
         tokio::select! {
             ended = serving => Ok(ended?),
@@ -228,10 +228,11 @@ async fn member_of_itself(
     control: Arc<Controller>,
     directory: Arc<RemoteDirectory>,
     spec: NodeSpec,
+    env: Env,
     until: &CancellationToken,
 ) -> std::convert::Infallible {
     while let Some(joined) = join(control.as_ref(), spec.clone(), until).await {
-        let _monitor = Monitor::start(joined.node, Vec::new(), control.clone());
+        let _monitor = Monitor::start(joined.node, Vec::new(), control.clone(), env.clone());
         let (control, directory) = (control.clone(), directory.clone());
         let membership = Membership { node: joined.node, control, directory, holder: None };
         if membership.keep(until).await == Parted::Asked {
@@ -253,7 +254,7 @@ struct Process {
     readiness: Readiness,
     secret: Option<ClusterSecret>,
     control: Arc<RemoteControl>,
-    clock: Arc<dyn Clock>,
+    env: Env,
 }
 
 /// One incarnation: from a join to the end of that membership.
@@ -261,7 +262,7 @@ struct Life {
     node: NodeId,
     control: Arc<dyn Control>,
     directory: Arc<RemoteDirectory>,
-    clock: Arc<dyn Clock>,
+    env: Env,
     /// Cancelled when this incarnation must not serve any more.
     until: CancellationToken,
 }
@@ -301,8 +302,8 @@ impl Process {
             Admin { metrics, readiness: readiness.clone(), control: control.clone(), shows_jobs_of: None },
             &until,
         )?;
-        let (address, clock) = (String::new(), Arc::new(SystemClock::start()));
-        Ok(Self { config, how, reload, address, admin, until, readiness, secret, control, clock })
+        let (address, env) = (String::new(), Env::system());
+        Ok(Self { config, how, reload, address, admin, until, readiness, secret, control, env })
     }
 
     fn serve_planes(
@@ -336,7 +337,7 @@ impl Process {
                     node: joined.node,
                     control: self.control.clone(),
                     directory,
-                    clock: self.clock.clone(),
+                    env: self.env.clone(),
                     until: self.until.child_token(),
                 };
                 let started = start(&life).await?;
@@ -361,7 +362,7 @@ impl Process {
         let usage: Arc<dyn Usage> = self.control.clone();
         let directory: Arc<dyn Directory> = life.directory.clone();
         let membership = Membership { node: life.node, control, directory, holder: started.holder };
-        let _monitor = Monitor::start(life.node, started.sources, usage);
+        let _monitor = Monitor::start(life.node, started.sources, usage, life.env.clone());
         let mut serving = tokio::spawn(started.serving);
         let never = CancellationToken::new();
         let parted = tokio::select! {

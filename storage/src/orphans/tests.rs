@@ -8,6 +8,7 @@ use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::clock::{Clock, ManualClock};
 use pocket_api::cluster::{ClusterView, Directory};
 use pocket_api::control::JobHolder;
+use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, JobId, WriteId};
 use pocket_api::limits::WRITE_IDLE_BEFORE_ASKING;
 use pocket_api::metadata::{Answer, JobRef, Metadata, Request};
@@ -81,9 +82,10 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let (cluster, clock) = (Arc::<Cluster>::default(), Arc::new(ManualClock::at(Timestamp(1_000))));
-        let config = StorageConfig { capacity_bytes: 16 << 20, budget: ByteBudget::new(16 << 20) };
+        let budget = ByteBudget::new(16 << 20);
+        let config = StorageConfig { capacity_bytes: 16 << 20, budget, ready_bytes: 0 };
         let nodes = Arc::new(Nodes(cluster.clone()));
-        let server = StorageServer::start(config, SERVER, nodes, clock.clone()).unwrap();
+        let server = StorageServer::start(config, SERVER, nodes, Env::with_clock(clock.clone())).unwrap();
         Self { server, cluster, clock }
     }
 

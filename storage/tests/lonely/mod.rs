@@ -2,11 +2,11 @@
 
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
-use pocket_api::clock::SystemClock;
 use pocket_api::cluster::{ClusterView, Directory};
+use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
 use pocket_api::metadata::Metadata;
-use pocket_storage::{StorageConfig, StorageServer};
+use pocket_storage::{READY_BYTES, StorageConfig, StorageServer};
 use std::sync::Arc;
 
 struct Nobody;
@@ -33,8 +33,8 @@ pub(crate) fn directory() -> Arc<dyn Directory> {
 
 /// Within a tokio runtime.
 pub(crate) fn server(capacity_bytes: u64, budget: &ByteBudget) -> Arc<StorageServer> {
-    let config = StorageConfig { capacity_bytes, budget: budget.clone() };
-    StorageServer::start(config, NodeId(7), directory(), Arc::new(SystemClock::start())).unwrap()
+    let config = StorageConfig { capacity_bytes, budget: budget.clone(), ready_bytes: READY_BYTES };
+    StorageServer::start(config, NodeId(7), directory(), Env::system()).unwrap()
 }
 
 pub(crate) async fn allocate(

@@ -19,7 +19,7 @@ use pocket_api::limits::KEY_MAX_BYTES;
 use pocket_api::settings::{DocumentKind, JobSettings};
 use s3s::dto::{self, BucketLifecycleConfiguration, ExpirationStatus, TransitionDefaultMinimumObjectSize};
 use s3s::xml;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use time::format_description::well_known::Rfc3339;
@@ -154,7 +154,7 @@ impl LifecycleDocument {
         let of_tags = unit_of(tags)?;
         let own = self.terms.unit.as_deref().map(parse_unit).transpose()?;
         let mut lifecycle = Lifecycle { unit: own.or(of_tags).unwrap_or_default(), ..Lifecycle::default() };
-        let mut ids = HashSet::new();
+        let mut ids = BTreeSet::new();
         for rule in &self.rules.0.rules {
             let id = rule.id.as_deref().unwrap_or_default();
             if id.chars().count() > RULE_ID_MAX_CHARS {
@@ -198,7 +198,7 @@ fn parse_unit(text: &str) -> Result<LifecycleUnit, Refusal> {
 
 /// Gives an id to rules without one: their places, or the next number that no other rule has.
 fn name_rules(rules: &mut [dto::LifecycleRule]) {
-    let taken: HashSet<String> = rules.iter().filter_map(|rule| rule.id.clone()).collect();
+    let taken: BTreeSet<String> = rules.iter().filter_map(|rule| rule.id.clone()).collect();
     let mut next = 1;
     for (i, rule) in rules.iter_mut().enumerate() {
         if rule.id.as_ref().is_none_or(String::is_empty) {

@@ -9,6 +9,7 @@ use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;
 use pocket_api::conformance::plain_object;
 use pocket_api::control::Derived;
+use pocket_api::env::Env;
 use pocket_api::hints::{JobHints, Limit};
 use pocket_api::ids::JobId;
 use pocket_api::metadata::{Committed, Found, PartsPage, SegmentPage, UploadId, UploadInfo, UploadPage};
@@ -30,6 +31,7 @@ use pocket_edge::calls::{
     PutBucketCors, PutBucketLifecycle, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
     PutObjectAcl, PutPublicAccessBlock, Unmade,
 };
+use pocket_edge::compute::Compute;
 use pocket_edge::config::BUFFERS_MAX_BYTES;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -94,6 +96,10 @@ fn buffers() -> ByteBudget {
     ByteBudget::new(BUFFERS_MAX_BYTES)
 }
 
+fn compute() -> Compute {
+    Compute::new(Env::system())
+}
+
 fn me() -> TenantName {
     TenantName::parse("me").expect("a good name")
 }
@@ -117,7 +123,7 @@ impl Serve<CreateBucket> for Recorder {
         if call.context.caller.tenant().is_none() {
             return Err(Refusal::new(ErrorCode::AccessDenied, "Access Denied"));
         }
-        let configuration = call.input.configuration.read(&buffers()).await?;
+        let configuration = call.input.configuration.read(&buffers(), &compute()).await?;
         let mut note = format!("CreateBucket {}", call.input.bucket);
         for (name, value) in &call.input.hints {
             note += &format!(", {name} {value}");
@@ -159,7 +165,7 @@ impl Serve<CreateSession> for Recorder {
 
 impl Serve<DeleteObjects> for Recorder {
     async fn serve(&self, mut call: Call<DeleteObjects>) -> Result<DeletedObjects, Refusal> {
-        let list = call.input.list.read(&buffers()).await?;
+        let list = call.input.list.read(&buffers(), &compute()).await?;
         self.note(format!("DeleteObjects {}", list.objects.len()));
         let deleted = list.objects.into_iter().map(|object| object.named).collect();
         Ok(DeletedObjects { deleted, failed: Vec::new() })

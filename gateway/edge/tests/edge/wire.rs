@@ -8,6 +8,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use pocket_api::clock::{ManualClock, Timestamp};
+use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::names::TenantName;
 use pocket_edge::config::EdgeConfig;
@@ -49,8 +50,8 @@ impl Server {
         let mut credentials = Credentials::default();
         assert!(credentials.add(KEY, SECRET, TenantName::parse("tenant").unwrap()));
         let recorder = Recorder::default();
-        let clock = Arc::new(ManualClock::at(Timestamp(MOMENT_SECS * 1_000)));
-        let front = Arc::new(Front::new(&config, credentials, NodeId(7), clock, recorder.clone()));
+        let env = Env::with_clock(Arc::new(ManualClock::at(Timestamp(MOMENT_SECS * 1_000))));
+        let front = Arc::new(Front::new(&config, credentials, NodeId(7), env, recorder.clone()));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

@@ -1,0 +1,70 @@
+//! Files that are read and replaced as a whole: all that the planes ask of a disk. The machine's here; a world has disks of its own
+//! that fail when they are told to.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+pub trait Disk: Send + Sync + 'static {
+    /// `None` where there is no such file.
+    fn read(&self, file: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// The file is `content` from here on, whether or not it was there; its folder has to be. However this ends, and be it that the
+    /// machine fails in the middle, the file is the old one or the new one, whole; where it ends well it is the new one.
+    fn replace(&self, file: &Path, content: Vec<u8>) -> io::Result<()>;
+}
+
+/// The machine's.
+#[derive(Debug)]
+pub struct FileSystem;
+
+impl Disk for FileSystem {
+    fn read(&self, file: &Path) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            content => content.map(Some),
+        }
+    }
+
+    /// Writes beside the file, under its name and `.new`, and gives it the name once it is on the device.
+    fn replace(&self, file: &Path, content: Vec<u8>) -> io::Result<()> {
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let path = file.with_file_name(name);
+        let mut fresh = File::create(&path)?;
+        fresh.write_all(&content)?;
+        fresh.sync_all()?;
+        fs::rename(&path, file)?;
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_what_it_was_last_replaced_by_and_nothing_lies_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state");
+        assert_eq!(FileSystem.read(&file).unwrap(), None);
+        for content in ["a longer one", "short", ""] {
+            FileSystem.replace(&file, content.into()).unwrap();
+            assert_eq!(FileSystem.read(&file).unwrap().unwrap(), content.as_bytes());
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state");
+        FileSystem.replace(&file, b"old".into()).unwrap();
+        fs::create_dir(folder.path().join("state.new")).unwrap();
+        assert!(FileSystem.replace(&file, b"new".into()).is_err());
+        assert_eq!(FileSystem.read(&file).unwrap().unwrap(), b"old");
+        assert!(FileSystem.replace(&folder.path().join("missing/state"), Vec::new()).is_err());
+        assert!(FileSystem.read(folder.path()).is_err(), "a folder is no file");
+    }
+}
