@@ -7,7 +7,7 @@ use pocket_controller::{Controller, ControllerConfig};
 async fn a_controller_in_memory_keeps_the_promises_of_control() {
     suite(async |directory, clock| {
         let controller = Controller::start(ControllerConfig::default(), directory, clock).unwrap();
-        Seams { control: controller.clone(), usage: controller }
+        Seams { control: controller.clone(), usage: controller.clone(), carried: controller }
     })
     .await;
 }
@@ -19,8 +19,13 @@ async fn a_controller_with_a_state_file_keeps_the_promises_of_control() {
     suite(async |directory, clock| {
         let file = files.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let state_file = Some(folder.path().join(format!("state-{file}.json")));
-        let controller = Controller::start(ControllerConfig { state_file }, directory, clock).unwrap();
-        Seams { control: controller.clone(), usage: controller }
+        let controller = Controller::start(
+            ControllerConfig { state_file, ..ControllerConfig::default() },
+            directory,
+            clock,
+        )
+        .unwrap();
+        Seams { control: controller.clone(), usage: controller.clone(), carried: controller }
     })
     .await;
 }

@@ -177,13 +177,13 @@ fn json<T: Serialize>(answer: Result<T, ControlError>) -> Answer {
         Err(why) => why,
     };
     let status = match why {
-        ControlError::NoSuchBucket => StatusCode::NOT_FOUND,
-        ControlError::NotEmpty | ControlError::BucketExists { .. } | ControlError::Stale => {
-            StatusCode::CONFLICT
-        }
+        ControlError::NoSuchBucket | ControlError::NotAMember => StatusCode::NOT_FOUND,
+        ControlError::NotEmpty
+        | ControlError::BucketExists { .. }
+        | ControlError::Stale
+        | ControlError::Refused(_) => StatusCode::CONFLICT,
         ControlError::WrongTenant => StatusCode::FORBIDDEN,
         ControlError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        ControlError::NotAMember => StatusCode::INTERNAL_SERVER_ERROR,
     };
     refuse(status, &why.to_string())
 }

@@ -33,6 +33,7 @@ use pocket_metadata::{Shard, ShardConfig};
 use pocket_monitor::{MachineSampler, Monitor};
 use pocket_storage::{StorageConfig, StorageServer};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
@@ -116,8 +117,9 @@ async fn run(
     let readiness = Readiness::starting();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let directory = Arc::new(LocalDirectory::default());
-    let controller =
-        Controller::start(ControllerConfig { state_file: None }, directory.clone(), clock.clone())?;
+    // No network lies between these nodes, and none ends before the others.
+    let controller_config = ControllerConfig { state_file: None, node_timeout: Duration::MAX };
+    let controller = Controller::start(controller_config, directory.clone(), clock.clone())?;
     let mut members =
         Members { controller: controller.clone(), directory: directory.clone(), all: Vec::new() };
 

@@ -194,7 +194,8 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
     tokio::spawn(reload.at_each(hang_ups));
     let metrics = Metrics::record()?;
     let directory = RemoteDirectory::new(NodeId::default(), secret.clone(), ClusterView::default());
-    let controller_config = ControllerConfig { state_file: config.controller.state_file.clone() };
+    let controller_config =
+        ControllerConfig { state_file: config.controller.state_file.clone(), ..ControllerConfig::default() };
     let clock = Arc::new(SystemClock::start());
     let controller = Controller::start(controller_config, directory.clone(), clock)?;
     let readiness = Readiness::starting();

@@ -44,7 +44,17 @@ const NODE_COLUMNS: [Column; 15] = [
 /// All that `pocket status` says, at most `width` wide.
 pub(crate) fn status(status: &ClusterStatus, now_ms: u64, width: usize) -> String {
     let (space, nodes) = (space(&Space::of(status)), nodes(&status.nodes, width));
-    format!("{space}\n\n{nodes}\n\n{}", jobs(&status.jobs, now_ms, width))
+    let held = status.held_for.map(held).unwrap_or_default();
+    format!("{held}{space}\n\n{nodes}\n\n{}", jobs(&status.jobs, now_ms, width))
+}
+
+/// What a person must know before he believes the rest.
+fn held(held_for: Duration) -> String {
+    format!(
+        "HELD for {}: more than half of the other hosts are silent, so the controller may be cut off.\n\
+         Nobody is declared dead for silence until they are heard again; see docs/operating.md.\n\n",
+        time(held_for)
+    )
 }
 
 /// What is used of the memory of all processes, and for what.
@@ -260,6 +270,15 @@ mod tests {
     }
 
     #[test]
+    fn a_controller_that_is_held_says_so_first() {
+        let mut all = ClusterStatus { nodes: vec![], jobs: vec![], held_for: None };
+        assert!(!status(&all, 0, 120).contains("HELD"));
+        all.held_for = Some(Duration::from_millis(75_300));
+        let text = status(&all, 0, 120);
+        assert!(text.starts_with("HELD for 1m15s: ") && text.contains("cut off"), "{text}");
+    }
+
+    #[test]
     fn the_longest_that_there_is_fits_and_what_is_wider_shows_more() {
         let machine = MachineSample {
             cores_busy: vec![0.5; 128],
@@ -292,7 +311,7 @@ mod tests {
             bytes: u64::MAX,
             ..job(0, &"b".repeat(63), &"t".repeat(60))
         };
-        let all = ClusterStatus { nodes: vec![(long, Some(report))], jobs: vec![job] };
+        let all = ClusterStatus { nodes: vec![(long, Some(report))], jobs: vec![job], held_for: None };
         let mut shown = 0;
         for width in [120, 160, 200, 500] {
             let text = status(&all, 0, width);
