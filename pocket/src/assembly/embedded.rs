@@ -121,7 +121,7 @@ async fn run(
     let controller_config = ControllerConfig { state_file: None, node_timeout: Duration::MAX };
     let controller = Controller::start(controller_config, directory.clone(), clock.clone())?;
     let mut members =
-        Members { controller: controller.clone(), directory: directory.clone(), all: Vec::new() };
+        Members { config, controller: controller.clone(), directory: directory.clone(), all: Vec::new() };
 
     // One budget for both: what the shard takes for keys and small objects is missing in the arena.
     let capacity_bytes = config.capacity()?.bytes();
@@ -172,16 +172,18 @@ async fn run(
 }
 
 /// The nodes of this process, each a member as in a cluster.
-struct Members {
+struct Members<'a> {
+    config: &'a Config,
     controller: Arc<Controller>,
     directory: Arc<LocalDirectory>,
     all: Vec<(Membership, Monitor)>,
 }
 
-impl Members {
+impl Members<'_> {
     /// Straight to the value: a controller in this process is never waited for.
     async fn join(&self, role: Role, address: String, capacity_bytes: u64) -> anyhow::Result<NodeId> {
-        Ok(self.controller.join(spec(role, address, capacity_bytes)).await?.node)
+        let spec = spec(self.config, role, address, capacity_bytes);
+        Ok(self.controller.join(spec).await?.node)
     }
 
     fn add(&mut self, node: NodeId, holder: Option<Arc<dyn JobHolder>>, sources: Vec<Arc<dyn UsageSource>>) {

@@ -4,7 +4,7 @@ use super::space::Space;
 use crate::table::{Column, fitted};
 use bytesize::ByteSize;
 use pocket_api::cluster::{Node, NodeState, Role};
-use pocket_api::control::{ClusterStatus, JobSummary};
+use pocket_api::control::{ClusterStatus, Forgotten, JobSummary};
 use pocket_api::duration::show_duration;
 use pocket_api::usage::{MachineSample, SpaceLimit, SpaceUse, UsageReport};
 use std::time::Duration;
@@ -151,6 +151,27 @@ fn nodes(nodes: &[(Node, Option<UsageReport>)], width: usize) -> String {
     fitted(&NODE_COLUMNS, nodes.iter().map(row).collect(), width)
 }
 
+/// Buckets named in a sentence; the rest are counted.
+const NAMED_MAX: usize = 8;
+
+/// A node that was forgotten, and what is lost with it.
+pub(crate) fn forgotten(Forgotten { spec, chunks_bytes, buckets }: &Forgotten) -> String {
+    let mut lost = Vec::new();
+    if *chunks_bytes > 0 {
+        lost.push(format!("objects with a part in its {} of chunks", bytes(*chunks_bytes)));
+    }
+    if !buckets.is_empty() {
+        let mut named: Vec<String> = buckets.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+        if buckets.len() > NAMED_MAX {
+            named.push(format!("and {} more", buckets.len() - NAMED_MAX));
+        }
+        lost.push(format!("the buckets that had a shard there: {}", named.join(" ")));
+    }
+    let lost = if lost.is_empty() { "nothing that it reported".into() } else { lost.join(", and ") };
+    let at = if spec.address.is_empty() { String::new() } else { format!(" at {}", spec.address) };
+    format!("{}{at} on {}; lost with it: {lost}", spec.role, spec.host)
+}
+
 /// A job's content in a sentence.
 pub(crate) fn content(objects: u64, total_bytes: u64) -> String {
     format!("{objects} {}, {}", if objects == 1 { "object" } else { "objects" }, bytes(total_bytes))
@@ -186,6 +207,7 @@ mod tests {
     use pocket_api::control::Derived;
     use pocket_api::hints::JobHints;
     use pocket_api::ids::{JobId, NodeId};
+    use pocket_api::names::BucketName;
     use pocket_api::usage::Served;
 
     fn words(text: &str) -> Vec<String> {
@@ -267,6 +289,22 @@ mod tests {
             "8.0 MiB of 16.0 MiB used (50 %): metadata 1.0 MiB, inline 2.0 MiB, chunks 5.0 MiB"
         );
         assert_eq!(lines[1], "4.0 MiB free, 4.0 MiB vacant in spans of jobs");
+    }
+
+    #[test]
+    fn what_is_lost_with_a_node_is_a_sentence() {
+        let spec = node(Role::Metadata, NodeState::Suspect).spec;
+        let bucket = |n| BucketName::parse(&format!("b-{n:02}")).unwrap();
+        let mut gone = Forgotten { spec, chunks_bytes: 0, buckets: vec![] };
+        assert_eq!(forgotten(&gone), "metadata at 127.0.0.1:1 on h; lost with it: nothing that it reported");
+        gone.buckets = (0..10).map(bucket).collect();
+        assert!(
+            forgotten(&gone).ends_with("a shard there: b-00 b-01 b-02 b-03 b-04 b-05 b-06 b-07 and 2 more")
+        );
+        gone.chunks_bytes = 3 << 20;
+        assert!(
+            forgotten(&gone).contains("lost with it: objects with a part in its 3.0 MiB of chunks, and the")
+        );
     }
 
     #[test]
