@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const BACK_WITHIN: Duration = Duration::from_secs(4);
 const TOLD_WITHIN: Duration = Duration::from_secs(4);
 const STOPPED_FOR: Duration = Duration::from_secs(10);
+/// So that this is several times over in [`STOPPED_FOR`].
+const NODE_TIMEOUT: &str = "3s";
 
 fn status(server: &Server) -> Value {
     let answer = http::get(&server.admin, "/v1/status").expect("the admin port answers").expect(200);
@@ -75,7 +77,7 @@ impl Objects {
 
 #[test]
 fn all_but_the_controller_are_silent_for_a_while_and_nothing_is_lost() {
-    let server = Server::own_cluster();
+    let server = Server::impatient_cluster(NODE_TIMEOUT);
     let objects = Objects::put(&server.client(), "silent");
     let before = nodes(&server);
     let others: Vec<u32> =
@@ -100,7 +102,7 @@ fn all_but_the_controller_are_silent_for_a_while_and_nothing_is_lost() {
 
 #[test]
 fn the_controller_stands_still_for_a_while_and_nothing_is_lost() {
-    let server = Server::own_cluster();
+    let server = Server::impatient_cluster(NODE_TIMEOUT);
     let objects = Objects::put(&server.client(), "controller");
     objects.back_after(&server);
     let before = nodes(&server);

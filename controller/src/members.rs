@@ -2,7 +2,7 @@
 //!
 //! A node dies of evidence (its process has ended, it left, its successor is there, somebody said so), which others bring
 //! ([`Members::doom`]), or of silence ([`Members::age`]): after a long time, and never while more than half of the other
-//! hosts are silent at once, because then it is the controller that is cut off. A death is in two steps, so that it can be
+//! hosts are silent at once, because then it is the controller that is cut off, and *held*. A death is in two steps, so that it can be
 //! written down in between: a doomed node is a member for everybody but the state file.
 
 use pocket_api::clock::Timestamp;
@@ -144,14 +144,18 @@ impl Members {
         }
     }
 
-    /// Whether it has hung up and was not heard since.
-    pub(crate) fn is_away(&self, id: NodeId) -> bool {
-        self.nodes.get(&id).is_some_and(|m| m.line != Line::Open)
+    /// Whether a refusal of its address would mean anything: it has hung up and was not heard since. While the controller is
+    /// held, whatever lies in between may refuse in its name.
+    pub(crate) fn may_have_ended(&self, id: NodeId) -> bool {
+        self.held_since.is_none() && self.nodes.get(&id).is_some_and(|m| m.line != Line::Open)
     }
 
-    /// Nodes whose addresses are to be asked now, at most so many: those that hung up and have one.
+    /// Nodes whose addresses are to be asked now, at most so many.
     pub(crate) fn take_to_ask(&mut self, now: Timestamp, most: usize) -> Vec<(NodeId, NodeSpec)> {
         let mut asked = Vec::new();
+        if self.held_since.is_some() {
+            return asked;
+        }
         for (&id, member) in &mut self.nodes {
             let due = matches!(member.line, Line::HungUp { ask_at } if ask_at <= now);
             if due && asked.len() < most && !member.doomed && !member.spec.address.is_empty() {

@@ -105,7 +105,7 @@ impl Shared {
         let mut refused = 0;
         for _ in 0..ASKED_A_ROUND {
             let refuses = self.directory.refuses(spec).await;
-            if !self.read(|state, _| state.members.is_away(node)) {
+            if !self.read(|state, _| state.members.may_have_ended(node)) {
                 return;
             }
             refused = if refuses { refused + 1 } else { 0 };

@@ -161,7 +161,23 @@ fn who_hung_up_is_asked_about_once_in_a_while_until_it_calls() {
     assert_eq!(asked(&mut members, at(1_999)), [] as [u64; 0], "a round is under way");
     members.heard(NodeId(1), at(1_999)).unwrap();
     assert_eq!(asked(&mut members, at(2_000)), [2]);
-    assert!(!members.is_away(NodeId(1)) && members.is_away(NodeId(2)));
+    assert!(!members.may_have_ended(NodeId(1)) && members.may_have_ended(NodeId(2)));
+}
+
+#[test]
+fn while_the_controller_is_held_a_refusal_means_nothing() {
+    let mut members = on_hosts(&["c"]);
+    for (id, host) in [(2, "a"), (3, "b")] {
+        members.join(NodeId(id), spec(Role::Storage, &format!("{host}:1"), host), START).unwrap();
+        members.hung_up(NodeId(id), at(1_600));
+    }
+    members.heard(NodeId(1), at(1_600)).unwrap();
+    assert!(members.may_have_ended(NodeId(2)));
+    assert!(members.age(at(1_600), NODE_TIMEOUT).hold.is_some());
+    assert_eq!((members.take_to_ask(at(1_600), 8), members.may_have_ended(NodeId(2))), (vec![], false));
+    members.heard(NodeId(3), at(1_700)).unwrap();
+    members.age(at(1_700), NODE_TIMEOUT);
+    assert_eq!(members.take_to_ask(at(1_700), 8).len(), 1, "half of them is not more than half");
 }
 
 #[test]
