@@ -3,6 +3,7 @@
 use crate::chunks::Chunks;
 use crate::ids::NodeId;
 use crate::metadata::Metadata;
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -43,9 +44,10 @@ impl fmt::Display for Role {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSpec {
     pub role: Role,
-    /// Where its seam (for gateways: S3) is served; empty in one process.
+    /// Where its seam (for gateways: S3) is served; empty in one process, and where nothing is served. It is the node's
+    /// own: whether anybody listens there is evidence of its life.
     pub address: String,
-    /// Host name, to tell machines apart in `pocket status`.
+    /// A label of the machine that it runs on: what has the same is cut off together.
     pub host: String,
     /// Bytes that it can hold; 0 where that means nothing.
     pub capacity_bytes: u64,
@@ -93,8 +95,9 @@ impl ClusterView {
     }
 }
 
-/// Finds the other planes. `None` means that the node is dead or not known here (yet): the caller answers 503 unless
+/// Finds the other planes. `None` from a look-up means that the node is dead or not known here (yet): the caller answers 503 unless
 /// [`ClusterView::is_dead`] says more.
+#[async_trait]
 pub trait Directory: Send + Sync + 'static {
     fn shard(&self, node: NodeId) -> Option<Arc<dyn Metadata>>;
     fn server(&self, node: NodeId) -> Option<Arc<dyn Chunks>>;
@@ -102,6 +105,11 @@ pub trait Directory: Send + Sync + 'static {
     fn view(&self) -> Arc<ClusterView>;
     /// A view has come from the controller; one that is not newer is passed over.
     fn update(&self, view: ClusterView);
+    /// Asks a node's address whether anybody listens there: true only where it refuses. No answer within a fraction of a
+    /// second, an address that is not found or that nobody here can ask, is no refusal.
+    async fn refuses(&self, _node: &NodeSpec) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ pub enum ControlError {
     /// The caller's node id is unknown or was declared dead: drop everything and join again.
     #[error("node is not a member; it must join again")]
     NotAMember,
+    /// Not as it was asked for: the text says what to change.
+    #[error("{0}")]
+    Refused(String),
     /// Not possible now: no live shards or servers, a shard did not answer, the controller is not reachable.
     #[error("controller unavailable: {0}")]
     Unavailable(String),
@@ -184,6 +187,18 @@ pub struct ClusterStatus {
     /// Each with its latest report.
     pub nodes: Vec<(Node, Option<UsageReport>)>,
     pub jobs: Vec<JobSummary>,
+    /// For how long the controller has held itself for the one that is cut off; `None` where it does not.
+    pub held_for: Option<Duration>,
+}
+
+/// What was forgotten with a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    pub spec: NodeSpec,
+    /// Bytes of chunks that it held by its last report: objects with a part in them are lost.
+    pub chunks_bytes: u64,
+    /// Buckets that had a shard there, which end with it; in the order of their names.
+    pub buckets: Vec<BucketName>,
 }
 
 #[async_trait]
@@ -205,14 +220,22 @@ pub trait Control: Send + Sync + 'static {
     /// Jobs of one tenant, or all, in the order of their buckets' names.
     async fn jobs(&self, tenant: Option<&TenantName>) -> Result<Vec<JobSummary>, ControlError>;
 
-    /// Becomes a member. Joining again gives a new identity.
+    /// Becomes a member. Joining again gives a new identity. [`ControlError::Refused`] where another node has the role
+    /// and the address, of another host and not known to have ended.
     async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError>;
 
     async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ControlError>;
 
     /// Leaves in good order: what the node held is lost at once instead of after
-    /// [`crate::limits::DEAD_AFTER`].
+    /// [`crate::limits::NODE_TIMEOUT`].
     async fn leave(&self, node: NodeId) -> Result<(), ControlError>;
+
+    /// The word of somebody who knows that a node is gone for good, or should be: it is dead at once.
+    async fn forget(&self, node: NodeId) -> Result<Forgotten, ControlError>;
+
+    /// The last connection over which this node joined or beat is closed. Said by whoever carries the seam, on the
+    /// controller's side; there is no message for it. Must not block.
+    fn hung_up(&self, _node: NodeId) {}
 
     async fn status(&self) -> Result<ClusterStatus, ControlError>;
 }

@@ -7,7 +7,7 @@ mod names;
 mod object;
 mod value;
 
-pub use names::{HintPlace, is_meant_for_hint, unknown_hint};
+pub use names::{HintPlace, is_meant_for_hint, misplaced_hint, unknown_hint};
 pub use object::{Limit, OBJECT_HINTS, ObjectHints};
 pub use value::{is_no_time, parse_wait};
 

@@ -62,8 +62,10 @@ pub const WAIT_MAX: Duration = Duration::from_secs(300);
 pub const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
 /// A node that has been silent this long gets no new data.
 pub const SUSPECT_AFTER: Duration = Duration::from_millis(1_500);
-/// A node that has been silent this long is dead: it is fenced, and what it held is lost.
-pub const DEAD_AFTER: Duration = Duration::from_millis(4_000);
+/// A node of whose end there is no evidence is dead when it has been silent this long, unless the controller was told
+/// another time: longer than a network is away or a process stands still on an ordinary bad day, because what the node
+/// held is lost then.
+pub const NODE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a frozen job stays frozen without word from the controller. Longer than the controller's own deadline for
 /// ending a job, so that a freeze never lapses under a fence that is still on its way.
 pub const FREEZE_LEASE: Duration = Duration::from_secs(10);

@@ -91,7 +91,7 @@ impl Server {
         let mut command = command(folder.path());
         command.args(["serve", "--listen", &listen, "--admin", &admin, "--capacity", capacity]).args(options);
         if config.is_empty() {
-            command.arg("--config").arg(other_tenant(folder.path()));
+            command.arg("--config").arg(other_tenant(folder.path(), ""));
         } else {
             let path = folder.path().join("pocket.toml");
             std::fs::write(&path, config).expect("the folder can be written to");
@@ -116,11 +116,20 @@ impl Server {
 
     /// As [`Server::own_cluster`], with more options.
     pub fn cluster_with(options: &[&str]) -> Self {
+        Self::start_cluster("", options)
+    }
+
+    /// As [`Server::own_cluster`], where nodes die of that much silence, such as `3s`.
+    pub fn impatient_cluster(node_timeout: &str) -> Self {
+        Self::start_cluster(&format!("controller.node-timeout = \"{node_timeout}\"\n"), &[])
+    }
+
+    fn start_cluster(settings: &str, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = command(folder.path());
         command.args(["dev-cluster", "--gateways", "2", "--metadata", "2", "--storage", "3", "--json"]);
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--capacity", "256MiB"]);
-        command.arg("--config").arg(other_tenant(folder.path())).args(options);
+        command.arg("--config").arg(other_tenant(folder.path(), settings)).args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("pocket can be started");
         let mut line = String::new();
         let stdout = child.stdout.as_mut().expect("the output is piped");
@@ -314,11 +323,11 @@ pub fn command(home: &Path) -> Command {
     command
 }
 
-/// A configuration with one more tenant.
-fn other_tenant(folder: &Path) -> PathBuf {
+/// A configuration with one more tenant, after these `settings`.
+fn other_tenant(folder: &Path, settings: &str) -> PathBuf {
     let path = folder.join("other.toml");
     let text = format!(
-        "[[tenant]]\nname = \"other\"\naccess-key-id = \"{OTHER_ACCESS_KEY}\"\n\
+        "{settings}[[tenant]]\nname = \"other\"\naccess-key-id = \"{OTHER_ACCESS_KEY}\"\n\
          secret-access-key = \"{OTHER_SECRET_KEY}\"\n"
     );
     std::fs::write(&path, text).expect("the folder can be written to");

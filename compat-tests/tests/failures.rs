@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A process is declared dead within 5 s by promise; the rest is for a machine that runs other tests too.
-const DECLARED_WITHIN: Duration = Duration::from_secs(15);
+/// A process that has ended is found dead within a second by promise; the rest is for a machine that runs other tests too.
+const DECLARED_WITHIN: Duration = Duration::from_secs(5);
 /// A write that nobody ends is asked about after 30 s.
 const ORPHANS_WITHIN: Duration = Duration::from_secs(60);
 
@@ -63,7 +63,7 @@ fn a_gateway_dies_and_the_others_serve_on() {
         signal(server.role("gateway")[0].pid, "KILL");
         assert!(writer.receive(false).is_err(), "a dead gateway answered");
         assert!(dying.request("GET", &format!("/{bucket}/k1")).try_send().is_err());
-        thread::sleep(Duration::from_secs(6));
+        thread::sleep(Duration::from_secs(3));
         stop.store(true, Ordering::Relaxed);
         assert!(traffic.join().expect("the traffic is served") > 20);
     });
@@ -206,12 +206,12 @@ fn writes_go_on_while_a_storage_server_dies() {
     let killed = Instant::now();
     let mut stored = Vec::new();
     let mut n = 0;
-    while killed.elapsed() < Duration::from_secs(7) {
+    while killed.elapsed() < Duration::from_secs(5) {
         let put = client.put(&format!("/{bucket}/k{n}"), &bytes(n, 400_000));
         match put.status {
             200 => stored.push(n),
             503 => assert!(
-                killed.elapsed() < Duration::from_secs(5),
+                killed.elapsed() < Duration::from_secs(3),
                 "refused long after the death: {}",
                 put.text()
             ),
@@ -246,34 +246,29 @@ fn a_metadata_shard_dies_and_its_jobs_are_told_gone_but_never_empty() {
     signal(server.role("metadata")[0].pid, "KILL");
     let killed = Instant::now();
     let mut seen_503 = false;
-    loop {
+    for n in (0..objects).cycle() {
+        let mut ended = 0;
         for client in &clients {
-            for n in 0..objects {
-                let get = client.request("GET", &format!("/{bucket}/k{n}")).try_send();
-                assert!(is_honest(&get, &body_of(n)), "k{n}: {get:?}");
-            }
-        }
-        let answers: Vec<Response> = clients.iter().map(|client| list(client, &bucket)).collect();
-        for answer in &answers {
+            let get = client.request("GET", &format!("/{bucket}/k{n}")).try_send();
+            assert!(is_honest(&get, &body_of(n)), "k{n}: {get:?}");
+            let answer = list(client, &bucket);
             match answer.status {
                 // Before the gateway noticed; then every key is there.
                 200 => assert_eq!(texts(&answer.text(), "Key").len() as u64, objects, "a partial list"),
                 503 => seen_503 = true,
-                404 => assert_eq!(answer.code(), "NoSuchBucket"),
+                404 => {
+                    assert_eq!(answer.code(), "NoSuchBucket");
+                    ended += 1;
+                }
                 other => panic!("{other} {}", answer.text()),
             }
         }
-        if answers.iter().all(|a| a.status == 404) {
+        if ended == clients.len() {
             break;
         }
-        assert!(
-            killed.elapsed() < DECLARED_WITHIN,
-            "{:?}",
-            answers.iter().map(|a| a.status).collect::<Vec<_>>()
-        );
-        thread::sleep(Duration::from_millis(100));
+        assert!(killed.elapsed() < DECLARED_WITHIN, "its jobs have not ended");
     }
-    assert!(seen_503, "the seconds until the death is declared are 503");
+    assert!(seen_503, "the moments until the death is declared are 503");
     for client in &clients {
         client.get(&format!("/{bucket}/k1")).expect_error(404, "NoSuchBucket");
         client.put(&format!("/{bucket}/k1"), b"x").expect_error(404, "NoSuchBucket");

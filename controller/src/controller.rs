@@ -5,7 +5,7 @@
 
 use crate::gates::Gates;
 use crate::job::Job;
-use crate::metrics::Metrics;
+use crate::metrics::{DeathCause, Metrics};
 use crate::state::State;
 use crate::state_file::StateFile;
 use async_trait::async_trait;
@@ -13,22 +13,33 @@ use parking_lot::Mutex;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{Directory, NodeSpec};
 use pocket_api::control::{
-    ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
-    Joined, Placement, Registration,
+    ClusterStatus, Configuration, Control, ControlError, EndJob, Forgotten, Heartbeat, HeartbeatReply,
+    JobSummary, Joined, Placement, Registration,
 };
 use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
+use pocket_api::limits::NODE_TIMEOUT;
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::usage::{Usage, UsageReport};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Notify, Semaphore};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ControllerConfig {
     /// Where jobs and members are kept for the next start; `None` keeps them in memory only.
     pub state_file: Option<PathBuf>,
+    /// A node that was silent for longer than this is dead, though there is no evidence of its end. [`Duration::MAX`]:
+    /// silence kills nobody, as where all nodes are one process.
+    pub node_timeout: Duration,
+}
+
+impl Default for ControllerConfig {
+    fn default() -> Self {
+        Self { state_file: None, node_timeout: NODE_TIMEOUT }
+    }
 }
 
 /// Why a controller did not start.
@@ -53,6 +64,11 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) env: Env,
     pub(crate) metrics: Metrics,
+    pub(crate) node_timeout: Duration,
+    /// One permit for each node whose address is being asked.
+    pub(crate) askers: Arc<Semaphore>,
+    /// Its one permit is held while the silent are declared dead, and for a while where that failed.
+    pub(crate) burial: Arc<Semaphore>,
     /// One permit for each job that the upkeep works on.
     pub(crate) hands: Arc<Semaphore>,
     /// There may be something to do before the next tick.
@@ -107,6 +123,9 @@ impl Shared {
             directory,
             env,
             metrics: Metrics::new(),
+            node_timeout: config.node_timeout,
+            askers: Arc::new(Semaphore::new(crate::upkeep::ASKERS)),
+            burial: Arc::new(Semaphore::new(1)),
             hands: Arc::new(Semaphore::new(crate::upkeep::HANDS)),
             wake: Arc::new(Notify::new()),
         }))
@@ -155,25 +174,61 @@ impl Shared {
 
     async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError> {
         let described = described(&spec);
-        let (node, replaced, view) = self.change(|state, now| {
-            let (node, replaced) = state.join(spec, now)?;
-            Ok::<_, ControlError>((node, replaced, state.members.view()))
+        let older = self.read(|state, _| state.members.replaced_by(&spec))?;
+        self.bury(&older, DeathCause::Replaced).await?;
+        let (node, view) = self.change(|state, now| {
+            let node = state.join(spec, now)?;
+            Ok::<_, ControlError>((node, state.members.view()))
         })?;
-        tracing::info!(%node, "joined: {described}");
-        if !replaced.is_empty() {
-            self.metrics.dead_nodes.increment(replaced.len() as u64);
-            tracing::warn!(%node, ?replaced, "a process came back as another node");
+        if let Err(unkept) = self.keep().await {
+            // Nobody was told its id: it asks again and gets another one.
+            self.change(|state, _| state.bury(&[node]));
+            return Err(unkept);
         }
+        tracing::info!(%node, "joined: {described}");
         self.wake.notify_one();
-        self.keep().await?;
         Ok(Joined { node, view })
     }
 
     async fn leave(&self, node: NodeId) -> Result<(), ControlError> {
-        let spec = self.change(|state, _| state.leave(node))?;
-        tracing::info!(%node, role = %spec.role, "left");
+        self.known(node)?;
+        self.bury(&[node], DeathCause::Left).await
+    }
+
+    async fn forget_node(&self, node: NodeId) -> Result<Forgotten, ControlError> {
+        let lost = self.read(|state, _| state.lost_with(node)).ok_or(ControlError::NotAMember)?;
+        self.bury(&[node], DeathCause::Forgotten).await?;
+        Ok(lost)
+    }
+
+    fn known(&self, node: NodeId) -> Result<(), ControlError> {
+        self.read(|state, _| state.members.contains(node)).then_some(()).ok_or(ControlError::NotAMember)
+    }
+
+    /// Declares nodes dead: the state file first, then the view, then what follows from it. Where the file cannot be
+    /// written nothing has happened. Those on whose death somebody else is at work, or who are dead, are passed over. Not to be
+    /// dropped on its way.
+    pub(crate) async fn bury(&self, nodes: &[NodeId], cause: DeathCause) -> Result<(), ControlError> {
+        let doomed = self.change(|state, _| state.doom(nodes));
+        if doomed.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<NodeId> = doomed.iter().map(|(node, _)| *node).collect();
+        if let Err(unkept) = self.keep().await {
+            self.change(|state, _| state.spare(&ids));
+            return Err(unkept);
+        }
+        self.change(|state, _| state.bury(&ids));
+        for (node, spec) in &doomed {
+            self.metrics.dead(cause).increment(1);
+            let described = described(spec);
+            match cause {
+                DeathCause::Left => tracing::info!(%node, "left: {described}"),
+                _ => tracing::warn!(%node, cause = cause.as_str(), "declared dead: {described}"),
+            }
+        }
         self.wake.notify_one();
-        self.keep().await
+        Ok(())
     }
 }
 
@@ -216,6 +271,15 @@ impl Control for Controller {
         self.run(move |shared| async move { shared.leave(node).await }).await
     }
 
+    async fn forget(&self, node: NodeId) -> Result<Forgotten, ControlError> {
+        self.run(move |shared| async move { shared.forget_node(node).await }).await
+    }
+
+    fn hung_up(&self, node: NodeId) {
+        self.shared.change(|state, now| state.members.hung_up(node, now));
+        self.shared.wake.notify_one();
+    }
+
     async fn status(&self) -> Result<ClusterStatus, ControlError> {
         Ok(self.shared.read(|state, now| {
             let nodes = state.members.view().nodes.into_iter();
@@ -223,7 +287,8 @@ impl Control for Controller {
                 let report = state.report(node.id).map(|latest| latest.report.clone());
                 (node, report)
             });
-            ClusterStatus { nodes: with_report.collect(), jobs: state.summaries(None, now) }
+            let held_for = state.members.held_for(now);
+            ClusterStatus { nodes: with_report.collect(), jobs: state.summaries(None, now), held_for }
         }))
     }
 }
@@ -236,7 +301,7 @@ impl Usage for Controller {
 }
 
 /// A node as the log names it. In one process there are no addresses.
-fn described(spec: &NodeSpec) -> String {
+pub(crate) fn described(spec: &NodeSpec) -> String {
     let NodeSpec { role, address, host, .. } = spec;
     if address.is_empty() {
         format!("{role} on {host:?}")

@@ -101,7 +101,7 @@ mod tests {
         let opening = state.plan(registration("new", JobHints::default()), START).unwrap();
         let shard = nodes(&state, Role::Metadata)[0];
         assert_eq!(due(&state, START), []);
-        state.leave(shard).unwrap();
+        state.bury(&[shard]);
         let due = due(&state, START);
         assert!(due.iter().all(|(job, _)| *job != opening.placement.job), "registration deals with it");
     }
@@ -110,9 +110,11 @@ mod tests {
     fn a_dead_shard_ends_the_job_and_a_dead_server_makes_an_epoch() {
         let mut state = state_with(2, 2);
         let job = live(&mut state, "data", JobHints::default());
-        state.leave(nodes(&state, Role::Storage)[0]).unwrap();
+        let gone = nodes(&state, Role::Storage)[0];
+        state.bury(&[gone]);
         assert_eq!(due(&state, START), [(job, Action::Renew)]);
-        state.leave(nodes(&state, Role::Metadata)[0]).unwrap();
+        let gone = nodes(&state, Role::Metadata)[0];
+        state.bury(&[gone]);
         assert_eq!(due(&state, START), [(job, Action::End(Cause::Lost))]);
         state.set_ending(job, Fence::Anyway, Cause::Lost);
         assert_eq!(due(&state, START), [(job, Action::Fence)]);
@@ -122,7 +124,9 @@ mod tests {
     fn a_job_without_servers_waits_for_one() {
         let mut state = state_with(1, 1);
         let job = live(&mut state, "data", JobHints::default());
-        let spec = state.leave(nodes(&state, Role::Storage)[0]).unwrap();
+        let gone = nodes(&state, Role::Storage)[0];
+        let spec = state.members.spec(gone).unwrap().clone();
+        state.bury(&[gone]);
         let placement = state.job(job).unwrap().placement.clone();
         state.settle(Placement { weights: Vec::new(), ..placement });
         assert_eq!(due(&state, START), []);

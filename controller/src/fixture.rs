@@ -3,6 +3,7 @@
 
 use crate::controller::{ControllerConfig, Shared};
 use crate::state::State;
+use futures::FutureExt;
 use pocket_api::clock::{ManualClock, Timestamp};
 use pocket_api::cluster::{NodeSpec, Role};
 use pocket_api::conformance::control::stubs::{StubDirectory, StubServer, StubShard};
@@ -75,7 +76,8 @@ impl Rig {
         let directory = Arc::new(StubDirectory::default());
         let clock = Arc::new(ManualClock::at(START));
         let env = Env::with_clock(clock.clone());
-        let shared = Shared::open(ControllerConfig { state_file }, directory.clone(), env).unwrap();
+        let config = ControllerConfig { state_file, ..ControllerConfig::default() };
+        let shared = Shared::open(config, directory.clone(), env).unwrap();
         let mut rig = Self { shared, clock, directory, shards: Vec::new(), servers: Vec::new() };
         for _ in 0..shards {
             let (node, shard) = (rig.join(Role::Metadata), Arc::new(StubShard::default()));
@@ -91,12 +93,16 @@ impl Rig {
     }
 
     pub(crate) fn join(&self, role: Role) -> NodeId {
-        self.shared.change(|state, now| state.join(spec(role), now)).unwrap().0
+        self.join_as(spec(role))
+    }
+
+    pub(crate) fn join_as(&self, spec: NodeSpec) -> NodeId {
+        self.shared.change(|state, now| state.join(spec, now)).unwrap()
     }
 
     /// Another controller over the same surroundings, from the state file of this one.
     pub(crate) fn restart(&mut self, state_file: PathBuf) {
-        let config = ControllerConfig { state_file: Some(state_file) };
+        let config = ControllerConfig { state_file: Some(state_file), ..ControllerConfig::default() };
         let env = Env::with_clock(self.clock.clone());
         self.shared = Shared::open(config, self.directory.clone(), env).unwrap();
     }
@@ -116,10 +122,11 @@ impl Rig {
     }
 
     pub(crate) fn leave(&self, node: NodeId) {
-        self.shared.change(|state, _| state.leave(node)).unwrap();
+        self.shared.change(|state, _| state.bury(&[node]));
     }
 
-    /// Lets so much time pass, in which all members but `silent` beat, and then one round of upkeep to its end.
+    /// Lets so much time pass, in which all members but `silent` beat, and then one round of upkeep to its end, and another
+    /// one where that has something to follow it.
     pub(crate) async fn round(&self, time: Duration, silent: &[NodeId]) {
         self.clock.advance(time);
         self.shared.change(|state, now| {
@@ -129,6 +136,15 @@ impl Rig {
                 }
             }
         });
+        let _earlier = self.shared.wake.notified().now_or_never();
+        self.tick().await;
+        if self.shared.wake.notified().now_or_never().is_some() {
+            self.tick().await;
+        }
+    }
+
+    /// One round of upkeep to its end.
+    pub(crate) async fn tick(&self) {
         for task in self.shared.tick(Duration::ZERO) {
             task.await.unwrap();
         }

@@ -1,15 +1,22 @@
 //! The membership: who is in the cluster, who fell silent, who is dead. Pure; the death of a node is for good.
+//!
+//! A node dies of evidence (its process has ended, it left, its successor is there, somebody said so), which others bring
+//! ([`Members::doom`]), or of silence ([`Members::age`]): after a long time, and never while more than half of the other
+//! hosts are silent at once, because then it is the controller that is cut off, and *held*. A death is in two steps, so that it can be
+//! written down in between: a doomed node is a member for everybody but the state file.
 
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{ClusterView, Node, NodeSpec, NodeState, Role};
 use pocket_api::control::ControlError;
 use pocket_api::ids::NodeId;
-use pocket_api::limits::{DEAD_AFTER, SUSPECT_AFTER};
-use std::collections::BTreeMap;
+use pocket_api::limits::SUSPECT_AFTER;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Most nodes of one cluster: each change of the view is sent to each of them whole.
 pub(crate) const MEMBERS_MAX: usize = 1_024;
+/// A node that hung up and is not heard again is asked about as often as this; longer than one round of asking takes.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// All nodes that are not dead.
 #[derive(Debug)]
@@ -17,6 +24,7 @@ pub(crate) struct Members {
     nodes: BTreeMap<NodeId, Member>,
     version: u64,
     newest: NodeId,
+    held_since: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -24,85 +32,220 @@ struct Member {
     spec: NodeSpec,
     state: NodeState,
     heard_at: Timestamp,
+    line: Line,
+    doomed: bool,
+}
+
+/// What is known of the connections that a node was heard over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Open,
+    /// None is left since it was last heard. Its address is asked at `ask_at`.
+    HungUp {
+        ask_at: Timestamp,
+    },
+}
+
+/// What the passing of time has brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Aged {
+    pub(crate) suspected: Vec<(NodeId, NodeSpec)>,
+    /// Silent for too long: to be declared dead.
+    pub(crate) overdue: Vec<NodeId>,
+    pub(crate) hold: Option<Hold>,
+}
+
+/// A change of whether the controller holds itself for the one that is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// So many of the other hosts are silent.
+    Began {
+        silent: usize,
+        hosts: usize,
+    },
+    Ended {
+        after: Duration,
+    },
+}
+
+impl Member {
+    fn silence(&self, now: Timestamp) -> Duration {
+        now.since(self.heard_at)
+    }
 }
 
 impl Members {
-    /// Views count up from `version`. `nodes` are taken as heard of at `now`.
+    /// Views count up from `version`. `nodes` are taken as heard of at `now`; none of them has called yet.
     pub(crate) fn starting_at(
         version: u64,
         newest: NodeId,
         nodes: impl IntoIterator<Item = (NodeId, NodeSpec)>,
         now: Timestamp,
     ) -> Self {
-        let live = |spec| Member { spec, state: NodeState::Live, heard_at: now };
+        // Those that live have called by then.
+        let line = Line::HungUp { ask_at: now + SUSPECT_AFTER };
+        let live = |spec| Member { spec, state: NodeState::Live, heard_at: now, line, doomed: false };
         let nodes = nodes.into_iter().map(|(id, spec)| (id, live(spec))).collect();
-        Self { nodes, version, newest }
+        Self { nodes, version, newest, held_since: None }
     }
 
-    /// Takes `id`, higher than any before, into the cluster. An older node of the same role and address is dead: that
-    /// process is gone. Answers with those.
-    pub(crate) fn join(
-        &mut self,
-        id: NodeId,
-        spec: NodeSpec,
-        now: Timestamp,
-    ) -> Result<Vec<NodeId>, ControlError> {
-        let same = |m: &Member| {
-            !spec.address.is_empty() && m.spec.role == spec.role && m.spec.address == spec.address
-        };
-        let replaced: Vec<NodeId> = self.nodes.iter().filter(|(_, m)| same(m)).map(|(&id, _)| id).collect();
-        if self.nodes.len() - replaced.len() >= MEMBERS_MAX {
+    /// Nodes that have the role and the address of `spec`, and so have ended: a port is bound once on a host. Refused
+    /// where one of them is on another host: either may live then, and a text says nothing of which.
+    pub(crate) fn replaced_by(&self, spec: &NodeSpec) -> Result<Vec<NodeId>, ControlError> {
+        let NodeSpec { role, address, host, .. } = spec;
+        let same = |m: &Member| !address.is_empty() && m.spec.role == *role && m.spec.address == *address;
+        let mut replaced = Vec::new();
+        for (&id, older) in self.nodes.iter().filter(|(_, m)| same(m)) {
+            if older.spec.host != *host {
+                return Err(ControlError::Refused(format!(
+                    "{role} {address} on host {host:?}: {id} on host {:?} has this address and is not known to have \
+                     ended; set advertise to an address of this node's own, or `pocket forget {id}`",
+                    older.spec.host
+                )));
+            }
+            replaced.push(id);
+        }
+        Ok(replaced)
+    }
+
+    /// Takes `id`, higher than any before, into the cluster. Those whom it replaces have been buried before.
+    pub(crate) fn join(&mut self, id: NodeId, spec: NodeSpec, now: Timestamp) -> Result<(), ControlError> {
+        if let Some(older) = self.replaced_by(&spec)?.first() {
+            return Err(ControlError::Unavailable(format!("{older} has joined with this address just now")));
+        }
+        if self.nodes.len() >= MEMBERS_MAX {
             return Err(ControlError::Unavailable(format!("the cluster has {MEMBERS_MAX} nodes already")));
         }
-        for older in &replaced {
-            self.nodes.remove(older);
-        }
-        self.nodes.insert(id, Member { spec, state: NodeState::Live, heard_at: now });
+        let member = Member { spec, state: NodeState::Live, heard_at: now, line: Line::Open, doomed: false };
+        self.nodes.insert(id, member);
         self.newest = id;
         self.version += 1;
-        Ok(replaced)
+        Ok(())
     }
 
     /// A sign of life.
     pub(crate) fn heard(&mut self, id: NodeId, now: Timestamp) -> Result<(), ControlError> {
         let member = self.nodes.get_mut(&id).ok_or(ControlError::NotAMember)?;
-        member.heard_at = now;
+        (member.heard_at, member.line) = (now, Line::Open);
         if member.state == NodeState::Suspect {
             member.state = NodeState::Live;
             self.version += 1;
         }
-        Ok(())
+        match member.doomed {
+            true => Err(ControlError::Unavailable(format!("the death of {id} is being written down"))),
+            false => Ok(()),
+        }
     }
 
-    pub(crate) fn leave(&mut self, id: NodeId) -> Result<NodeSpec, ControlError> {
-        let member = self.nodes.remove(&id).ok_or(ControlError::NotAMember)?;
-        self.version += 1;
-        Ok(member.spec)
+    /// No connection is left that the node was heard over.
+    pub(crate) fn hung_up(&mut self, id: NodeId, now: Timestamp) {
+        if let Some(member) = self.nodes.get_mut(&id) {
+            member.line = Line::HungUp { ask_at: now };
+        }
     }
 
-    /// Suspects and buries the silent. Answers with those that died.
-    pub(crate) fn age(&mut self, now: Timestamp) -> Vec<(NodeId, NodeSpec)> {
-        let silent = |m: &Member| now.since(m.heard_at);
-        let dead: Vec<NodeId> =
-            self.nodes.iter().filter(|(_, m)| silent(m) > DEAD_AFTER).map(|(&id, _)| id).collect();
-        let dead: Vec<_> =
-            dead.into_iter().filter_map(|id| Some((id, self.nodes.remove(&id)?.spec))).collect();
-        let mut changed = !dead.is_empty();
-        for member in self.nodes.values_mut() {
-            if member.state == NodeState::Live && silent(member) > SUSPECT_AFTER {
-                member.state = NodeState::Suspect;
-                changed = true;
+    /// Whether a refusal of its address would mean anything: it has hung up and was not heard since. While the controller is
+    /// held, whatever lies in between may refuse in its name.
+    pub(crate) fn may_have_ended(&self, id: NodeId) -> bool {
+        self.held_since.is_none() && self.nodes.get(&id).is_some_and(|m| m.line != Line::Open)
+    }
+
+    /// Nodes whose addresses are to be asked now, at most so many.
+    pub(crate) fn take_to_ask(&mut self, now: Timestamp, most: usize) -> Vec<(NodeId, NodeSpec)> {
+        let mut asked = Vec::new();
+        if self.held_since.is_some() {
+            return asked;
+        }
+        for (&id, member) in &mut self.nodes {
+            let due = matches!(member.line, Line::HungUp { ask_at } if ask_at <= now);
+            if due && asked.len() < most && !member.doomed && !member.spec.address.is_empty() {
+                member.line = Line::HungUp { ask_at: now + ASK_EVERY };
+                asked.push((id, member.spec.clone()));
             }
         }
-        self.version += u64::from(changed);
-        dead
+        asked
     }
 
-    /// The controller itself stood still for so long, up to `now`: that time is nobody's silence.
-    pub(crate) fn forgive(&mut self, standstill: Duration, now: Timestamp) {
-        for member in self.nodes.values_mut() {
-            member.heard_at = now.min(member.heard_at + standstill);
+    /// Suspects the silent and finds those that have been so for longer than `timeout`.
+    pub(crate) fn age(&mut self, now: Timestamp, timeout: Duration) -> Aged {
+        let mut aged = Aged::default();
+        for (&id, member) in &mut self.nodes {
+            if member.state == NodeState::Live && member.silence(now) > SUSPECT_AFTER {
+                member.state = NodeState::Suspect;
+                aged.suspected.push((id, member.spec.clone()));
+            }
         }
+        self.version += u64::from(!aged.suspected.is_empty());
+        let (silent, hosts) = self.other_hosts();
+        match (self.held_since, silent * 2 > hosts) {
+            (None, true) => {
+                self.held_since = Some(now);
+                aged.hold = Some(Hold::Began { silent, hosts });
+            }
+            (Some(since), false) => {
+                self.held_since = None;
+                let after = now.since(since);
+                self.forgive(after, now);
+                aged.hold = Some(Hold::Ended { after });
+            }
+            _ => {}
+        }
+        if self.held_since.is_none() {
+            let overdue = self.nodes.iter().filter(|(_, m)| !m.doomed && m.silence(now) > timeout);
+            aged.overdue = overdue.map(|(&id, _)| id).collect();
+        }
+        aged
+    }
+
+    /// How many hosts there are without a controller, and how many of them are silent: nobody on them was heard lately.
+    fn other_hosts(&self) -> (usize, usize) {
+        let hosts = |wanted: fn(&Member) -> bool| -> BTreeSet<&str> {
+            self.nodes.values().filter(|m| wanted(m)).map(|m| m.spec.host.as_str()).collect()
+        };
+        let own = hosts(|m| m.spec.role == Role::Controller);
+        let heard = hosts(|m| m.state == NodeState::Live);
+        let others: Vec<&str> = hosts(|_| true).difference(&own).copied().collect();
+        (others.iter().filter(|host| !heard.contains(*host)).count(), others.len())
+    }
+
+    /// For how long the controller has held itself for the one that is cut off.
+    pub(crate) fn held_for(&self, now: Timestamp) -> Option<Duration> {
+        self.held_since.map(|since| now.since(since))
+    }
+
+    /// So much time, up to `now`, is nobody's silence: the controller itself stood still, or could hear nobody.
+    pub(crate) fn forgive(&mut self, time: Duration, now: Timestamp) {
+        for member in self.nodes.values_mut() {
+            member.heard_at = now.min(member.heard_at + time);
+        }
+    }
+
+    /// The first step of a death. Answers with those that are on their way from now on.
+    pub(crate) fn doom(&mut self, ids: &[NodeId]) -> Vec<(NodeId, NodeSpec)> {
+        let mut doomed = Vec::new();
+        for &id in ids {
+            if let Some(member) = self.nodes.get_mut(&id).filter(|m| !m.doomed) {
+                member.doomed = true;
+                doomed.push((id, member.spec.clone()));
+            }
+        }
+        doomed
+    }
+
+    /// The death could not be written down: nothing has happened.
+    pub(crate) fn spare(&mut self, ids: &[NodeId]) {
+        for id in ids {
+            if let Some(member) = self.nodes.get_mut(id) {
+                member.doomed = false;
+            }
+        }
+    }
+
+    /// The second step: they are dead for everybody.
+    pub(crate) fn bury(&mut self, ids: &[NodeId]) {
+        let before = self.nodes.len();
+        self.nodes.retain(|id, _| !ids.contains(id));
+        self.version += u64::from(self.nodes.len() < before);
     }
 
     pub(crate) fn contains(&self, id: NodeId) -> bool {
@@ -119,7 +262,7 @@ impl Members {
 
     /// Those of a role that are not silent, in the order of their ids.
     pub(crate) fn live(&self, role: Role) -> impl Iterator<Item = (NodeId, &NodeSpec)> {
-        let live = move |m: &Member| m.state == NodeState::Live && m.spec.role == role;
+        let live = move |m: &Member| m.state == NodeState::Live && m.spec.role == role && !m.doomed;
         self.nodes.iter().filter(move |(_, m)| live(m)).map(|(&id, m)| (id, &m.spec))
     }
 
@@ -136,84 +279,12 @@ impl Members {
             nodes: self.nodes.iter().map(node).collect(),
         }
     }
+
+    /// Members as the state file has them: without the doomed.
+    pub(crate) fn kept(&self) -> Vec<(NodeId, NodeSpec)> {
+        self.nodes.iter().filter(|(_, m)| !m.doomed).map(|(&id, m)| (id, m.spec.clone())).collect()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Timestamp = Timestamp(1_000_000);
-
-    fn spec(role: Role, address: &str) -> NodeSpec {
-        NodeSpec { role, address: address.into(), host: String::new(), capacity_bytes: 1 }
-    }
-
-    fn three() -> Members {
-        let nodes = (1..=3).map(|id| (NodeId(id), spec(Role::Storage, "")));
-        Members::starting_at(10, NodeId(3), nodes, START)
-    }
-
-    fn states(members: &Members) -> Vec<(u64, NodeState)> {
-        members.view().nodes.iter().map(|n| (n.id.0, n.state)).collect()
-    }
-
-    #[test]
-    fn a_silent_node_is_suspect_and_then_dead_and_every_change_is_a_new_version() {
-        use NodeState::{Live, Suspect};
-        let mut members = three();
-        let at = |ms| START + Duration::from_millis(ms);
-        assert_eq!(
-            (members.age(at(1_500)), members.version()),
-            (vec![], 10),
-            "not yet longer than the limit"
-        );
-        members.heard(NodeId(1), at(1_500)).unwrap();
-        members.age(at(1_501));
-        assert_eq!(states(&members), [(1, Live), (2, Suspect), (3, Suspect)]);
-        assert_eq!(members.version(), 11);
-        members.heard(NodeId(2), at(2_000)).unwrap();
-        assert_eq!((states(&members)[1], members.version()), ((2, Live), 12));
-        assert!(members.age(at(4_000)).is_empty());
-        assert_eq!(members.version(), 13, "1 and 2 are silent again");
-        let dead: Vec<NodeId> = members.age(at(4_001)).into_iter().map(|(id, _)| id).collect();
-        assert_eq!((dead, members.version()), (vec![NodeId(3)], 14));
-        assert_eq!(members.heard(NodeId(3), at(4_002)), Err(ControlError::NotAMember));
-        assert!(members.view().is_dead(NodeId(3)));
-    }
-
-    #[test]
-    fn nobody_dies_while_the_controller_stood_still() {
-        let mut members = three();
-        let standstill = Duration::from_secs(60);
-        let awake = START + standstill;
-        // One was heard before the standstill was noticed: that buys it no silence later.
-        members.heard(NodeId(1), awake).unwrap();
-        members.forgive(standstill, awake);
-        assert!(members.age(awake + SUSPECT_AFTER).is_empty());
-        assert_eq!(members.version(), 10, "not even suspect");
-        assert_eq!(members.age(awake + DEAD_AFTER + Duration::from_millis(1)).len(), 3);
-    }
-
-    #[test]
-    fn joining_again_from_the_same_address_buries_the_older_incarnation() {
-        let mut members = three();
-        let join = |members: &mut Members, id, role, address| {
-            members.join(NodeId(id), spec(role, address), START).unwrap()
-        };
-        assert_eq!(join(&mut members, 4, Role::Storage, "a:1"), []);
-        assert_eq!(join(&mut members, 5, Role::Gateway, "a:1"), []);
-        assert_eq!(join(&mut members, 6, Role::Storage, "a:1"), [NodeId(4)]);
-        assert_eq!(join(&mut members, 7, Role::Storage, ""), [], "no address is no identity");
-        assert!(members.view().is_dead(NodeId(4)) && members.contains(NodeId(5)));
-    }
-
-    #[test]
-    fn the_cluster_is_bounded() {
-        let nodes = (1..=MEMBERS_MAX as u64).map(|id| (NodeId(id), spec(Role::Gateway, &format!("g:{id}"))));
-        let mut members = Members::starting_at(1, NodeId(MEMBERS_MAX as u64), nodes, START);
-        let next = NodeId(MEMBERS_MAX as u64 + 1);
-        let refused = members.join(next, spec(Role::Gateway, "g:new"), START);
-        assert!(matches!(refused, Err(ControlError::Unavailable(_))));
-        assert_eq!(members.join(next, spec(Role::Gateway, "g:7"), START).unwrap(), [NodeId(7)]);
-    }
-}
+mod tests;

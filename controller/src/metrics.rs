@@ -3,7 +3,9 @@
 use crate::job::{Cause, Phase};
 use crate::state::State;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{NodeState, Role};
+use std::time::Duration;
 
 const NODES: &str = "pocket_controller_nodes_count";
 const JOBS: &str = "pocket_controller_jobs_count";
@@ -12,11 +14,41 @@ const REFUSED: &str = "pocket_controller_refused_registrations_total";
 const ENDED: &str = "pocket_controller_ended_jobs_total";
 const EPOCHS: &str = "pocket_controller_new_epochs_total";
 const DEAD: &str = "pocket_controller_dead_nodes_total";
+const HELD: &str = "pocket_controller_held_seconds";
 const UNSAVED: &str = "pocket_controller_failed_saves_total";
 
 /// Causes with their label, in the order of [`Metrics::ended`].
 const CAUSES: [(Cause, &str); 4] =
     [(Cause::Deleted, "deleted"), (Cause::Expired, "expired"), (Cause::Idle, "idle"), (Cause::Lost, "lost")];
+
+/// Why a node is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeathCause {
+    /// It was silent for too long.
+    Silent,
+    /// Its process has ended: its connections are closed, and its address refuses.
+    Ended,
+    /// Its host has given its address to another node.
+    Replaced,
+    /// It said so itself.
+    Left,
+    /// Somebody said so.
+    Forgotten,
+}
+
+impl DeathCause {
+    const ALL: [Self; 5] = [Self::Silent, Self::Ended, Self::Replaced, Self::Left, Self::Forgotten];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::Ended => "ended",
+            Self::Replaced => "replaced",
+            Self::Left => "left",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
 
 /// Tells the installed recorder what the metrics mean. Once a process.
 pub fn describe_metrics() {
@@ -26,7 +58,11 @@ pub fn describe_metrics() {
     describe_counter!(REFUSED, "Registrations refused: name taken, or no shard or server to be had");
     describe_counter!(ENDED, "Jobs ended, by cause");
     describe_counter!(EPOCHS, "New epochs of jobs because servers died or came");
-    describe_counter!(DEAD, "Nodes declared dead");
+    describe_counter!(DEAD, "Nodes that are dead, by cause: silent, ended, replaced, left, forgotten");
+    describe_gauge!(
+        HELD,
+        "For how long the controller has held itself for the one that is cut off; 0 when it does not"
+    );
     describe_counter!(UNSAVED, "Writes of the state file that failed");
 }
 
@@ -39,7 +75,9 @@ pub(crate) struct Metrics {
     pub(crate) refused: Counter,
     ended: [Counter; 4],
     pub(crate) epochs: Counter,
-    pub(crate) dead_nodes: Counter,
+    /// In the order of [`DeathCause::ALL`].
+    dead: [Counter; 5],
+    held: Gauge,
     pub(crate) failed_saves: Counter,
 }
 
@@ -57,7 +95,8 @@ impl Metrics {
             refused: counter!(REFUSED),
             ended: CAUSES.map(|(_, label)| counter!(ENDED, "cause" => label)),
             epochs: counter!(EPOCHS),
-            dead_nodes: counter!(DEAD),
+            dead: DeathCause::ALL.map(|cause| counter!(DEAD, "cause" => cause.as_str())),
+            held: gauge!(HELD),
             failed_saves: counter!(UNSAVED),
         }
     }
@@ -67,8 +106,14 @@ impl Metrics {
         &self.ended[place.expect("every cause is in the table")]
     }
 
+    pub(crate) fn dead(&self, cause: DeathCause) -> &Counter {
+        let place = DeathCause::ALL.iter().position(|c| *c == cause);
+        &self.dead[place.expect("every cause is in the table")]
+    }
+
     /// Shows how things stand.
-    pub(crate) fn show(&self, state: &State) {
+    pub(crate) fn show(&self, state: &State, now: Timestamp) {
+        self.held.set(state.members.held_for(now).as_ref().map_or(0.0, Duration::as_secs_f64));
         let view = state.members.view();
         for (role, [live, suspect]) in &self.nodes {
             let count = |state| view.with_role(*role).filter(|n| n.state == state).count() as f64;

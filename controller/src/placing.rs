@@ -167,7 +167,7 @@ mod tests {
         for node in beating {
             state.members.heard(node, later).unwrap();
         }
-        state.members.age(later);
+        state.members.age(later, Duration::MAX);
         let placement = state.plan(registration("data", JobHints::default()), later).unwrap().placement;
         assert!(placement.weights.iter().all(|w| !silent.contains(&w.server)));
     }

@@ -6,7 +6,7 @@ use crate::members::Members;
 use crate::placing;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::NodeSpec;
-use pocket_api::control::{ControlError, JobSummary, Placement, Registration};
+use pocket_api::control::{ControlError, Forgotten, JobSummary, Placement, Registration};
 use pocket_api::ids::{Epoch, IdSource, JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::settings::JobSettings;
@@ -82,11 +82,10 @@ impl State {
 
     /// What must be on disk, with the revision that it stands for.
     pub(crate) fn kept(&self) -> (u64, Kept) {
-        let view = self.members.view();
         let kept = Kept {
             highest_id: self.highest_id,
-            view_version: view.version,
-            nodes: view.nodes.into_iter().map(|n| (n.id, n.spec)).collect(),
+            view_version: self.members.version(),
+            nodes: self.members.kept(),
             jobs: self.jobs.values().filter(|j| j.is_kept()).cloned().collect(),
         };
         (self.revision, kept)
@@ -104,37 +103,43 @@ impl State {
 
     // ---- members ----
 
-    pub(crate) fn join(
-        &mut self,
-        spec: NodeSpec,
-        now: Timestamp,
-    ) -> Result<(NodeId, Vec<NodeId>), ControlError> {
+    pub(crate) fn join(&mut self, spec: NodeSpec, now: Timestamp) -> Result<NodeId, ControlError> {
         let id = NodeId(self.issue());
-        let replaced = self.members.join(id, spec, now)?;
-        self.forget(&replaced);
-        Ok((id, replaced))
-    }
-
-    pub(crate) fn leave(&mut self, node: NodeId) -> Result<NodeSpec, ControlError> {
-        let spec = self.members.leave(node)?;
-        self.forget(&[node]);
-        Ok(spec)
-    }
-
-    /// Answers with the nodes that died.
-    pub(crate) fn age(&mut self, now: Timestamp) -> Vec<(NodeId, NodeSpec)> {
-        let dead = self.members.age(now);
-        if !dead.is_empty() {
-            self.forget(&dead.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-        }
-        dead
-    }
-
-    fn forget(&mut self, gone: &[NodeId]) {
+        self.members.join(id, spec, now)?;
         self.revision += 1;
-        for node in gone {
+        Ok(id)
+    }
+
+    /// The first step of a death: what is kept is without them. See [`Members::doom`].
+    pub(crate) fn doom(&mut self, nodes: &[NodeId]) -> Vec<(NodeId, NodeSpec)> {
+        self.revision += 1;
+        self.members.doom(nodes)
+    }
+
+    pub(crate) fn spare(&mut self, nodes: &[NodeId]) {
+        self.revision += 1;
+        self.members.spare(nodes);
+    }
+
+    /// The second step: they are dead for everybody.
+    pub(crate) fn bury(&mut self, nodes: &[NodeId]) {
+        self.revision += 1;
+        self.members.bury(nodes);
+        for node in nodes {
             self.reports.remove(node);
         }
+    }
+
+    /// What is lost with a node, as far as is known.
+    pub(crate) fn lost_with(&self, node: NodeId) -> Option<Forgotten> {
+        let spec = self.members.spec(node)?.clone();
+        let space = self.report(node).map(|latest| latest.report.space).unwrap_or_default();
+        let placed = self
+            .names
+            .iter()
+            .filter(|(_, job)| self.jobs.get(job).is_some_and(|job| job.placement.shards.contains(&node)));
+        let buckets = placed.map(|(bucket, _)| bucket.clone()).collect();
+        Some(Forgotten { spec, chunks_bytes: space.chunks_bytes, buckets })
     }
 
     // ---- reports ----
@@ -335,7 +340,7 @@ mod tests {
         let mut new = State::restored(kept, Timestamp(5));
         assert!(new.members.version() > version);
         let spec = NodeSpec { ..new.members.view().nodes[0].spec.clone() };
-        assert!(new.join(spec, Timestamp(5)).unwrap().0.0 > highest);
+        assert!(new.join(spec, Timestamp(5)).unwrap().0 > highest);
         assert!(new.plan(registration("more", JobHints::default()), START).unwrap().placement.job > job);
     }
 

@@ -140,7 +140,9 @@ pub(crate) fn from_control(error: ControlError) -> Refusal {
             Code::OperationAborted,
             "A conflicting conditional operation is currently in progress against this resource. Please try again.",
         ),
-        ControlError::NotAMember | ControlError::Unavailable(_) => unavailable(error.to_string()),
+        ControlError::NotAMember | ControlError::Refused(_) | ControlError::Unavailable(_) => {
+            unavailable(error.to_string())
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use pocket_api::names::ObjectKey;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Pause before a shard is asked again whether an object has arrived. One that stays silent is dead within seconds.
+/// Pause before a shard is asked again whether an object has arrived, until it answers or is declared dead.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// A call to another shard that takes longer is given up, and its outcome asked for.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);

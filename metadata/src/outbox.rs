@@ -22,7 +22,7 @@ const GATHER: Duration = Duration::from_millis(10);
 const BATCH_MAX: usize = 4_096;
 /// A call that takes longer is repeated.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause after a call that failed. A receiver that stays silent is dead within seconds, and its items are dropped.
+/// Pause after a call that failed. The items of a receiver that is declared dead are dropped.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// Items by receiver. Bounded by what there is to free: each item names a chunk that its server still counts, or a

@@ -129,7 +129,9 @@ mod tests {
     use parking_lot::Mutex;
     use pocket_api::cluster::{ClusterView, Role};
     use pocket_api::conformance::control::stubs::StubDirectory;
-    use pocket_api::control::{ClusterStatus, Configuration, EndJob, JobSummary, Placement, Registration};
+    use pocket_api::control::{
+        ClusterStatus, Configuration, EndJob, Forgotten, JobSummary, Placement, Registration,
+    };
     use pocket_api::ids::JobId;
     use pocket_api::names::{BucketName, TenantName};
     use std::collections::VecDeque;
@@ -173,6 +175,9 @@ mod tests {
         }
         async fn leave(&self, _: NodeId) -> Result<(), ControlError> {
             std::future::pending().await
+        }
+        async fn forget(&self, _: NodeId) -> Result<Forgotten, ControlError> {
+            Err(ControlError::NotAMember)
         }
         async fn status(&self) -> Result<ClusterStatus, ControlError> {
             Err(ControlError::Unavailable("script".into()))

@@ -56,7 +56,7 @@ impl Banner<'_> {
              AWS_DEFAULT_REGION={region}\n  export AWS_ACCESS_KEY_ID={id}\n  export AWS_SECRET_ACCESS_KEY={secret}\n"
         );
         if let Some(authority) = self.authority {
-            let file = authority.display();
+            let file = shell_word(&authority.display().to_string());
             text += &format!(
                 "\nTLS by an authority of this machine's own; the first line is for aws-cli, boto3 and s3fs, the second for \
                  most others\n  export AWS_CA_BUNDLE={file}\n  export SSL_CERT_FILE={file}\n  curl --cacert {file} {endpoint}\n"
@@ -77,6 +77,15 @@ impl Banner<'_> {
             text += &format!("\nwhat it is doing\n  pocket status --admin {address}\n");
         }
         text
+    }
+}
+
+/// As a shell takes it for one word.
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-~+:@".contains(c);
+    match text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }
 
@@ -164,5 +173,12 @@ mod tests {
         ] {
             assert!(text.contains(said), "{said} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        assert_eq!(shell_word("/state/ca.pem"), "/state/ca.pem");
+        assert_eq!(shell_word("/my state/ca.pem"), "'/my state/ca.pem'");
+        assert_eq!(shell_word("/it's"), r"'/it'\''s'");
     }
 }

@@ -2,8 +2,10 @@
 //! outweigh it, see the `apply` functions.
 
 use crate::config::address::{Address, AddressOrOff};
+use crate::config::host::HostLabel;
 use crate::config::log_filter::LogFilter;
 use crate::config::size::Size;
+use crate::config::time::Time;
 use crate::config::{Config, TlsMode};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Jobs(OperatorArgs),
     /// End a job: its bucket and everything in it
     End(EndArgs),
+    /// Declare a node dead that will not come back: what it held is lost
+    Forget(ForgetArgs),
     /// Show nodes and jobs of a running Pocket, and their use
     Status(OperatorArgs),
     /// Check a configuration and print what holds, secrets redacted
@@ -138,6 +142,9 @@ pub(crate) struct MemberArgs {
     /// Where to find the controller [default: 127.0.0.1:9010]
     #[arg(long, value_name = "ADDR")]
     pub(crate) controller: Option<Address>,
+    /// Label of this machine [default: its name and the beginning of its id]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) host: Option<HostLabel>,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
     #[command(flatten)]
@@ -148,6 +155,7 @@ impl MemberArgs {
     pub(crate) fn load(self) -> anyhow::Result<Config> {
         let mut config = self.common.load()?;
         set(&mut config.cluster.controller, self.controller);
+        config.cluster.host = self.host.or(config.cluster.host.take());
         Ok(config)
     }
 }
@@ -220,6 +228,12 @@ pub(crate) struct ControllerArgs {
     /// Where to keep jobs and members over a restart; without it a restart ends all jobs
     #[arg(long, value_name = "FILE")]
     pub(crate) state_file: Option<PathBuf>,
+    /// Declare a node dead after so much silence, such as 30s [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) node_timeout: Option<Time>,
+    /// Label of this machine [default: its name and the beginning of its id]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) host: Option<HostLabel>,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
     #[command(flatten)]
@@ -254,7 +268,7 @@ pub(crate) struct DevClusterArgs {
     pub(crate) capacity: Option<Size>,
     #[command(flatten)]
     pub(crate) endpoint: EndpointArgs,
-    /// TOML file for tenants, profiles, region, domain and log; addresses and certificates in it are not used
+    /// TOML file for tenants, profiles, region, domain, log and node-timeout; addresses and certificates in it are not used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// What the processes log to stderr [default: info]
@@ -281,6 +295,18 @@ pub(crate) struct EndArgs {
     /// Bucket name or job id
     pub(crate) job: String,
     /// End it with everything in it; without this only an empty one is ended
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Admin address of any process of it
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001", value_parser = admin_address)]
+    pub(crate) admin: Address,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    /// Node id, as `pocket status` shows it
+    pub(crate) node: String,
+    /// Forget it although it is heard; without this only a suspect one is forgotten
     #[arg(long)]
     pub(crate) force: bool,
     /// Admin address of any process of it

@@ -16,6 +16,7 @@ mod endpoint;
 mod interfaces;
 mod operator;
 mod output;
+mod reached;
 mod ready_line;
 mod reload;
 mod shutdown;
@@ -65,6 +66,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::DevCluster(args) => on_one_thread(dev_cluster::run(args)),
         Command::Jobs(args) => on_one_thread(operator::jobs(args)),
         Command::End(args) => on_one_thread(operator::end(args)),
+        Command::Forget(args) => on_one_thread(operator::forget(args)),
         Command::Status(args) => on_one_thread(operator::status(args)),
         Command::Config(args) => show_config(args),
         Command::Bench(args) => on_one_thread(pocket_bench::run(args)),

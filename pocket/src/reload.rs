@@ -6,7 +6,7 @@
 mod changes;
 
 use crate::config::Config;
-use crate::config::credentials::AccessKey;
+use crate::config::credentials::{AccessKey, Source};
 use crate::endpoint;
 use crate::shutdown::HangUps;
 use crate::telemetry::Log;
@@ -104,7 +104,14 @@ impl Reload {
     /// All or nothing: what can fail is made first.
     fn take_over(&self, settings: Settings) -> anyhow::Result<()> {
         let (credentials, profiles) = (endpoint::credentials(&settings.keys)?, settings.config.profiles()?);
-        let certificates = self.current.lock().certificates.clone();
+        let certificates = {
+            let current = self.current.lock();
+            // The address stays that of the start, whatever the file says of it now.
+            let had_generated = current.settings.keys.iter().any(|key| key.source == Source::Generated);
+            let listen = &current.settings.config.gateway.listen;
+            endpoint::check_reach(listen, &settings.keys, had_generated)?;
+            current.certificates.clone()
+        };
         let certificate = certificates.map(|certificates| certificates.reload()).transpose()?;
         let mut current = self.current.lock();
         let mut changes = Changes::between(&current.settings, &settings, self.tables);

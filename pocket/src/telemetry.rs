@@ -205,4 +205,17 @@ mod tests {
             panic!("docs/metrics.md did not match and was written anew: commit it");
         }
     }
+
+    #[test]
+    fn whoever_is_paged_reads_of_metrics_that_there_are() {
+        let described = Described::default();
+        metrics::with_local_recorder(&described, describe_all);
+        let described = described.0.into_inner().unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let named: Vec<&str> = words.filter(|word| word.starts_with("pocket_")).collect();
+        assert!(named.len() > 5, "{named:?}");
+        assert!(named.iter().all(|name| described.contains_key(*name)), "{named:?}");
+    }
 }

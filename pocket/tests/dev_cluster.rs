@@ -109,7 +109,12 @@ fn the_cluster_goes_on_without_a_process_that_died() {
 
 #[test]
 fn a_process_that_stood_still_too_long_comes_back_as_another_node() {
-    let (_running, cluster) = start(&["--gateways", "1", "--metadata", "1", "--storage", "2"]);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("impatient.toml");
+    std::fs::write(&config, "controller.node-timeout = \"3s\"").unwrap();
+    let config = config.to_str().unwrap();
+    let (_running, cluster) =
+        start(&["--gateways", "1", "--metadata", "1", "--storage", "2", "--config", config]);
     let victim = cluster.first("storage");
     let id_of = |address: &str| cluster.nodes().into_iter().find(|(at, _)| at == address).map(|(_, id)| id);
     let before = id_of(&victim.address).unwrap();

@@ -6,7 +6,7 @@
 mod errors_of;
 mod support;
 
-use errors_of::{COMMAND_LINES, FILES, HINTS, KEPT, OBJECT_HINTS, PROFILES, TENANT};
+use errors_of::{BENCHES, COMMAND_LINES, FILES, HINTS, KEPT, METADATA, OBJECT_HINTS, PROFILES, TAGS, TENANT};
 use pocket_compat_tests::s3::{Client, Request};
 use pocket_compat_tests::xml;
 use std::fmt::Write;
@@ -137,8 +137,9 @@ fn of_request(request: Request) -> String {
 fn document() -> String {
     let mut text = String::from(
         "# What is said of bad input\n\n\
-         Written by `cargo test -p pocket --test errors`, with `POCKET_REWRITE_ERRORS=1` in its environment. HOME, TAKEN, NOBODY, PORT,\n\
-         MEMORY and HALF stand for a folder, an address in use, one where nobody listens, a free port, and the machine's memory.\n",
+         Written by `cargo test -p pocket --test errors`, with `POCKET_REWRITE_ERRORS=1` in its environment. HOME, TAKEN, NOBODY, SERVER,\n\
+         PORT, MEMORY and HALF stand for a folder, an address in use, one where nobody listens, one of a server, a free port, and the\n\
+         machine's memory.\n",
     );
     section(&mut text, "Configuration files", "file");
     for file in FILES {
@@ -177,7 +178,50 @@ fn document() -> String {
         let request = client.request("PUT", "/bucket/key").header(name, value);
         row(&mut text, &format!("{name}: {value}"), &of_request(request));
     }
+    section(&mut text, "Tags of buckets", "tag of PutBucketTagging");
+    for (name, value) in TAGS {
+        let request =
+            client.request("PUT", "/bucket").query("tagging", "").body(tagging(name, value).as_bytes());
+        row(&mut text, &format!("{name}={value}"), &of_request(request));
+    }
+    section(&mut text, "Tags of objects", "header x-amz-tagging of PutObject");
+    for (name, value) in TAGS {
+        let tag = format!("{}={value}", name.replace(':', "%3A"));
+        let request = client.request("PUT", "/bucket/key").header("x-amz-tagging", &tag);
+        row(&mut text, &tag, &of_request(request));
+    }
+    section(&mut text, "Metadata of objects", "header of PutObject");
+    for (name, value) in METADATA {
+        let name = format!("x-amz-meta-{name}");
+        let request = client.request("PUT", "/bucket/key").header(&name, value);
+        row(&mut text, &format!("{name}: {value}"), &of_request(request));
+    }
+    section(&mut text, "Runs of bench", "key, secret and bucket");
+    for (key, secret, bucket) in BENCHES {
+        let home = tempfile::tempdir().unwrap();
+        let endpoint = &*format!("http://{}", banner.endpoint());
+        let args = [
+            "bench",
+            "--endpoint",
+            endpoint,
+            "--access-key",
+            key,
+            "--secret-key",
+            secret,
+            "--bucket",
+            bucket,
+        ];
+        let (code, line) = refused(pocket(home.path()), &args);
+        assert_eq!(code, 1, "{line}");
+        let said = line.replace(banner.endpoint(), "SERVER");
+        row(&mut text, &format!("{key} {secret} {bucket}"), &said);
+    }
     text
+}
+
+fn tagging(name: &str, value: &str) -> String {
+    let tag = format!("<Tag><Key>{name}</Key><Value>{value}</Value></Tag>");
+    format!("<Tagging><TagSet>{tag}</TagSet></Tagging>")
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `pocket jobs`, `pocket status` and `pocket end` against a running server.
+//! `pocket jobs`, `pocket status`, `pocket end` and `pocket forget` against a running server.
 
 mod support;
 
@@ -49,6 +49,19 @@ fn jobs_are_listed_and_ended() {
     expect_used_within(banner.admin(), before, Duration::from_secs(1));
     let (_, table) = ask(&serve, &banner, &["jobs"]);
     assert_eq!(table.lines().count(), 1, "{table}");
+}
+
+#[test]
+fn a_node_that_is_heard_is_not_forgotten_by_mistake_and_an_unknown_one_never() {
+    let mut serve = Running::serve(&[]);
+    let banner = serve.banner();
+    let nodes = json(&serve, &banner, "status");
+    let storage = nodes["nodes"].as_array().unwrap().iter().find(|node| node["role"] == "storage").unwrap();
+    let (code, said) = ask(&serve, &banner, &["forget", storage["id"].as_str().unwrap()]);
+    assert!(code == 1 && said.contains("is heard") && said.contains("--force"), "{said}");
+    let (code, said) = ask(&serve, &banner, &["forget", "n1", "--force"]);
+    assert!(code == 1 && said.contains("no node \"n1\""), "{said}");
+    assert_eq!(json(&serve, &banner, "status")["nodes"].as_array().unwrap().len(), 5);
 }
 
 /// The JSON that a command prints.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use pocket_api::limits::{DEAD_AFTER, HEARTBEAT_EVERY};
+use pocket_api::limits::{HEARTBEAT_EVERY, SUSPECT_AFTER};
 use pocket_compat_tests::s3::Client;
 use pocket_compat_tests::{http, metrics};
 use std::os::unix::fs::PermissionsExt;
@@ -109,15 +109,16 @@ fn credentials_that_were_given_are_nobodys_file() {
 
 #[test]
 fn it_goes_on_after_it_stood_still() {
-    // Stopped for longer than after what a silent node is dead: as a laptop that sleeps, or a debugger.
+    // Stopped for longer than after what a silent node gets no new data: as a laptop that sleeps, or a debugger.
     let mut serve = Running::serve(&[]);
     let banner = serve.banner();
     let client = Client::new(banner.endpoint(), ACCESS_KEY, SECRET_KEY);
     client.create_bucket("kept", &[]).expect(200);
     client.put("/kept/large", &vec![7; 2 << 20]).expect(200);
     serve.signal("STOP");
-    std::thread::sleep(DEAD_AFTER + Duration::from_secs(1));
+    std::thread::sleep(SUSPECT_AFTER * 4);
     serve.signal("CONT");
+    client.put("/kept/new", &vec![8; 2 << 20]).expect(200);
     assert!(client.get("/kept/large").expect(200).body == vec![7; 2 << 20]);
     // A few heartbeats later as well.
     std::thread::sleep(HEARTBEAT_EVERY * 3);

@@ -3,10 +3,12 @@
 
 use crate::client::PlaneClient;
 use crate::secret::ClusterSecret;
+use crate::socket;
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use pocket_api::chunks::Chunks;
-use pocket_api::cluster::{ClusterView, Directory, Role};
+use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::Metadata;
 use std::collections::HashMap;
@@ -64,6 +66,7 @@ impl RemoteDirectory {
     }
 }
 
+#[async_trait]
 impl Directory for RemoteDirectory {
     fn shard(&self, node: NodeId) -> Option<Arc<dyn Metadata>> {
         self.client(node, Role::Metadata).map(|client| client as Arc<dyn Metadata>)
@@ -82,5 +85,9 @@ impl Directory for RemoteDirectory {
         if view.version > self.members.load().view.version {
             self.take_over(view);
         }
+    }
+
+    async fn refuses(&self, node: &NodeSpec) -> bool {
+        socket::refuses(&node.address, self.secret.as_ref()).await
     }
 }

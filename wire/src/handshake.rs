@@ -60,6 +60,8 @@ pub(crate) struct Identity {
 pub(crate) enum HandshakeError {
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("peer closed the connection before it said anything")]
+    Silent,
     #[error("no handshake within {HANDSHAKE_TIMEOUT:?}")]
     Timeout,
     #[error("peer is not pocket: it began with {0:02x?}")]
@@ -186,7 +188,11 @@ where
 {
     let mut theirs = [0; CLIENT_HELLO_BYTES];
     // Whoever is not Pocket is told nothing, and is found out by its first bytes.
-    stream.read_exact(&mut theirs[..MAGIC.len()]).await?;
+    let first = stream.read(&mut theirs[..MAGIC.len()]).await?;
+    if first == 0 {
+        return Err(HandshakeError::Silent);
+    }
+    stream.read_exact(&mut theirs[first..MAGIC.len()]).await?;
     check_magic(&theirs)?;
     stream.read_exact(&mut theirs[MAGIC.len()..]).await?;
 

@@ -1,7 +1,7 @@
 //! Serves the framed seams on a listener: accepts, shakes hands, and gives each connection to a task of its own. A
 //! peer that fails the handshake or breaks the protocol loses its connection and nothing else happens.
 
-use crate::handshake::{Identity, Service, welcome};
+use crate::handshake::{HandshakeError, Identity, Service, welcome};
 use crate::metrics::ServerMetrics;
 use crate::secret::ClusterSecret;
 use crate::session::{Session, SessionError};
@@ -110,6 +110,8 @@ pub(crate) async fn admit(
             debug!(%peer, %node, "peer connected");
             Some(stream)
         }
+        // The controller asks whether anybody is here.
+        Err(HandshakeError::Silent) => None,
         Err(e) => {
             metrics.refused.increment(1);
             warn!(%peer, error = %e, "refused a connection between planes");

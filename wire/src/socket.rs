@@ -18,6 +18,9 @@ const PEER_SILENT_MAX: Duration = Duration::from_secs(10);
 /// On an idle connection the first probe goes out after this long, and the next ones as often.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(3);
 
+/// How long it may take to find out that nobody listens at an address: a host that is there says so at once.
+const REFUSES_WITHIN: Duration = Duration::from_millis(250);
+
 /// Why a seam is not served.
 #[derive(Debug, Error)]
 pub enum WireError {
@@ -71,9 +74,40 @@ async fn connect(address: &str, own: &Identity) -> Result<TcpStream, HandshakeEr
     Err(last.into())
 }
 
+/// Whether `address` (`host:port`) refuses a connection, in time and wherever it resolves to: then nobody listens there.
+pub(crate) async fn refuses(address: &str, secret: Option<&ClusterSecret>) -> bool {
+    let ask = async {
+        let Ok(resolved) = tokio::net::lookup_host(address).await else { return false };
+        let mut refused = false;
+        for at in resolved {
+            match check_exposure(at, secret).map(|()| TcpStream::connect(at)) {
+                Ok(connecting) => match connecting.await {
+                    Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => refused = true,
+                    _ => return false,
+                },
+                Err(_) => return false,
+            }
+        }
+        refused
+    };
+    tokio::time::timeout(REFUSES_WITHIN, ask).await.unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_a_port_that_nobody_listens_on_refuses() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert!(!refuses(&address, None).await, "somebody listens, though he never accepts");
+        drop(listener);
+        assert!(refuses(&address, None).await);
+        for unknown in ["", "nowhere", "no such host:1", "192.0.2.1:9"] {
+            assert!(!refuses(unknown, None).await, "{unknown:?} cannot be asked");
+        }
+    }
 
     #[test]
     fn only_loopback_is_used_without_a_secret() {

@@ -59,14 +59,15 @@ async fn a_controller_over_the_wire_keeps_the_promises_of_its_seams() {
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
     control::suite(async |directory, clock| {
-        let config = ControllerConfig { state_file: None };
+        let config = ControllerConfig::default();
         let controller = Controller::start(config, directory, Env::with_clock(clock)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let served = serve_control(listener, controller.clone(), controller, secret(), shutdown.clone());
+        let served =
+            serve_control(listener, controller.clone(), controller.clone(), secret(), shutdown.clone());
         tokio::spawn(served);
         let remote = Arc::new(RemoteControl::connect(&address, secret()));
-        control::Seams { control: remote.clone(), usage: remote }
+        control::Seams { control: remote.clone(), usage: remote, carried: controller }
     })
     .await;
 }

@@ -2,10 +2,11 @@
 //! peers that do not speak its language.
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pocket_api::cluster::{ClusterView, NodeSpec, Role};
 use pocket_api::control::{
-    ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
-    Joined, Placement, Registration,
+    ClusterStatus, Configuration, Control, ControlError, EndJob, Forgotten, Heartbeat, HeartbeatReply,
+    JobSummary, Joined, Placement, Registration,
 };
 use pocket_api::ids::{JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
@@ -21,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 /// How long a test waits for what must happen; never reached in success.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A controller without members that says so.
-struct Lonely;
+/// A controller without members that says so, and remembers who hung up.
+#[derive(Default)]
+struct Lonely(Mutex<Vec<NodeId>>);
 
 #[async_trait]
 impl Control for Lonely {
@@ -58,8 +60,16 @@ impl Control for Lonely {
         Err(ControlError::NotAMember)
     }
 
+    async fn forget(&self, _: NodeId) -> Result<Forgotten, ControlError> {
+        Err(ControlError::NotAMember)
+    }
+
+    fn hung_up(&self, node: NodeId) {
+        self.0.lock().push(node);
+    }
+
     async fn status(&self) -> Result<ClusterStatus, ControlError> {
-        Ok(ClusterStatus { nodes: vec![], jobs: vec![] })
+        Ok(ClusterStatus { nodes: vec![], jobs: vec![], held_for: None })
     }
 }
 
@@ -75,11 +85,28 @@ fn secret(text: &str) -> Option<ClusterSecret> {
 }
 
 async fn serve(address: &str, secret: Option<ClusterSecret>) -> (SocketAddr, CancellationToken) {
+    serve_as(Arc::default(), address, secret).await
+}
+
+async fn serve_as(
+    lonely: Arc<Lonely>,
+    address: &str,
+    secret: Option<ClusterSecret>,
+) -> (SocketAddr, CancellationToken) {
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    tokio::spawn(serve_control(listener, Arc::new(Lonely), Arc::new(Lonely), secret, shutdown.clone()));
+    tokio::spawn(serve_control(listener, lonely.clone(), lonely, secret, shutdown.clone()));
     (address, shutdown)
+}
+
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "never came true: {what}");
 }
 
 fn heartbeat() -> Heartbeat {
@@ -120,6 +147,86 @@ async fn a_controller_that_is_away_is_unavailable_and_found_again_when_it_is_bac
         }
     };
     tokio::time::timeout(PATIENCE, back).await.expect("the client comes back by itself");
+}
+
+#[tokio::test]
+async fn the_controller_hears_when_a_nodes_last_connection_is_closed() {
+    let lonely = Arc::new(Lonely::default());
+    let (address, shutdown) = serve_as(lonely.clone(), "127.0.0.1:0", None).await;
+    let _stop = shutdown.drop_guard();
+    let connect = || RemoteControl::connect(&address.to_string(), None);
+    let beat = |node| Heartbeat { node: NodeId(node), ..heartbeat() };
+    let (first, second, asker) = (connect(), connect(), connect());
+    first.heartbeat(beat(7)).await.unwrap();
+    second.heartbeat(beat(7)).await.unwrap();
+    second.heartbeat(beat(8)).await.unwrap();
+    asker.status().await.unwrap();
+    drop((first, asker));
+    // Whoever closed before has been heard of by the time that a later one is.
+    let third = connect();
+    third.heartbeat(beat(9)).await.unwrap();
+    drop(third);
+    eventually("9 hung up", async || lonely.0.lock().contains(&NodeId(9))).await;
+    assert_eq!(*lonely.0.lock(), [NodeId(9)], "7 has another connection");
+    drop(second);
+    eventually("7 and 8 hung up", async || lonely.0.lock().len() == 3).await;
+    assert!(lonely.0.lock().contains(&NodeId(7)) && lonely.0.lock().contains(&NodeId(8)));
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_is_not_answered_in_time_has_the_next_one_go_over_a_new_connection() {
+    let (address, shutdown) = serve("127.0.0.1:0", None).await;
+    let _stop = shutdown.drop_guard();
+    // Between them a network: its first connection goes silent, and neither end is told.
+    let network = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let through = network.local_addr().unwrap().to_string();
+    let (silent, cut) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
+    let connections = cut.clone();
+    let silence = silent.clone();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = network.accept().await {
+            let mut far = TcpStream::connect(address).await.unwrap();
+            let first = connections.lock().is_empty();
+            connections.lock().push(());
+            let silence = silence.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    () = silence.cancelled(), if first => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let remote = RemoteControl::connect(&through, None);
+    remote.heartbeat(heartbeat()).await.unwrap();
+    silent.cancel();
+    let (mut missed, started) = (0, tokio::time::Instant::now());
+    eventually("heartbeats are answered again", async || {
+        let answer = remote.heartbeat(heartbeat()).await;
+        missed += u32::from(answer.is_err());
+        answer.is_ok()
+    })
+    .await;
+    assert!(missed > 0 && cut.lock().len() == 2, "{missed} missed, {} connections", cut.lock().len());
+    assert!(started.elapsed() < Duration::from_secs(10), "no answer is waited for as long as for others");
+}
+
+#[tokio::test]
+async fn an_address_that_others_cannot_call_does_not_join() {
+    let (address, shutdown) = serve("127.0.0.1:0", None).await;
+    let _stop = shutdown.drop_guard();
+    let remote = RemoteControl::connect(&address.to_string(), None);
+    let spec = NodeSpec {
+        role: Role::Storage,
+        address: "0.0.0.0:9030".into(),
+        host: "here".into(),
+        capacity_bytes: 1,
+    };
+    let refused = remote.join(spec).await;
+    assert!(
+        matches!(&refused, Err(ControlError::Refused(why)) if why.contains("storage.advertise")),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -192,9 +299,8 @@ async fn a_controller_that_hangs_is_unavailable_after_the_deadline() {
 #[tokio::test]
 async fn addresses_beyond_loopback_are_not_served_without_a_secret() {
     let bind = || TcpListener::bind("0.0.0.0:0");
-    let shutdown = CancellationToken::new();
-    let refused =
-        serve_control(bind().await.unwrap(), Arc::new(Lonely), Arc::new(Lonely), None, shutdown.clone());
+    let (shutdown, lonely) = (CancellationToken::new(), Arc::new(Lonely::default()));
+    let refused = serve_control(bind().await.unwrap(), lonely.clone(), lonely, None, shutdown.clone());
     assert!(matches!(refused.await, Err(WireError::Exposed(_))));
     let planes = ServedPlanes::default();
     let refused = serve_planes(bind().await.unwrap(), NodeId(1), planes, None, shutdown.clone());

@@ -15,7 +15,7 @@ use crate::control::{
 };
 use crate::hints::JobHints;
 use crate::ids::{JobId, NodeId};
-use crate::limits::{DEAD_AFTER, SUSPECT_AFTER};
+use crate::limits::{NODE_TIMEOUT, SUSPECT_AFTER};
 use crate::metadata::{MetadataError, ShardRequest};
 use crate::names::{BucketName, TenantName};
 use crate::settings::JobSettings;
@@ -28,6 +28,8 @@ use stubs::{Fault, StubDirectory, StubServer, StubShard};
 pub struct Seams {
     pub control: Arc<dyn Control>,
     pub usage: Arc<dyn Usage>,
+    /// The controller itself, for what only a carrier says to it.
+    pub carried: Arc<dyn Control>,
 }
 
 /// Runs every case on a controller of its own. `make` builds one, without members, over the given directory and
@@ -45,6 +47,10 @@ where
     };
     members::members_join_and_leave(fresh().await).await;
     members::a_process_that_joins_again_is_another_node(fresh().await).await;
+    members::an_address_is_not_taken_over_from_another_host(fresh().await).await;
+    members::an_address_that_refuses_is_evidence_once_the_line_is_closed(fresh().await).await;
+    members::what_is_forgotten_is_dead_at_once(fresh().await).await;
+    members::silence_of_most_other_hosts_kills_nobody(fresh().await).await;
     members::strangers_are_told_to_join(fresh().await).await;
     members::silence_is_suspect_and_then_death(fresh().await).await;
     a_registered_job_is_open_on_its_shards(fresh().await).await;
@@ -82,6 +88,11 @@ impl Cluster {
         self.control().join(spec).await.expect("a role can join").node
     }
 
+    async fn join_on(&self, host: &str, role: Role, address: &str) -> Result<NodeId, ControlError> {
+        let spec = NodeSpec { role, address: address.into(), host: host.into(), capacity_bytes: GIB };
+        Ok(self.control().join(spec).await?.node)
+    }
+
     async fn shard(&self) -> (NodeId, Arc<StubShard>) {
         let (node, shard) = (self.join(Role::Metadata, "").await, Arc::new(StubShard::default()));
         self.directory.put_shard(node, shard.clone());
@@ -113,6 +124,11 @@ impl Cluster {
 
     async fn placement(&self, name: &str) -> Result<Placement, ControlError> {
         self.control().placement(&bucket(name)).await
+    }
+
+    /// As the carrier of the seam says it, on the controller's side.
+    fn hung_up(&self, node: NodeId) {
+        self.seams.carried.hung_up(node);
     }
 
     async fn heartbeat(&self, node: NodeId, jobs: Vec<JobId>) -> Result<HeartbeatReply, ControlError> {
@@ -261,7 +277,7 @@ async fn a_dead_server_makes_a_new_epoch(c: Cluster) {
     let ((shard, stub), (stays, _), (dies, _)) = (c.shard().await, c.server().await, c.server().await);
     let before = c.register("data").await.unwrap();
     assert_eq!(before.weights.len(), 2, "a job without hints uses every server");
-    c.pass(DEAD_AFTER + SUSPECT_AFTER, &[shard, stays]).await;
+    c.pass(NODE_TIMEOUT + SUSPECT_AFTER, &[shard, stays]).await;
     eventually("the dead server leaves the weights", async || {
         c.placement("data").await.unwrap().weights.iter().all(|w| w.server == stays)
     })

@@ -1,5 +1,6 @@
 //! Names of hints: what is taken for one among names that are others' too, and which one was meant by a name that is none.
 
+use super::HINTS;
 use super::value::shown;
 use strsim::osa_distance;
 
@@ -19,8 +20,19 @@ pub struct HintPlace {
 impl HintPlace {
     /// A line about a name that is no hint here.
     pub fn unknown(&self, name: &str) -> String {
-        unknown_hint(name, self.taker, self.prefix, self.names)
+        let meant = spelt_right(name);
+        let is_elsewhere = |hint: &&str| *hint == meant && !self.names.contains(hint);
+        match HINTS.iter().any(is_elsewhere) {
+            true => misplaced_hint(name, self.taker, self.prefix, self.names),
+            false => unknown_hint(name, self.taker, self.prefix, self.names),
+        }
     }
+}
+
+/// A line about a hint that there is, and not here: those that are taken here, spelt with `prefix`.
+pub fn misplaced_hint(name: &str, taker: &str, prefix: &str, names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|hint| format!("{prefix}{hint}")).collect();
+    format!("{taker} does not take the hint {:?}; it takes {}", shown(name), names.join(", "))
 }
 
 /// A line about a name that is none of `names`: which of them may be meant, and all of them, the nearest first. They are spelt
@@ -60,7 +72,7 @@ fn spelt_right(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HINTS, OBJECT_HINTS};
+    use super::super::OBJECT_HINTS;
     use super::*;
 
     #[test]
@@ -88,10 +100,20 @@ mod tests {
     #[test]
     fn what_is_near_to_nothing_is_not_guessed() {
         let object = HintPlace { taker: "an object", prefix: "x-pocket-", names: &OBJECT_HINTS };
-        let expected = "unknown hint \"workers\"; an object takes x-pocket-reads, x-pocket-ttl";
-        assert_eq!(object.unknown("workers"), expected);
+        let expected = "unknown hint \"colour\"; an object takes x-pocket-ttl, x-pocket-reads";
+        assert_eq!(object.unknown("colour"), expected);
         assert!(object.unknown("").starts_with("unknown hint \"\"; "), "{}", object.unknown(""));
         assert!(object.unknown(&"a".repeat(1 << 20)).len() < 200);
+    }
+
+    #[test]
+    fn a_hint_of_others_is_not_called_unknown() {
+        let object = HintPlace { taker: "an object", prefix: "pocket:", names: &OBJECT_HINTS };
+        for name in ["tier", "pocket:tier", "Pocket_Tier"] {
+            let expected =
+                format!("an object does not take the hint {name:?}; it takes pocket:ttl, pocket:reads");
+            assert_eq!(object.unknown(name), expected);
+        }
     }
 
     #[test]

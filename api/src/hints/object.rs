@@ -68,7 +68,7 @@ mod tests {
         let hints = ObjectHints::parse([("ttl", "2s"), ("reads", "1")]).unwrap();
         assert_eq!(hints, ObjectHints { ttl: two_seconds, reads: Some(Limit::Of(1)) });
         let refused = ObjectHints::parse([("workers", "1")]).unwrap_err();
-        assert_eq!(refused.to_string(), "unknown hint \"workers\"; an object takes reads, ttl");
+        assert_eq!(refused.to_string(), "an object does not take the hint \"workers\"; it takes ttl, reads");
         assert!(ObjectHints::parse([("ttl", "1s"), ("ttl", "none")]).is_err());
     }
 

@@ -69,7 +69,12 @@ pub fn script(page: &str, blocks: &[Block], ports: [u16; 2]) -> Result<Script, S
 
 /// Whether something after a file names it, or imports it. Programs find what begins with a dot by themselves.
 fn is_used(file: &str, block: &Block, later: &[Block]) -> bool {
-    let named = |text: &str| text.contains(file.strip_suffix(".py").unwrap_or(file));
+    let name = file.strip_suffix(".py").unwrap_or(file);
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let named = |text: &str| {
+        text.match_indices(name)
+            .any(|(at, _)| !text[..at].ends_with(is_word) && !text[at + name.len()..].starts_with(is_word))
+    };
     let later = later.iter().any(|block| named(&block.before) || named(&block.text) || named(&block.after));
     later || named(&block.after) || file.starts_with('.') && !block.after.is_empty()
 }

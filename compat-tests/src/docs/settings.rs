@@ -16,11 +16,26 @@ pub fn check(lines: &str) -> Result<(), String> {
         let (name, value) = line.split_once('=').ok_or_else(|| format!("{line:?} is no setting"))?;
         let short = name.strip_prefix(OF_HADOOP).unwrap_or(name);
         let own = OF_THE_READER.iter().any(|start| value.starts_with(start));
-        if !sources.contains(short) || !own && !sources.contains(value) {
+        if !(own && sources.contains(short) || is_set(&sources, short, value)) {
             return Err(format!("no job of Spark runs with {line}"));
         }
     }
     Ok(())
+}
+
+/// Whether a source gives this value to this name: what stands between them is the source's own. A job that tries several names of
+/// something may have the name in a list elsewhere; `true` or a number says nothing elsewhere.
+fn is_set(sources: &str, name: &str, value: &str) -> bool {
+    let says_itself = value.parse::<bool>().is_err() && value.parse::<f64>().is_err();
+    if says_itself && sources.contains(name) && sources.contains(&format!("\"{value}\"")) {
+        return true;
+    }
+    sources.match_indices(name).any(|(at, _)| {
+        let behind = sources[at + name.len()..]
+            .trim_start_matches(|c: char| c.is_whitespace() || "\"'=,:".contains(c));
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        behind.strip_prefix(value).is_some_and(|rest| !rest.starts_with(is_word))
+    })
 }
 
 /// What the jobs are written in, and the pages that set them up.
@@ -38,4 +53,27 @@ fn sources() -> Result<String, String> {
         text += &read(folder.join(page))?;
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_found_with_its_own_value_alone() {
+        let sources =
+            r#"conf.set("fs.s3a.path.style.access", "true"); --conf fs.s3a.threads.max=20 fs.s3a.wait = "1""#;
+        for (name, value) in
+            [("fs.s3a.path.style.access", "true"), ("fs.s3a.threads.max", "20"), ("fs.s3a.wait", "1")]
+        {
+            assert!(is_set(sources, name, value), "{name}");
+        }
+        for (name, value) in [
+            ("fs.s3a.path.style.access", "false"),
+            ("fs.s3a.path.style.access", "1"),
+            ("fs.s3a.threads.max", "2"),
+        ] {
+            assert!(!is_set(sources, name, value), "{name} {value}");
+        }
+    }
 }

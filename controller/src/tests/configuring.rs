@@ -7,7 +7,7 @@ use pocket_api::conformance::control::stubs::Fault;
 use pocket_api::control::{Configuration, ControlError, Placement, Registration};
 use pocket_api::hints::JobHints;
 use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule, LifecycleUnit};
-use pocket_api::limits::DEAD_AFTER;
+use pocket_api::limits::NODE_TIMEOUT;
 use pocket_api::metadata::{MetadataError, ShardRequest};
 use pocket_api::settings::{DocumentKind, JobSettings};
 use std::time::Duration;
@@ -144,7 +144,7 @@ async fn lifecycle_rules_outlive_the_controller_and_go_with_every_epoch() {
     rig.restart(path);
     assert_eq!(rig.placement("data").unwrap().settings.lifecycle, lifecycle);
     let silent = rig.servers[1].0;
-    rig.round(DEAD_AFTER, &[silent]).await;
+    rig.round(NODE_TIMEOUT, &[silent]).await;
     rig.round(STEP, &[silent]).await;
     assert!(rig.placement("data").unwrap().epoch > configured.epoch, "a server died");
     let told = rig.shards[0].1.asked().into_iter().rev().find_map(|asked| match asked {

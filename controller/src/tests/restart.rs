@@ -5,7 +5,7 @@ use pocket_api::clock::Clock;
 use pocket_api::conformance::control::stubs::Fault;
 use pocket_api::control::{ControlError, EndMode, Placement};
 use pocket_api::hints::JobHints;
-use pocket_api::limits::DEAD_AFTER;
+use pocket_api::limits::NODE_TIMEOUT;
 use pocket_api::metadata::{MetadataError, ShardRequest};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn members_that_died_meanwhile_are_found_dead_only_after_their_time() {
     rig.clock.advance(Duration::from_secs(3_600));
     rig.restart(path);
     let silent = rig.servers[1].0;
-    rig.round(DEAD_AFTER, &[silent]).await;
+    rig.round(NODE_TIMEOUT, &[silent]).await;
     assert_eq!(rig.placement("data").unwrap().epoch, before.epoch, "not yet");
     rig.round(RETRY, &[silent]).await;
     let after = rig.placement("data").unwrap();

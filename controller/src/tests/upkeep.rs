@@ -5,7 +5,7 @@ use pocket_api::cluster::{Directory, Role};
 use pocket_api::conformance::control::stubs::Fault;
 use pocket_api::control::ControlError;
 use pocket_api::hints::JobHints;
-use pocket_api::limits::{DEAD_AFTER, SUSPECT_AFTER};
+use pocket_api::limits::{NODE_TIMEOUT, SUSPECT_AFTER};
 use pocket_api::metadata::{MetadataError, ShardRequest};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn a_silent_server_leaves_the_weights_when_it_is_dead_and_not_before() {
     let before = rig.register("data").await.unwrap();
     let silent = rig.servers[0].0;
     let mut waited = Duration::ZERO;
-    while waited < DEAD_AFTER {
+    while waited < NODE_TIMEOUT {
         rig.round(STEP, &[silent]).await;
         waited += STEP;
         assert_eq!(rig.placement("data"), Ok(before.clone()), "after {waited:?}");
@@ -97,7 +97,7 @@ async fn nobody_is_declared_dead_by_a_controller_that_stood_still() {
     assert_eq!(rig.directory.view().nodes.len(), 2);
     rig.round(SUSPECT_AFTER + STEP, &[rig.servers[0].0]).await;
     assert_eq!(rig.directory.view().nodes.len(), 2, "from here on silence counts again");
-    rig.round(DEAD_AFTER, &[rig.servers[0].0]).await;
+    rig.round(NODE_TIMEOUT, &[rig.servers[0].0]).await;
     assert_eq!(rig.directory.view().nodes.len(), 1);
 }
 

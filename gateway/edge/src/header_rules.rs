@@ -9,7 +9,7 @@ use super::operation::{BodyUse, Operation};
 use super::session;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pocket_access::refusal::{ErrorCode, Refusal};
-use pocket_api::hints::{HINTS, unknown_hint};
+use pocket_api::hints::{HINTS, misplaced_hint, unknown_hint};
 
 /// Headers whose value is a list, which may also come as one header an element: the SDK for Go sends them so. All are read.
 const LISTS: [&str; 2] = ["x-amz-object-attributes", "x-amz-optional-object-attributes"];
@@ -131,12 +131,14 @@ fn check_one(name: &str, value: &HeaderValue, operation: Operation) -> Result<()
 
 /// About a header of Pocket's that the operation does not take: those that it takes, the nearest first.
 fn not_ours(name: &str, operation: Operation) -> String {
-    let ours = HINTS.iter().chain(&["force-delete", "delete-after-read", "lifecycle-unit"]).copied();
+    let ours = || HINTS.iter().chain(&["force-delete", "delete-after-read", "lifecycle-unit"]).copied();
     let is_taken =
         |hint: &&str| matches!(verdict(&format!("{HEADER_PREFIX}{hint}"), operation), HeaderVerdict::Takes);
-    let taken: Vec<&str> = ours.filter(is_taken).collect();
+    let taken: Vec<&str> = ours().filter(is_taken).collect();
+    let is_ours = ours().any(|hint| name.strip_prefix(HEADER_PREFIX) == Some(hint));
     match taken.is_empty() {
         true => format!("{} does not take the header {name}", operation.name()),
+        false if is_ours => misplaced_hint(name, operation.name(), HEADER_PREFIX, &taken),
         false => unknown_hint(name, operation.name(), HEADER_PREFIX, &taken),
     }
 }
@@ -426,10 +428,10 @@ mod tests {
             (
                 PutObject,
                 "x-pocket-workers",
-                "\"x-pocket-workers\"; PutObject takes x-pocket-reads, x-pocket-ttl",
+                "PutObject does not take the hint \"x-pocket-workers\"; it takes x-pocket-ttl, x-pocket-reads",
             ),
             (DeleteBucket, "x-pocket-force", "\"x-pocket-force\"; DeleteBucket takes x-pocket-force-delete"),
-            (DeleteBucket, "x-pocket-ttl", "\"x-pocket-ttl\"; DeleteBucket takes x-pocket-force-delete"),
+            (DeleteBucket, "x-pocket-ttl", "take the hint \"x-pocket-ttl\"; it takes x-pocket-force-delete"),
             (
                 GetObject,
                 "x-pocket-delete_after_read",

@@ -179,7 +179,7 @@ mod tests {
         type Pairs = &'static [(&'static str, &'static str)];
         let bad: [(Option<&str>, Pairs, Pairs, &str); 8] = [
             (None, &[("pocket-tll", "1s")], &[], "\"tll\" (did you mean x-amz-meta-pocket-ttl?)"),
-            (None, &[("pocket-workers", "1")], &[], "\"workers\"; an object takes x-amz-meta-pocket-reads, "),
+            (None, &[("pocket-workers", "1")], &[], "\"workers\"; it takes x-amz-meta-pocket-ttl, "),
             (None, &[("pocket_ttl", "1s")], &[], "\"pocket_ttl\" (did you mean x-amz-meta-pocket-ttl?)"),
             (None, &[], &[("pocket-ttl", "1s")], "\"pocket-ttl\" (did you mean pocket:ttl?)"),
             (None, &[], &[("Pocket:Reads", "1")], "\"Pocket:Reads\" (did you mean pocket:reads?)"),

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
-/// Handshakes that hold TLS's own buffers, up to 64 KiB each. Clients beyond them wait with nothing but their socket.
+/// Handshakes at a time: what is made of a hello, and TLS's buffers, is up to some 200 KiB each. Clients beyond them wait with
+/// their hello as it came, of at most [`HELLO_MAX_BYTES`](crate::server::hello::HELLO_MAX_BYTES).
 pub(crate) const HANDSHAKES_MAX: usize = 512;
 /// Sessions of clients that resume by an identifier (TLS 1.2 without tickets). A ticket needs no memory here.
 const REMEMBERED_SESSIONS_MAX: usize = 1_024;

@@ -9,7 +9,7 @@ use pocket_access::public_access_block::PublicAccessBlock;
 use pocket_access::refusal::{ErrorCode, Refusal, shortened};
 use pocket_access::rules::document;
 use pocket_api::control::{ControlError, Placement, Registration};
-use pocket_api::hints::JobHints;
+use pocket_api::hints::{HINTS, JobHints};
 use pocket_api::object::Tags;
 use pocket_api::settings::{DocumentKind, JobSettings};
 use pocket_edge::calls::{BucketConfiguration, Call, CreateBucket, Granted, Serve};
@@ -26,12 +26,14 @@ impl Serve<CreateBucket> for Operations {
         let configuration = configuration.read(&self.buffers, &self.compute).await?;
         let profiles = self.profiles.load_full();
         let profile = profile(&configuration, &self.region, &profiles)?;
+        let says_hints = !hints.is_empty() || tags::bucket_hints(&configuration.tags).next().is_some();
         let mut settings = settings(hints, configuration.tags, profile)?;
         settings.documents.extend(profile.documents(*ownership));
         let stands = ownership.or(profile.ownership).unwrap_or_default();
         let block = profile.block.unwrap_or(PublicAccessBlock::DEFAULT);
         let acl = acl::of_new_bucket(said, stands, block, tenant)?;
         settings.documents.extend(acl.map(|acl| (DocumentKind::Acl, document(&acl))));
+        let wanted = says_hints.then(|| (settings.asked.clone(), settings.created_with.clone()));
         let registration = Registration { tenant: tenant.clone(), bucket: bucket.clone(), settings };
         let placement = match self.control.register(registration).await {
             Ok(placement) => placement,
@@ -41,7 +43,11 @@ impl Serve<CreateBucket> for Operations {
                         "Your previous request to create the named bucket succeeded and you already own it.";
                     return Err(s3(ErrorCode::BucketAlreadyOwnedByYou, text));
                 }
-                self.control.placement(bucket).await.map_err(from_control)?
+                let placement = self.control.placement(bucket).await.map_err(from_control)?;
+                if let Some((asked, created_with)) = wanted {
+                    must_hold(&asked, &created_with, &placement.settings)?;
+                }
+                placement
             }
             Err(error) => return Err(from_control(error)),
         };
@@ -49,6 +55,29 @@ impl Serve<CreateBucket> for Operations {
         self.placements.forget(bucket);
         Ok(self.granted(&placement))
     }
+}
+
+/// What is asked of a bucket that is there already, by whoever owns it, has to be what it has, or what it was made with before
+/// its tags were changed: a script that makes its bucket each time it runs goes on, and no hint is passed over.
+fn must_hold(asked: &JobHints, created_with: &JobHints, has: &JobSettings) -> Result<(), Refusal> {
+    if *asked == has.asked || (asked == created_with && *created_with == has.created_with) {
+        return Ok(());
+    }
+    let value = |hints: &JobHints, name: &str| {
+        hints
+            .said()
+            .into_iter()
+            .find_map(|(said, value)| (said == name).then_some(value))
+            .unwrap_or("none".into())
+    };
+    let differs = HINTS.iter().find(|name| value(asked, name) != value(&has.asked, name)).copied();
+    let name = differs.unwrap_or_default();
+    let text = format!(
+        "You own the bucket already, and its hint {name:?} is {}, not {}: PutBucketTagging changes it",
+        value(&has.asked, name),
+        value(asked, name)
+    );
+    Err(s3(ErrorCode::BucketAlreadyOwnedByYou, text))
 }
 
 /// The profile that a LocationConstraint chooses: it names one, or the region that buckets live in anyway.

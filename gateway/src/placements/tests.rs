@@ -11,7 +11,8 @@ use pocket_api::chunks::Chunks;
 use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::cluster::{ClusterView, NodeSpec};
 use pocket_api::control::{
-    ClusterStatus, Configuration, EndJob, Heartbeat, HeartbeatReply, JobSummary, Joined, Registration,
+    ClusterStatus, Configuration, EndJob, Forgotten, Heartbeat, HeartbeatReply, JobSummary, Joined,
+    Registration,
 };
 use pocket_api::env::Env;
 use pocket_api::hints::JobHints;
@@ -82,6 +83,10 @@ impl Control for Asked {
     }
 
     async fn leave(&self, _: NodeId) -> Result<(), ControlError> {
+        unreachable!("the gateway stays")
+    }
+
+    async fn forget(&self, _: NodeId) -> Result<Forgotten, ControlError> {
         unreachable!("the gateway stays")
     }
 

@@ -77,8 +77,7 @@ impl Cluster {
     pub(crate) async fn start_with(config: GatewayConfig, env: Env) -> Self {
         let directory = Arc::new(LocalDirectory::default());
         let seam: Arc<dyn Directory> = directory.clone();
-        let controller =
-            Controller::start(ControllerConfig { state_file: None }, seam.clone(), env.clone()).unwrap();
+        let controller = Controller::start(ControllerConfig::default(), seam.clone(), env.clone()).unwrap();
         let members = Members { controller, directory: directory.clone(), holders: Arc::default() };
         let (mut shards, mut servers) = (Vec::new(), Vec::new());
         for _ in 0..2 {

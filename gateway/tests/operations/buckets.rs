@@ -75,6 +75,29 @@ async fn a_bucket_that_one_owns_is_made_again_only_in_the_first_region() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_is_made_again_has_the_hints_that_are_asked_or_is_refused() {
+    let cluster = Cluster::start().await;
+    let ask = |ttl: &'static str| cluster.create_bucket("again").header("x-pocket-object-ttl", ttl);
+    ask("1m").await.ok();
+    assert_eq!(ask("60s").await.header("x-pocket-object-ttl"), Some("1m"), "the same in other words");
+    assert_eq!(cluster.create_bucket("again").await.status, 200, "nothing is asked");
+    let other = ask("2m").await;
+    assert_eq!((other.status, other.code().as_str()), (409, "BucketAlreadyOwnedByYou"));
+    let message = other.text("Message").unwrap();
+    assert!(message.contains("\"object-ttl\" is 1m, not 2m"), "{message}");
+    let also =
+        cluster.create_bucket("again").headers(&[("x-pocket-object-ttl", "1m"), ("x-pocket-wait", "1s")]);
+    assert_eq!(also.await.code(), "BucketAlreadyOwnedByYou");
+
+    let tags = "<Tagging><TagSet><Tag><Key>pocket:object-ttl</Key><Value>2m</Value></Tag></TagSet></Tagging>";
+    cluster.ask(Method::PUT, "/again").query("tagging", "").body(tags).await.ok();
+    for ttl in ["1m", "2m"] {
+        assert_eq!(ask(ttl).await.header("x-pocket-object-ttl"), Some("2m"), "as it was made, and as it is");
+    }
+    assert_eq!(ask("3m").await.code(), "BucketAlreadyOwnedByYou");
+}
+
+#[tokio::test]
 async fn other_tenants_are_refused_and_so_is_an_owner_that_is_not_expected() {
     let cluster = Cluster::start().await;
     cluster.bucket("mine").await;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::cluster::NodeSpec;
 use pocket_api::control::{
-    ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
-    Joined, Placement, Registration,
+    ClusterStatus, Configuration, Control, ControlError, EndJob, Forgotten, Heartbeat, HeartbeatReply,
+    JobSummary, Joined, Placement, Registration,
 };
 use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
@@ -69,6 +69,10 @@ impl Control for Away {
 
     async fn leave(&self, node: NodeId) -> Result<(), ControlError> {
         self.reach().await?.leave(node).await
+    }
+
+    async fn forget(&self, node: NodeId) -> Result<Forgotten, ControlError> {
+        self.reach().await?.forget(node).await
     }
 
     async fn status(&self) -> Result<ClusterStatus, ControlError> {

@@ -1,7 +1,7 @@
 //! Serves the admin port: `/metrics`, `/livez`, `/readyz` to anybody who can connect, `/v1/...` to callers on this
 //! machine alone, because whoever may ask there may end jobs.
 
-use super::operator::{self, FORCE, JOBS_PATH, Refused, STATUS_PATH};
+use super::operator::{self, FORCE, Forget, JOBS_PATH, NODES_PATH, Refused, STATUS_PATH};
 use super::readiness::Readiness;
 use super::usage_metrics;
 use crate::telemetry::Metrics;
@@ -128,14 +128,18 @@ impl Admin {
 
     async fn operate(&self, request: &Request<Incoming>) -> Answer {
         let path = request.uri().path();
-        let job = path.strip_prefix(JOBS_PATH).and_then(|rest| rest.strip_prefix('/'));
-        match (request.method(), path, job) {
-            (&Method::GET, JOBS_PATH, _) => json(self.control.jobs(None).await),
-            (&Method::GET, STATUS_PATH, _) => json(self.control.status().await),
-            (&Method::DELETE, _, Some(name)) => {
-                let force = request.uri().query() == Some(FORCE);
+        let below = |folder| path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+        let force = request.uri().query() == Some(FORCE);
+        match (request.method(), path, below(JOBS_PATH), below(NODES_PATH)) {
+            (&Method::GET, JOBS_PATH, ..) => json(self.control.jobs(None).await),
+            (&Method::GET, STATUS_PATH, ..) => json(self.control.status().await),
+            (&Method::DELETE, _, Some(job), _) => {
                 let mode = if force { EndMode::Force } else { EndMode::IfEmpty };
-                json(operator::end(self.control.as_ref(), name, mode).await)
+                json(operator::end(self.control.as_ref(), job, mode).await)
+            }
+            (&Method::DELETE, _, _, Some(node)) => {
+                let which = if force { Forget::Any } else { Forget::Suspect };
+                json(operator::forget(self.control.as_ref(), node, which).await)
             }
             _ => refuse(StatusCode::NOT_FOUND, "unknown question: is this pocket of another version?"),
         }
@@ -177,13 +181,13 @@ fn json<T: Serialize>(answer: Result<T, ControlError>) -> Answer {
         Err(why) => why,
     };
     let status = match why {
-        ControlError::NoSuchBucket => StatusCode::NOT_FOUND,
-        ControlError::NotEmpty | ControlError::BucketExists { .. } | ControlError::Stale => {
-            StatusCode::CONFLICT
-        }
+        ControlError::NoSuchBucket | ControlError::NotAMember => StatusCode::NOT_FOUND,
+        ControlError::NotEmpty
+        | ControlError::BucketExists { .. }
+        | ControlError::Stale
+        | ControlError::Refused(_) => StatusCode::CONFLICT,
         ControlError::WrongTenant => StatusCode::FORBIDDEN,
         ControlError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        ControlError::NotAMember => StatusCode::INTERNAL_SERVER_ERROR,
     };
     refuse(status, &why.to_string())
 }

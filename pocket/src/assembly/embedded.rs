@@ -32,6 +32,7 @@ use pocket_metadata::{Shard, ShardConfig};
 use pocket_monitor::{MachineSampler, Membership, Monitor, Parted};
 use pocket_storage::{READY_BYTES, StorageConfig, StorageServer};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
@@ -115,9 +116,11 @@ async fn run(
     let readiness = Readiness::starting();
     let env = Env::system();
     let directory = Arc::new(LocalDirectory::default());
-    let controller =
-        Controller::start(ControllerConfig { state_file: None }, directory.clone(), env.clone())?;
+    // No network lies between these nodes, and none ends before the others.
+    let controller_config = ControllerConfig { state_file: None, node_timeout: Duration::MAX };
+    let controller = Controller::start(controller_config, directory.clone(), env.clone())?;
     let mut members = Members {
+        config,
         controller: controller.clone(),
         directory: directory.clone(),
         env: env.clone(),
@@ -173,17 +176,19 @@ async fn run(
 }
 
 /// The nodes of this process, each a member as in a cluster.
-struct Members {
+struct Members<'a> {
+    config: &'a Config,
     controller: Arc<Controller>,
     directory: Arc<LocalDirectory>,
     env: Env,
     all: Vec<(Membership, Monitor)>,
 }
 
-impl Members {
+impl Members<'_> {
     /// Straight to the value: a controller in this process is never waited for.
     async fn join(&self, role: Role, address: String, capacity_bytes: u64) -> anyhow::Result<NodeId> {
-        Ok(self.controller.join(spec(role, address, capacity_bytes)).await?.node)
+        let spec = spec(self.config, role, address, capacity_bytes);
+        Ok(self.controller.join(spec).await?.node)
     }
 
     fn add(&mut self, node: NodeId, holder: Option<Arc<dyn JobHolder>>, sources: Vec<Arc<dyn UsageSource>>) {

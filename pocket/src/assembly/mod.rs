@@ -8,6 +8,7 @@ use crate::admin::server::{self, Admin};
 use crate::cli::ProcessArgs;
 use crate::config::Config;
 use crate::config::address::{Address, AddressOrOff};
+use crate::config::host::HostLabel;
 use crate::shutdown::{self, END_WITHIN};
 use anyhow::Context;
 use pocket_api::cluster::{NodeSpec, Role};
@@ -63,9 +64,9 @@ fn admin_url(port: Option<&Port>) -> Option<String> {
 }
 
 /// What a node says of itself when it joins.
-fn spec(role: Role, address: String, capacity_bytes: u64) -> NodeSpec {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    NodeSpec { role, address, host: host.trim().into(), capacity_bytes }
+fn spec(config: &Config, role: Role, address: String, capacity_bytes: u64) -> NodeSpec {
+    let host = config.cluster.host.clone().unwrap_or_else(HostLabel::of_this_machine).into();
+    NodeSpec { role, address, host, capacity_bytes }
 }
 
 /// Cancelled when the process is asked to end.

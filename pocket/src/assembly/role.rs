@@ -8,16 +8,18 @@ use super::{CAPACITY_OPTION, MEMORY_OPTION, Port, admin_url, end_in_time, spec, 
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
 use crate::cli::{ControllerArgs, GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
-use crate::config::{Config, TlsMode, advertised, credentials};
+use crate::config::address::Address;
+use crate::config::{Config, TlsMode, credentials};
 use crate::endpoint;
 use crate::output::say;
+use crate::reached::reached_at;
 use crate::ready_line::ReadyLine;
 use crate::reload::{Reload, Settings};
 use crate::shutdown::{END_WITHIN, HangUps};
 use crate::space_watch::SpaceWatch;
 use crate::telemetry::{self, Metrics};
 use crate::tls::Certificates;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use futures::future::{BoxFuture, FutureExt};
 use pocket_api::budget::ByteBudget;
 use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
@@ -59,10 +61,11 @@ pub(crate) async fn gateway(args: GatewayArgs) -> anyhow::Result<()> {
     let certificates = Certificates::load(&process.config)?;
     process.reload.follow(certificates.clone());
     let s3 = Port::bind(&process.config.gateway.listen, "the S3 endpoint", "--listen")?;
-    // Nobody but people reads a gateway's address, so a wildcard may stand here.
-    process.address =
-        process.config.gateway.advertise.clone().unwrap_or_else(|| s3.address.clone()).to_string();
-    let node_spec = spec(Role::Gateway, process.address.clone(), 0);
+    let advertise = process.config.gateway.advertise.clone();
+    if !process.is_reached(Role::Gateway, &s3.address, advertise.as_ref()).await? {
+        return Ok(());
+    }
+    let node_spec = process.spec(Role::Gateway, 0);
     let start = async |life: &Life| {
         let planes = Planes {
             node: life.node,
@@ -101,9 +104,11 @@ pub(crate) async fn metadata(args: MetadataArgs) -> anyhow::Result<()> {
     let mut process = Process::prepare(read, how, &["admin", "cluster", "metadata"])?;
     let memory_bytes = process.config.memory_here()?.bytes();
     let port = Port::bind(&process.config.metadata.listen, "the metadata shard", "--listen")?;
-    let advertise = process.config.metadata.advertise.as_ref();
-    process.address = advertised("metadata", &port.address, advertise)?.to_string();
-    let node_spec = spec(Role::Metadata, process.address.clone(), memory_bytes);
+    let advertise = process.config.metadata.advertise.clone();
+    if !process.is_reached(Role::Metadata, &port.address, advertise.as_ref()).await? {
+        return Ok(());
+    }
+    let node_spec = process.spec(Role::Metadata, memory_bytes);
     let start = async |life: &Life| {
         let budget = ByteBudget::set_by(memory_bytes, MEMORY_OPTION);
         let shard_config = ShardConfig { budget: budget.clone() };
@@ -134,9 +139,11 @@ pub(crate) async fn storage(args: StorageArgs) -> anyhow::Result<()> {
     let mut process = Process::prepare(read, how, &["admin", "cluster", "storage"])?;
     let capacity_bytes = process.config.capacity_here()?.bytes();
     let port = Port::bind(&process.config.storage.listen, "the storage server", "--listen")?;
-    let advertise = process.config.storage.advertise.as_ref();
-    process.address = advertised("storage", &port.address, advertise)?.to_string();
-    let node_spec = spec(Role::Storage, process.address.clone(), capacity_bytes);
+    let advertise = process.config.storage.advertise.clone();
+    if !process.is_reached(Role::Storage, &port.address, advertise.as_ref()).await? {
+        return Ok(());
+    }
+    let node_spec = process.spec(Role::Storage, capacity_bytes);
     let start = async |life: &Life| {
         let budget = ByteBudget::set_by(capacity_bytes, CAPACITY_OPTION);
         let storage_config =
@@ -158,7 +165,7 @@ pub(crate) async fn monitor(args: MonitorArgs) -> anyhow::Result<()> {
     let read = move || Ok(Settings { config: args.member.clone().load()?, keys: Vec::new() });
     let process = Process::prepare(read, how, &["admin", "cluster"])?;
     // Nobody calls a monitor: it has no address.
-    let node_spec = spec(Role::Monitor, String::new(), 0);
+    let node_spec = process.spec(Role::Monitor, 0);
     let start = async |life: &Life| {
         let until = life.until.clone();
         Ok(Started {
@@ -178,6 +185,9 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
         set(&mut config.controller.listen, args.listen);
         config.controller.advertise = args.advertise.or(config.controller.advertise);
         config.controller.state_file = args.state_file.or(config.controller.state_file);
+        set(&mut config.controller.node_timeout, args.node_timeout);
+        config.cluster.host = args.host.or(config.cluster.host);
+        config.check()?;
         config.check_plane("controller.listen", &config.controller.listen)?;
         Ok(Settings { config, keys: Vec::new() })
     };
@@ -194,7 +204,10 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
     tokio::spawn(reload.at_each(hang_ups));
     let metrics = Metrics::record()?;
     let directory = RemoteDirectory::new(NodeId::default(), secret.clone(), ClusterView::default());
-    let controller_config = ControllerConfig { state_file: config.controller.state_file.clone() };
+    let controller_config = ControllerConfig {
+        state_file: config.controller.state_file.clone(),
+        node_timeout: config.controller.node_timeout.0,
+    };
     let env = Env::system();
     let controller = Controller::start(controller_config, directory.clone(), env.clone())?;
     let readiness = Readiness::starting();
@@ -213,7 +226,8 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
     readiness.ready();
     let shown = config.controller.advertise.as_ref().unwrap_or(&port.address).to_string();
     announce(&how, Role::Controller, &shown, admin.as_ref(), None);
-    let membership = member_of_itself(controller, directory, spec(Role::Controller, shown, 0), env, &until);
+    let membership =
+        member_of_itself(controller, directory, spec(&config, Role::Controller, shown, 0), env, &until);
     let work = async {
         tokio::select! {
             ended = serving => Ok(ended?),
@@ -304,6 +318,32 @@ impl Process {
         )?;
         let (address, env) = (String::new(), Env::system());
         Ok(Self { config, how, reload, address, admin, until, readiness, secret, control, env })
+    }
+
+    /// Finds the address that others call this process by. Whether it did before the process was asked to end.
+    async fn is_reached(
+        &mut self,
+        role: Role,
+        bound: &Address,
+        advertise: Option<&Address>,
+    ) -> anyhow::Result<bool> {
+        let controller = &self.config.cluster.controller;
+        let reached = reached_at(role.as_str(), bound, advertise, controller, &self.until).await?;
+        let Some(address) = reached else { return Ok(false) };
+        // Other roles do not call gateways. Who listens everywhere is meant to be called from elsewhere.
+        let is_called = role != Role::Gateway && bound.is_wildcard();
+        ensure!(
+            !(is_called && address.is_loopback()),
+            "{role}.listen {bound} is no address that others can call: set {role}.advertise or --advertise, or name the \
+             controller by the address that others call"
+        );
+        self.address = address.to_string();
+        Ok(true)
+    }
+
+    /// What this process says of itself when it joins.
+    fn spec(&self, role: Role, capacity_bytes: u64) -> NodeSpec {
+        spec(&self.config, role, self.address.clone(), capacity_bytes)
     }
 
     fn serve_planes(

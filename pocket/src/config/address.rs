@@ -35,6 +35,11 @@ impl Address {
         Self { host: self.host.clone(), port }
     }
 
+    /// The same port of another host.
+    pub(crate) fn with_host(&self, ip: IpAddr) -> Self {
+        Self { host: ip.to_canonical().to_string(), port: self.port }
+    }
+
     /// Whether only this machine can reach it. A name other than `localhost` may resolve to anything and is not.
     pub(crate) fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.ip().is_some_and(|ip| ip.to_canonical().is_loopback())

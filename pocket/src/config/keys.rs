@@ -52,7 +52,7 @@ const KEYS: &[Key] = &[
         "\"off\"",
         "`127.0.0.1:9001`",
         "`--admin`",
-        "Serves `/metrics`, `/livez` and `/readyz`, and to callers on this machine what `pocket jobs`, `end` and `status` ask for; `off` for none.",
+        "Serves `/metrics`, which names tenants and buckets, `/livez` and `/readyz`, and to callers on this machine what `pocket jobs`, `end` and `status` ask for; `off` for none.",
     ),
     key(
         "cluster.controller",
@@ -76,6 +76,13 @@ const KEYS: &[Key] = &[
         "File with that secret, instead of the secret itself.",
     ),
     key(
+        "cluster.host",
+        "\"rack-3-node-7\"",
+        "the host's name and the beginning of its `/etc/machine-id`",
+        "`--host`",
+        "Label of the machine that a role runs on. What has the same is cut off together, and may take over an address that another process of it had.",
+    ),
+    key(
         "gateway.listen",
         "\"127.0.0.1:9000\"",
         "`127.0.0.1:9000`",
@@ -85,9 +92,9 @@ const KEYS: &[Key] = &[
     key(
         "gateway.advertise",
         "\"s3.example.net:9000\"",
-        "`gateway.listen`",
+        "`gateway.listen`; of a wildcard the own end of the way to the controller",
         "`--advertise`",
-        "The address that `pocket status` shows.",
+        "The address that `pocket status` shows, and that the controller asks whether the process has ended: the gateway's own, not that of a load balancer.",
     ),
     key(
         "gateway.tls",
@@ -141,7 +148,7 @@ const KEYS: &[Key] = &[
     key(
         "metadata.advertise",
         "\"10.0.0.1:9020\"",
-        "`metadata.listen`",
+        "`metadata.listen`; of a wildcard the own end of the way to the controller",
         "`--advertise`",
         "The address that others call, where it differs.",
     ),
@@ -162,7 +169,7 @@ const KEYS: &[Key] = &[
     key(
         "storage.advertise",
         "\"10.0.0.1:9030\"",
-        "`storage.listen`",
+        "`storage.listen`; of a wildcard the own end of the way to the controller",
         "`--advertise`",
         "The address that others call, where it differs.",
     ),
@@ -195,6 +202,13 @@ const KEYS: &[Key] = &[
         "Where the controller keeps jobs and members over its restart. Without it a restart ends all jobs.",
     ),
     key(
+        "controller.node-timeout",
+        "\"30s\"",
+        "`30s`",
+        "`--node-timeout`",
+        "A node that was silent for longer is dead, though there is no evidence that it has ended: what it held is lost. At least `2s`. See [operating.md](operating.md#suspect-held-dead).",
+    ),
+    key(
         "tenant.name",
         "\"analytics\"",
         "required",
@@ -220,7 +234,7 @@ const KEYS: &[Key] = &[
         "\"/dev/null\"",
         "none",
         "",
-        "File with that secret, not readable by everybody, instead of the secret itself. A newline at its end does not count.",
+        "File with that secret instead of the secret itself; one of the process's own user must not be readable by everybody. A newline at its end does not count.",
     ),
     key(
         "profile.shuffle",
@@ -238,7 +252,7 @@ fn document() -> String {
          `pocket serve` needs none. What is set on the command line outweighs the file given with `--config FILE`, which\n\
          outweighs the defaults. The file is TOML; an unknown key is an error. `pocket config --config FILE` checks what is\n\
          written in a file, on any machine, and prints what holds, secrets redacted; sizes and files that it names are held against the machine by `serve`. One file may serve all roles: each reads the tables that concern it.\n\n\
-         Sizes have units (`512MiB`, `10GB`), addresses are `host:port`.\n\n\
+         Sizes have units (`512MiB`, `10GB`), times too (`30s`, `1m30s`), addresses are `host:port`.\n\n\
          | key | default | outweighed by | meaning |\n|---|---|---|---|\n",
     );
     for key in KEYS {

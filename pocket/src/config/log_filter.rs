@@ -9,6 +9,20 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// All crates of Pocket: their targets begin with it.
 const POCKET: &str = "pocket";
+/// Targets are these and modules in them; other names may be those of libraries.
+const CRATES: [&str; 11] = [
+    "pocket",
+    "pocket_access",
+    "pocket_api",
+    "pocket_bench",
+    "pocket_controller",
+    "pocket_edge",
+    "pocket_gateway",
+    "pocket_metadata",
+    "pocket_monitor",
+    "pocket_storage",
+    "pocket_wire",
+];
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// As written, such as `info,pocket_gateway=debug`. What is not named is off: libraries say nothing unless asked to.
@@ -43,6 +57,11 @@ impl FromStr for LogFilter {
                 );
             }
             ensure!(
+                !target.starts_with(POCKET) || is_ours(target),
+                "log filter {text:?}: {target:?} logs nothing: the targets of Pocket are {}, and modules in them",
+                CRATES.join(", ")
+            );
+            ensure!(
                 levels.iter().all(|(named, _)| named != target),
                 "log filter {text:?}: two levels for {target}"
             );
@@ -50,6 +69,13 @@ impl FromStr for LogFilter {
         }
         Ok(Self { written: text.to_owned(), levels })
     }
+}
+
+/// A crate of ours, or a module in one, or what several begin with.
+fn is_ours(target: &str) -> bool {
+    let is_in =
+        |name: &str| target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    CRATES.iter().any(|name| is_in(name) || name.starts_with(target))
 }
 
 impl Default for LogFilter {
@@ -110,5 +136,30 @@ mod tests {
             assert!(error.contains(&format!("{bad:?}")) && error.contains("debug, trace"), "{error}");
         }
         assert!("info,warn".parse::<LogFilter>().is_err());
+    }
+
+    #[test]
+    fn a_target_of_pocket_that_there_is_not_is_said() {
+        for bad in ["pocket_gatway=debug", "info,pockets=debug", "pocket_gateway:ops=debug"] {
+            let error = bad.parse::<LogFilter>().unwrap_err().to_string();
+            assert!(error.contains("logs nothing") && error.contains("pocket_gateway"), "{error}");
+        }
+        for good in ["pocket_gateway::ops=debug", "pocket_=debug", "pocket=debug", "hyper=info"] {
+            good.parse::<LogFilter>().unwrap();
+        }
+    }
+
+    #[test]
+    fn the_crates_are_those_of_the_workspace() {
+        let workspace = include_str!("../../../Cargo.toml");
+        let named =
+            workspace.lines().filter_map(|line| line.strip_prefix("pocket-")?.split_once(" = { path"));
+        let mut crates: Vec<String> =
+            named.map(|(name, _)| format!("pocket_{name}").replace('-', "_")).collect();
+        // What tests alone are made of.
+        crates.retain(|name| !["pocket_compat_tests", "pocket_fuzz", "pocket_sim"].contains(&name.as_str()));
+        crates.push(POCKET.into());
+        crates.sort();
+        assert_eq!(crates, CRATES);
     }
 }

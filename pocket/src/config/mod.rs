@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod credentials;
+pub(crate) mod host;
 #[cfg(test)]
 mod keys;
 pub(crate) mod log_filter;
@@ -12,6 +13,7 @@ mod place;
 pub(crate) mod secret;
 pub(crate) mod size;
 mod tables;
+pub(crate) mod time;
 pub(crate) mod tls;
 
 pub(crate) use tables::{Config, GatewayTable, TlsMode};
@@ -27,6 +29,8 @@ use size::Size;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
+use time::Time;
 
 /// Environment variable with the secret that planes prove to each other.
 pub(crate) const CLUSTER_SECRET_VARIABLE: &str = "POCKET_CLUSTER_SECRET";
@@ -36,6 +40,9 @@ const CLUSTER_SECRET_MIN_BYTES: usize = 16;
 
 /// Event loops of a gateway: more than any machine has cores, few enough to be started by mistake.
 const THREADS_MAX: usize = 1024;
+
+/// A node is suspect before it is dead, see [`pocket_api::limits::SUSPECT_AFTER`].
+const NODE_TIMEOUT_MIN: Duration = Duration::from_secs(2);
 
 /// What is wrong with a configuration.
 #[derive(Debug)]
@@ -192,6 +199,11 @@ impl Config {
                 anyhow!("gateway.threads {threads}: from 1 to {THREADS_MAX}"),
             ));
         }
+        let timeout = self.controller.node_timeout;
+        if timeout.0 < NODE_TIMEOUT_MIN {
+            let why = anyhow!("controller.node-timeout {timeout}: {} at least", Time(NODE_TIMEOUT_MIN));
+            return Err(wrong(&["controller", "node-timeout"], why));
+        }
         let table = &self.gateway;
         tls::Choice::of(table).map_err(|why| {
             let key = match (table.tls, &table.tls_cert) {
@@ -321,16 +333,6 @@ fn unknown_memory(option: &str) -> String {
     format!("cannot tell how much memory this machine has: set {option}")
 }
 
-/// Where a node can be reached by others: what it advertises, else where it listens.
-pub(crate) fn advertised(key: &str, bound: &Address, advertise: Option<&Address>) -> anyhow::Result<Address> {
-    let address = advertise.unwrap_or(bound);
-    ensure!(
-        !address.is_wildcard(),
-        "{key}.listen {bound} is no address that others can call: set {key}.advertise or --advertise"
-    );
-    Ok(address.clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,11 +388,15 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_cannot_be_advertised() {
-        let all: Address = "0.0.0.0:9030".parse().unwrap();
-        let one: Address = "10.0.0.1:9030".parse().unwrap();
-        assert!(advertised("storage", &all, None).unwrap_err().to_string().contains("--advertise"));
-        assert_eq!(advertised("storage", &all, Some(&one)).unwrap(), one);
-        assert_eq!(advertised("storage", &one, None).unwrap(), one);
+    fn nobody_is_dead_before_he_is_suspect() {
+        let mut config = Config::default();
+        for (seconds, is_well) in [(0, false), (1, false), (2, true), (86_400, true)] {
+            config.controller.node_timeout = Time(Duration::from_secs(seconds));
+            assert_eq!(config.check().is_ok(), is_well, "{seconds}");
+        }
+        assert_eq!(
+            Config::parse("controller.node-timeout = 45").unwrap().controller.node_timeout.to_string(),
+            "45s"
+        );
     }
 }

@@ -1,10 +1,13 @@
 //! The tables of the configuration file, with their defaults. Data alone: what must hold of it is checked in `mod.rs`.
 
 use super::address::{Address, AddressOrOff};
+use super::host::HostLabel;
 use super::log_filter::LogFilter;
 use super::secret::Secret;
 use super::size::Size;
+use super::time::Time;
 use clap::ValueEnum;
+use pocket_api::limits::NODE_TIMEOUT;
 use pocket_gateway::profiles::{DEFAULT_PROFILE, ProfileTable};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -48,6 +51,7 @@ pub(crate) struct ClusterConfig {
     pub(crate) controller: Address,
     pub(crate) secret: Option<Secret>,
     pub(crate) secret_file: Option<PathBuf>,
+    pub(crate) host: Option<HostLabel>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +99,7 @@ pub(crate) struct ControllerTable {
     pub(crate) listen: Address,
     pub(crate) advertise: Option<Address>,
     pub(crate) state_file: Option<PathBuf>,
+    pub(crate) node_timeout: Time,
 }
 
 /// One access key of a tenant. A tenant may have several. Once loaded, the secret is here, wherever it was written.
@@ -154,7 +159,7 @@ impl Default for AdminConfig {
 
 impl Default for ClusterConfig {
     fn default() -> Self {
-        Self { controller: Address::loopback(9010), secret: None, secret_file: None }
+        Self { controller: Address::loopback(9010), secret: None, secret_file: None, host: None }
     }
 }
 
@@ -175,7 +180,12 @@ impl Default for GatewayTable {
 
 impl Default for ControllerTable {
     fn default() -> Self {
-        Self { listen: Address::loopback(9010), advertise: None, state_file: None }
+        Self {
+            listen: Address::loopback(9010),
+            advertise: None,
+            state_file: None,
+            node_timeout: Time(NODE_TIMEOUT),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Program {
 }
 
 /// One child to be.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct RolePlan {
     /// Unique in the cluster, for its log lines.
     pub(super) name: String,
@@ -114,7 +114,9 @@ impl RolePlan {
         options: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Self {
         let name = number.map_or(role.to_string(), |i| format!("{role}-{i}"));
-        let options = options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]).collect();
+        // Each is a host of its own: what one machine's failure would be elsewhere is one process's here.
+        let options = options.into_iter().chain([("--host", name.clone())]);
+        let options = options.flat_map(|(option, value)| [option.to_owned(), value]).collect();
         Self { name, role, options }
     }
 }
@@ -151,6 +153,9 @@ fn config_text(config: &Config, keys: &[AccessKey]) -> anyhow::Result<String> {
         let cluster = toml::Table::from_iter([("secret".to_owned(), secret.reveal().into())]);
         table.insert("cluster".into(), cluster.into());
     }
+    let node_timeout = toml::Value::try_from(config.controller.node_timeout)?;
+    let controller = toml::Table::from_iter([("node-timeout".to_owned(), node_timeout)]);
+    table.insert("controller".into(), controller.into());
     let GatewayTable { default_profile, auto_register, threads, .. } = &config.gateway;
     let auto_register = auto_register.clone().map(|profile| ("auto-register".to_owned(), profile.into()));
     let default_profile = ("default-profile".to_owned(), default_profile.clone().into());
@@ -209,6 +214,16 @@ mod tests {
     }
 
     #[test]
+    fn every_process_is_a_host_of_its_own() {
+        let (plan, at) = (plan(&[]).unwrap(), Address::loopback(1));
+        let roles =
+            [plan.planes(&at), plan.gateways(&at), vec![plan.controller(Path::new("state"))]].concat();
+        for role in roles {
+            assert_eq!(role.options[role.options.len() - 2..], ["--host", &role.name]);
+        }
+    }
+
+    #[test]
     fn the_children_read_the_configuration_that_they_are_given() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { domain: Some("s3.example".into()), ..Config::default() };
@@ -217,6 +232,7 @@ mod tests {
         config.gateway.default_profile = "scratch".into();
         config.gateway.auto_register = Some("scratch".into());
         config.gateway.threads = Some(3);
+        config.controller.node_timeout = "3s".parse().unwrap();
         let keys = [AccessKey {
             tenant: "team".into(),
             id: "TEAMKEY".into(),
@@ -227,6 +243,7 @@ mod tests {
         let read = Config::load(Some(&path)).unwrap();
         assert_eq!((read.domain, &read.cluster.secret), (config.domain, &config.cluster.secret));
         assert_eq!((read.profile, read.gateway), (config.profile, config.gateway));
+        assert_eq!(read.controller, config.controller);
         assert_eq!(
             (&read.tenant[0].access_key_id, &read.tenant[0].secret_access_key),
             (&keys[0].id, &Some(keys[0].secret.clone()))

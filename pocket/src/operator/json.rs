@@ -54,6 +54,7 @@ struct Derived {
 #[derive(Serialize)]
 pub(crate) struct Status {
     space: SpaceOfAll,
+    held_for_seconds: Option<f64>,
     nodes: Vec<NodeStatus>,
     jobs: Vec<Job>,
 }
@@ -118,9 +119,10 @@ pub(crate) fn jobs(jobs: &[JobSummary], now_ms: u64) -> Vec<Job> {
 }
 
 pub(crate) fn status(status: &ClusterStatus, now_ms: u64) -> Status {
-    let Space { parts, limit_bytes, free_bytes } = Space::of(status);
+    let Space { parts, limit_bytes, free_bytes, .. } = Space::of(status);
     Status {
         space: SpaceOfAll { parts: parts.into(), limit_bytes, free_bytes },
+        held_for_seconds: status.held_for.map(|time| time.as_secs_f64()),
         nodes: status.nodes.iter().map(|(node, report)| node_status(node, report.as_ref())).collect(),
         jobs: jobs(&status.jobs, now_ms),
     }
@@ -303,6 +305,7 @@ mod tests {
                 (node(Role::Gateway), None),
             ],
             jobs: vec![],
+            held_for: Some(Duration::from_millis(12_500)),
         };
         let value = serde_json::to_value(status(&of_cluster, 0)).unwrap();
         let expected = json!({
@@ -310,6 +313,7 @@ mod tests {
             "limit_bytes": 100, "free_bytes": 74,
         });
         assert_eq!((&value["space"], &value["nodes"][1]["limit"]["taken_bytes"]), (&expected, &json!(26)));
+        assert_eq!(value["held_for_seconds"], json!(12.5));
         let gateway = &value["nodes"][2];
         assert_eq!(
             (&gateway["id"], &gateway["role"], &gateway["state"]),

@@ -4,7 +4,7 @@ use super::space::Space;
 use crate::table::{Column, fitted};
 use bytesize::ByteSize;
 use pocket_api::cluster::{Node, NodeState, Role};
-use pocket_api::control::{ClusterStatus, JobSummary};
+use pocket_api::control::{ClusterStatus, Forgotten, JobSummary};
 use pocket_api::duration::show_duration;
 use pocket_api::usage::{MachineSample, SpaceLimit, SpaceUse, UsageReport};
 use std::time::Duration;
@@ -44,19 +44,37 @@ const NODE_COLUMNS: [Column; 15] = [
 /// All that `pocket status` says, at most `width` wide.
 pub(crate) fn status(status: &ClusterStatus, now_ms: u64, width: usize) -> String {
     let (space, nodes) = (space(&Space::of(status)), nodes(&status.nodes, width));
-    format!("{space}\n\n{nodes}\n\n{}", jobs(&status.jobs, now_ms, width))
+    let held = status.held_for.map(held).unwrap_or_default();
+    format!("{held}{space}\n\n{nodes}\n\n{}", jobs(&status.jobs, now_ms, width))
+}
+
+/// What a person must know before he believes the rest.
+fn held(held_for: Duration) -> String {
+    format!(
+        "HELD for {}: more than half of the other hosts are silent, so the controller may be cut off.\n\
+         Nobody is declared dead for silence until they are heard again; see docs/operating.md.\n\n",
+        time(held_for)
+    )
 }
 
 /// What is used of the memory of all processes, and for what.
-fn space(Space { parts, limit_bytes, free_bytes }: &Space) -> String {
+fn space(Space { parts, limit_bytes, free_bytes, free_for_keys_bytes }: &Space) -> String {
     let percent = parts.used_bytes() * 100 / (*limit_bytes).max(1);
+    let free = match free_for_keys_bytes {
+        None => format!("{} free", bytes(*free_bytes)),
+        // One may be full beside the other.
+        Some(for_keys) => format!(
+            "{} free for chunks, {} for keys and small objects",
+            bytes(free_bytes - for_keys),
+            bytes(*for_keys)
+        ),
+    };
     format!(
-        "{} used ({percent} %): metadata {}, inline {}, chunks {}\n{} free, {} vacant in spans of jobs",
+        "{} used ({percent} %): metadata {}, inline {}, chunks {}\n{free}, {} vacant in spans of jobs",
         of(parts.used_bytes(), *limit_bytes),
         bytes(parts.metadata_bytes),
         bytes(parts.inline_bytes),
         bytes(parts.chunks_bytes),
-        bytes(*free_bytes),
         bytes(parts.vacant_bytes),
     )
 }
@@ -141,6 +159,27 @@ fn nodes(nodes: &[(Node, Option<UsageReport>)], width: usize) -> String {
     fitted(&NODE_COLUMNS, nodes.iter().map(row).collect(), width)
 }
 
+/// Buckets named in a sentence; the rest are counted.
+const NAMED_MAX: usize = 8;
+
+/// A node that was forgotten, and what is lost with it.
+pub(crate) fn forgotten(Forgotten { spec, chunks_bytes, buckets }: &Forgotten) -> String {
+    let mut lost = Vec::new();
+    if *chunks_bytes > 0 {
+        lost.push(format!("objects with a part in its {} of chunks", bytes(*chunks_bytes)));
+    }
+    if !buckets.is_empty() {
+        let mut named: Vec<String> = buckets.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+        if buckets.len() > NAMED_MAX {
+            named.push(format!("and {} more", buckets.len() - NAMED_MAX));
+        }
+        lost.push(format!("the buckets that had a shard there: {}", named.join(" ")));
+    }
+    let lost = if lost.is_empty() { "nothing that it reported".into() } else { lost.join(", and ") };
+    let at = if spec.address.is_empty() { String::new() } else { format!(" at {}", spec.address) };
+    format!("{}{at} on {}; lost with it: {lost}", spec.role, spec.host)
+}
+
 /// A job's content in a sentence.
 pub(crate) fn content(objects: u64, total_bytes: u64) -> String {
     format!("{objects} {}, {}", if objects == 1 { "object" } else { "objects" }, bytes(total_bytes))
@@ -176,6 +215,7 @@ mod tests {
     use pocket_api::control::Derived;
     use pocket_api::hints::JobHints;
     use pocket_api::ids::{JobId, NodeId};
+    use pocket_api::names::BucketName;
     use pocket_api::usage::Served;
 
     fn words(text: &str) -> Vec<String> {
@@ -250,13 +290,43 @@ mod tests {
             chunks_bytes: 5 << 20,
             vacant_bytes: 4 << 20,
         };
-        let all = Space { parts, limit_bytes: 16 << 20, free_bytes: 4 << 20 };
+        let all = Space { parts, limit_bytes: 16 << 20, free_bytes: 4 << 20, free_for_keys_bytes: None };
         let lines = words(&space(&all));
         assert_eq!(
             lines[0],
             "8.0 MiB of 16.0 MiB used (50 %): metadata 1.0 MiB, inline 2.0 MiB, chunks 5.0 MiB"
         );
         assert_eq!(lines[1], "4.0 MiB free, 4.0 MiB vacant in spans of jobs");
+        let apart = Space { free_for_keys_bytes: Some(4 << 20), ..all };
+        assert_eq!(
+            words(&space(&apart))[1],
+            "0 B free for chunks, 4.0 MiB for keys and small objects, 4.0 MiB vacant in spans of jobs"
+        );
+    }
+
+    #[test]
+    fn what_is_lost_with_a_node_is_a_sentence() {
+        let spec = node(Role::Metadata, NodeState::Suspect).spec;
+        let bucket = |n| BucketName::parse(&format!("b-{n:02}")).unwrap();
+        let mut gone = Forgotten { spec, chunks_bytes: 0, buckets: vec![] };
+        assert_eq!(forgotten(&gone), "metadata at 127.0.0.1:1 on h; lost with it: nothing that it reported");
+        gone.buckets = (0..10).map(bucket).collect();
+        assert!(
+            forgotten(&gone).ends_with("a shard there: b-00 b-01 b-02 b-03 b-04 b-05 b-06 b-07 and 2 more")
+        );
+        gone.chunks_bytes = 3 << 20;
+        assert!(
+            forgotten(&gone).contains("lost with it: objects with a part in its 3.0 MiB of chunks, and the")
+        );
+    }
+
+    #[test]
+    fn a_controller_that_is_held_says_so_first() {
+        let mut all = ClusterStatus { nodes: vec![], jobs: vec![], held_for: None };
+        assert!(!status(&all, 0, 120).contains("HELD"));
+        all.held_for = Some(Duration::from_millis(75_300));
+        let text = status(&all, 0, 120);
+        assert!(text.starts_with("HELD for 1m15s: ") && text.contains("cut off"), "{text}");
     }
 
     #[test]
@@ -292,7 +362,7 @@ mod tests {
             bytes: u64::MAX,
             ..job(0, &"b".repeat(63), &"t".repeat(60))
         };
-        let all = ClusterStatus { nodes: vec![(long, Some(report))], jobs: vec![job] };
+        let all = ClusterStatus { nodes: vec![(long, Some(report))], jobs: vec![job], held_for: None };
         let mut shown = 0;
         for width in [120, 160, 200, 500] {
             let text = status(&all, 0, width);

@@ -35,24 +35,28 @@ pub(super) fn period() -> u64 {
 pub(super) struct Authority {
     file: PathBuf,
     issuer: Issuer<'static, KeyPair>,
-    /// Names and addresses that certificates are for.
-    hosts: Vec<String>,
+    config: Config,
 }
 
 impl Authority {
     /// The one that is kept in the state directory, made on first use. Two processes that start at once get the same one.
     pub(super) fn keep(config: &Config) -> anyhow::Result<Self> {
         let directory = state_directory().context("tls auto keeps its authority beside the credentials")?;
-        Self::keep_in(&directory, hosts(config))
+        Self::keep_in(&directory, config.clone())
     }
 
-    fn keep_in(directory: &Path, hosts: Vec<String>) -> anyhow::Result<Self> {
+    fn keep_in(directory: &Path, config: Config) -> anyhow::Result<Self> {
         let (file, key_file) = (directory.join("ca.pem"), directory.join("ca-key.pem"));
         make_private(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         keep(&key_file, 0o600, || Ok(KeyPair::generate()?.serialize_pem()))?;
         let key_pem = read_private(&key_file)?;
-        let key = KeyPair::from_pem(&key_pem)
-            .with_context(|| format!("{} has no key that can be used", key_file.display()))?;
+        let key = KeyPair::from_pem(&key_pem).with_context(|| {
+            format!(
+                "{} has no key that can be used: remove it and {}, and trust the new authority",
+                key_file.display(),
+                file.display()
+            )
+        })?;
         let params = params();
         keep(&file, 0o644, || Ok(params.self_signed(&key)?.pem()))?;
         let pem =
@@ -63,17 +67,22 @@ impl Authority {
             file.display(),
             key_file.display()
         );
-        Ok(Self { file, issuer: Issuer::new(params, key), hosts })
+        Ok(Self { file, issuer: Issuer::new(params, key), config })
     }
 
     pub(super) fn file(&self) -> &Path {
         &self.file
     }
 
+    /// Names and addresses that a certificate is for now: those of the machine may change.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        hosts(&self.config)
+    }
+
     /// A new certificate with a new key.
     pub(super) fn issue(&self) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(self.hosts.clone())?;
+        let mut params = CertificateParams::new(self.hosts())?;
         let now = OffsetDateTime::now_utc();
         (params.not_before, params.not_after) = (now - SKEW, now + CERTIFICATE_LIVES);
         params.distinguished_name = named("Pocket");
@@ -92,6 +101,8 @@ fn keep(file: &Path, mode: u32, make: impl FnOnce() -> anyhow::Result<String>) -
         let permissions = std::fs::Permissions::from_mode(mode);
         let mut made = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
         made.write_all(make()?.as_bytes())?;
+        // An empty file after a power cut would be in the way at every start.
+        made.as_file().sync_all()?;
         match made.persist_noclobber(file) {
             Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => {
                 anyhow::bail!(error.error)
@@ -151,10 +162,10 @@ mod tests {
     fn an_authority_is_made_once_and_its_key_is_its_owners() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("pocket");
-        let first = Authority::keep_in(&state, vec!["localhost".into()]).unwrap();
+        let first = Authority::keep_in(&state, Config::default()).unwrap();
         let pem = std::fs::read_to_string(first.file()).unwrap();
         assert_eq!((mode(&state), mode(&state.join("ca-key.pem"))), (0o700, 0o600));
-        let again = Authority::keep_in(&state, vec!["localhost".into()]).unwrap();
+        let again = Authority::keep_in(&state, Config::default()).unwrap();
         assert_eq!(std::fs::read_to_string(again.file()).unwrap(), pem);
         assert_ne!(first.issue().unwrap(), first.issue().unwrap(), "each with a key of its own");
     }
@@ -162,19 +173,19 @@ mod tests {
     #[test]
     fn a_key_that_others_can_read_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        Authority::keep_in(folder.path(), Vec::new()).unwrap();
+        Authority::keep_in(folder.path(), Config::default()).unwrap();
         let key = folder.path().join("ca-key.pem");
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let why = Authority::keep_in(folder.path(), Vec::new()).err().unwrap().to_string();
+        let why = Authority::keep_in(folder.path(), Config::default()).err().unwrap().to_string();
         assert!(why.contains("can be read by others"), "{why}");
     }
 
     #[test]
     fn files_that_do_not_belong_together_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        Authority::keep_in(folder.path(), Vec::new()).unwrap();
+        Authority::keep_in(folder.path(), Config::default()).unwrap();
         std::fs::remove_file(folder.path().join("ca-key.pem")).unwrap();
-        let why = Authority::keep_in(folder.path(), Vec::new()).err().unwrap().to_string();
+        let why = Authority::keep_in(folder.path(), Config::default()).err().unwrap().to_string();
         assert!(why.contains("ca.pem") && why.contains("ca-key.pem"), "{why}");
     }
 

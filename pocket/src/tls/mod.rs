@@ -28,14 +28,15 @@ enum Source {
 #[derive(Clone, Debug, PartialEq)]
 enum Stamp {
     Files([Option<files::Stamp>; 2]),
-    Authority(u64),
+    /// The time for another, and whom it would be for.
+    Authority(u64, Vec<String>),
 }
 
 impl Source {
     fn stamp(&self) -> Stamp {
         match self {
             Self::Files(files) => Stamp::Files(files::stamps(files)),
-            Self::Authority(_) => Stamp::Authority(authority::period()),
+            Self::Authority(authority) => Stamp::Authority(authority::period(), authority.hosts()),
         }
     }
 
@@ -60,7 +61,7 @@ pub(crate) struct Certificates {
     tls: Tls,
     /// Of the source when it was last read, whatever came of it but that it could not be read at all.
     read: Mutex<Stamp>,
-    /// What was complained of last, so that it is said once.
+    /// What was complained of since the source was read well, so that it is said once.
     complaint: Mutex<String>,
 }
 
@@ -91,14 +92,21 @@ impl Certificates {
         }
     }
 
-    /// Reads or makes the certificate again and shows it to connections from now on. Where that fails the old one stays.
+    /// Reads the certificate again, or makes another where it is time for one, and shows it to connections from now on. Where that
+    /// fails the old one stays.
     pub(crate) fn reload(&self) -> anyhow::Result<Changed> {
         let stamp = self.source.stamp();
+        if matches!(self.source, Source::Authority(_)) && stamp == *self.read.lock() {
+            return Ok(Changed::No);
+        }
         let identity = self.source.identity();
         if !identity.as_ref().is_err_and(|error| error.is::<io::Error>()) {
             *self.read.lock() = stamp;
         }
-        Ok(if self.tls.show(identity?)? { Changed::Yes } else { Changed::No })
+        let changed = if self.tls.show(identity?)? { Changed::Yes } else { Changed::No };
+        // What goes wrong from here on is news, also where the same went wrong before.
+        self.complaint.lock().clear();
+        Ok(changed)
     }
 
     /// Reloads whenever the source has changed. Never ends.
@@ -232,6 +240,23 @@ mod tests {
         assert_eq!(certificates.reload().unwrap(), Changed::Yes);
         assert_eq!(certificates.reload().unwrap(), Changed::No);
         assert!(shows(&certificates, &new));
+    }
+
+    #[test]
+    fn what_goes_wrong_again_is_said_again() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &made());
+        let certificates = Certificates::load(&config(folder.path())).unwrap().unwrap();
+        let looks = || certificates.look(certificates.source.stamp());
+        let complaint = || certificates.complaint.lock().clone();
+        for _ in 0..2 {
+            fs::write(folder.path().join("tls.crt"), "half a certificate").unwrap();
+            looks();
+            assert!(complaint().contains("has no certificate"), "{}", complaint());
+            write(folder.path(), &made());
+            looks();
+            assert_eq!(complaint(), "");
+        }
     }
 
     #[test]

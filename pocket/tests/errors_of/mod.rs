@@ -18,6 +18,7 @@ pub const FILES: &[&str] = &[
     "[log]\nfilter = \"debgu\"",
     "[log]\nfilter = \"info,pocket_gateway\"",
     "[log]\nfilter = \"info,pocket_gateway=loud\"",
+    "[log]\nfilter = \"info,pocket_gatway=debug\"",
     "[log]\nfilter = \"info,warn\"",
     "[admin]\nlisten = \"never\"",
     "[gateway]\nlisten = 9000",
@@ -29,6 +30,9 @@ pub const FILES: &[&str] = &[
     "[gateway]\ntls-key = \"a.pem\"",
     "[gateway]\ntls = \"auto\"\ntls-cert = \"a.pem\"\ntls-key = \"b.pem\"",
     "[gateway]\nthreads = 0",
+    "[controller]\nnode-timeout = \"1s\"",
+    "[controller]\nnode-timeout = \"soon\"",
+    "[cluster]\nhost = \"rack 3\"",
     "[gateway]\nthreads = \"two\"",
     "[gateway]\ndefault-profile = \"shuffle\"",
     "[gateway]\nauto-register = \"shuffle\"",
@@ -135,17 +139,40 @@ pub const COMMAND_LINES: &[&str] = &[
     "storage --listen 0.0.0.0:0 --admin off",
     "POCKET_CLUSTER_SECRET=0123456789abcdef storage --listen 0.0.0.0:0 --admin off",
     "controller --listen TAKEN --admin off",
+    "controller --node-timeout 1s --admin off",
+    "controller --node-timeout never",
+    "monitor --host rack_3",
     "monitor --controller controller.internal:9010",
     "dev-cluster --storage 0",
     "dev-cluster --listen 0.0.0.0:0",
     "dev-cluster --listen 127.0.0.1:65535",
     "jobs --admin NOBODY",
     "status --admin NOBODY",
+    "forget n5 --admin NOBODY",
+    "forget storage-1 --admin NOBODY",
     "status --admin 9001",
     "end",
     "end a-bucket --admin NOBODY",
     "end a_bucket/../x",
     "config --config /nowhere/pocket.toml",
+    "bench --endpoint https://127.0.0.1:1",
+    "bench --endpoint http://127.0.0.1:1/path",
+    "bench --endpoint http://127.0.0.1:1",
+    "bench --endpoint http://NOBODY --access-key KEY --secret-key 12345678 --duration 0s",
+    "bench --endpoint http://NOBODY --access-key KEY --secret-key 12345678 --duration 15M",
+    "bench --endpoint http://NOBODY --access-key KEY --secret-key 12345678 --requests 0",
+    "bench --endpoint http://NOBODY --access-key KEY --secret-key 12345678 --keys 0",
+    "bench --endpoint http://NOBODY --access-key KEY --secret-key 12345678 --concurrency 0",
+    "bench --endpoint http://NOBODY --access-key KEY --secret-key 12345678 --bucket a/b",
+    "bench --endpoint http://NOBODY --access-key KEY --secret-key 12345678 --size small",
+    "bench --endpoint http://NOBODY --access-key KEY --secret-key 12345678",
+];
+
+/// Key, secret and bucket of a bench run against a server that knows another key.
+pub const BENCHES: &[(&str, &str, &str)] = &[
+    ("NOBODYS", "12345678", "bucket"),
+    (crate::support::ACCESS_KEY, "12345678", "bucket"),
+    (crate::support::ACCESS_KEY, crate::support::SECRET_KEY, "Under_World"),
 ];
 
 /// Mode and text of the file with generated credentials.
@@ -177,4 +204,25 @@ pub const OBJECT_HINTS: &[(&str, &str)] = &[
     ("x-pocket-ttl", "0"),
     ("x-pocket-reads", "0"),
     ("x-pocket-tier", "nvme"),
+];
+
+/// Tags of a bucket: a request with a document, and so are those of objects.
+pub const TAGS: &[(&str, &str)] = &[
+    ("pocket:tll", "1h"),
+    ("pocket:ttl", "15M"),
+    ("pocket:reads", "0"),
+    ("pocket:tier", "nvme"),
+    ("pocket-ttl", "1h"),
+    ("Pocket:ttl", "1h"),
+    ("pocket_ttl", "1h"),
+    ("x-pocket-ttl", "1h"),
+];
+
+/// Metadata of an object that is written, behind `x-amz-meta-`.
+pub const METADATA: &[(&str, &str)] = &[
+    ("pocket-tll", "1h"),
+    ("pocket-ttl", "15M"),
+    ("pocket-reads", "0"),
+    ("pocket-tier", "nvme"),
+    ("pocket_ttl", "1h"),
 ];

@@ -1,5 +1,8 @@
 //! The controller of another process as a value of its seams. Connects when it is first called and again after every
 //! failure; each call has a deadline. Whatever the transport does, the caller sees `Unavailable`.
+//!
+//! A heartbeat's deadline is below its period, and where it is missed the next one goes over a new connection: an old one
+//! may be long in finding out that the network is back.
 
 use super::failure::error_of;
 use super::proto::control_client::ControlClient;
@@ -11,18 +14,21 @@ use crate::socket::dial;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use pocket_api::cluster::NodeSpec;
 use pocket_api::control::{
-    ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
-    Joined, Placement, Registration,
+    ClusterStatus, Configuration, Control, ControlError, EndJob, Forgotten, Heartbeat, HeartbeatReply,
+    JobSummary, Joined, Placement, Registration,
 };
 use pocket_api::ids::NodeId;
+use pocket_api::limits::HEARTBEAT_EVERY;
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::usage::{Usage, UsageReport};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
@@ -31,30 +37,52 @@ use tonic::{Request, Response, Status};
 /// hangs is noticed before a node that hangs is declared dead.
 const PROBE_EVERY: Duration = Duration::from_secs(3);
 
+/// Below [`HEARTBEAT_EVERY`], so that one is over before the next.
+const HEARTBEAT_WITHIN: Duration = Duration::from_millis(400);
+/// A connection is not given up for another one before this: to connect and shake hands takes three round trips, and
+/// whoever is far away has to get through, too.
+const REDIAL_EVERY: Duration = HEARTBEAT_EVERY.saturating_mul(2);
+
 /// The controller at an address. Clones share a connection.
 #[derive(Clone, Debug)]
 pub struct RemoteControl {
-    control: ControlClient<Channel>,
-    usage: UsageClient<Channel>,
+    connector: Connector,
+    current: Arc<Mutex<Connection>>,
+}
+
+/// Calls that began on one go on there when another one takes its place.
+#[derive(Debug)]
+struct Connection {
+    channel: Channel,
+    since: Instant,
 }
 
 impl RemoteControl {
     /// `address` is `host:port`. Does not connect yet. To be called within the runtime that the connection will live
     /// on; calls may come from any.
     pub fn connect(address: &str, secret: Option<ClusterSecret>) -> Self {
-        // The name goes no further than the request's header: the connector knows the address.
-        let channel = Endpoint::from_static("http://controller.pocket")
-            .http2_keep_alive_interval(PROBE_EVERY)
-            .keep_alive_timeout(PROBE_EVERY)
-            .keep_alive_while_idle(true)
-            .connect_with_connector_lazy(Connector::new(address, secret));
-        Self {
-            control: ControlClient::new(channel.clone())
-                .max_decoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
-                .max_encoding_message_size(CONTROL_MESSAGE_MAX_BYTES),
-            usage: UsageClient::new(channel)
-                .max_decoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
-                .max_encoding_message_size(CONTROL_MESSAGE_MAX_BYTES),
+        let connector = Connector::new(address, secret);
+        let current = Arc::new(Mutex::new(connector.connection()));
+        Self { connector, current }
+    }
+
+    fn control(&self) -> ControlClient<Channel> {
+        ControlClient::new(self.current.lock().channel.clone())
+            .max_decoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
+            .max_encoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
+    }
+
+    fn usage(&self) -> UsageClient<Channel> {
+        UsageClient::new(self.current.lock().channel.clone())
+            .max_decoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
+            .max_encoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
+    }
+
+    /// From now on calls go over a new connection, unless this one is new itself.
+    fn redial(&self) {
+        let mut current = self.current.lock();
+        if current.since.elapsed() >= REDIAL_EVERY {
+            *current = self.connector.connection();
         }
     }
 }
@@ -71,6 +99,17 @@ impl Connector {
         // Before a node has joined it has no id, and afterwards its calls name it.
         let own = Identity { service: Service::Control, node: NodeId(0), secret };
         Self { address: address.into(), own }
+    }
+
+    /// Not open yet.
+    fn connection(&self) -> Connection {
+        // The name goes no further than the request's header: the connector knows the address.
+        let channel = Endpoint::from_static("http://controller.pocket")
+            .http2_keep_alive_interval(PROBE_EVERY)
+            .keep_alive_timeout(PROBE_EVERY)
+            .keep_alive_while_idle(true)
+            .connect_with_connector_lazy(self.clone());
+        Connection { channel, since: Instant::now() }
     }
 }
 
@@ -108,48 +147,59 @@ async fn answer<M>(call: impl Future<Output = Result<Response<M>, Status>>) -> R
 #[async_trait]
 impl Control for RemoteControl {
     async fn register(&self, registration: Registration) -> Result<Placement, ControlError> {
-        let placement = answer(self.control.clone().register(request(registration))).await?;
+        let placement = answer(self.control().register(request(registration))).await?;
         Ok(placement.try_into()?)
     }
 
     async fn placement(&self, bucket: &BucketName) -> Result<Placement, ControlError> {
         let query = proto::PlacementQuery { bucket: bucket.to_string() };
-        let placement = answer(self.control.clone().get_placement(request(query))).await?;
+        let placement = answer(self.control().get_placement(request(query))).await?;
         Ok(placement.try_into()?)
     }
 
     async fn configure(&self, configuration: Configuration) -> Result<Placement, ControlError> {
-        let placement = answer(self.control.clone().configure(request(configuration))).await?;
+        let placement = answer(self.control().configure(request(configuration))).await?;
         Ok(placement.try_into()?)
     }
 
     async fn end(&self, end: EndJob) -> Result<(), ControlError> {
-        answer(self.control.clone().end_job(request(end))).await.map(|proto::Empty {}| ())
+        answer(self.control().end_job(request(end))).await.map(|proto::Empty {}| ())
     }
 
     async fn jobs(&self, tenant: Option<&TenantName>) -> Result<Vec<JobSummary>, ControlError> {
         let query = proto::JobsQuery { tenant: tenant.map(TenantName::to_string) };
-        let list = answer(self.control.clone().list_jobs(request(query))).await?;
+        let list = answer(self.control().list_jobs(request(query))).await?;
         Ok(all(list.jobs)?)
     }
 
     async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError> {
-        let joined = answer(self.control.clone().join(request(spec))).await?;
+        let joined = answer(self.control().join(request(spec))).await?;
         Ok(joined.try_into()?)
     }
 
     async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ControlError> {
-        let reply = answer(self.control.clone().beat(request(heartbeat))).await?;
-        Ok(reply.try_into()?)
+        match tokio::time::timeout(HEARTBEAT_WITHIN, answer(self.control().beat(request(heartbeat)))).await {
+            Ok(reply) => Ok(reply?.try_into()?),
+            Err(_) => {
+                self.redial();
+                Err(ControlError::Unavailable(format!("no answer within {HEARTBEAT_WITHIN:?}")))
+            }
+        }
     }
 
     async fn leave(&self, node: NodeId) -> Result<(), ControlError> {
         let node = proto::NodeRef { node: node.0 };
-        answer(self.control.clone().leave(request(node))).await.map(|proto::Empty {}| ())
+        answer(self.control().leave(request(node))).await.map(|proto::Empty {}| ())
+    }
+
+    async fn forget(&self, node: NodeId) -> Result<Forgotten, ControlError> {
+        let node = proto::NodeRef { node: node.0 };
+        let forgotten = answer(self.control().forget(request(node))).await?;
+        Ok(forgotten.try_into()?)
     }
 
     async fn status(&self) -> Result<ClusterStatus, ControlError> {
-        let status = answer(self.control.clone().get_status(request(proto::Empty {}))).await?;
+        let status = answer(self.control().get_status(request(proto::Empty {}))).await?;
         Ok(status.try_into()?)
     }
 }
@@ -158,6 +208,6 @@ impl Control for RemoteControl {
 impl Usage for RemoteControl {
     async fn report(&self, node: NodeId, report: UsageReport) -> Result<(), ControlError> {
         let report = proto::NodeReport { node: node.0, report: Some(report.into()) };
-        answer(self.usage.clone().report(request(report))).await.map(|proto::Empty {}| ())
+        answer(self.usage().report(request(report))).await.map(|proto::Empty {}| ())
     }
 }

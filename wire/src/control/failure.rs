@@ -16,13 +16,14 @@ pub(super) fn status_of(error: ControlError) -> Status {
         ControlError::NotEmpty => (Code::FailedPrecondition, Kind::NotEmpty),
         ControlError::NotAMember => (Code::FailedPrecondition, Kind::NotAMember),
         ControlError::Stale => (Code::Aborted, Kind::Stale),
+        ControlError::Refused(_) => (Code::InvalidArgument, Kind::Refused),
         ControlError::Unavailable(_) => (Code::Unavailable, Kind::Unavailable),
     };
     let message = error.to_string();
     let mut failure = proto::ControlFailure { kind: kind.into(), ..Default::default() };
     match error {
         ControlError::BucketExists { tenant } => failure.tenant = tenant.into(),
-        ControlError::Unavailable(reason) => failure.reason = reason,
+        ControlError::Unavailable(reason) | ControlError::Refused(reason) => failure.reason = reason,
         _ => {}
     }
     Status::with_details(code, message, failure.encode_to_vec().into())
@@ -46,6 +47,7 @@ pub(super) fn error_of(status: &Status) -> ControlError {
         Kind::NotEmpty => ControlError::NotEmpty,
         Kind::NotAMember => ControlError::NotAMember,
         Kind::Stale => ControlError::Stale,
+        Kind::Refused => ControlError::Refused(failure.reason),
         Kind::Unavailable => ControlError::Unavailable(failure.reason),
     }
 }
@@ -89,6 +91,7 @@ mod tests {
             ControlError::NotEmpty,
             ControlError::NotAMember,
             ControlError::Stale,
+            ControlError::Refused("another address".into()),
             ControlError::Unavailable("shard n7 did not answer".into()),
             ControlError::Unavailable(String::new()),
         ] {

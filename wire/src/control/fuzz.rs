@@ -3,12 +3,12 @@
 
 use super::failure::status_of;
 use super::jobs::tests::{full_hints, full_settings};
-use super::nodes::tests::{report, view};
+use super::nodes::tests::{forgotten, report, view};
 use super::proto;
 use pocket_api::cluster::NodeSpec;
 use pocket_api::control::{
-    ClusterStatus, Configuration, ControlError, Derived, EndJob, EndMode, Heartbeat, HeartbeatReply,
-    JobSummary, Joined, Placement, Registration, Weight,
+    ClusterStatus, Configuration, ControlError, Derived, EndJob, EndMode, Forgotten, Heartbeat,
+    HeartbeatReply, JobSummary, Joined, Placement, Registration, Weight,
 };
 use pocket_api::ids::{Epoch, JobId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
@@ -75,7 +75,11 @@ pub(crate) fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("Joined", proto::Joined::from(joined).encode_to_vec()),
         ("HeartbeatReply", proto::HeartbeatReply::from(reply).encode_to_vec()),
         ("Heartbeat", proto::Heartbeat::from(beat).encode_to_vec()),
-        ("ClusterStatus", proto::ClusterStatus::from(ClusterStatus { nodes, jobs: vec![] }).encode_to_vec()),
+        (
+            "ClusterStatus",
+            proto::ClusterStatus::from(ClusterStatus { nodes, jobs: vec![], held_for: None }).encode_to_vec(),
+        ),
+        ("Forgotten", proto::Forgotten::from(forgotten()).encode_to_vec()),
         ("UsageReport", report.encode_to_vec()),
         ("NodeReport", proto::NodeReport { node: 3, report: Some(report) }.encode_to_vec()),
         ("ControlFailure", failed.details().to_vec()),
@@ -118,6 +122,7 @@ fn messages_that_are_taken_read_back_the_same() {
             read::<proto::Joined, Joined>(bytes),
             read::<proto::HeartbeatReply, HeartbeatReply>(bytes),
             read::<proto::Heartbeat, Heartbeat>(bytes),
+            read::<proto::Forgotten, Forgotten>(bytes),
             read::<proto::UsageReport, UsageReport>(bytes),
         ];
         taken.fetch_add(read.iter().filter(|taken| **taken).count() as u64, Ordering::Relaxed);

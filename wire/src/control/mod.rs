@@ -6,6 +6,7 @@ mod failure;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod jobs;
+mod lines;
 mod nodes;
 mod server;
 

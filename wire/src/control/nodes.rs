@@ -3,8 +3,9 @@
 use super::jobs::tier_of;
 use super::{Malformed, all, each, optional, proto, required};
 use pocket_api::cluster::{ClusterView, Node, NodeSpec, NodeState, Role};
-use pocket_api::control::{ClusterStatus, Heartbeat, HeartbeatReply, Joined};
+use pocket_api::control::{ClusterStatus, Forgotten, Heartbeat, HeartbeatReply, Joined};
 use pocket_api::ids::{JobId, NodeId};
+use pocket_api::names::BucketName;
 use pocket_api::usage::{JobUse, MachineSample, Served, SpaceLimit, SpaceUse, TierUse, UsageReport};
 
 impl From<NodeSpec> for proto::NodeSpec {
@@ -133,7 +134,7 @@ impl From<ClusterStatus> for proto::ClusterStatus {
             .nodes
             .into_iter()
             .map(|(node, usage)| proto::NodeStatus { node: Some(node.into()), usage: usage.map(Into::into) });
-        Self { nodes: nodes.collect(), jobs: each(status.jobs) }
+        Self { nodes: nodes.collect(), jobs: each(status.jobs), held_for: status.held_for.map(Into::into) }
     }
 }
 
@@ -143,7 +144,33 @@ impl TryFrom<proto::ClusterStatus> for ClusterStatus {
     fn try_from(status: proto::ClusterStatus) -> Result<Self, Malformed> {
         let nodes = status.nodes.into_iter();
         let nodes = nodes.map(|n| Ok((required(n.node, "node")?, optional(n.usage)?)));
-        Ok(Self { nodes: nodes.collect::<Result<_, Malformed>>()?, jobs: all(status.jobs)? })
+        Ok(Self {
+            nodes: nodes.collect::<Result<_, Malformed>>()?,
+            jobs: all(status.jobs)?,
+            held_for: optional(status.held_for)?,
+        })
+    }
+}
+
+impl From<Forgotten> for proto::Forgotten {
+    fn from(forgotten: Forgotten) -> Self {
+        Self {
+            spec: Some(forgotten.spec.into()),
+            chunks_bytes: forgotten.chunks_bytes,
+            buckets: forgotten.buckets.iter().map(BucketName::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<proto::Forgotten> for Forgotten {
+    type Error = Malformed;
+
+    fn try_from(forgotten: proto::Forgotten) -> Result<Self, Malformed> {
+        Ok(Self {
+            spec: required(forgotten.spec, "spec")?,
+            chunks_bytes: forgotten.chunks_bytes,
+            buckets: all(forgotten.buckets).map_err(Malformed::from)?,
+        })
     }
 }
 
@@ -232,6 +259,7 @@ impl TryFrom<proto::UsageReport> for UsageReport {
 pub(super) mod tests {
     use super::*;
     use pocket_api::tier::Tier;
+    use std::time::Duration;
 
     fn node(id: u64, role: Role, state: NodeState) -> Node {
         let spec = NodeSpec {
@@ -248,6 +276,12 @@ pub(super) mod tests {
             (1..).zip(Role::ALL).map(|(id, role)| node(id, role, NodeState::Live)).collect();
         nodes.push(node(9, Role::Storage, NodeState::Suspect));
         ClusterView { version: 12, newest: NodeId(11), nodes }
+    }
+
+    pub(in crate::control) fn forgotten() -> Forgotten {
+        let bucket = |name| BucketName::parse(name).unwrap();
+        let spec = view().nodes.remove(1).spec;
+        Forgotten { spec, chunks_bytes: 7, buckets: vec![bucket("stage-1"), bucket("stage-2")] }
     }
 
     pub(in crate::control) fn report() -> UsageReport {
@@ -277,6 +311,8 @@ pub(super) mod tests {
             let reply = HeartbeatReply { view, ended: vec![JobId(8)] };
             assert_eq!(HeartbeatReply::try_from(proto::HeartbeatReply::from(reply.clone())), Ok(reply));
         }
+        let forgotten = forgotten();
+        assert_eq!(Forgotten::try_from(proto::Forgotten::from(forgotten.clone())), Ok(forgotten));
     }
 
     #[test]
@@ -286,7 +322,7 @@ pub(super) mod tests {
         }
         let nodes = view().nodes.into_iter();
         let nodes = nodes.map(|n| (n.clone(), (n.id.0 % 2 == 0).then(report))).collect();
-        let status = ClusterStatus { nodes, jobs: vec![] };
+        let status = ClusterStatus { nodes, jobs: vec![], held_for: Some(Duration::from_millis(1_500)) };
         assert_eq!(ClusterStatus::try_from(proto::ClusterStatus::from(status.clone())), Ok(status));
     }
 

@@ -1,7 +1,8 @@
-//! Serves the control and usage seams: shakes hands with each peer, then speaks gRPC with it. Translates and nothing
-//! else.
+//! Serves the control and usage seams: shakes hands with each peer, then speaks gRPC with it. Translates, tells the
+//! controller whose connections are closed, and nothing else.
 
 use super::failure::status_of;
+use super::lines::{Line, Lines};
 use super::proto::control_server::ControlServer;
 use super::proto::usage_server::UsageServer;
 use super::{CONTROL_MESSAGE_MAX_BYTES, Malformed, each, optional, proto, required};
@@ -11,7 +12,7 @@ use crate::secret::ClusterSecret;
 use crate::server::{CONNECTIONS_MAX, accept, admit};
 use crate::socket::{WireError, check_exposure};
 use async_trait::async_trait;
-use pocket_api::control::Control;
+use pocket_api::control::{Control, Heartbeat};
 use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::usage::Usage;
@@ -40,7 +41,11 @@ pub async fn serve_control(
     check_exposure(listener.local_addr()?, secret.as_ref())?;
     let own = Identity { service: Service::Control, node: NodeId(0), secret };
     let (admitted, mut incoming) = mpsc::channel(ADMITTED_MAX);
-    let door = tokio::spawn(admit_all(listener, own, admitted, shutdown.clone()));
+    let lines = {
+        let control = control.clone();
+        Lines::new(move |node| control.hung_up(node))
+    };
+    let door = tokio::spawn(admit_all(listener, own, lines, admitted, shutdown.clone()));
     let incoming = futures::stream::poll_fn(move |cx| incoming.poll_recv(cx).map(|c| c.map(io::Result::Ok)));
     let control = ControlServer::new(ControlService(control))
         .max_decoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
@@ -59,6 +64,7 @@ pub async fn serve_control(
 async fn admit_all(
     listener: TcpListener,
     own: Identity,
+    lines: Arc<Lines>,
     admitted: mpsc::Sender<Admitted>,
     shutdown: CancellationToken,
 ) {
@@ -66,10 +72,14 @@ async fn admit_all(
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     while let Some((stream, peer, permit)) = accept(&listener, &room, &shutdown).await {
         let (own, metrics, admitted) = (own.clone(), metrics.clone(), admitted.clone());
+        let lines = lines.clone();
         tokio::spawn(async move {
-            if let Some(stream) = admit(stream, peer, &own, &metrics).await {
+            if let Some(stream) = admit(stream, peer, &own, &metrics).await
+                && let Ok(local) = stream.local_addr()
+            {
+                let line = lines.open(peer, local);
                 // Fails only when the server has ended, and then the connection ends too.
-                let _ = admitted.send(Admitted { stream, _permit: permit }).await;
+                let _ = admitted.send(Admitted { stream, line, _permit: permit }).await;
             }
         });
     }
@@ -78,13 +88,22 @@ async fn admit_all(
 /// A connection that counts against the bound for as long as it is open.
 struct Admitted {
     stream: TcpStream,
+    line: Arc<Line>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connected for Admitted {
-    type ConnectInfo = ();
+    type ConnectInfo = Arc<Line>;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Arc<Line> {
+        self.line.clone()
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.line.close();
+    }
 }
 
 impl AsyncRead for Admitted {
@@ -112,6 +131,11 @@ impl AsyncWrite for Admitted {
 }
 
 struct ControlService(Arc<dyn Control>);
+
+/// The connection that a request came over.
+fn line_of<M>(request: &Request<M>) -> Result<Arc<Line>, Status> {
+    request.extensions().get::<Arc<Line>>().cloned().ok_or_else(|| Status::internal("no connection"))
+}
 
 type Answer<M> = Result<Response<M>, Status>;
 
@@ -149,17 +173,30 @@ impl proto::control_server::Control for ControlService {
     }
 
     async fn join(&self, request: Request<proto::NodeSpec>) -> Answer<proto::Joined> {
+        let line = line_of(&request)?;
         let spec = request.into_inner().try_into()?;
-        answer(self.0.join(spec).await.map_err(status_of)?)
+        line.check(&spec).map_err(status_of)?;
+        let joined = self.0.join(spec).await.map_err(status_of)?;
+        line.speaks_for(joined.node);
+        answer(joined)
     }
 
     async fn beat(&self, request: Request<proto::Heartbeat>) -> Answer<proto::HeartbeatReply> {
-        answer(self.0.heartbeat(request.into_inner().into()).await.map_err(status_of)?)
+        let line = line_of(&request)?;
+        let heartbeat = Heartbeat::from(request.into_inner());
+        let node = heartbeat.node;
+        let reply = self.0.heartbeat(heartbeat).await.map_err(status_of)?;
+        line.speaks_for(node);
+        answer(reply)
     }
 
     async fn leave(&self, request: Request<proto::NodeRef>) -> Answer<proto::Empty> {
         self.0.leave(NodeId(request.into_inner().node)).await.map_err(status_of)?;
         answer(proto::Empty {})
+    }
+
+    async fn forget(&self, request: Request<proto::NodeRef>) -> Answer<proto::Forgotten> {
+        answer(self.0.forget(NodeId(request.into_inner().node)).await.map_err(status_of)?)
     }
 
     async fn get_status(&self, _: Request<proto::Empty>) -> Answer<proto::ClusterStatus> {

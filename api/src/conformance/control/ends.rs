@@ -5,7 +5,7 @@ use super::{Cluster, bucket, eventually, tenant};
 use crate::control::{ControlError, EndJob, EndMode};
 use crate::hints::JobHints;
 use crate::ids::JobId;
-use crate::limits::{DEAD_AFTER, SUSPECT_AFTER};
+use crate::limits::{NODE_TIMEOUT, SUSPECT_AFTER};
 use crate::metadata::ShardRequest;
 use crate::usage::{JobUse, UsageReport};
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub(super) async fn a_dead_shard_takes_its_jobs_along(c: Cluster) {
     c.pass(SUSPECT_AFTER * 4 / 3, &[stays, server]).await;
     assert!(c.placement("data").await.is_ok(), "placed until the shard is declared dead");
     two.cut_off();
-    c.pass(DEAD_AFTER, &[stays, server]).await;
+    c.pass(NODE_TIMEOUT, &[stays, server]).await;
     eventually("the lost job's name is free", async || c.register("data").await.is_ok()).await;
     assert!(!one.jobs().contains(&job), "what survived of it was ended");
     eventually("its chunks are given back", async || stub.ended().contains(&job)).await;

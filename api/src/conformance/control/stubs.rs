@@ -4,12 +4,12 @@
 
 use crate::budget::ByteBudget;
 use crate::chunks::{Allocate, ChunkError, Chunks};
-use crate::cluster::{ClusterView, Directory};
+use crate::cluster::{ClusterView, Directory, NodeSpec};
 use crate::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
 use crate::metadata::{Answer, JobRef, Metadata, MetadataError, Reply, Request, ShardReply, ShardRequest};
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
@@ -206,6 +206,7 @@ struct Stubs {
     shards: BTreeMap<NodeId, Arc<StubShard>>,
     servers: BTreeMap<NodeId, Arc<StubServer>>,
     view: Arc<ClusterView>,
+    refusals: BTreeMap<String, VecDeque<bool>>,
 }
 
 impl StubDirectory {
@@ -220,8 +221,19 @@ impl StubDirectory {
     pub fn put_server(&self, node: NodeId, server: Arc<StubServer>) {
         self.with(|s| s.servers.insert(node, server));
     }
+
+    /// What the next questions whether this address refuses are answered with; after them it does not.
+    pub fn refuse(&self, address: &str, answers: &[bool]) {
+        self.with(|s| s.refusals.insert(address.into(), answers.iter().copied().collect()));
+    }
+
+    /// How many of these answers nobody has asked for.
+    pub fn unasked(&self, address: &str) -> usize {
+        self.with(|s| s.refusals.get(address).map_or(0, VecDeque::len))
+    }
 }
 
+#[async_trait]
 impl Directory for StubDirectory {
     fn shard(&self, node: NodeId) -> Option<Arc<dyn Metadata>> {
         self.with(|s| s.shards.get(&node).map(|shard| shard.clone() as Arc<dyn Metadata>))
@@ -241,5 +253,9 @@ impl Directory for StubDirectory {
                 s.view = Arc::new(view);
             }
         });
+    }
+
+    async fn refuses(&self, node: &NodeSpec) -> bool {
+        self.with(|s| s.refusals.get_mut(&node.address).and_then(VecDeque::pop_front).unwrap_or_default())
     }
 }

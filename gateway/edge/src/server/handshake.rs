@@ -1,23 +1,21 @@
 //! The first bytes of a connection: a client shakes hands before it speaks HTTP, and within a time. One that speaks the other
 //! protocol than the port's is told so in its own.
 
+use super::hello;
 use super::stream::Stream;
 use crate::metrics::{Handshake, count_handshake};
 use crate::tls::Tls;
-use rustls::server::Acceptor;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::StartHandshake;
 use tokio_util::sync::CancellationToken;
 
 /// Longest time from a connection to the end of its handshake.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Longest time that a handshake has a place, of [`crate::tls::HANDSHAKES_MAX`]: a few ways there and back.
 const PLACE_MAX: Duration = Duration::from_secs(3);
-/// What a record of a handshake begins with.
-pub(super) const HANDSHAKE_RECORD: u8 = 22;
 /// A fatal alert: `handshake_failure`. For clients of the plain port.
 pub(super) const HANDSHAKE_FAILURE: &[u8] = &[21, 3, 1, 0, 2, 2, 40];
 /// A fatal alert: `internal_error`. For connections above the limit.
@@ -71,7 +69,7 @@ enum Begun {
     Left,
 }
 
-async fn begin(stream: TcpStream, tls: &Tls) -> io::Result<Begun> {
+async fn begin(mut stream: TcpStream, tls: &Tls) -> io::Result<Begun> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
         return Ok(Begun::Left);
@@ -80,8 +78,11 @@ async fn begin(stream: TcpStream, tls: &Tls) -> io::Result<Begun> {
         return Ok(Begun::Plain(stream));
     }
     // Places are for those that said what they want: a client that says nothing more takes none.
-    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let hello = hello::read(&mut stream).await?;
     let _place = tls.handshakes.acquire().await.map_err(io::Error::other)?;
+    let accepted = hello::accept(&hello, &mut stream).await?;
+    drop(hello);
+    let begun = StartHandshake::from_parts(accepted, stream);
     let ended = tokio::time::timeout(PLACE_MAX, begun.into_stream(tls.config())).await;
     let stream = ended.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     Ok(Begun::Secure(Stream::Tls(Box::new(stream))))
@@ -97,6 +98,7 @@ async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::hello::HANDSHAKE_RECORD;
     use crate::tls::HANDSHAKES_MAX;
     use crate::tls::tests::{connect, pair, served};
 

@@ -2,7 +2,8 @@
 //! in the kernel, and slips in what hyper leaves out: interim answers, and a document with the errors that it answers
 //! by itself.
 
-use super::handshake::{HANDSHAKE_FAILURE, HANDSHAKE_RECORD};
+use super::handshake::HANDSHAKE_FAILURE;
+use super::hello::HANDSHAKE_RECORD;
 use super::link::Link;
 use super::stream::Stream;
 use super::unsent::Unsent;
