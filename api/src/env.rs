@@ -114,6 +114,8 @@ impl Env {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
+    use std::io;
+    use std::path::Path;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
     use std::task::Waker;
@@ -154,6 +156,23 @@ mod tests {
 
         fn draw(&self) -> u64 {
             self.drawn.fetch_add(1, Relaxed) + 1
+        }
+
+        fn disk(&self) -> Arc<dyn Disk> {
+            Arc::new(Broken)
+        }
+    }
+
+    /// A disk on which nothing is found and nothing can be kept.
+    struct Broken;
+
+    impl Disk for Broken {
+        fn read(&self, _: &Path) -> io::Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn replace(&self, _: &Path, _: Vec<u8>) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
         }
     }
 
@@ -257,6 +276,17 @@ mod tests {
         assert!(!there.is_finished(), "the process is stopped");
         toy.go_on();
         assert_eq!(there.await.unwrap(), here);
+    }
+
+    #[tokio::test]
+    async fn the_disk_is_that_of_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        Env::system().disk().replace(&file, b"the system's".into()).unwrap();
+        let (_toy, env) = of_toy();
+        assert_eq!(env.disk().read(&file).unwrap(), None);
+        assert!(env.disk().replace(&file, Vec::new()).is_err());
+        assert_eq!(Env::system().disk().read(&file).unwrap().unwrap(), b"the system's");
     }
 
     #[tokio::test]
