@@ -2,10 +2,12 @@
 
 use super::links::{RemoteChunks, RemoteControl, RemoteMetadata};
 use super::net::Net;
-use super::process::{OsProcess, Place};
+use super::process::{Machine, OsProcess, Place};
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use pocket_api::chunks::Chunks;
-use pocket_api::cluster::{ClusterView, Directory};
+use pocket_api::cluster::{ClusterView, Directory, NodeSpec};
+use pocket_api::control::Control;
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::Metadata;
 use pocket_controller::Controller;
@@ -36,6 +38,8 @@ pub(super) struct Registry {
 
 #[derive(Default)]
 struct State {
+    /// By what they listen on.
+    machines: BTreeMap<String, Arc<Machine>>,
     served: BTreeMap<NodeId, Served>,
     controller: Option<(Arc<OsProcess>, Arc<Controller>)>,
     expelled: Vec<String>,
@@ -44,6 +48,19 @@ struct State {
 impl Registry {
     pub(super) fn new(net: Arc<Net>) -> Arc<Self> {
         Arc::new(Self { net, state: Mutex::default() })
+    }
+
+    pub(super) fn know(&self, machines: &[Arc<Machine>]) {
+        let machines = machines.iter().map(|machine| (machine.address(), machine.clone()));
+        self.state.lock().machines = machines.collect();
+    }
+
+    /// Whether an address refuses whoever asks from `own`: nobody listens there, and the answer comes.
+    pub(super) async fn refuses(&self, own: Place, address: &str) -> bool {
+        let Some(machine) = self.state.lock().machines.get(address).cloned() else { return false };
+        let asked = self.net.travel(own, machine.place, "connect").await;
+        let refuses = !machine.is_up();
+        asked && self.net.travel(machine.place, own, "connect").await && refuses
     }
 
     pub(super) fn serve(&self, node: NodeId, process: &Arc<OsProcess>, seam: Seam) {
@@ -71,11 +88,24 @@ impl Registry {
         self.state.lock().controller.clone()
     }
 
-    /// The process at a place has ended, and what it held in memory with it.
-    pub(super) fn died(&self, place: Place) {
+    /// The process at a place has ended, and what it held in memory with it. Its machine closes its lines to the controller.
+    pub(super) fn died(self: &Arc<Self>, place: Place) {
         let mut state = self.state.lock();
-        for served in state.served.values_mut().filter(|served| served.process.place == place) {
-            served.seam = None;
+        let of_it = state.served.iter_mut().filter(|(_, served)| served.process.place == place);
+        let nodes: Vec<NodeId> =
+            of_it.filter_map(|(node, served)| served.seam.take().map(|_| *node)).collect();
+        if let Some((controller, _)) = &state.controller
+            && let Some(env) = controller.env()
+        {
+            let (registry, there) = (self.clone(), controller.place);
+            env.spawn(async move {
+                if !registry.net.travel(place, there, "close").await {
+                    return;
+                }
+                if let Some((_, controller)) = registry.controller() {
+                    nodes.into_iter().for_each(|node| controller.hung_up(node));
+                }
+            });
         }
         if state.controller.as_ref().is_some_and(|(process, _)| process.place == place) {
             state.controller = None;
@@ -105,6 +135,7 @@ impl WorldDirectory {
     }
 }
 
+#[async_trait]
 impl Directory for WorldDirectory {
     fn shard(&self, node: NodeId) -> Option<Arc<dyn Metadata>> {
         self.view.lock().node(node)?;
@@ -118,6 +149,10 @@ impl Directory for WorldDirectory {
 
     fn view(&self) -> Arc<ClusterView> {
         self.view.lock().clone()
+    }
+
+    async fn refuses(&self, node: &NodeSpec) -> bool {
+        self.registry.refuses(self.own, &node.address).await
     }
 
     fn update(&self, view: ClusterView) {

@@ -9,8 +9,8 @@ use futures::future::{BoxFuture, FutureExt};
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::cluster::NodeSpec;
 use pocket_api::control::{
-    ClusterStatus, Configuration, Control, ControlError, EndJob, Heartbeat, HeartbeatReply, JobSummary,
-    Joined, Placement, Registration,
+    ClusterStatus, Configuration, Control, ControlError, EndJob, Forgotten, Heartbeat, HeartbeatReply,
+    JobSummary, Joined, Placement, Registration,
 };
 use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
 use pocket_api::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
@@ -199,6 +199,10 @@ impl Control for RemoteControl {
 
     async fn leave(&self, node: NodeId) -> Result<(), ControlError> {
         self.ask("leave", move |c| async move { c.leave(node).await }.boxed()).await
+    }
+
+    async fn forget(&self, node: NodeId) -> Result<Forgotten, ControlError> {
+        self.ask("forget", move |c| async move { c.forget(node).await }.boxed()).await
     }
 
     async fn status(&self) -> Result<ClusterStatus, ControlError> {

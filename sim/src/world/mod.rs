@@ -83,6 +83,7 @@ impl World {
             Machine::new(place, kind, *nth, drift.draw(&mut chance, started), chance.random())
         });
         let machines: Vec<_> = machines.collect();
+        registry.know(&machines);
         let world = Arc::new(Self { started, net, registry, machines, losses: Mutex::default(), buckets });
         world.machines.iter().for_each(|machine| world.begin(machine));
         world

@@ -46,9 +46,14 @@ impl Machine {
         })
     }
 
-    /// Of its role, and its address.
+    /// Of its role; also the label of its host.
     pub(super) fn name(&self) -> String {
         format!("{}-{}", self.kind.as_str(), self.nth)
+    }
+
+    /// What its process listens on.
+    pub(super) fn address(&self) -> String {
+        format!("{}:1", self.name())
     }
 
     /// A new process, on the current runtime.

@@ -82,7 +82,7 @@ pub(super) fn run(process: &Arc<OsProcess>, machine: Arc<Machine>, registry: Arc
 
 async fn control(process: Arc<OsProcess>, machine: Arc<Machine>, registry: Arc<Registry>, env: Env) {
     let directory = WorldDirectory::new(registry.clone(), process.place, ClusterView::default());
-    let config = ControllerConfig { state_file: Some(STATE_FILE.into()) };
+    let config = ControllerConfig { state_file: Some(STATE_FILE.into()), ..ControllerConfig::default() };
     let never = CancellationToken::new();
     // As a service manager would start it again where its disk is full.
     let controller = loop {
@@ -162,6 +162,5 @@ fn start(
 }
 
 fn spec(machine: &Machine, capacity_bytes: u64) -> NodeSpec {
-    let name = machine.name();
-    NodeSpec { role: machine.kind.role(), address: format!("{name}:1"), host: name, capacity_bytes }
+    NodeSpec { role: machine.kind.role(), address: machine.address(), host: machine.name(), capacity_bytes }
 }

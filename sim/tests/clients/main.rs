@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use in_process::ask::TENANTS;
 use in_process::planes::Cluster;
 use pocket_api::clock::{Clock, Timestamp};
+use pocket_api::env::Env;
 use pocket_edge::context::Connection;
 use pocket_gateway::config::GatewayConfig;
 use pocket_gateway::gateway::Gateway;
@@ -59,7 +60,7 @@ fn history(workload: &Workload, gateways: usize) -> (Duration, History) {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Arc::new(RuntimeClock(Instant::now()));
-        let cluster = Cluster::start_with(GatewayConfig::default(), clock.clone()).await;
+        let cluster = Cluster::start_with(GatewayConfig::default(), Env::with_clock(clock.clone())).await;
         let mut ports: Vec<Arc<dyn S3Port>> = vec![Arc::new(Direct(cluster.gateway.clone()))];
         while ports.len() < gateways {
             ports.push(Arc::new(Direct(cluster.another_gateway().await)));
