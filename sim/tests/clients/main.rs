@@ -39,9 +39,9 @@ fn history(workload: &Workload, gateways: usize, wrong: Wrong) -> (Duration, His
     runtime.block_on(async {
         let clock = Arc::new(RuntimeClock(Instant::now()));
         let cluster = Cluster::start_with(GatewayConfig::default(), clock.clone()).await;
-        let mut ports: Vec<Arc<dyn S3Port>> = vec![Way::new(cluster.gateway.clone(), wrong)];
+        let mut ports: Vec<Arc<dyn S3Port>> = vec![Arc::new(Way::new(cluster.gateway.clone(), wrong))];
         while ports.len() < gateways {
-            ports.push(Way::new(cluster.another_gateway().await, wrong));
+            ports.push(Arc::new(Way::new(cluster.another_gateway().await, wrong)));
         }
         let signer = Arc::new(Signer::new(TENANTS[0].access_key_id, TENANTS[0].secret));
         let recorder = Recorder::start(clock.now());

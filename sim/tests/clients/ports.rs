@@ -38,8 +38,8 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    pub(crate) fn new(to: Arc<Gateway>, wrong: Wrong) -> Arc<dyn S3Port> {
-        Arc::new(Self { to, wrong, calls: AtomicU32::new(0), last: Arc::default() })
+    pub(crate) fn new(to: Arc<Gateway>, wrong: Wrong) -> Self {
+        Self { to, wrong, calls: AtomicU32::new(0), last: Arc::default() }
     }
 }
 
