@@ -14,9 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Faults that the cluster holds in: what is run where nobody says otherwise.
-const HELD: &[Fault] = &[Fault::Delay, Fault::Clock, Fault::Disk];
-
 /// Whole clusters in one process, with faults by seed, and judges of what clients saw. One seed is one history.
 #[derive(Clone, Parser)]
 #[command(name = "pocket-sim")]
@@ -36,9 +33,9 @@ struct Args {
     #[arg(long, default_value_t = LevelFilter::OFF)]
     log: LevelFilter,
     /// Kinds of faults, with commas between: delay, loss, partition, pause, long-pause, crash, crash-server, crash-shard, clock,
-    /// disk; all; none. Without it those that hold
-    #[arg(long)]
-    faults: Option<String>,
+    /// disk; all; none
+    #[arg(long, default_value = "all")]
+    faults: String,
     #[arg(long, default_value_t = 2)]
     shards: usize,
     #[arg(long, default_value_t = 3)]
@@ -60,11 +57,10 @@ struct Args {
 
 impl Args {
     fn faults(&self) -> anyhow::Result<BTreeSet<Fault>> {
-        Ok(match self.faults.as_deref() {
-            None => HELD.iter().copied().collect(),
-            Some("all") => Fault::ALL.into(),
-            Some("none") => BTreeSet::new(),
-            Some(names) => names
+        Ok(match self.faults.as_str() {
+            "all" => Fault::ALL.into(),
+            "none" => BTreeSet::new(),
+            names => names
                 .split(',')
                 .map(|name| name.trim().parse())
                 .collect::<Result<_, _>>()

@@ -134,3 +134,42 @@ fn child(node: roxmltree::Node<'_, '_>, name: &str) -> Option<String> {
     let found = node.children().find(|child| child.tag_name().name() == name);
     found.map(|node| node.text().unwrap_or_default().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Condition;
+
+    fn outcome(asked: &Asked, status: u16, code: &str) -> Outcome {
+        let body = match code {
+            "" => String::new(),
+            code => format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code></Error>"),
+        };
+        read(asked, Some(Response::builder().status(status).body(body.into()).unwrap())).0
+    }
+
+    #[test]
+    fn only_what_is_the_clients_fault_proves_that_nothing_happened() {
+        let delete = Asked::Delete { key: "k".into(), condition: Condition::None };
+        let head = Asked::Head { key: "k".into() };
+        for (asked, status, code, expected) in [
+            (&delete, 204, "", Outcome::Done(Answer::Done)),
+            (&delete, 404, "NoSuchBucket", Outcome::Refused(Refusal::NoSuchBucket)),
+            (&delete, 412, "PreconditionFailed", Outcome::Refused(Refusal::PreconditionFailed)),
+            (&delete, 409, "OperationAborted", Outcome::Refused(Refusal::Other("OperationAborted".into()))),
+            (&delete, 500, "InternalError", Outcome::Unknown("500 InternalError".into())),
+            (&delete, 503, "SlowDown", Outcome::Unknown("503 SlowDown".into())),
+            (&delete, 503, "ServiceUnavailable", Outcome::Unknown("503 ServiceUnavailable".into())),
+            (&head, 404, "", Outcome::Refused(Refusal::Nothing)),
+        ] {
+            assert_eq!(outcome(asked, status, code), expected);
+        }
+        assert_eq!(read(&delete, None).0, Outcome::Unknown("no answer".into()));
+    }
+
+    #[test]
+    fn an_error_that_comes_after_a_good_head_is_one() {
+        let complete = Asked::Complete { key: "k".into(), pieces: vec![], bounds: Default::default() };
+        assert_eq!(outcome(&complete, 200, "SlowDown"), Outcome::Unknown("200 SlowDown".into()));
+    }
+}

@@ -5,7 +5,7 @@ mod choices;
 mod session;
 
 use super::{Client, Details, Recorder, Signer};
-use crate::history::{Asked, History, ListAsked, Outcome, Refusal, Text};
+use crate::history::{Answer, Asked, History, ListAsked, Outcome, Refusal, Text};
 use crate::port::S3Port;
 use choices::KEYS;
 use futures::future::join_all;
@@ -112,7 +112,6 @@ pub fn bucket(number: u32) -> Text {
 
 /// All pages of a list, as far as they are answered.
 pub(crate) async fn walk(client: &Client, port: &Arc<dyn S3Port>, bucket: &Text, mut asked: ListAsked) {
-    use crate::history::Answer;
     let mut details = Details::default();
     for _ in 0..PAGES_MAX {
         let list = Asked::List(asked.clone());

@@ -1,7 +1,7 @@
 //! Leaves events out of a history that a judge objects to, as long as it still does. Nothing goes without what relies on it: a
 //! history without a write, but with a read of it, would be objected to for another reason than the one that is looked for.
 
-use crate::history::{Answer, Asked, Body, Condition, Event, History, Outcome, Piece, Refusal, Text};
+use crate::history::{Answer, Asked, Body, Bounds, Condition, Event, History, Outcome, Piece, Refusal, Text};
 use std::collections::BTreeSet;
 
 /// Most times that a judge is asked: a few seconds of the slowest one.
@@ -62,6 +62,14 @@ fn relies_on(event: &Event, of: &Event) -> bool {
     match &of.asked {
         Asked::CreateBucket(_) => same_bucket,
         Asked::DeleteBucket { .. } => same_bucket && (sees_absence(event) || creates_bucket(event)),
+        Asked::Put { key, bounds, .. } | Asked::Complete { key, bounds, .. }
+            if *bounds != Bounds::default()
+                && same_bucket
+                && names_or_lists(event, key)
+                && sees_absence(event) =>
+        {
+            true
+        }
         Asked::Put { key, piece, .. } => {
             reads_any(event, &[*piece]) || same_bucket && sees_presence(event, key, of.wrote())
         }
@@ -71,7 +79,11 @@ fn relies_on(event: &Event, of: &Event) -> bool {
         Asked::Append { key, piece, .. } => {
             reads_any(event, &[*piece]) || same_bucket && sees_presence(event, key, None)
         }
-        Asked::Copy { to, .. } => same_bucket && sees_presence(event, to, None),
+        // What it brought may have ended by itself.
+        Asked::Copy { to, .. } => {
+            same_bucket
+                && (sees_presence(event, to, None) || names_or_lists(event, to) && sees_absence(event))
+        }
         Asked::Rename { from, to, .. } => {
             same_bucket && (sees_presence(event, to, None) || names(event, from) && sees_absence(event))
         }

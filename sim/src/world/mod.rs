@@ -23,12 +23,13 @@ use directory::Registry;
 use net::Net;
 use parking_lot::Mutex;
 use pocket_api::clock::Timestamp;
+use pocket_api::limits::NODE_TIMEOUT;
 use port::GatewayPort;
 use process::{Machine, OsProcess};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use roles::Up;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -65,6 +66,10 @@ pub struct World {
     registry: Arc<Registry>,
     machines: Vec<Arc<Machine>>,
     losses: Mutex<Vec<Loss>>,
+    /// Since when.
+    stopped: Mutex<BTreeMap<Place, Duration>>,
+    /// Names of processes that stood still for longer than the cluster waits for one.
+    long_silent: Mutex<BTreeSet<String>>,
     /// Names of the buckets that clients use, for losses.
     buckets: Vec<Arc<str>>,
 }
@@ -84,7 +89,16 @@ impl World {
         });
         let machines: Vec<_> = machines.collect();
         registry.know(&machines);
-        let world = Arc::new(Self { started, net, registry, machines, losses: Mutex::default(), buckets });
+        let world = Arc::new(Self {
+            started,
+            net,
+            registry,
+            machines,
+            losses: Mutex::default(),
+            stopped: Mutex::default(),
+            long_silent: Mutex::default(),
+            buckets,
+        });
         world.machines.iter().for_each(|machine| world.begin(machine));
         world
     }
@@ -117,9 +131,10 @@ impl World {
         self.net.messages()
     }
 
-    /// Every process that the cluster gave up although it never died.
+    /// Every process that the cluster gave up although it never died, nor stood still for as long as one may.
     pub fn expelled(&self) -> Vec<String> {
-        self.registry.expelled()
+        let silent = self.long_silent.lock();
+        self.registry.expelled().into_iter().filter(|name| !silent.contains(name)).collect()
     }
 
     /// What is still taken of each budget, by the name of its process; those that hold nothing are left out.
@@ -173,11 +188,16 @@ impl World {
     /// As SIGSTOP.
     pub fn stop(&self, place: Place) {
         self.machine(place).each_process(OsProcess::stop);
+        self.stopped.lock().insert(place, self.now());
     }
 
     /// As SIGCONT.
     pub fn go_on(&self, place: Place) {
         self.machine(place).each_process(OsProcess::go_on);
+        let since = self.stopped.lock().remove(&place);
+        if since.is_some_and(|since| self.now() - since >= NODE_TIMEOUT) {
+            self.long_silent.lock().insert(self.machine(place).name());
+        }
     }
 
     /// Nothing comes from one place to the other any more; what is under way is lost.

@@ -57,15 +57,15 @@ pub(super) fn search(steps: &[Step], start: State, declared: &Declared, places_m
         if been.len() == places_max {
             return (Order::GaveUp, Cost { places: been.len() });
         }
-        let candidates = place.candidates(steps);
+        let mut candidates = place.candidates(steps);
         if place.count_known >= furthest.0 {
             let known = candidates.iter().filter(|&&i| steps[i].is_known);
             furthest = (place.count_known, known.map(|&i| steps[i].event).collect());
         }
+        place.leave_out_what_helps_nobody(&mut candidates, steps, declared);
         // The last one that is pushed is tried first: what must come before what may, the earliest end first.
-        let mut order = candidates;
-        order.sort_by_key(|&i| (steps[i].is_known, std::cmp::Reverse(steps[i].end)));
-        for i in order {
+        candidates.sort_by_key(|&i| (steps[i].is_known, std::cmp::Reverse(steps[i].end)));
+        for i in candidates {
             for state in place.state.after(&steps[i], declared) {
                 if steps[i].is_known || state != place.state {
                     to_go.push(place.with(i, state, steps));
@@ -123,6 +123,32 @@ impl Place {
         }
         found.retain(|&i| steps[i].begin <= first_end);
         found
+    }
+
+    /// What may never have happened is next only if something can follow it that could not without it, or that carries what it did
+    /// further. In any other place it might as well come later.
+    fn leave_out_what_helps_nobody(&self, candidates: &mut Vec<usize>, steps: &[Step], declared: &Declared) {
+        let is_possible = |state: &State, i: usize| !state.after(&steps[i], declared).is_empty();
+        let stuck: Vec<usize> =
+            candidates.iter().copied().filter(|&i| !is_possible(&self.state, i)).collect();
+        // A look that decides what was open till then might have decided otherwise.
+        let decides = |i: usize| {
+            let is_other = |state: &State| *state != self.state;
+            steps[i].kind.is_look() && self.state.after(&steps[i], declared).iter().any(is_other)
+        };
+        let carries = |i: &usize| steps[*i].kind.carries_further() || decides(*i);
+        let carriers: Vec<usize> = candidates.iter().copied().filter(carries).collect();
+        candidates.retain(|&i| {
+            let helps = || {
+                let after = self.state.after(&steps[i], declared);
+                after.iter().any(|state| stuck.iter().any(|&other| is_possible(state, other)))
+            };
+            let is_carried = |&other: &usize| other != i && steps[i].kind.touches(&steps[other].kind);
+            steps[i].is_known
+                || !steps[i].kind.is_all_gone_when_overwritten()
+                || carriers.iter().any(is_carried)
+                || helps()
+        });
     }
 
     /// Takes all steps that fit and after which nothing is otherwise.

@@ -9,6 +9,7 @@ use crate::history::{
 };
 use crate::judges::declared::Declared;
 use crate::judges::origins::{Content, Origins, content};
+use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -99,7 +100,46 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn is_look(&self) -> bool {
+    /// What comes of it is not only whether it can be: it moves, or builds upon, what was there before.
+    pub(super) fn carries_further(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateBucket { .. } | Self::EndBucket { .. } | Self::Append { .. } | Self::Rename { .. }
+        )
+    }
+
+    /// It does one thing to one object, so that whatever is written over it leaves nothing of it; and it takes one alone to be noticed.
+    pub(super) fn is_all_gone_when_overwritten(&self) -> bool {
+        matches!(self, Self::Write { .. } | Self::Append { .. } | Self::Remove { .. })
+    }
+
+    /// Whether both may have to do with the same object.
+    pub(super) fn touches(&self, other: &Self) -> bool {
+        let (slots, others) = (self.slots(), other.slots());
+        slots.is_empty() || others.is_empty() || slots.iter().any(|slot| others.contains(slot))
+    }
+
+    /// None of what is about the bucket, and so about all.
+    fn slots(&self) -> SmallVec<[usize; 2]> {
+        match *self {
+            Self::CreateBucket { .. } | Self::EndBucket { .. } | Self::SeeBucket | Self::SeeNoBucket => {
+                smallvec![]
+            }
+            Self::Rename { from, to, .. } => smallvec![from, to],
+            Self::Write { slot, .. }
+            | Self::Append { slot, .. }
+            | Self::Remove { slot, .. }
+            | Self::UseRead { slot }
+            | Self::See { slot, .. }
+            | Self::SeeNothing { slot, .. }
+            | Self::SeeNeither { slot }
+            | Self::SeeLost { slot }
+            | Self::SeeConditionFail { slot, .. }
+            | Self::SeeOtherSize { slot, .. } => smallvec![slot],
+        }
+    }
+
+    pub(super) fn is_look(&self) -> bool {
         match self {
             Self::SeeBucket
             | Self::SeeNoBucket
