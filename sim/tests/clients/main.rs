@@ -6,7 +6,6 @@ mod ports;
 
 use in_process::ask::TENANTS;
 use in_process::planes::Cluster;
-use pocket_api::clock::Clock;
 use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::env::Env;
 use pocket_gateway::config::GatewayConfig;
@@ -41,8 +40,9 @@ fn history(workload: &Workload, gateways: usize, wrong: Wrong) -> (Duration, His
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Arc::new(RuntimeClock(Instant::now()));
-        use pocket_api::clock::Clock;
-        use pocket_api::env::Env;
+        let env = Env::with_clock(clock.clone());
+        let cluster = Cluster::start_with(GatewayConfig::default(), env).await;
+        let mut ports: Vec<Arc<dyn S3Port>> = vec![Arc::new(Way::new(cluster.gateway.clone(), wrong))];
         while ports.len() < gateways {
             ports.push(Arc::new(Way::new(cluster.another_gateway().await, wrong)));
         }
