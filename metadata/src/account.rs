@@ -62,11 +62,17 @@ impl Account {
     }
 
     pub(crate) fn take(&mut self, bytes: u64) -> Result<(), MetadataError> {
-        if !self.budget.take(bytes) {
-            return Err(MetadataError::Full(self.budget.refuse()));
+        match self.has_taken(bytes) {
+            true => Ok(()),
+            false => Err(MetadataError::Full(self.budget.refuse())),
         }
-        self.used_bytes += bytes;
-        Ok(())
+    }
+
+    /// As [`Self::take`], for what nobody asked for: where there is no room nobody is refused.
+    pub(crate) fn has_taken(&mut self, bytes: u64) -> bool {
+        let has_room = self.budget.take(bytes);
+        self.used_bytes += if has_room { bytes } else { 0 };
+        has_room
     }
 
     pub(crate) fn give_back(&mut self, bytes: u64) {

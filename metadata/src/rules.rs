@@ -183,7 +183,7 @@ impl Rules {
                 None => {}
                 Some(at) if at <= now => ended.push(key.clone()),
                 Some(at) if self.objects.order.contains(at, entry.version) => {}
-                Some(at) if orders == Orders::Made && account.take(charge(key)).is_ok() => {
+                Some(at) if orders == Orders::Made && account.has_taken(charge(key)) => {
                     self.objects.insert(at, entry.version, key);
                 }
                 Some(at) => self.leave_out(at),
@@ -214,7 +214,7 @@ impl Rules {
                 None => {}
                 Some(at) if at <= now => ended.push((key.clone(), number)),
                 Some(at) if self.uploads.order.contains(at, number) => {}
-                Some(at) if orders == Orders::Made && account.take(charge(key)).is_ok() => {
+                Some(at) if orders == Orders::Made && account.has_taken(charge(key)) => {
                     self.uploads.insert(at, number, key);
                 }
                 Some(at) => self.leave_out(at),
@@ -311,11 +311,12 @@ impl JobState {
         rules.upload_place(key, initiated).map_or(0, |at| rules.uploads.remove(at, number, key))
     }
 
-    /// Drops what rules have ended by now, `most` objects and a few uploads: how many objects that were.
+    /// Drops what rules have ended by now, `most` objects and a few uploads: how many objects that were. Where `most` is no bound,
+    /// neither is what they free: all of it goes in this command.
     pub(crate) fn end_by_rules(&mut self, most: usize, orders: Orders, now: Timestamp) -> u64 {
         let mut expired = 0;
         while expired < most
-            && !self.has_freed_enough()
+            && (most == usize::MAX || !self.has_freed_enough())
             && let Some((_, key, charge)) = self.rules.as_deref_mut().and_then(|r| r.objects.pop_due(now))
         {
             self.account.give_back(charge);
@@ -354,9 +355,9 @@ impl JobState {
         }
     }
 
-    /// How many objects have ended that are not dropped yet; `None` where the orders do not tell.
-    pub(crate) fn count_ended(&self, now: Timestamp) -> Option<usize> {
-        let by_ttl = self.expiry.due(now);
+    /// How many of those objects that count have ended and are not dropped yet; `None` where the orders do not tell.
+    pub(crate) fn count_ended(&self, now: Timestamp, counts: impl Fn(&Key) -> bool) -> Option<usize> {
+        let by_ttl = self.expiry.due(now).filter(|key| counts(key));
         let Some(rules) = self.rules.as_deref() else { return Some(by_ttl.count()) };
         if !matches!(rules.review, Review::Done) {
             return None;
@@ -364,7 +365,7 @@ impl JobState {
         // What a rule ended first is due in both orders by now.
         let place = |key: &Key| self.objects.get(key).and_then(|entry| rules.place(key, entry));
         let by_ttl_alone = by_ttl.filter(|key| place(key).is_none());
-        Some(by_ttl_alone.count() + rules.objects.order.due(now).count())
+        Some(by_ttl_alone.count() + rules.objects.order.due(now).filter(|key| counts(key)).count())
     }
 
     /// Whether other rules than `next` may have something to end now. It is dropped in steps before they change: with

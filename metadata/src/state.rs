@@ -225,12 +225,13 @@ impl JobState {
 
     /// Objects that are there.
     pub(crate) fn count_visible(&self, now: Timestamp) -> u64 {
-        let any_dead = self.manifests.any_dead() || self.held.any_dead();
-        let visible = match self.count_ended(now) {
-            Some(ended) if !any_dead => self.objects.len() - ended,
-            _ => self.objects.iter().filter(|(key, e)| self.is_visible(key.as_str(), e, now)).count(),
-        };
-        visible as u64
+        let is_present = |key: &Key| self.objects.get(key).is_some_and(|entry| !self.is_lost(entry));
+        match self.count_ended(now, is_present) {
+            Some(ended) => self.present_objects() - ended as u64,
+            None => {
+                self.objects.iter().filter(|(key, e)| self.is_visible(key.as_str(), e, now)).count() as u64
+            }
+        }
     }
 
     /// A key may be readable now that was not before.

@@ -10,11 +10,11 @@ use pocket_api::budget::ByteBudget;
 use pocket_api::cluster::ClusterView;
 use pocket_api::conditions::WriteCondition;
 use pocket_api::hints::{JobHints, ObjectHints};
-use pocket_api::ids::{Epoch, JobId, NodeId, WriteId};
+use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
 use pocket_api::lifecycle::{LifecycleEnd, LifecycleFilter, LifecycleUnit};
 use pocket_api::metadata::{Commit, JobSpec, NewMeta, Request};
 use pocket_api::names::ObjectKey;
-use pocket_api::object::{ETag, NewContent};
+use pocket_api::object::{ETag, Extent, NewContent};
 
 const NODE: NodeId = NodeId(1);
 const START: Timestamp = Timestamp(1_000_000);
@@ -56,6 +56,39 @@ fn job_of(objects: usize, budget: &ByteBudget) -> JobState {
         apply(&mut state, Command::Request { epoch: Epoch(1), request, payload }, START).output.unwrap();
     }
     state
+}
+
+/// An object of so many chunks, made at [`START`].
+fn put_chunks(state: &mut JobState, number: usize, chunks: u64) {
+    let write = WriteId { gateway: NodeId(9), number: number as u64 };
+    let chunk = |n| Extent { chunk: ChunkId { server: NODE, number: number as u64 * chunks + n }, len: 1 };
+    let content = NewContent::Chunks { extents: (0..chunks).map(chunk).collect() };
+    let meta =
+        NewMeta { etag: ETag::opaque(write), checksum: None, headers: None, hints: ObjectHints::default() };
+    let (key, condition) = (key(number).0, WriteCondition::None);
+    let request = Request::Commit(Commit { key, write, size: chunks, content, meta, condition });
+    let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+    apply(state, command, START).output.unwrap();
+}
+
+#[test]
+fn a_change_of_rules_ends_however_much_what_has_ended_frees() {
+    let mut state = job_of(0, &ByteBudget::new(1 << 30));
+    (0..3).for_each(|number| put_chunks(&mut state, number, 2_048));
+    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    while sweep(&mut state, seconds(1)).1 {}
+    let changed = apply(&mut state, Command::Update(spec(3, None)), seconds(5));
+    assert_eq!((state.objects.len(), changed.effects.freed.len()), (0, 3 * 2_048));
+}
+
+#[test]
+fn a_review_that_finds_no_room_refuses_nobody() {
+    let budget = ByteBudget::new(1 << 20);
+    let mut state = job_of(100, &budget);
+    assert!(budget.take(budget.limit_bytes() - budget.used_bytes()));
+    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    sweep(&mut state, seconds(1));
+    assert_eq!((in_order(&state), budget.refusals()), (0, 0));
 }
 
 fn sweep(state: &mut JobState, now: Timestamp) -> (u64, bool) {
