@@ -230,6 +230,7 @@ pub(crate) fn shard_requests() -> Vec<ShardRequest> {
         ShardRequest::AskReferences(writes()),
         ShardRequest::ConfirmReferences(writes()),
         ShardRequest::ReleaseReferences(writes()),
+        ShardRequest::ReferencesLost(vec![(JobId(5), WRITE, WRITE)]),
         ShardRequest::ForgetArrivals(writes()),
     ]
 }
