@@ -28,6 +28,9 @@ pub enum ControlError {
     /// The job's placement is another one by now: read its settings again.
     #[error("settings were changed meanwhile")]
     Stale,
+    /// Another operation on the bucket is in progress, and took longer than this one waits.
+    #[error("another operation on the bucket is in progress")]
+    Conflict,
     /// The caller's node id is unknown or was declared dead: drop everything and join again.
     #[error("node is not a member; it must join again")]
     NotAMember,

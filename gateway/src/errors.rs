@@ -121,7 +121,10 @@ pub(crate) fn from_metadata(error: MetadataError) -> Refusal {
         | MetadataError::Busy
         | MetadataError::Full(_)
         | MetadataError::Crowded => slow_down(error.to_string()),
-        MetadataError::LeaseEnded | MetadataError::Unavailable(_) => unavailable(error.to_string()),
+        // Orders are not given by gateways.
+        MetadataError::StaleTerm(_) | MetadataError::LeaseEnded | MetadataError::Unavailable(_) => {
+            unavailable(error.to_string())
+        }
         MetadataError::BadRequest(_) => {
             tracing::error!(%error, "a shard refused a request of this gateway as malformed");
             s3(Code::InternalError, error.to_string())
@@ -136,7 +139,7 @@ pub(crate) fn from_control(error: ControlError) -> Refusal {
         ControlError::BucketExists { .. } => s3(Code::BucketAlreadyExists, "The bucket name is taken."),
         ControlError::WrongTenant => access_denied("The bucket belongs to another tenant."),
         ControlError::NotEmpty => s3(Code::BucketNotEmpty, "The bucket you tried to delete is not empty."),
-        ControlError::Stale => s3(
+        ControlError::Stale | ControlError::Conflict => s3(
             Code::OperationAborted,
             "A conflicting conditional operation is currently in progress against this resource. Please try again.",
         ),

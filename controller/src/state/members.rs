@@ -280,9 +280,18 @@ impl Members {
         }
     }
 
-    /// Members as the state file has them: without the doomed.
-    pub(crate) fn kept(&self) -> Vec<(NodeId, NodeSpec)> {
-        self.nodes.iter().filter(|(_, m)| !m.doomed).map(|(&id, m)| (id, m.spec.clone())).collect()
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes.keys().copied()
+    }
+
+    /// A member as its record has it: there is none of the doomed.
+    pub(crate) fn kept(&self, id: NodeId) -> Option<&NodeSpec> {
+        self.nodes.get(&id).filter(|member| !member.doomed).map(|member| &member.spec)
+    }
+
+    /// How many of a role are in a state.
+    pub(crate) fn count(&self, role: Role, state: NodeState) -> usize {
+        self.nodes.values().filter(|m| m.spec.role == role && m.state == state).count()
     }
 }
 
