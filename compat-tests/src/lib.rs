@@ -8,6 +8,8 @@ pub mod clients;
 pub mod docs;
 pub mod http;
 pub mod metrics;
+pub mod network;
+pub mod objects;
 pub mod python;
 pub mod s3;
 pub mod server;

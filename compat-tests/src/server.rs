@@ -309,7 +309,11 @@ fn modified(path: &Path) -> Option<SystemTime> {
 
 /// The program with the tests' credentials and nothing of its caller's settings.
 pub fn command(home: &Path) -> Command {
-    let mut command = Command::new(binary());
+    with_credentials(Command::new(binary()), home)
+}
+
+/// As [`command`], for one that runs the program through another.
+pub(crate) fn with_credentials(mut command: Command, home: &Path) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("POCKET_") || name.to_string_lossy().starts_with("AWS_") {
             command.env_remove(name);

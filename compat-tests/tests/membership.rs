@@ -1,6 +1,7 @@
 //! Who is declared dead and who is not: real processes that are stopped, go on, and are killed. What each state means is
 //! in docs/operating.md. One cluster a test: it is not whole afterwards.
 
+use pocket_compat_tests::objects::{BACK_WITHIN, Objects};
 use pocket_compat_tests::s3::Client;
 use pocket_compat_tests::server::{Server, signal};
 use pocket_compat_tests::{bytes, http, unique_bucket};
@@ -9,7 +10,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// By promise it is a second; the rest is for a machine that runs other tests too.
-const BACK_WITHIN: Duration = Duration::from_secs(4);
 const TOLD_WITHIN: Duration = Duration::from_secs(4);
 const STOPPED_FOR: Duration = Duration::from_secs(10);
 /// So that this is several times over in [`STOPPED_FOR`].
@@ -20,59 +20,15 @@ fn status(server: &Server) -> Value {
     serde_json::from_str(&answer.text()).expect("a status")
 }
 
+fn gateways(server: &Server) -> [Client; 2] {
+    [server.client_of(0), server.client_of(1)]
+}
+
 /// Ids of the nodes that are not dead.
 fn nodes(server: &Server) -> Vec<u64> {
     let status = status(server);
     let nodes = status["nodes"].as_array().expect("nodes").iter();
     nodes.map(|node| node[0]["id"].as_u64().expect("an id")).collect()
-}
-
-/// Small and large objects of a bucket, over all shards and servers.
-struct Objects {
-    bucket: String,
-    count: u64,
-}
-
-impl Objects {
-    fn put(client: &Client, name: &str) -> Self {
-        let objects = Self { bucket: unique_bucket(name), count: 24 };
-        client.create_bucket(&objects.bucket, &[]).expect(200);
-        for n in 0..objects.count {
-            client.put(&objects.path(n), &Self::body(n)).expect(200);
-        }
-        objects
-    }
-
-    fn path(&self, n: u64) -> String {
-        format!("/{}/k{n}", self.bucket)
-    }
-
-    fn body(n: u64) -> Vec<u8> {
-        bytes(n, if n.is_multiple_of(3) { 500 } else { 400_000 })
-    }
-
-    /// Whether all is as it should be: every object is there, and more can be written.
-    fn are_served(&self, client: &Client) -> bool {
-        let is_there = |n| {
-            let get = client.request("GET", &self.path(n)).try_send();
-            get.is_ok_and(|answer| answer.status == 200 && answer.whole && answer.body == Self::body(n))
-        };
-        let put =
-            || client.request("PUT", &format!("/{}/new", self.bucket)).body(&bytes(7, 3_000_000)).try_send();
-        (0..self.count).all(is_there) && put().is_ok_and(|answer| answer.status == 200)
-    }
-
-    /// Time until that is so for the first time through every gateway.
-    fn back_after(&self, server: &Server) -> Duration {
-        let since = Instant::now();
-        for client in [server.client_of(0), server.client_of(1)] {
-            while !self.are_served(&client) {
-                assert!(since.elapsed() < BACK_WITHIN, "not served again");
-                thread::sleep(Duration::from_millis(20));
-            }
-        }
-        since.elapsed()
-    }
 }
 
 #[test]
@@ -91,7 +47,7 @@ fn all_but_the_controller_are_silent_for_a_while_and_nothing_is_lost() {
     }
     assert!(was_held, "the controller holds itself for the one that is cut off");
     others.iter().for_each(|&pid| signal(pid, "CONT"));
-    println!("served again {:?} after {STOPPED_FOR:?} of silence", objects.back_after(&server));
+    println!("served again {:?} after {STOPPED_FOR:?} of silence", objects.back_after(&gateways(&server)));
     assert_eq!(nodes(&server), before, "nobody had to join again");
     let back = Instant::now();
     while !status(&server)["held_for"].is_null() {
@@ -104,7 +60,7 @@ fn all_but_the_controller_are_silent_for_a_while_and_nothing_is_lost() {
 fn the_controller_stands_still_for_a_while_and_nothing_is_lost() {
     let server = Server::impatient_cluster(NODE_TIMEOUT);
     let objects = Objects::put(&server.client(), "controller");
-    objects.back_after(&server);
+    objects.back_after(&gateways(&server));
     let before = nodes(&server);
     let controller = server.role("controller")[0].pid;
     signal(controller, "STOP");
@@ -119,7 +75,7 @@ fn the_controller_stands_still_for_a_while_and_nothing_is_lost() {
         assert!(awake.elapsed() < BACK_WITHIN, "no bucket can be made");
     }
     println!("buckets are made again {:?} after the controller stood still", awake.elapsed());
-    objects.back_after(&server);
+    objects.back_after(&gateways(&server));
     // Whoever it would have declared dead would be gone by now.
     thread::sleep(Duration::from_secs(2));
     assert_eq!(nodes(&server), before);
@@ -129,7 +85,7 @@ fn the_controller_stands_still_for_a_while_and_nothing_is_lost() {
 #[test]
 fn a_process_that_is_killed_is_told_dead_within_about_a_second() {
     let server = Server::own_cluster();
-    let clients = [server.client_of(0), server.client_of(1)];
+    let clients = gateways(&server);
     let objects = Objects::put(&clients[0], "killed");
     // Over all servers, so that it dies with any of them.
     let wide = format!("/{}/wide", objects.bucket);
@@ -172,6 +128,6 @@ fn a_process_that_is_stopped_is_suspect_and_goes_on_as_if_nothing_had_been() {
     // New data goes elsewhere.
     server.client().put(&format!("/{}/elsewhere", objects.bucket), &bytes(9, 3_000_000)).expect(200);
     signal(storage, "CONT");
-    objects.back_after(&server);
+    objects.back_after(&gateways(&server));
     assert_eq!(nodes(&server), before);
 }

@@ -150,6 +150,7 @@ mod tests {
         assert!(state.losses.is_searching() && state.is_sweep_due(NOW));
         state.search_losses(4, usize::MAX);
         assert!(state.losses.is_searching() && state.present_objects() > 5, "a part at a time");
+        assert_eq!(state.count_visible(NOW), 1, "what nobody found yet is not there either");
         // One that was counted and one that was not yet.
         delete(&mut state, 0);
         delete(&mut state, 9);
@@ -162,6 +163,7 @@ mod tests {
         (1..9).for_each(|number| delete(&mut state, number));
         assert_eq!((state.present_objects(), state.present_bytes(), state.losses.objects), (1, 10, 0));
     }
+
     #[test]
     fn nothing_is_appended_in_chunks_of_a_dead_server_so_only_a_search_finds_losses_of_appended_objects() {
         let mut state = empty_job(ByteBudget::new(1 << 20), NOW);

@@ -223,7 +223,8 @@ impl JobState {
     /// Objects that are there.
     pub(crate) fn count_visible(&self, now: Timestamp) -> u64 {
         let is_present = |key: &Key| self.objects.get(key).is_some_and(|entry| !self.is_lost(entry));
-        match self.count_ended(now, is_present) {
+        // Until all that was lost is found, what is present is not known either.
+        match self.count_ended(now, is_present).filter(|_| !self.losses.is_searching()) {
             Some(ended) => self.present_objects() - ended as u64,
             None => {
                 self.objects.iter().filter(|(key, e)| self.is_visible(key.as_str(), e, now)).count() as u64

@@ -3,6 +3,8 @@
 //! It holds the seam `Control` and cannot tell whether the controller is in this process. It never decides that a node
 //! is dead, its own included: the controller does. What follows of an end is for whoever runs the process.
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use pocket_api::cluster::{Directory, NodeSpec};
 use pocket_api::control::{Control, ControlError, Heartbeat, HeartbeatReply, JobHolder, Joined};
 use pocket_api::ids::NodeId;
@@ -15,6 +17,9 @@ use tracing::{info, warn};
 
 /// How long a node that ends waits for the controller to take note; the controller finds out by itself otherwise.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long a heartbeat is waited for, which bounds how many are on their way at once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why a membership is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,23 +67,25 @@ pub async fn join(control: &dyn Control, spec: NodeSpec, until: &CancellationTok
 
 impl Membership {
     /// Heartbeats until the node is expelled or `until` is cancelled. A controller that cannot be reached ends
-    /// nothing: data goes on without it.
+    /// nothing: data goes on without it. One heartbeat does not wait for the answer to another: where answers take longer
+    /// than the period, the controller still hears from the node in time, and what they say still arrives.
     pub async fn keep(&self, until: &CancellationToken) -> Parted {
         let mut ticks = interval(HEARTBEAT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beats = FuturesUnordered::new();
         let mut reachable = true;
         loop {
-            tokio::select! {
-                biased;
-                () = until.cancelled() => return Parted::Asked,
-                _ = ticks.tick() => {}
-            }
             let answer = tokio::select! {
                 biased;
                 () = until.cancelled() => return Parted::Asked,
-                answer = self.control.heartbeat(self.sign_of_life()) => answer,
+                Some(answer) = beats.next() => answer,
+                _ = ticks.tick() => {
+                    beats.push(timeout(ANSWER_WITHIN, self.control.heartbeat(self.sign_of_life())));
+                    continue;
+                }
             };
-            match answer {
+            let silence = |_| ControlError::Unavailable(format!("no answer within {ANSWER_WITHIN:?}"));
+            match answer.map_err(silence).flatten() {
                 Ok(reply) => {
                     if !std::mem::replace(&mut reachable, true) {
                         info!(node = %self.node, "the controller answers again");
@@ -144,6 +151,8 @@ mod tests {
         joins: Mutex<VecDeque<ControlError>>,
         beats: Mutex<VecDeque<Beat>>,
         heard: Mutex<Vec<Heartbeat>>,
+        /// Each answer comes so long after its heartbeat.
+        slow_by: Duration,
     }
 
     #[async_trait]
@@ -171,7 +180,9 @@ mod tests {
         }
         async fn heartbeat(&self, heartbeat: Heartbeat) -> Beat {
             self.heard.lock().push(heartbeat);
-            self.beats.lock().pop_front().unwrap_or(Err(ControlError::NotAMember))
+            let answer = self.beats.lock().pop_front().unwrap_or(Err(ControlError::NotAMember));
+            sleep(self.slow_by).await;
+            answer
         }
         async fn leave(&self, _: NodeId) -> Result<(), ControlError> {
             std::future::pending().await
@@ -223,6 +234,21 @@ mod tests {
         assert_eq!(versions, [0, 3, 3, 3]);
         assert_eq!(heard[2].jobs, [JobId(1), JobId(2)]);
         assert_eq!(heard[3].jobs, [JobId(2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_take_longer_than_the_period_delay_no_heartbeat_and_are_taken() {
+        let slow_by = 3 * HEARTBEAT_EVERY;
+        let script = Arc::new(Script { slow_by, ..Script::default() });
+        let silent = || Ok(HeartbeatReply { view: None, ended: vec![] });
+        let told = Ok(HeartbeatReply { view: None, ended: vec![JobId(1)] });
+        *script.beats.lock() = VecDeque::from([told, silent(), silent()]);
+        let holder = Arc::new(Holder(Mutex::new(vec![JobId(1), JobId(2)])));
+        let began = tokio::time::Instant::now();
+        assert_eq!(membership(&script, &holder).keep(&CancellationToken::new()).await, Parted::Expelled);
+        // The fourth is what expels it.
+        assert_eq!(began.elapsed(), 3 * HEARTBEAT_EVERY + slow_by);
+        assert_eq!(*holder.0.lock(), [JobId(2)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ mod table;
 mod telemetry;
 mod tls;
 
-use assembly::{embedded, role};
+use assembly::{controller, embedded, role};
 use clap::Parser;
 use clap::error::ErrorKind;
 use cli::{Cli, Command, ConfigArgs};
@@ -61,7 +61,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Gateway(args) => on_all_cores(role::gateway(args)),
         Command::Metadata(args) => on_all_cores(role::metadata(args)),
         Command::Storage(args) => on_all_cores(role::storage(args)),
-        Command::Controller(args) => on_all_cores(role::controller(args)),
+        Command::Controller(args) => on_all_cores(controller::controller(args)),
         Command::Monitor(args) => on_one_thread(role::monitor(args)),
         Command::DevCluster(args) => on_one_thread(dev_cluster::run(args)),
         Command::Jobs(args) => on_one_thread(operator::jobs(args)),

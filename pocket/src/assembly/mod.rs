@@ -1,6 +1,7 @@
 //! The assembly: the only place that chooses whether the value behind a seam is in this process or across a network.
 //! One file a mode; everything below them gets `Arc<dyn Trait>` and cannot tell.
 
+pub(crate) mod controller;
 pub(crate) mod embedded;
 pub(crate) mod role;
 

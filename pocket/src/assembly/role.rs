@@ -1,4 +1,4 @@
-//! `pocket gateway`, `metadata`, `storage`, `controller`, `monitor`: one role in this process, the others across the
+//! `pocket gateway`, `metadata`, `storage`, `monitor`: one role in this process, the others across the
 //! wire.
 //!
 //! A process outlives its membership: when the controller has declared its node dead, what the node held is void. It
@@ -7,7 +7,7 @@
 use super::{CAPACITY_OPTION, MEMORY_OPTION, Port, admin_url, end_in_time, spec, start_admin, until};
 use crate::admin::readiness::Readiness;
 use crate::admin::server::Admin;
-use crate::cli::{ControllerArgs, GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
+use crate::cli::{GatewayArgs, MetadataArgs, MonitorArgs, ProcessArgs, StorageArgs, set};
 use crate::config::address::Address;
 use crate::config::{Config, TlsMode, credentials};
 use crate::endpoint;
@@ -22,19 +22,18 @@ use crate::tls::Certificates;
 use anyhow::{Context, bail, ensure};
 use futures::future::{BoxFuture, FutureExt};
 use pocket_api::budget::ByteBudget;
-use pocket_api::cluster::{ClusterView, Directory, NodeSpec, Role};
+use pocket_api::cluster::{Directory, NodeSpec, Role};
 use pocket_api::control::{Control, JobHolder};
 use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
 use pocket_api::usage::{Usage, UsageSource};
-use pocket_controller::{Controller, ControllerConfig};
 use pocket_edge::config::thread_per_core;
 use pocket_gateway::gateway::Gateway;
 use pocket_gateway::planes::Planes;
 use pocket_metadata::{Shard, ShardConfig};
 use pocket_monitor::{MachineSampler, Membership, Monitor, Parted, join};
 use pocket_storage::{READY_BYTES, StorageConfig, StorageServer};
-use pocket_wire::{ClusterSecret, RemoteControl, RemoteDirectory, ServedPlanes, serve_control, serve_planes};
+use pocket_wire::{ClusterSecret, RemoteControl, RemoteDirectory, ServedPlanes, serve_planes};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -175,85 +174,6 @@ pub(crate) async fn monitor(args: MonitorArgs) -> anyhow::Result<()> {
         })
     };
     process.live(node_spec, start).await
-}
-
-pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
-    let how = args.process.clone();
-    let read = move || {
-        let args = args.clone();
-        let mut config = args.common.load()?;
-        set(&mut config.controller.listen, args.listen);
-        config.controller.advertise = args.advertise.or(config.controller.advertise);
-        config.controller.state_file = args.state_file.or(config.controller.state_file);
-        set(&mut config.controller.node_timeout, args.node_timeout);
-        config.cluster.host = args.host.or(config.cluster.host);
-        config.check()?;
-        config.check_plane("controller.listen", &config.controller.listen)?;
-        Ok(Settings { config, keys: Vec::new() })
-    };
-    let settings = read()?;
-    let config = settings.config.clone();
-    let secret = secret(&config);
-
-    let log = telemetry::log_to_stderr(&config.log.filter)?;
-    let port = Port::bind(&config.controller.listen, "the controller", "--listen")?;
-    let admin = Port::bind_admin(&config)?;
-    let until = until(&how)?;
-    let hang_ups = HangUps::listen(&until)?;
-    let reload = Reload::new(read, settings, log, &["admin", "cluster", "controller"]);
-    tokio::spawn(reload.at_each(hang_ups));
-    let metrics = Metrics::record()?;
-    let directory = RemoteDirectory::new(NodeId::default(), secret.clone(), ClusterView::default());
-    let controller_config = ControllerConfig {
-        state_file: config.controller.state_file.clone(),
-        node_timeout: config.controller.node_timeout.0,
-    };
-    let env = Env::system();
-    let controller = Controller::start(controller_config, directory.clone(), env.clone())?;
-    let readiness = Readiness::starting();
-    start_admin(
-        admin.as_ref(),
-        Admin {
-            metrics,
-            readiness: readiness.clone(),
-            control: controller.clone(),
-            shows_jobs_of: Some(controller.clone()),
-        },
-        &until,
-    )?;
-    let serving =
-        serve_control(port.listener()?, controller.clone(), controller.clone(), secret, until.clone());
-    readiness.ready();
-    let shown = config.controller.advertise.as_ref().unwrap_or(&port.address).to_string();
-    announce(&how, Role::Controller, &shown, admin.as_ref(), None);
-    let membership =
-        member_of_itself(controller, directory, spec(&config, Role::Controller, shown, 0), env, &until);
-    let work = async {
-        tokio::select! {
-            ended = serving => Ok(ended?),
-            never = membership => match never {},
-        }
-    };
-    end_in_time(work, &until).await
-}
-
-/// Keeps the controller in its own list of nodes, so that people see it there.
-async fn member_of_itself(
-    control: Arc<Controller>,
-    directory: Arc<RemoteDirectory>,
-    spec: NodeSpec,
-    env: Env,
-    until: &CancellationToken,
-) -> std::convert::Infallible {
-    while let Some(joined) = join(control.as_ref(), spec.clone(), until).await {
-        let _monitor = Monitor::start(joined.node, Vec::new(), control.clone(), env.clone());
-        let (control, directory) = (control.clone(), directory.clone());
-        let membership = Membership { node: joined.node, control, directory, holder: None };
-        if membership.keep(until).await == Parted::Asked {
-            break;
-        }
-    }
-    std::future::pending().await
 }
 
 /// A role's process, whatever the role: what does not change from one incarnation to the next.
@@ -426,11 +346,17 @@ impl Process {
     }
 }
 
-fn secret(config: &Config) -> Option<ClusterSecret> {
+pub(super) fn secret(config: &Config) -> Option<ClusterSecret> {
     config.cluster.secret.as_ref().map(|secret| ClusterSecret::new(secret.reveal().to_owned()))
 }
 
-fn announce(how: &ProcessArgs, role: Role, address: &str, admin: Option<&Port>, node: Option<NodeId>) {
+pub(super) fn announce(
+    how: &ProcessArgs,
+    role: Role,
+    address: &str,
+    admin: Option<&Port>,
+    node: Option<NodeId>,
+) {
     let line =
         ReadyLine { role, pid: std::process::id(), address: address.into(), admin: admin_url(admin), node };
     match serde_json::to_string(&line) {

@@ -1,8 +1,9 @@
 //! The controller of another process as a value of its seams. Connects when it is first called and again after every
 //! failure; each call has a deadline. Whatever the transport does, the caller sees `Unavailable`.
 //!
-//! A heartbeat's deadline is below its period, and where it is missed the next one goes over a new connection: an old one
-//! may be long in finding out that the network is back.
+//! Where a heartbeat is not answered well within its period the next one goes over a new connection: an old one may be
+//! long in finding out that the network is back. Whichever is through first serves: whoever is far away or behind a full
+//! link gets through, too, though it takes three round trips to connect and shake hands.
 
 use super::failure::error_of;
 use super::proto::control_client::ControlClient;
@@ -24,6 +25,7 @@ use pocket_api::ids::NodeId;
 use pocket_api::limits::HEARTBEAT_EVERY;
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::usage::{Usage, UsageReport};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -37,11 +39,10 @@ use tonic::{Request, Response, Status};
 /// hangs is noticed before a node that hangs is declared dead.
 const PROBE_EVERY: Duration = Duration::from_secs(3);
 
-/// Below [`HEARTBEAT_EVERY`], so that one is over before the next.
+/// Below [`HEARTBEAT_EVERY`], so that the next one finds the new connection.
 const HEARTBEAT_WITHIN: Duration = Duration::from_millis(400);
-/// A connection is not given up for another one before this: to connect and shake hands takes three round trips, and
-/// whoever is far away has to get through, too.
-const REDIAL_EVERY: Duration = HEARTBEAT_EVERY.saturating_mul(2);
+/// No other one is tried before a connection has been silent for so long.
+const REDIAL_EVERY: Duration = HEARTBEAT_EVERY;
 
 /// The controller at an address. Clones share a connection.
 #[derive(Clone, Debug)]
@@ -54,7 +55,10 @@ pub struct RemoteControl {
 #[derive(Debug)]
 struct Connection {
     channel: Channel,
-    since: Instant,
+    /// When it last answered a heartbeat, or was made.
+    heard: Instant,
+    has_answered: bool,
+    number: u64,
 }
 
 impl RemoteControl {
@@ -62,12 +66,16 @@ impl RemoteControl {
     /// on; calls may come from any.
     pub fn connect(address: &str, secret: Option<ClusterSecret>) -> Self {
         let connector = Connector::new(address, secret);
-        let current = Arc::new(Mutex::new(connector.connection()));
+        let current = Arc::new(Mutex::new(connector.connection(0)));
         Self { connector, current }
     }
 
     fn control(&self) -> ControlClient<Channel> {
-        ControlClient::new(self.current.lock().channel.clone())
+        Self::control_over(self.current.lock().channel.clone())
+    }
+
+    fn control_over(channel: Channel) -> ControlClient<Channel> {
+        ControlClient::new(channel)
             .max_decoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
             .max_encoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
     }
@@ -78,11 +86,19 @@ impl RemoteControl {
             .max_encoding_message_size(CONTROL_MESSAGE_MAX_BYTES)
     }
 
-    /// From now on calls go over a new connection, unless this one is new itself.
+    /// From now on calls go over a new connection, unless this one was heard or made just now.
     fn redial(&self) {
         let mut current = self.current.lock();
-        if current.since.elapsed() >= REDIAL_EVERY {
-            *current = self.connector.connection();
+        if current.heard.elapsed() >= REDIAL_EVERY {
+            *current = self.connector.connection(current.number + 1);
+        }
+    }
+
+    /// This connection answered. Where a later one took its place and did not answer yet, calls go over this one again.
+    fn heard(&self, channel: Channel, number: u64) {
+        let mut current = self.current.lock();
+        if current.number == number || !current.has_answered {
+            *current = Connection { channel, heard: Instant::now(), has_answered: true, number };
         }
     }
 }
@@ -102,14 +118,14 @@ impl Connector {
     }
 
     /// Not open yet.
-    fn connection(&self) -> Connection {
+    fn connection(&self, number: u64) -> Connection {
         // The name goes no further than the request's header: the connector knows the address.
         let channel = Endpoint::from_static("http://controller.pocket")
             .http2_keep_alive_interval(PROBE_EVERY)
             .keep_alive_timeout(PROBE_EVERY)
             .keep_alive_while_idle(true)
             .connect_with_connector_lazy(self.clone());
-        Connection { channel, since: Instant::now() }
+        Connection { channel, heard: Instant::now(), has_answered: false, number }
     }
 }
 
@@ -178,13 +194,22 @@ impl Control for RemoteControl {
     }
 
     async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ControlError> {
-        match tokio::time::timeout(HEARTBEAT_WITHIN, answer(self.control().beat(request(heartbeat)))).await {
-            Ok(reply) => Ok(reply?.try_into()?),
+        let (channel, number) = {
+            let current = self.current.lock();
+            (current.channel.clone(), current.number)
+        };
+        let mut control = Self::control_over(channel.clone());
+        let mut beat = pin!(answer(control.beat(request(heartbeat))));
+        let reply = match tokio::time::timeout(HEARTBEAT_WITHIN, &mut beat).await {
+            Ok(reply) => reply,
             Err(_) => {
                 self.redial();
-                Err(ControlError::Unavailable(format!("no answer within {HEARTBEAT_WITHIN:?}")))
+                beat.await
             }
-        }
+        };
+        let reply = reply?;
+        self.heard(channel, number);
+        Ok(reply.try_into()?)
     }
 
     async fn leave(&self, node: NodeId) -> Result<(), ControlError> {
