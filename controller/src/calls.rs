@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use pocket_api::cluster::Directory;
-use pocket_api::ids::{JobId, NodeId};
+use pocket_api::ids::{JobId, NodeId, Term};
 use pocket_api::metadata::{MetadataError, ShardReply, ShardRequest};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -28,12 +28,12 @@ pub(crate) async fn ask_shard(
 
 /// Tells storage servers that a job has ended. Those that do not hear it now learn it from the answer to their next
 /// heartbeat.
-pub(crate) async fn tell_ended(directory: &dyn Directory, servers: &[NodeId], job: JobId) {
+pub(crate) async fn tell_ended(directory: &dyn Directory, servers: &[NodeId], term: Term, job: JobId) {
     join_all(servers.iter().map(|&node| async move {
         let Some(server) = directory.server(node) else {
             return;
         };
-        match timeout(END_JOBS_DEADLINE, server.end_jobs(vec![job])).await {
+        match timeout(END_JOBS_DEADLINE, server.end_jobs(term, vec![job])).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%node, %job, %error, "server not told of the job's end"),
             Err(_) => tracing::debug!(%node, %job, "server too slow to be told of the job's end"),

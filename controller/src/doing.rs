@@ -152,8 +152,8 @@ impl Doing {
                 let answer = calls::ask_shard(&*doing.directory, call.shard, request, deadline).await;
                 doing.handle(Event::Answered(call, answer));
             })),
-            Effect::TellEnded { operation, job, servers } => drop(self.env.spawn(async move {
-                calls::tell_ended(&*doing.directory, &servers, job).await;
+            Effect::TellEnded { operation, term, job, servers } => drop(self.env.spawn(async move {
+                calls::tell_ended(&*doing.directory, &servers, term, job).await;
                 doing.handle(Event::Told(operation));
             })),
             Effect::Probe(node, spec) => drop(self.env.spawn(async move {

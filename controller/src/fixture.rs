@@ -131,7 +131,7 @@ impl Rig {
     }
 
     pub(crate) async fn beat(&self, node: NodeId) {
-        let heartbeat = Heartbeat { node, view_version: 0, jobs: Vec::new() };
+        let heartbeat = Heartbeat::first(node);
         // One whose death is being written down is told so.
         let _told = self.doing.ask(Request::Beat(heartbeat)).await;
     }

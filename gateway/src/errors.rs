@@ -154,7 +154,9 @@ pub(crate) fn from_chunks(error: ChunkError) -> Refusal {
     match error {
         ChunkError::Full(_) => slow_down(error.to_string()),
         // The bytes went away under a lease or a reservation: the server restarted, or the job has just ended.
-        ChunkError::NoSuchChunk | ChunkError::Unavailable(_) => unavailable(error.to_string()),
+        ChunkError::NoSuchChunk | ChunkError::Unavailable(_) | ChunkError::StaleTerm(_) => {
+            unavailable(error.to_string())
+        }
         ChunkError::BadRequest(_) => {
             tracing::error!(%error, "a storage server refused a request of this gateway as malformed");
             s3(ErrorCode::InternalError, error.to_string())

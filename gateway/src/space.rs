@@ -84,7 +84,7 @@ pub(crate) async fn reserve(
         return Err(SpaceError::NeverFits { capacity_bytes });
     }
     let sizes = chunk_sizes(size);
-    let mut servers = live(&bucket.placement.weights, &view);
+    let mut servers = live(&bucket.placement.weights(), &view);
     loop {
         let request = Allocate { job: bucket.placement.job, write: mint(), shard, sizes: Vec::new() };
         let mut room = Room {

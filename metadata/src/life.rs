@@ -14,7 +14,8 @@ use std::time::Duration;
 impl Shard {
     /// Whether nobody newer has been heard of than who orders something.
     pub(crate) fn heed(&self, term: Term) -> Result<(), MetadataError> {
-        let newest = Term(self.newest_term.fetch_max(term.0, Ordering::Relaxed));
+        let told = Term(self.newest_term.fetch_max(term.0, Ordering::Relaxed));
+        let newest = told.max(self.directory.view().term);
         if term < newest { Err(MetadataError::StaleTerm(newest)) } else { Ok(()) }
     }
 

@@ -244,7 +244,7 @@ pub(crate) fn chunk_requests() -> Vec<ChunkRequest> {
         ChunkRequest::Read { chunk: CHUNK, offset: 4_096, len: 9 },
         ChunkRequest::Free(vec![CHUNK; 4]),
         ChunkRequest::Touch(vec![WRITE; 2]),
-        ChunkRequest::EndJobs(vec![JobId(1), JobId(2)]),
+        ChunkRequest::EndJobs(Term(4), vec![JobId(1), JobId(2)]),
     ]
 }
 

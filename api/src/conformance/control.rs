@@ -132,7 +132,7 @@ impl Cluster {
     }
 
     async fn heartbeat(&self, node: NodeId, jobs: Vec<JobId>) -> Result<HeartbeatReply, ControlError> {
-        self.control().heartbeat(Heartbeat { node, view_version: 0, jobs }).await
+        self.control().heartbeat(Heartbeat { jobs, ..Heartbeat::first(node) }).await
     }
 
     /// Lets time pass in small steps while these nodes go on beating.

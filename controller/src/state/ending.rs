@@ -102,7 +102,7 @@ impl State {
             false => self.maps.weights(job.weights).iter().map(|weight| weight.server).collect(),
         };
         let job = job.job;
-        self.effects.push(Effect::TellEnded { operation: id, job, servers });
+        self.effects.push(Effect::TellEnded { operation: id, term: self.term, job, servers });
     }
 
     /// Storage servers were told, as far as they can be reached.

@@ -103,6 +103,7 @@ pub(crate) enum Effect {
     /// [`Event::Told`] follows.
     TellEnded {
         operation: OperationId,
+        term: Term,
         job: JobId,
         servers: Vec<NodeId>,
     },

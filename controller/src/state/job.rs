@@ -1,11 +1,10 @@
 //! A job as the controller keeps it.
 
 use super::demand::Demand;
-use super::maps::MapId;
 use pocket_api::clock::Timestamp;
-use pocket_api::control::{Placement, Weight};
+use pocket_api::control::{Derived, Placement, WeightMap};
 use pocket_api::hints::JobHints;
-use pocket_api::ids::{Epoch, JobId, NodeId, OperationId};
+use pocket_api::ids::{Epoch, JobId, MapId, NodeId, OperationId};
 use pocket_api::metadata::JobSpec;
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::settings::JobSettings;
@@ -56,7 +55,7 @@ impl Job {
         self.ends_at().is_some_and(|at| at <= now)
     }
 
-    pub(crate) fn placement(&self, weights: &[Weight]) -> Placement {
+    pub(crate) fn placement(&self, weights: WeightMap) -> Placement {
         Placement {
             job: self.job,
             epoch: self.epoch,
@@ -66,8 +65,12 @@ impl Job {
             hints: self.hints.clone(),
             settings: self.settings.clone(),
             shards: self.shards.clone(),
-            weights: weights.to_vec(),
+            weights,
         }
+    }
+
+    pub(crate) fn derived(&self) -> Derived {
+        Derived::of(&self.settings.asked, &self.hints)
     }
 
     /// The job as its shards have to know it.

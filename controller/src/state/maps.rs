@@ -3,21 +3,18 @@
 
 use super::demand::Demand;
 use super::weights::{Committed, Server, weigh};
-use pocket_api::control::Weight;
-use pocket_api::ids::NodeId;
+use pocket_api::control::{Weight, WeightMap};
+use pocket_api::ids::{MapId, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Names a weight map. Never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct MapId(pub(crate) u64);
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Map {
     /// Grows with each change.
     pub(crate) version: u64,
     /// In the order of the servers' ids. Empty where there were no servers.
-    pub(crate) weights: Vec<Weight>,
+    pub(crate) weights: Arc<[Weight]>,
     /// Of the jobs that go by it; summed up anew at each start.
     #[serde(skip)]
     promised: Promised,
@@ -31,35 +28,63 @@ struct Promised {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Maps(BTreeMap<MapId, Map>);
+pub(crate) struct Maps {
+    maps: BTreeMap<MapId, Map>,
+    /// Maps by the versions that they were changed to, in this start; the latest of each.
+    changes: BTreeMap<u64, MapId>,
+}
 
 impl Maps {
     pub(crate) fn restored(maps: impl IntoIterator<Item = (MapId, Map)>) -> Self {
-        Self(maps.into_iter().collect())
+        Self { maps: maps.into_iter().collect(), changes: BTreeMap::new() }
     }
 
     pub(crate) fn get(&self, id: MapId) -> Option<&Map> {
-        self.0.get(&id)
+        self.maps.get(&id)
     }
 
     pub(crate) fn weights(&self, id: MapId) -> &[Weight] {
-        self.0.get(&id).map(|map| &map.weights[..]).unwrap_or_default()
+        self.maps.get(&id).map(|map| &map.weights[..]).unwrap_or_default()
+    }
+
+    /// As gateways know it.
+    pub(crate) fn shown(&self, id: MapId) -> WeightMap {
+        match self.maps.get(&id) {
+            Some(map) => WeightMap { id, version: map.version, weights: map.weights.clone() },
+            None => WeightMap { id, version: 0, weights: Arc::default() },
+        }
+    }
+
+    /// Maps that have changed after version `seen`, of up to so many weights together but at least one of them; and how far that
+    /// goes.
+    pub(crate) fn changed_since(&self, seen: u64, most: usize) -> (Vec<WeightMap>, u64) {
+        let (mut changed, mut seen, mut weights) = (Vec::new(), seen, 0);
+        for (&version, &id) in self.changes.range(seen + 1..) {
+            let Some(map) = self.maps.get(&id) else { continue };
+            if weights > 0 && weights + map.weights.len() > most {
+                break;
+            }
+            weights += map.weights.len().max(1);
+            seen = version;
+            changed.push(self.shown(id));
+        }
+        (changed, seen)
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = MapId> {
-        self.0.keys().copied()
+        self.maps.keys().copied()
     }
 
     pub(crate) fn jobs(&self, id: MapId) -> u32 {
-        self.0.get(&id).map_or(0, |map| map.promised.jobs)
+        self.maps.get(&id).map_or(0, |map| map.promised.jobs)
     }
 
     /// The weights that a job would get now, over `servers` with what they hold, beside what was promised to others.
     pub(crate) fn weigh(&self, demand: Demand, servers: &[(NodeId, u64)]) -> Vec<Weight> {
         let mut committed: BTreeMap<NodeId, Committed> = BTreeMap::new();
-        for map in self.0.values().filter(|map| map.promised.jobs > 0) {
+        for map in self.maps.values().filter(|map| map.promised.jobs > 0) {
             let whole: f64 = map.weights.iter().map(|w| w.weight).sum();
-            for w in &map.weights {
+            for w in &*map.weights {
                 let sum = committed.entry(w.server).or_default();
                 sum.capacity_bytes += map.promised.capacity_bytes * w.weight / whole;
                 sum.throughput += map.promised.throughput * w.weight / whole;
@@ -76,16 +101,17 @@ impl Maps {
 
     /// The map that has these weights; `fresh`, a new one, where there is none.
     pub(crate) fn share(&mut self, weights: Vec<Weight>, fresh: MapId) -> MapId {
-        if let Some((id, _)) = self.0.iter().find(|(_, map)| map.weights == weights) {
+        if let Some((id, _)) = self.maps.iter().find(|(_, map)| *map.weights == weights[..]) {
             return *id;
         }
-        self.0.insert(fresh, Map { version: fresh.0, weights, promised: Promised::default() });
+        self.maps
+            .insert(fresh, Map { version: fresh.0, weights: weights.into(), promised: Promised::default() });
         fresh
     }
 
     /// A job goes by the map from here on.
     pub(crate) fn enter(&mut self, id: MapId, demand: Demand) {
-        if let Some(map) = self.0.get_mut(&id) {
+        if let Some(map) = self.maps.get_mut(&id) {
             map.promised.jobs += 1;
             map.promised.capacity_bytes += demand.capacity_bytes as f64;
             map.promised.throughput += demand.throughput as f64;
@@ -94,13 +120,14 @@ impl Maps {
 
     /// A job does no more. True where it was the last one, and the map is gone.
     pub(crate) fn leave(&mut self, id: MapId, demand: Demand) -> bool {
-        let Some(map) = self.0.get_mut(&id) else { return false };
+        let Some(map) = self.maps.get_mut(&id) else { return false };
         map.promised.jobs = map.promised.jobs.saturating_sub(1);
         map.promised.capacity_bytes -= demand.capacity_bytes as f64;
         map.promised.throughput -= demand.throughput as f64;
         let is_last = map.promised.jobs == 0;
         if is_last {
-            self.0.remove(&id);
+            self.maps.remove(&id);
+            self.changes.retain(|_, changed| *changed != id);
         }
         is_last
     }
@@ -109,7 +136,7 @@ impl Maps {
     pub(crate) fn touched_by(&self, gone: &[NodeId]) -> Vec<MapId> {
         let is_touched =
             |map: &Map| map.weights.is_empty() || map.weights.iter().any(|w| gone.contains(&w.server));
-        self.0.iter().filter(|(_, map)| is_touched(map)).map(|(id, _)| *id).collect()
+        self.maps.iter().filter(|(_, map)| is_touched(map)).map(|(id, _)| *id).collect()
     }
 
     /// Takes these servers out of a map, and weighs it anew where none is left. `version` is above all earlier ones. False
@@ -121,7 +148,7 @@ impl Maps {
         servers: &[(NodeId, u64)],
         version: u64,
     ) -> bool {
-        let Some(map) = self.0.get(&id) else { return false };
+        let Some(map) = self.maps.get(&id) else { return false };
         let promised = map.promised;
         let mut weights: Vec<Weight> =
             map.weights.iter().filter(|w| !gone.contains(&w.server)).copied().collect();
@@ -133,11 +160,13 @@ impl Maps {
             // Of its own promise nothing is left anywhere.
             weights = self.weigh(demand, servers);
         }
-        let Some(map) = self.0.get_mut(&id) else { return false };
-        if map.weights == weights {
+        let Some(map) = self.maps.get_mut(&id) else { return false };
+        if *map.weights == weights[..] {
             return false;
         }
-        (map.weights, map.version) = (weights, version);
+        (map.weights, map.version) = (weights.into(), version);
+        self.changes.retain(|_, changed| *changed != id);
+        self.changes.insert(version, id);
         true
     }
 }
@@ -175,6 +204,24 @@ mod tests {
         }
         assert!(maps.leave(MapId(1), demand(3)) && maps.get(MapId(1)).is_none());
         assert_eq!(maps.weigh(demand(3), &servers).len(), 1, "what was promised is free again");
+    }
+
+    #[test]
+    fn what_has_changed_is_told_in_turns_and_each_map_once() {
+        let (mut maps, two) = (Maps::default(), servers(&[10, 10]));
+        let [one, other] = [1, 2].map(|n| maps.share(maps.weigh(demand(n * 7), &two), MapId(n)));
+        assert_eq!(maps.changed_since(0, 100), (vec![], 0), "what is new comes with a placement");
+        for (map, version) in [(one, 10), (other, 11), (one, 12)] {
+            let server = (NodeId(version), GB);
+            let all: Vec<NodeId> = maps.weights(map).iter().map(|w| w.server).collect();
+            assert!(maps.renew(map, &all, &[server], version));
+        }
+        let ids =
+            |(changed, seen): (Vec<WeightMap>, u64)| (changed.iter().map(|m| m.id).collect::<Vec<_>>(), seen);
+        assert_eq!(ids(maps.changed_since(0, 100)), (vec![other, one], 12));
+        assert_eq!(ids(maps.changed_since(0, 1)), (vec![other], 11));
+        assert_eq!(ids(maps.changed_since(11, 1)), (vec![one], 12));
+        assert_eq!(ids(maps.changed_since(12, 1)), (vec![], 12));
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub(crate) struct State {
     /// Jobs by their shards, those that are over left out.
     placed: BTreeMap<NodeId, BTreeSet<JobId>>,
     settings_bytes: usize,
+    /// What ended lately, by numbers that grow: told to every node once.
+    ended: BTreeMap<u64, JobId>,
     operations: BTreeMap<OperationId, Operation>,
     /// Requests that wait for an operation on their name, with the time until which they do.
     waiting: BTreeMap<BucketName, VecDeque<(AskId, Request, Timestamp)>>,
@@ -134,7 +136,7 @@ impl State {
             term: Term(about.term.0 + 1),
             deposed: false,
             node_timeout,
-            members: Members::starting_at(version, newest, nodes, now),
+            members: Members::starting_at(Term(about.term.0 + 1), version, newest, nodes, now),
             ids,
             highest_id,
             reports: BTreeMap::new(),
@@ -143,6 +145,7 @@ impl State {
             maps: Maps::restored(weights),
             placed: BTreeMap::new(),
             settings_bytes: 0,
+            ended: BTreeMap::new(),
             operations: BTreeMap::new(),
             waiting: BTreeMap::new(),
             ends: BTreeSet::new(),

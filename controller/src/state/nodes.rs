@@ -12,6 +12,10 @@ use pocket_api::names::BucketName;
 use pocket_api::usage::UsageReport;
 use std::collections::BTreeSet;
 
+/// Most that one answer to a heartbeat tells of what ended lately. The next one goes on.
+const ENDED_A_BEAT: usize = 1_024;
+/// Most weights in one such answer, unless a single map has more.
+const WEIGHTS_A_BEAT: usize = 2_048;
 /// Most addresses asked at a time. The rest waits.
 const PROBES_MAX: usize = 32;
 
@@ -139,14 +143,23 @@ impl State {
         heartbeat: Heartbeat,
         now: Timestamp,
     ) -> Result<HeartbeatReply, ControlError> {
-        let Heartbeat { node, view_version, jobs } = heartbeat;
+        let Heartbeat { node, term, view_version, jobs, ended_seen, weights_seen } = heartbeat;
+        self.depose(term);
         if self.deposed {
             return Err(deposed());
         }
         self.members.heard(node, now)?;
-        let is_old = view_version != self.members.version();
-        let ended = jobs.into_iter().filter(|job| self.has_ended(*job)).collect();
-        Ok(HeartbeatReply { view: is_old.then(|| self.members.view()), ended })
+        let mut ended: Vec<JobId> = jobs.into_iter().filter(|job| self.has_ended(*job)).collect();
+        let lately = self.ended.range(ended_seen + 1..).take(ENDED_A_BEAT);
+        let ended_seen = lately.clone().last().map_or(ended_seen, |(number, _)| *number);
+        ended.extend(lately.map(|(_, job)| *job));
+        let is_gateway = self.members.spec(node).is_some_and(|spec| spec.role == Role::Gateway);
+        let (weights, weights_seen) = match is_gateway {
+            true => self.maps.changed_since(weights_seen, WEIGHTS_A_BEAT),
+            false => (Vec::new(), weights_seen),
+        };
+        let view = self.members.update_since(term, view_version);
+        Ok(HeartbeatReply { term: self.term, view, ended, ended_seen, weights, weights_seen })
     }
 
     /// A job is known from before its first shard hears of it until it is decided that it ends.

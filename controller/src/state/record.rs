@@ -2,10 +2,10 @@
 //! JSON, so a later build can add to them and still read those of an earlier one.
 
 use super::job::Job;
-use super::maps::{Map, MapId};
+use super::maps::Map;
 use super::operation::Operation;
 use pocket_api::cluster::NodeSpec;
-use pocket_api::ids::{JobId, NodeId, OperationId, Term};
+use pocket_api::ids::{JobId, MapId, NodeId, OperationId, Term};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

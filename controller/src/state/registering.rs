@@ -4,7 +4,6 @@
 use super::demand::Demand;
 use super::event::{AskId, Note, Reply};
 use super::job::{Job, Work, granted};
-use super::maps::MapId;
 use super::operation::{Cause, Stage};
 use super::record::Key;
 use super::{JOBS_MAX, SETTINGS_MAX_BYTES, State};
@@ -12,9 +11,12 @@ use pocket_api::clock::Timestamp;
 use pocket_api::cluster::Role;
 use pocket_api::control::{ControlError, Registration};
 use pocket_api::hints::JobHints;
-use pocket_api::ids::{Epoch, JobId, NodeId, OperationId};
+use pocket_api::ids::{Epoch, JobId, MapId, NodeId, OperationId};
 use pocket_api::names::BucketName;
 use pocket_api::settings::JobSettings;
+
+/// How many ended jobs are told to every node. Who has missed more finds them by listing its jobs.
+const ENDED_MAX: usize = 8_192;
 
 impl State {
     pub(super) fn register(&mut self, ask: AskId, registration: Registration, now: Timestamp) {
@@ -148,6 +150,11 @@ impl State {
             if let Some(at) = ends_at {
                 self.ends.remove(&(at, id));
             }
+            let number = self.issue();
+            self.ended.insert(number, id);
+            if self.ended.len() > ENDED_MAX {
+                self.ended.pop_first();
+            }
             // Whatever is dropped needs no more.
             [work.thawing, work.renewing].into_iter().flatten().for_each(|beside| self.close(beside));
         }
@@ -175,7 +182,7 @@ impl State {
         let bucket = found.bucket.clone();
         match kept {
             Ok(()) => {
-                let placement = found.placement(self.maps.weights(found.weights));
+                let placement = found.placement(self.maps.shown(found.weights));
                 if let Some(client) = operation.run.client.take() {
                     self.answer(client, Ok(Reply::Placement(placement)));
                 }

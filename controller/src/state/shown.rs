@@ -41,7 +41,7 @@ impl State {
 
     pub(crate) fn placement(&self, bucket: &BucketName, now: Timestamp) -> Result<Placement, ControlError> {
         let job = self.shown_job(bucket, now)?;
-        Ok(job.placement(self.maps.weights(job.weights)))
+        Ok(job.placement(self.maps.shown(job.weights)))
     }
 
     pub(crate) fn counts(&self) -> JobCounts {
@@ -69,7 +69,7 @@ impl State {
                 tenant: job.tenant.clone(),
                 created_at_ms: job.created_at_ms,
                 hints: job.settings.asked.clone(),
-                derived: job.placement(&[]).derived(),
+                derived: job.derived(),
                 shards: job.shards.len() as u32,
                 servers: weights.len() as u32,
                 servers_capacity_bytes: capacities.fold(0, u64::saturating_add),

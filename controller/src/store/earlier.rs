@@ -2,12 +2,15 @@
 
 use super::Content;
 use crate::state::job::{Job, Work};
-use crate::state::maps::{MapId, Maps};
+use crate::state::maps::Maps;
 use crate::state::operation::{Cause, Operation, Stage};
 use crate::state::record::{About, Key, written};
 use pocket_api::cluster::NodeSpec;
-use pocket_api::control::Placement;
-use pocket_api::ids::{NodeId, OperationId, Term};
+use pocket_api::control::Weight;
+use pocket_api::hints::JobHints;
+use pocket_api::ids::{Epoch, JobId, MapId, NodeId, OperationId, Term};
+use pocket_api::names::{BucketName, TenantName};
+use pocket_api::settings::JobSettings;
 use serde::Deserialize;
 
 const FORMAT: u32 = 2;
@@ -35,6 +38,19 @@ struct Known {
     placement: Placement,
     phase: Phase,
     unsettled: bool,
+}
+
+#[derive(Deserialize)]
+struct Placement {
+    job: JobId,
+    epoch: Epoch,
+    bucket: BucketName,
+    tenant: TenantName,
+    created_at_ms: u64,
+    hints: JobHints,
+    settings: JobSettings,
+    shards: Vec<NodeId>,
+    weights: Vec<Weight>,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +83,7 @@ fn carried(kept: Kept) -> Content {
     let mut maps = Maps::default();
     for Known { placement, phase, unsettled } in kept.jobs {
         fresh += 1;
-        let map = maps.share(placement.weights.clone(), MapId(fresh));
+        let map = maps.share(placement.weights, MapId(fresh));
         let job = Job {
             job: placement.job,
             epoch: placement.epoch,
@@ -75,7 +91,7 @@ fn carried(kept: Kept) -> Content {
             tenant: placement.tenant,
             created_at_ms: placement.created_at_ms,
             hints: placement.hints,
-            settings: placement.settings,
+            settings: placement.settings.into(),
             shards: placement.shards,
             weights: map,
             work: Work::default(),

@@ -17,7 +17,7 @@ fn opens(request: &ShardRequest) -> bool {
 /// What a node that holds these is told has ended.
 async fn ended(rig: &Rig, held: &[JobId]) -> Vec<JobId> {
     let node = rig.servers[0].0;
-    let heartbeat = Heartbeat { node, view_version: 0, jobs: held.to_vec() };
+    let heartbeat = Heartbeat { jobs: held.to_vec(), ended_seen: u64::MAX - 1, ..Heartbeat::first(node) };
     match rig.doing.ask(Request::Beat(heartbeat)).await.unwrap() {
         crate::state::event::Reply::Beat(reply) => reply.ended,
         other => panic!("{other:?}"),

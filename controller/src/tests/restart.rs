@@ -3,7 +3,7 @@
 use crate::fixture::Rig;
 use pocket_api::clock::Clock;
 use pocket_api::conformance::control::stubs::{Fault, Hold};
-use pocket_api::control::{ControlError, EndMode, Placement};
+use pocket_api::control::{ControlError, EndMode, Placement, WeightMap};
 use pocket_api::hints::JobHints;
 use pocket_api::limits::NODE_TIMEOUT;
 use pocket_api::metadata::{MetadataError, ShardRequest};
@@ -20,11 +20,12 @@ async fn rig(shards: usize, servers: usize) -> (Rig, PathBuf, tempfile::TempDir)
 
 /// Weights may differ in the last bit after a trip through JSON.
 fn same(a: &Placement, b: &Placement) -> bool {
-    let close = a.weights.iter().zip(&b.weights).all(|(a, b)| (a.weight - b.weight).abs() < 1e-12);
+    let close = a.weights.iter().zip(b.weights.iter()).all(|(a, b)| (a.weight - b.weight).abs() < 1e-12);
     let servers = |p: &Placement| p.weights.iter().map(|w| w.server).collect::<Vec<_>>();
     close
         && servers(a) == servers(b)
-        && Placement { weights: Vec::new(), ..a.clone() } == Placement { weights: Vec::new(), ..b.clone() }
+        && Placement { weights: WeightMap::default(), ..a.clone() }
+            == Placement { weights: WeightMap::default(), ..b.clone() }
 }
 
 #[tokio::test(start_paused = true)]

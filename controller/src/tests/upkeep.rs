@@ -37,7 +37,7 @@ async fn a_job_that_lost_all_its_servers_gets_the_next_one() {
     rig.register("data").await.unwrap();
     rig.leave(rig.servers[0].0).await;
     rig.round(STEP, &[]).await;
-    assert_eq!(rig.placement("data").unwrap().weights, [], "nowhere to write");
+    assert_eq!(rig.placement("data").unwrap().weights[..], [], "nowhere to write");
     let fresh = rig.join(Role::Storage).await;
     rig.round(STEP, &[]).await;
     let placed = rig.placement("data").unwrap();

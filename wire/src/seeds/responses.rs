@@ -157,6 +157,7 @@ pub(crate) fn chunk_errors() -> Vec<ChunkError> {
         ChunkError::Full(shortage()),
         ChunkError::NoSuchChunk,
         ChunkError::BadRequest("why".into()),
+        ChunkError::StaleTerm(Term(9)),
         ChunkError::Unavailable("why".into()),
     ]
 }

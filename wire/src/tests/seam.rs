@@ -38,7 +38,7 @@ async fn every_call_arrives_with_its_bytes() {
 
     served.plane.calls.lock().clear();
     client.touch(vec![write]).await.unwrap();
-    client.end_jobs(vec![JobId(8)]).await.unwrap();
+    client.end_jobs(Term(1), vec![JobId(8)]).await.unwrap();
     let order = Order { term: Term(1), operation: OperationId(2) };
     let known = client.shard(ShardRequest::Thaw { order, job: JobId(4) }).await.unwrap();
     assert_eq!(known, ShardReply::Known(vec![true, false]));
@@ -127,7 +127,7 @@ async fn a_message_longer_than_a_frame_is_refused_and_the_connection_lives() {
     let refused = client.job(JOB, Request::DeleteMany { keys }, Bytes::new()).await;
     assert!(matches!(refused, Err(MetadataError::BadRequest(text)) if text.contains("header part")));
     let jobs = (0..1 << 20).map(|i| JobId(u64::MAX - i)).collect();
-    let refused = client.end_jobs(jobs).await;
+    let refused = client.end_jobs(Term(1), jobs).await;
     assert!(matches!(refused, Err(ChunkError::BadRequest(_))));
     assert!(client.job(JOB, Request::Ping, Bytes::new()).await.is_ok());
 }
@@ -184,7 +184,7 @@ fn view(version: u64, newest: u64, nodes: &[(u64, Role, String)]) -> ClusterView
         let spec = NodeSpec { role: *role, address: address.clone(), host: "here".into(), capacity_bytes: 0 };
         Node { id: NodeId(*id), spec, state: NodeState::Live }
     });
-    ClusterView { version, newest: NodeId(newest), nodes: nodes.collect() }
+    ClusterView { version, newest: NodeId(newest), nodes: nodes.collect(), ..ClusterView::default() }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::stubs::{Hold, StubShard};
 use super::{Cluster, bucket, eventually, tenant};
-use crate::control::{ControlError, EndJob, EndMode};
+use crate::control::{ControlError, EndJob, EndMode, Heartbeat};
 use crate::hints::JobHints;
 use crate::ids::JobId;
 use crate::limits::{NODE_TIMEOUT, SUSPECT_AFTER};
@@ -67,7 +67,12 @@ pub(super) async fn heartbeats_learn_what_has_ended(c: Cluster) {
     let kept = c.register("kept").await.unwrap().job;
     let gone = c.register("gone").await.unwrap().job;
     c.end("gone", EndMode::Force).await.unwrap();
-    let reply = c.heartbeat(server, vec![kept, gone, JobId(1)]).await.unwrap();
+    let lately = c.heartbeat(server, vec![]).await.unwrap();
+    assert_eq!(lately.ended, [gone], "nobody has to list what ended lately");
+    let told = Heartbeat { ended_seen: lately.ended_seen, ..Heartbeat::first(server) };
+    assert_eq!(c.control().heartbeat(told.clone()).await.unwrap().ended, [], "it is told once");
+    let listed = Heartbeat { jobs: vec![kept, gone, JobId(1)], ..told };
+    let reply = c.control().heartbeat(listed).await.unwrap();
     assert_eq!(reply.ended, [gone, JobId(1)], "known jobs go on; what is not known has ended");
 }
 

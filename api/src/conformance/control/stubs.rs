@@ -221,7 +221,7 @@ impl Chunks for StubServer {
         Ok(())
     }
 
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, _: Term, jobs: Vec<JobId>) -> Result<(), ChunkError> {
         self.0.lock().expect("no panic while locked").extend(jobs);
         Ok(())
     }
@@ -279,7 +279,7 @@ impl Directory for StubDirectory {
 
     fn update(&self, view: ClusterView) {
         self.with(|s| {
-            if view.version > s.view.version {
+            if view.follows(&s.view) {
                 s.view = Arc::new(view);
             }
         });

@@ -1,12 +1,13 @@
 //! What one step decides, where the surroundings do not matter.
 
 use super::bench::Bench;
-use crate::fixture::{START, bucket, registration};
+use crate::fixture::{START, bucket, registration, spec};
 use crate::state::event::{Effect, Event, Note, Reply, Request};
 use crate::state::record::Records;
 use crate::state::{State, event::AskId};
 use pocket_api::clock::Timestamp;
-use pocket_api::control::{ControlError, EndJob, EndMode, Placement};
+use pocket_api::cluster::Role;
+use pocket_api::control::{ControlError, EndJob, EndMode, Heartbeat, Placement};
 use pocket_api::hints::JobHints;
 use pocket_api::ids::Term;
 use pocket_api::limits::NODE_TIMEOUT;
@@ -116,6 +117,48 @@ fn a_controller_that_hears_of_a_newer_one_decides_nothing_any_more() {
     assert!(matches!(bench.answers.get(&ask), None | Some(Err(ControlError::Unavailable(_)))));
     assert!(bench.notes.contains(&Note::Deposed { own, newer: Term(own.0 + 5) }));
     assert!(matches!(bench.ask_to_the_end(Request::End(end)), Err(ControlError::Unavailable(_))));
+}
+
+#[test]
+fn a_heartbeat_tells_a_controller_of_a_newer_one() {
+    let mut bench = Bench::new(1, 1);
+    let node = *bench.shards.keys().next().unwrap();
+    let (own, newer) = (bench.state.term, Term(bench.state.term.0 + 1));
+    let beat = |term| Request::Beat(Heartbeat { term, ..Heartbeat::first(node) });
+    assert!(matches!(bench.ask_to_the_end(beat(own)), Ok(Reply::Beat(reply)) if reply.term == own));
+    for term in [newer, own] {
+        assert!(matches!(bench.ask_to_the_end(beat(term)), Err(ControlError::Unavailable(_))));
+    }
+    let forget = bench.ask_to_the_end(Request::Forget(node));
+    assert!(matches!(forget, Err(ControlError::Unavailable(_))), "it decides nothing any more");
+    assert!(bench.state.members.contains(node));
+}
+
+#[test]
+fn what_changes_is_told_to_gateways_as_maps_and_to_all_as_ends_once() {
+    let mut bench = Bench::new(1, 3);
+    registered(&mut bench, "data", JobHints::default());
+    let gone = registered(&mut bench, "gone", JobHints::default());
+    let gateway = match bench.ask_to_the_end(Request::Join(spec(Role::Gateway))) {
+        Ok(Reply::Joined(joined)) => joined.node,
+        other => panic!("{other:?}"),
+    };
+    let beat = |bench: &mut Bench, node, seen: (u64, u64)| {
+        let heartbeat = Heartbeat { ended_seen: seen.0, weights_seen: seen.1, ..Heartbeat::first(node) };
+        let Ok(Reply::Beat(reply)) = bench.ask_to_the_end(Request::Beat(heartbeat)) else { panic!() };
+        reply
+    };
+    assert!(beat(&mut bench, gateway, (0, 0)).weights.is_empty(), "placements bring what is new");
+    bench.ask_to_the_end(Request::Forget(gone.weights[0].server)).unwrap();
+    let end = EndJob { tenant: None, bucket: bucket("gone"), job: None, mode: EndMode::Force };
+    bench.ask_to_the_end(Request::End(end)).unwrap();
+    let told = beat(&mut bench, gateway, (0, 0));
+    assert_eq!((told.ended.as_slice(), told.weights.len()), ([gone.job].as_slice(), 1));
+    assert_eq!(told.weights[0], shown(&bench, "data").unwrap().weights);
+    let again = beat(&mut bench, gateway, (told.ended_seen, told.weights_seen));
+    assert!(again.ended.is_empty() && again.weights.is_empty());
+    let shard = *bench.shards.keys().next().unwrap();
+    assert!(beat(&mut bench, shard, (0, 0)).weights.is_empty(), "a shard has no use for them");
 }
 
 #[test]
