@@ -53,7 +53,10 @@ impl Doing {
     ) -> Result<Arc<Self>, StoreError> {
         let now = env.now();
         let (state, writer) = match config.state_file {
-            None => (State::restored(Records::default(), config.node_timeout, now), None),
+            None => {
+                let state = State::restored(Records::default(), config.node_timeout, now);
+                (state.without_strangers(), None)
+            }
             Some(path) => {
                 let (records, store) = Store::take_over(env.disk(), path)?;
                 let state = State::restored(records, config.node_timeout, now);

@@ -55,6 +55,10 @@ pub(crate) fn take(metrics: &Metrics, note: Note) {
             metrics.reweighed.increment(1);
             tracing::info!(jobs, servers, "a weight map has changed");
         }
+        Note::Strangers => tracing::error!(
+            "nodes are here of a controller whose state file is not: their jobs are not known, and are not ended. Give this \
+             controller that file, or start those processes again, which ends what they hold"
+        ),
         Note::Deposed { own, newer } => tracing::error!(
             %own, %newer,
             "another controller has taken over: this one decides nothing any more, and should be ended"

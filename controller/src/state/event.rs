@@ -158,6 +158,8 @@ pub(crate) enum Note {
         jobs: u32,
         servers: usize,
     },
+    /// A node beats that joined another controller, whose records are not here.
+    Strangers,
     /// Another controller has followed.
     Deposed {
         own: Term,

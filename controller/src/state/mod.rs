@@ -58,6 +58,9 @@ pub(crate) struct State {
     pub(crate) members: Members,
     ids: IdSource,
     highest_id: u64,
+    /// Jobs and nodes of lower ids are strangers: of a controller whose records this one does not have.
+    born: u64,
+    are_strangers_noted: bool,
     reports: BTreeMap<NodeId, Report>,
 
     jobs: BTreeMap<JobId, Job>,
@@ -124,12 +127,14 @@ impl State {
     /// earlier ones, also where the wall clock was set back.
     pub(crate) fn restored(records: Records, node_timeout: Duration, now: Timestamp) -> Self {
         let Records { about, nodes, jobs, operations, weights } = records;
+        let is_first = about.is_none();
         let about = about.unwrap_or_default();
         let named = nodes.iter().map(|(id, _)| id.0).chain(jobs.iter().map(|job| job.epoch.0.max(job.job.0)));
         let named = named.chain(operations.iter().map(|operation| operation.id.0));
         let named = named.chain(weights.iter().map(|(id, map)| id.0.max(map.version)));
         let highest_id = named.fold(about.highest_id.max(about.view_version), u64::max);
         let ids = IdSource::starting_at(now.0.max((highest_id >> 20) + 1));
+        let born = if is_first { ids.issue() } else { about.born };
         let version = ids.issue();
         let newest = NodeId(nodes.iter().map(|(id, _)| id.0).fold(about.highest_id, u64::max));
         let mut state = Self {
@@ -139,6 +144,8 @@ impl State {
             members: Members::starting_at(Term(about.term.0 + 1), version, newest, nodes, now),
             ids,
             highest_id,
+            born,
+            are_strangers_noted: false,
             reports: BTreeMap::new(),
             jobs: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -164,6 +171,11 @@ impl State {
         jobs.into_iter().for_each(|job| state.adopt(job));
         state.resume(operations, now);
         state
+    }
+
+    /// Nothing is kept, so what this one does not know is not to be had any more: there are no strangers.
+    pub(crate) fn without_strangers(self) -> Self {
+        Self { born: 0, ..self }
     }
 
     /// Lets something happen. What comes out is to be done in its order, and [`Effect::Keep`] in the order of its numbers.
@@ -305,6 +317,7 @@ impl State {
                 term: self.term,
                 highest_id: self.highest_id,
                 view_version: self.members.version(),
+                born: self.born,
             })),
             Key::Node(id) => {
                 let joining = self.joining.get(&id);

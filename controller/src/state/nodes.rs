@@ -148,6 +148,9 @@ impl State {
         if self.deposed {
             return Err(deposed());
         }
+        if node.0 < self.born && !self.members.contains(node) {
+            return Err(self.meet_stranger());
+        }
         self.members.heard(node, now)?;
         let mut ended: Vec<JobId> = jobs.into_iter().filter(|job| self.has_ended(*job)).collect();
         let lately = self.ended.range(ended_seen + 1..).take(ENDED_A_BEAT);
@@ -164,7 +167,15 @@ impl State {
 
     /// A job is known from before its first shard hears of it until it is decided that it ends.
     pub(super) fn has_ended(&self, job: JobId) -> bool {
-        self.jobs.get(&job).is_none_or(|job| job.work.is_over)
+        self.jobs.get(&job).map_or(job.0 >= self.born, |job| job.work.is_over)
+    }
+
+    /// A node of a controller whose records are not here: this one knows nothing of what it holds, and ends nothing of it.
+    fn meet_stranger(&mut self) -> ControlError {
+        if !std::mem::replace(&mut self.are_strangers_noted, true) {
+            self.note(Note::Strangers);
+        }
+        ControlError::Unavailable("this controller has begun without the records of the one before".into())
     }
 
     pub(super) fn reported(&mut self, node: NodeId, mut report: UsageReport, now: Timestamp) {

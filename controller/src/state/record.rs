@@ -62,6 +62,10 @@ pub(crate) struct About {
     /// records, or were told to nobody.
     pub(crate) highest_id: u64,
     pub(crate) view_version: u64,
+    /// The first id that was given out since there are records. What has a lower one is of a controller whose records are
+    /// not here.
+    #[serde(default)]
+    pub(crate) born: u64,
 }
 
 /// All records, read.

@@ -117,7 +117,7 @@ fn carried(kept: Kept) -> Content {
     for (id, spec) in kept.nodes {
         records.insert(Key::Node(id), written(&spec));
     }
-    let about = About { term: Term(0), highest_id: fresh, view_version: kept.view_version };
+    let about = About { term: Term(0), highest_id: fresh, view_version: kept.view_version, born: 0 };
     records.insert(Key::Controller, written(&about));
     records
 }

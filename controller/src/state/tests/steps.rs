@@ -9,7 +9,7 @@ use pocket_api::clock::Timestamp;
 use pocket_api::cluster::Role;
 use pocket_api::control::{ControlError, EndJob, EndMode, Heartbeat, Placement};
 use pocket_api::hints::JobHints;
-use pocket_api::ids::Term;
+use pocket_api::ids::{JobId, Term};
 use pocket_api::limits::NODE_TIMEOUT;
 use pocket_api::metadata::MetadataError;
 use pocket_api::usage::{JobUse, UsageReport};
@@ -132,6 +132,35 @@ fn a_heartbeat_tells_a_controller_of_a_newer_one() {
     let forget = bench.ask_to_the_end(Request::Forget(node));
     assert!(matches!(forget, Err(ControlError::Unavailable(_))), "it decides nothing any more");
     assert!(bench.state.members.contains(node));
+}
+
+#[test]
+fn a_controller_without_the_records_of_the_one_before_ends_nothing_of_it() {
+    let mut bench = Bench::new(1, 1);
+    let job = registered(&mut bench, "data", JobHints::default()).job;
+    let old = *bench.shards.keys().next().unwrap();
+    bench.disk.clear();
+    bench.now = bench.now + Duration::from_secs(60);
+    bench.begin_again();
+    bench.notes.clear();
+    for _ in 0..2 {
+        let beat = bench.ask_to_the_end(Request::Beat(Heartbeat::first(old)));
+        assert!(matches!(beat, Err(ControlError::Unavailable(_))), "it is not expelled: {beat:?}");
+    }
+    assert_eq!(bench.notes, [Note::Strangers], "said once");
+    let node = match bench.ask_to_the_end(Request::Join(spec(Role::Metadata))) {
+        Ok(Reply::Joined(joined)) => joined.node,
+        other => panic!("{other:?}"),
+    };
+    let own = JobId(node.0 + 1);
+    let listed = |bench: &mut Bench| {
+        let heartbeat = Heartbeat { jobs: vec![job, own], ..Heartbeat::first(node) };
+        let Ok(Reply::Beat(reply)) = bench.ask_to_the_end(Request::Beat(heartbeat)) else { panic!() };
+        reply.ended
+    };
+    assert_eq!(listed(&mut bench), [own], "what is younger than it would be known");
+    bench.begin_again();
+    assert_eq!(listed(&mut bench), [own], "also after a restart");
 }
 
 #[test]
