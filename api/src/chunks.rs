@@ -17,6 +17,8 @@ pub struct Allocate {
     pub shard: NodeId,
     /// Bytes of one chunk each, 1 to [`crate::limits::CHUNK_MAX_BYTES`].
     pub sizes: Vec<u32>,
+    /// No other server is left to ask: where this one has no room, the client is refused, which the server counts.
+    pub is_last: bool,
 }
 
 /// What a caller of the chunk seam can meet.

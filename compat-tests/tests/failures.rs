@@ -83,6 +83,9 @@ fn a_storage_server_dies_and_what_it_held_is_told_lost() {
     let objects = 60_u64;
     for n in 0..objects {
         clients[0].put(&format!("/{bucket}/k{n}"), &body_of(n)).expect(200);
+        // Half of the copies are on the other shard, where the bytes are not counted.
+        let copy = clients[1].request("PUT", &format!("/{bucket}/copy{n}"));
+        copy.header("x-amz-copy-source", &format!("/{bucket}/k{n}")).send().expect(200);
     }
     // Over all servers, so that it dies with any of them.
     let wide = bytes(77, 24 << 20);
@@ -133,9 +136,19 @@ fn a_storage_server_dies_and_what_it_held_is_told_lost() {
         readers.into_iter().for_each(|r| r.join().expect("what readers saw was honest"));
         assert!(lost > 0 && lost < objects as usize, "{lost} of {objects} lost");
     });
+    let as_its_source = |client: &Client, n: u64| {
+        let [source, copy] = ["k", "copy"].map(|name| client.head(&format!("/{bucket}/{name}{n}")));
+        (source.status, source.header("x-pocket-lost")) == (copy.status, copy.header("x-pocket-lost"))
+    };
+    let asked = Instant::now();
+    while !clients.iter().all(|client| (0..objects).all(|n| as_its_source(client, n))) {
+        assert!(asked.elapsed() < DECLARED_WITHIN, "copies are lost as what they were made of");
+        thread::sleep(Duration::from_millis(20));
+    }
     for client in &clients {
         let listed = client.list_all(&bucket, 7);
         for n in 0..objects {
+            assert_eq!(listed.contains(&format!("k{n}")), listed.contains(&format!("copy{n}")), "copy{n}");
             let path = format!("/{bucket}/k{n}");
             let (get, head) = (client.get(&path), client.head(&path));
             assert_eq!(get.status, head.status, "k{n}");

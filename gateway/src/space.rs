@@ -86,7 +86,8 @@ pub(crate) async fn reserve(
     let sizes = chunk_sizes(size);
     let mut servers = live(&bucket.placement.weights(), &view);
     loop {
-        let request = Allocate { job: bucket.placement.job, write: mint(), shard, sizes: Vec::new() };
+        let (job, write) = (bucket.placement.job, mint());
+        let request = Allocate { job, write, shard, sizes: Vec::new(), is_last: false };
         let mut room = Room {
             directory: directory.clone(),
             env: env.clone(),
@@ -137,7 +138,8 @@ pub(crate) struct Room {
 
 impl Room {
     /// Draws a server for each chunk and asks all that were drawn at once. One that cannot give all that was drawn for
-    /// it leaves `servers`, so there are at most as many rounds as servers.
+    /// it leaves `servers`, so there are at most as many rounds as servers, and one: where several were the last and all
+    /// had no room, one of them is asked for the rest, and knows that it is the last.
     async fn allocate(
         &mut self,
         sizes: &[u32],
@@ -145,19 +147,20 @@ impl Room {
         request: &Allocate,
     ) -> Result<(), AllocateError> {
         let mut missing: Vec<usize> = (0..sizes.len()).collect();
-        let mut shortage: Option<Shortage> = None;
+        let mut shortages: BTreeMap<NodeId, Shortage> = BTreeMap::new();
         while !missing.is_empty() {
-            if servers.is_empty() {
-                return Err(AllocateError::Full(shortage));
-            }
+            let Some(&first) = servers.first() else {
+                return Err(AllocateError::Full(shortages.into_values().reduce(Shortage::and)));
+            };
+            let is_last = servers.len() == 1;
             let mut drawn: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
             for index in missing.drain(..) {
                 let draw = if servers.len() == 1 { 0.0 } else { share_of_one(self.env.draw()) };
                 drawn.entry(pick(servers, draw)).or_default().push(index);
             }
             let asked = drawn.into_iter().map(|(server, indexes)| {
-                let request =
-                    Allocate { sizes: indexes.iter().map(|&i| sizes[i]).collect(), ..request.clone() };
+                let sizes = indexes.iter().map(|&i| sizes[i]).collect();
+                let request = Allocate { sizes, is_last, ..request.clone() };
                 let chunks = self.directory.server(server);
                 async move { (server, indexes, allocate(chunks, request).await) }
             });
@@ -173,7 +176,7 @@ impl Room {
                         match error {
                             AllocateError::Unsure => unsure = true,
                             AllocateError::Full(of_server) => {
-                                shortage = [shortage, of_server].into_iter().flatten().reduce(Shortage::and);
+                                shortages.extend(of_server.map(|shortage| (server, shortage)));
                             }
                         }
                         servers.retain(|w| w.server != server);
@@ -183,6 +186,9 @@ impl Room {
             }
             if unsure {
                 return Err(AllocateError::Unsure);
+            }
+            if servers.is_empty() && !is_last && !missing.is_empty() {
+                servers.push(first);
             }
         }
         Ok(())
@@ -254,27 +260,4 @@ impl Drop for Room {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn chunks_cover_the_size_exactly(size in 0_u64..(40 << 20)) {
-            let sizes = chunk_sizes(size);
-            prop_assert_eq!(sizes.iter().map(|&s| u64::from(s)).sum::<u64>(), size);
-            prop_assert!(sizes.iter().all(|&s| s > 0 && s <= CHUNK_MAX_BYTES));
-            prop_assert!(sizes.iter().rev().skip(1).all(|&s| s == CHUNK_MAX_BYTES));
-        }
-    }
-
-    #[test]
-    fn draws_fall_on_servers_by_their_weight_however_small() {
-        let weights =
-            [(1, 0.001), (2, 0.0), (3, 2.999)].map(|(n, weight)| Weight { server: NodeId(n), weight });
-        let picked: Vec<u64> = [0.0, 0.000_3, 0.000_4, 0.5, 0.999_999].map(|d| pick(&weights, d).0).into();
-        assert_eq!(picked, [1, 1, 3, 3, 3]);
-        let few = (0..30_000).filter(|i| pick(&weights, f64::from(*i) / 30_000.0).0 == 1).count();
-        assert_eq!(few, 10, "one draw in 3,000 falls on the share of 0.001 in 3");
-    }
-}
+mod tests;

@@ -16,10 +16,20 @@ pub(crate) struct Effects {
     pub(crate) received: Vec<(NodeId, WriteId)>,
     /// References to ask about, with their holders.
     pub(crate) asked: Vec<(NodeId, WriteId)>,
+    /// References that name a manifest of which bytes died, with their holders, who do not know.
+    pub(crate) lost: Vec<Lost>,
     /// Keys that may be readable now and were not before; none while nobody waits.
     pub(crate) woken: Vec<Key>,
     /// Rules that do not hold any more, with their orders of ends: to be dropped where it may take its time.
     pub(crate) retired: Option<Box<Rules>>,
+}
+
+/// What a holder is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Lost {
+    pub(crate) holder: NodeId,
+    pub(crate) reference: WriteId,
+    pub(crate) manifest: WriteId,
 }
 
 /// The answer to a command and what is left to be done.

@@ -1,11 +1,13 @@
 //! How much of a job was lost with servers: objects that are still in the map, so that whoever reads them is told, and that
-//! nobody counts any more. Inside the state machine. What a death took is found out in slices, for a job may have millions
+//! nobody counts any more; and which references of other shards name it, so that they are told. Inside the state machine. What a death took is found out in slices, for a job may have millions
 //! of objects, and an object millions of extents.
 
+use crate::effects::Lost;
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::pieces::{Content, Piece};
 use crate::state::JobState;
+use pocket_api::ids::WriteId;
 use std::ops::Bound;
 
 #[derive(Debug, Default)]
@@ -16,16 +18,29 @@ pub(crate) struct Losses {
     pub(crate) bytes: u64,
     /// Where the search goes on; `None` where all that there is was looked at since the last death.
     search: Option<Bound<Key>>,
+    /// The same of references to manifests of this shard.
+    reference_search: Option<Bound<WriteId>>,
 }
 
 impl Losses {
     /// Somebody died: everything has to be looked at.
     pub(crate) fn search_anew(&mut self) {
+        self.search_objects_anew();
+        self.reference_search = Some(Bound::Unbounded);
+    }
+
+    /// References that objects here hold were lost elsewhere.
+    pub(crate) fn search_objects_anew(&mut self) {
         self.search = Some(Bound::Unbounded);
     }
 
+    /// Whether there may be objects that were lost and are not found yet.
     pub(crate) fn is_searching(&self) -> bool {
         self.search.is_some()
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.is_searching() || self.reference_search.is_some()
     }
 
     /// Found lost. Once counted is enough.
@@ -67,6 +82,32 @@ impl JobState {
             if let Some(entry) = self.objects.get_mut(&key) {
                 self.losses.count(entry);
             }
+        }
+    }
+
+    /// Looks at the next references in the same way, and has the holders told of those that name what was lost. Those that are not
+    /// confirmed wait for that: their holder may not know them yet.
+    pub(crate) fn search_lost_references(&mut self, most: usize, most_extents: usize) {
+        let Some(from) = self.losses.reference_search.take() else { return };
+        let (mut last, mut extents) = (None, 0);
+        for (count, (reference, holder, manifests)) in self.references.confirmed(from).enumerate() {
+            extents += manifests.iter().map(|id| 1 + self.manifests.extents(*id).len()).sum::<usize>();
+            if count == most || (count > 0 && extents > most_extents) {
+                self.losses.reference_search = last.map(Bound::Excluded);
+                break;
+            }
+            let lost = manifests.iter().filter(|id| self.manifests.is_lost(**id));
+            self.effects.lost.extend(lost.map(|&manifest| Lost { holder, reference, manifest }));
+            last = Some(reference);
+        }
+    }
+
+    /// It is certain that a reference is held: its holder is told what was lost meanwhile.
+    pub(crate) fn confirm_reference(&mut self, reference: WriteId) {
+        let Some((holder, manifests)) = self.references.confirm(reference) else { return };
+        if self.manifests.any_dead() {
+            let lost = manifests.iter().filter(|id| self.manifests.is_lost(**id));
+            self.effects.lost.extend(lost.map(|&manifest| Lost { holder, reference, manifest }));
         }
     }
 

@@ -1,9 +1,8 @@
-//! What a shard has to tell others: chunks to free at storage servers, references to release and
-//! arrivals to forget at other shards. Gathered for a
-//! moment, sent in batches, repeated until it was heard or the receiver is dead. Around the state machine; never
+//! What a shard has to tell others: chunks to free at storage servers, references to release, references that were lost and
+//! arrivals to forget at other shards. Gathered for a moment, sent in batches, repeated until it was heard or the receiver is dead. Around the state machine; never
 //! called under a job's lock for longer than it takes to append.
 
-use crate::effects::Effects;
+use crate::effects::{Effects, Lost};
 use parking_lot::Mutex;
 use pocket_api::chunks::ChunkError;
 use pocket_api::cluster::Directory;
@@ -26,7 +25,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// Items by receiver. Bounded by what there is to free: each item names a chunk that its server still counts, or a
-/// reference that its home still counts.
+/// reference that its home or its holder still counts.
 pub(crate) struct Outbox {
     directory: Arc<dyn Directory>,
     env: Env,
@@ -46,6 +45,7 @@ struct Queue {
 enum Item {
     Free(ChunkId),
     Release(JobId, WriteId),
+    Lost(JobId, WriteId, WriteId),
     Received(JobId, WriteId),
 }
 
@@ -67,17 +67,21 @@ impl Outbox {
     }
 
     pub(crate) fn post(&self, job: JobId, effects: &Effects) {
-        if effects.freed.is_empty() && effects.released.is_empty() && effects.received.is_empty() {
+        let Effects { freed, released, lost, received, .. } = effects;
+        if freed.is_empty() && released.is_empty() && lost.is_empty() && received.is_empty() {
             return;
         }
         let mut waiting = self.waiting.lock();
-        for &chunk in &effects.freed {
+        for &chunk in freed {
             self.append(&mut waiting, chunk.server, Item::Free(chunk));
         }
-        for &(home, reference) in &effects.released {
+        for &(home, reference) in released {
             self.append(&mut waiting, home, Item::Release(job, reference));
         }
-        for &(shard, rename) in &effects.received {
+        for &Lost { holder, reference, manifest } in lost {
+            self.append(&mut waiting, holder, Item::Lost(job, reference, manifest));
+        }
+        for &(shard, rename) in received {
             self.append(&mut waiting, shard, Item::Received(job, rename));
         }
     }
@@ -109,11 +113,13 @@ impl Outbox {
     }
 
     async fn send(&self, receiver: NodeId, batch: &[Item]) -> Result<(), Undelivered> {
-        let (mut chunks, mut references, mut arrivals) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut chunks, mut references) = (Vec::new(), Vec::new());
+        let (mut losses, mut arrivals) = (Vec::new(), Vec::new());
         for item in batch {
             match *item {
                 Item::Free(chunk) => chunks.push(chunk),
                 Item::Release(job, reference) => references.push((job, reference)),
+                Item::Lost(job, reference, manifest) => losses.push((job, reference, manifest)),
                 Item::Received(job, rename) => arrivals.push((job, rename)),
             }
         }
@@ -128,8 +134,9 @@ impl Outbox {
             }
         }
         let releases = (!references.is_empty()).then_some(ShardRequest::ReleaseReferences(references));
+        let lost = (!losses.is_empty()).then_some(ShardRequest::ReferencesLost(losses));
         let received = (!arrivals.is_empty()).then_some(ShardRequest::ForgetArrivals(arrivals));
-        for request in releases.into_iter().chain(received) {
+        for request in releases.into_iter().chain(lost).chain(received) {
             let shard = self.directory.shard(receiver).ok_or(Undelivered::Later)?;
             match shard.shard(request).await {
                 Ok(_) | Err(MetadataError::NoSuchJob) => {}

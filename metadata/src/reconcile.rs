@@ -70,6 +70,15 @@ impl Shard {
         ShardReply::Done
     }
 
+    pub(crate) async fn references_lost(&self, references: Vec<(JobId, WriteId, WriteId)>) -> ShardReply {
+        let mut pace = Pace::new(ITEMS_PER_POLL);
+        for (job, reference, manifest) in references {
+            self.tell(job, Command::ReferenceLost { reference, manifest });
+            pace.step().await;
+        }
+        ShardReply::Done
+    }
+
     pub(crate) async fn forget_arrivals(&self, renames: Vec<(JobId, WriteId)>) -> ShardReply {
         let mut pace = Pace::new(ITEMS_PER_POLL);
         for (job, rename) in renames {

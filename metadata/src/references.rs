@@ -3,9 +3,11 @@
 
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
-use pocket_api::ids::{IdMap, NodeId, WriteId};
+use pocket_api::ids::{NodeId, WriteId};
+use pocket_api::object::Reference;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// A reference that was not confirmed for this long is asked about at its holder: as long as storage servers wait for
@@ -27,7 +29,7 @@ struct Taken {
 /// References to manifests of this shard, by their ids. Each counts once in each manifest that it names.
 #[derive(Debug, Default)]
 pub(crate) struct References {
-    by_id: IdMap<WriteId, Taken>,
+    by_id: BTreeMap<WriteId, Taken>,
     to_ask: BTreeSet<(Timestamp, WriteId)>,
     holders: BTreeMap<NodeId, u64>,
 }
@@ -54,12 +56,22 @@ impl References {
         }
     }
 
-    pub(crate) fn confirm(&mut self, reference: WriteId) {
-        if let Some(taken) = self.by_id.get_mut(&reference)
-            && let Some(at) = taken.ask_at.take()
-        {
-            self.to_ask.remove(&(at, reference));
-        }
+    /// Those that are held for certain, in the order of their ids, with their holders and what they name.
+    pub(crate) fn confirmed(
+        &self,
+        from: Bound<WriteId>,
+    ) -> impl Iterator<Item = (WriteId, NodeId, &[WriteId])> {
+        let range = self.by_id.range((from, Bound::Unbounded));
+        let confirmed = range.filter(|(_, taken)| taken.ask_at.is_none());
+        confirmed.map(|(id, taken)| (*id, taken.holder, &taken.manifests[..]))
+    }
+
+    /// Its holder with what it names, where it is news that it is held.
+    pub(crate) fn confirm(&mut self, reference: WriteId) -> Option<(NodeId, &[WriteId])> {
+        let taken = self.by_id.get_mut(&reference)?;
+        let at = taken.ask_at.take()?;
+        self.to_ask.remove(&(at, reference));
+        Some((taken.holder, &taken.manifests))
     }
 
     /// Ends a reference; the manifests that it named.
@@ -108,6 +120,8 @@ pub(crate) struct Held {
     homes: BTreeMap<NodeId, u64>,
     /// Homes that died.
     dead: Vec<NodeId>,
+    /// References with those of their manifests of which bytes died with a server, as their homes said.
+    lost: BTreeSet<(WriteId, WriteId)>,
 }
 
 impl Held {
@@ -133,6 +147,10 @@ impl Held {
             return false;
         }
         self.pieces.remove(&(reference, home));
+        let first = (reference, WriteId { gateway: NodeId(0), number: 0 });
+        while let Some(&lost) = self.lost.range(first..).next().filter(|(lost, _)| *lost == reference) {
+            self.lost.remove(&lost);
+        }
         true
     }
 
@@ -147,12 +165,17 @@ impl Held {
         self.dead.iter().any(|home| !before.contains(home))
     }
 
-    pub(crate) fn any_dead(&self) -> bool {
-        !self.dead.is_empty()
+    /// Its home says that bytes of the manifest died. Whether that is news of something held.
+    pub(crate) fn lose(&mut self, reference: WriteId, manifest: WriteId) -> bool {
+        self.contains(reference) && self.lost.insert((reference, manifest))
     }
 
-    pub(crate) fn is_lost(&self, home: NodeId) -> bool {
-        self.dead.contains(&home)
+    pub(crate) fn any_lost(&self) -> bool {
+        !self.dead.is_empty() || !self.lost.is_empty()
+    }
+
+    pub(crate) fn is_lost(&self, held: &Reference) -> bool {
+        self.dead.contains(&held.home) || self.lost.contains(&(held.reference, held.manifest))
     }
 }
 

@@ -243,7 +243,7 @@ impl JobState {
         let Some(departure) = self.departures.0.remove(&from) else { return };
         match arrived {
             Some((at, committed)) => {
-                self.references.confirm(rename);
+                self.confirm_reference(rename);
                 if self.objects.get(&from).is_some_and(|entry| entry.version == departure.version) {
                     self.remove(&from);
                 }

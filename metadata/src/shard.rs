@@ -229,6 +229,7 @@ impl Metadata for Shard {
             ShardRequest::AskReferences(references) => Ok(self.ask(references, Command::AskReference).await),
             ShardRequest::ConfirmReferences(references) => Ok(self.references_held(references, true).await),
             ShardRequest::ReleaseReferences(references) => Ok(self.references_held(references, false).await),
+            ShardRequest::ReferencesLost(references) => Ok(self.references_lost(references).await),
             ShardRequest::ForgetArrivals(renames) => Ok(self.forget_arrivals(renames).await),
         }
     }

@@ -45,6 +45,11 @@ pub(crate) enum Command {
         reference: WriteId,
         held: bool,
     },
+    /// Its home's word: bytes of a manifest that it names died.
+    ReferenceLost {
+        reference: WriteId,
+        manifest: WriteId,
+    },
     /// It is known what became of an object that left: where it arrived, and as what.
     SettleDeparture {
         from: Key,
@@ -202,7 +207,7 @@ impl JobState {
 
     /// Whether bytes of it died with a server or another shard.
     pub(crate) fn is_lost(&self, entry: &Entry) -> bool {
-        if !self.manifests.any_dead() && !self.held.any_dead() {
+        if !self.manifests.any_dead() && !self.held.any_lost() {
             return false;
         }
         match &entry.content {
@@ -210,7 +215,7 @@ impl JobState {
             Content::Body(body) => body.pieces.iter().any(|piece| match piece {
                 Piece::Inline(_) => false,
                 Piece::Local { manifest, .. } => self.manifests.is_lost(*manifest),
-                Piece::Remote(reference) => self.held.is_lost(reference.home),
+                Piece::Remote(reference) => self.held.is_lost(reference),
             }),
         }
     }
@@ -321,11 +326,17 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
             Ok(Output::Held(state.held.contains(reference) || !state.burned.burn(reference, now)))
         }
         Command::ReferenceHeld { reference, held: true } => {
-            state.references.confirm(reference);
+            state.confirm_reference(reference);
             Ok(Output::Done)
         }
         Command::ReferenceHeld { reference, held: false } => {
             state.end_reference(reference);
+            Ok(Output::Done)
+        }
+        Command::ReferenceLost { reference, manifest } => {
+            if state.held.lose(reference, manifest) {
+                state.losses.search_objects_anew();
+            }
             Ok(Output::Done)
         }
         Command::SettleDeparture { from, rename, arrived } => {

@@ -25,7 +25,7 @@ impl JobState {
 
     fn is_more_due(&self, now: Timestamp) -> bool {
         let rules_are_due = self.rules.as_deref().is_some_and(|rules| rules.are_due(now));
-        rules_are_due || self.losses.is_searching() || self.expiry.is_due(now) || self.references.is_due(now)
+        rules_are_due || self.losses.is_due() || self.expiry.is_due(now) || self.references.is_due(now)
     }
 
     pub(crate) fn sweep(&mut self, now: Timestamp) -> Output {
@@ -39,6 +39,7 @@ impl JobState {
         }
         expired += self.end_by_rules(SWEEP_MAX - expired as usize, Orders::Made, now);
         self.search_losses(SWEEP_MAX, SWEEP_MAX_EXTENTS);
+        self.search_lost_references(SWEEP_MAX, SWEEP_MAX_EXTENTS);
         for _ in 0..SWEEP_MAX {
             let Some((holder, reference)) = self.references.next_to_ask(now) else { break };
             if holder == self.home.node || self.view.is_dead(holder) {

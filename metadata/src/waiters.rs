@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
-/// Most waiting reads of one shard, over all jobs: a waiter costs some 1 KiB with its call, so 64 MiB.
+/// Most waiting reads of one shard, over all jobs: a waiter costs some 1 KiB with its call, so 64 MiB. A job may have as many as
+/// there is room for beside its own: one alone takes half of it, two a third each, and there is always some for another.
 const WAITERS_MAX: usize = 1 << 16;
+/// Waiters that are woken without letting others at the table.
+const WOKEN_AT_ONCE: usize = 256;
 
 /// How many wait at this shard.
 #[derive(Clone, Default)]
@@ -35,6 +38,7 @@ pub(crate) struct Waiters {
 #[derive(Default)]
 struct Table {
     waiters: Slab<Waiter>,
+    /// Those of a key, in no order.
     by_key: HashMap<Box<str>, Vec<usize>>,
     by_deadline: BTreeSet<(Timestamp, usize)>,
 }
@@ -42,6 +46,8 @@ struct Table {
 struct Waiter {
     notify: Arc<Notify>,
     key: Box<str>,
+    /// Where it stands among those of its key.
+    place: usize,
     deadline: Timestamp,
 }
 
@@ -62,15 +68,19 @@ impl Waiters {
         key: &str,
         deadline: Timestamp,
     ) -> Result<Subscription<'_>, MetadataError> {
-        if self.at_shard.0.fetch_add(1, Ordering::Relaxed) >= WAITERS_MAX {
+        let before = self.at_shard.0.fetch_add(1, Ordering::Relaxed);
+        if self.here.load(Ordering::Relaxed) >= WAITERS_MAX.saturating_sub(before) {
             self.at_shard.0.fetch_sub(1, Ordering::Relaxed);
             return Err(MetadataError::Crowded);
         }
         let notify = Arc::new(Notify::new());
         let mut table = self.table.lock();
-        let id = table.waiters.insert(Waiter { notify: notify.clone(), key: key.into(), deadline });
-        table.by_key.entry(key.into()).or_default().push(id);
-        table.by_deadline.insert((deadline, id));
+        let Table { waiters, by_key, by_deadline } = &mut *table;
+        let of_key = by_key.entry(key.into()).or_default();
+        let waiter = Waiter { notify: notify.clone(), key: key.into(), place: of_key.len(), deadline };
+        let id = waiters.insert(waiter);
+        of_key.push(id);
+        by_deadline.insert((deadline, id));
         self.here.fetch_add(1, Ordering::SeqCst);
         Ok(Subscription { waiters: self, id, notify })
     }
@@ -83,9 +93,16 @@ impl Waiters {
         if self.is_empty() {
             return;
         }
-        let table = self.table.lock();
-        for &id in table.by_key.get(key).into_iter().flatten() {
-            table.waiters[id].notify.notify_one();
+        // From the end, because whoever goes meanwhile has the last one take its place, which is one that was woken. One that
+        // comes meanwhile has yet to look.
+        let mut left = usize::MAX;
+        while left > 0 {
+            let table = self.table.lock();
+            let Some(of_key) = table.by_key.get(key) else { return };
+            left = left.min(of_key.len());
+            let next = left.saturating_sub(WOKEN_AT_ONCE);
+            of_key[next..left].iter().for_each(|id| table.waiters[*id].notify.notify_one());
+            left = next;
         }
     }
 
@@ -116,12 +133,15 @@ impl Subscription<'_> {
 impl Drop for Subscription<'_> {
     fn drop(&mut self) {
         let mut table = self.waiters.table.lock();
-        let waiter = table.waiters.remove(self.id);
-        table.by_deadline.remove(&(waiter.deadline, self.id));
-        if let Some(of_key) = table.by_key.get_mut(&waiter.key) {
-            of_key.retain(|id| *id != self.id);
-            if of_key.is_empty() {
-                table.by_key.remove(&waiter.key);
+        let Table { waiters, by_key, by_deadline } = &mut *table;
+        let waiter = waiters.remove(self.id);
+        by_deadline.remove(&(waiter.deadline, self.id));
+        if let Some(of_key) = by_key.get_mut(&waiter.key) {
+            of_key.swap_remove(waiter.place);
+            match of_key.get(waiter.place) {
+                Some(moved) => waiters[*moved].place = waiter.place,
+                None if of_key.is_empty() => drop(by_key.remove(&waiter.key)),
+                None => {}
             }
         }
         self.waiters.here.fetch_sub(1, Ordering::SeqCst);
@@ -161,11 +181,30 @@ mod tests {
     }
 
     #[test]
-    fn more_waiters_than_allowed_are_refused() {
+    fn waiters_of_a_key_come_and_go_in_any_order_and_all_who_are_there_are_woken() {
+        let waiters = Waiters::new(WaiterCount::default());
+        let mut there: Vec<_> = (0..1_000).map(|_| waiters.subscribe("a", Timestamp(10)).unwrap()).collect();
+        for gone in [999, 0, 500, 3, 700, 0] {
+            drop(there.swap_remove(gone));
+        }
+        there.extend((0..10).map(|_| waiters.subscribe("a", Timestamp(10)).unwrap()));
+        waiters.wake("a");
+        assert!(there.iter().all(is_woken));
+        drop(there);
+        assert!(waiters.is_empty() && waiters.table.lock().by_key.is_empty());
+    }
+
+    #[test]
+    fn a_job_that_waits_as_much_as_it_may_leaves_room_for_others() {
         let count = WaiterCount::default();
-        count.0.store(WAITERS_MAX, Ordering::Relaxed);
-        let waiters = Waiters::new(count.clone());
-        assert_eq!(waiters.subscribe("a", Timestamp(1)).err(), Some(MetadataError::Crowded));
-        assert_eq!(count.get(), WAITERS_MAX);
+        let [greedy, other] = [0; 2].map(|_| Waiters::new(count.clone()));
+        let as_many_as_it_may = |waiters: &'_ Waiters| {
+            let more = std::iter::from_fn(|| waiters.subscribe("a", Timestamp(1)).ok().map(std::mem::forget));
+            more.count()
+        };
+        assert_eq!(as_many_as_it_may(&greedy), WAITERS_MAX / 2);
+        assert_eq!(as_many_as_it_may(&other), WAITERS_MAX / 4);
+        assert_eq!(other.subscribe("a", Timestamp(1)).err(), Some(MetadataError::Crowded));
+        assert_eq!(count.get(), WAITERS_MAX / 4 * 3);
     }
 }

@@ -56,6 +56,7 @@ pub struct StorageServer {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) env: Env,
     pub(crate) arena: Arc<Arena>,
+    budget: ByteBudget,
     /// Locked before the arena where both are needed.
     pub(crate) writes: Mutex<Writes>,
     pub(crate) traffic: TrafficMetrics,
@@ -75,11 +76,11 @@ impl StorageServer {
         if capacity_bytes < CAPACITY_MIN_BYTES {
             return Err(StorageError::TooSmall(capacity_bytes));
         }
-        let arena = Arena::new(capacity_bytes, budget, ready_bytes)
+        let arena = Arena::new(capacity_bytes, budget.clone(), ready_bytes)
             .map_err(|source| StorageError::NoMemory { capacity_bytes, source })?;
         let (writes, traffic) = (Mutex::default(), TrafficMetrics::new());
         let newest_term = AtomicU64::new(0);
-        let server = Arc::new(Self { node, directory, env, arena, writes, traffic, newest_term });
+        let server = Arc::new(Self { node, directory, env, arena, budget, writes, traffic, newest_term });
         orphans::spawn_sweeps(&server);
         Ok(server)
     }
@@ -104,7 +105,10 @@ impl StorageServer {
         if let Some(size) = request.sizes.iter().find(|&&size| size == 0 || size > CHUNK_MAX_BYTES) {
             return bad(format!("a chunk of {size} bytes; from 1 to {CHUNK_MAX_BYTES} are allowed"));
         }
-        let numbers = self.arena.allocate(request.job, &request.sizes)?;
+        let numbers = self.arena.allocate(request.job, &request.sizes).map_err(|error| match error {
+            ChunkError::Full(_) if request.is_last => ChunkError::Full(self.budget.refuse()),
+            other => other,
+        })?;
         let Allocate { job, write, shard, .. } = *request;
         self.writes.lock().record(Question { shard, job, write }, &numbers, self.env.now());
         Ok(numbers.into_iter().map(|number| ChunkId { server: self.node, number }).collect())

@@ -147,6 +147,7 @@ impl Space {
     }
 
     /// Makes a chunk for each size, all or none, and answers their numbers. Sizes are those that have a class.
+    /// Where there is no room it is not counted as refused: another server may have some.
     pub(crate) fn allocate(&mut self, job: JobId, sizes: &[u32]) -> Result<Vec<u64>, ChunkError> {
         if self.ended.contains(job) {
             return Err(ChunkError::NoSuchChunk);
@@ -154,7 +155,7 @@ impl Space {
         // What cannot fit is refused without trying: clients repeat it while the arena is full.
         let slots = sizes.iter().map(|&size| u64::from(SizeClass::holding(size).slot_bytes()));
         if slots.sum::<u64>() > self.capacity_bytes - self.used_bytes() {
-            return Err(ChunkError::Full(self.budget.refuse()));
+            return Err(ChunkError::Full(self.budget.shortage()));
         }
         let mut numbers = Vec::with_capacity(sizes.len());
         for &size in sizes {
@@ -162,7 +163,7 @@ impl Space {
                 Some(number) => numbers.push(number),
                 None => {
                     numbers.into_iter().for_each(|number| self.free(number));
-                    return Err(ChunkError::Full(self.budget.refuse()));
+                    return Err(ChunkError::Full(self.budget.shortage()));
                 }
             }
         }

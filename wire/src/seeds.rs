@@ -232,12 +232,14 @@ pub(crate) fn shard_requests() -> Vec<ShardRequest> {
         ShardRequest::AskReferences(writes()),
         ShardRequest::ConfirmReferences(writes()),
         ShardRequest::ReleaseReferences(writes()),
+        ShardRequest::ReferencesLost(vec![(JobId(5), WRITE, WRITE)]),
         ShardRequest::ForgetArrivals(writes()),
     ]
 }
 
 pub(crate) fn chunk_requests() -> Vec<ChunkRequest> {
-    let allocate = Allocate { job: JobId(5), write: WRITE, shard: NodeId(4), sizes: vec![1 << 20, 9] };
+    let allocate =
+        Allocate { job: JobId(5), write: WRITE, shard: NodeId(4), sizes: vec![1 << 20, 9], is_last: true };
     vec![
         ChunkRequest::Allocate(allocate),
         ChunkRequest::Write { chunk: CHUNK, offset: 4_096 },

@@ -289,7 +289,9 @@ impl Seen {
         job: JobId,
         sizes: &[u32],
     ) -> Result<Vec<ChunkId>, ChunkError> {
-        self.chunks.allocate(Allocate { job, write, shard: SHARD, sizes: sizes.to_vec() }).await
+        self.chunks
+            .allocate(Allocate { job, write, shard: SHARD, sizes: sizes.to_vec(), is_last: true })
+            .await
     }
 
     async fn allocate(&self, job: JobId, sizes: &[u32]) -> Result<Vec<ChunkId>, ChunkError> {

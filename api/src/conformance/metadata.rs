@@ -89,6 +89,8 @@ where
     copies::a_copy_shares_the_bytes(fresh().await).await;
     copies::a_copy_that_was_given_up_holds_nothing(fresh().await).await;
     copies::an_unconfirmed_reference_is_asked_about(fresh().await).await;
+    copies::holders_are_told_what_died_with_a_server(fresh().await).await;
+    copies::what_its_home_says_is_lost_is_lost(fresh().await).await;
     copies::a_copy_from_elsewhere_releases_its_reference_once(fresh().await).await;
     copies::forks_keep_a_manifest(fresh().await).await;
     rules::rules_end_what_is_there_and_what_comes(fresh().await).await;

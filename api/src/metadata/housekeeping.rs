@@ -44,6 +44,9 @@ pub enum ShardRequest {
     ConfirmReferences(Vec<(JobId, WriteId)>),
     /// To a manifest's home: the references are not held any more. [`ShardReply::Done`]
     ReleaseReferences(Vec<(JobId, WriteId)>),
+    /// From a manifest's home to those who hold references, with the manifest: bytes of it died with their server. What
+    /// is not held is passed over. [`ShardReply::Done`]
+    ReferencesLost(Vec<(JobId, WriteId, WriteId)>),
     /// From the shards that renamed objects left: they know that these have arrived. [`ShardReply::Done`]
     ForgetArrivals(Vec<(JobId, WriteId)>),
 }

@@ -1,6 +1,7 @@
 //! TLS for clients: the certificate that a server shows, which can change while it serves, and what it agrees to. HTTP/1.1 over
 //! TLS 1.2 and 1.3, by rustls with the primitives of `ring`.
 
+use crate::server::handshake_places::HandshakePlaces;
 use parking_lot::RwLock;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring};
@@ -12,11 +13,7 @@ use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore, ServerCon
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::Semaphore;
 
-/// Handshakes at a time: what is made of a hello, and TLS's buffers, is up to some 200 KiB each. Clients beyond them wait with
-/// their hello as it came, of at most [`HELLO_MAX_BYTES`](crate::server::hello::HELLO_MAX_BYTES).
-pub(crate) const HANDSHAKES_MAX: usize = 512;
 /// Sessions of clients that resume by an identifier (TLS 1.2 without tickets). A ticket needs no memory here.
 const REMEMBERED_SESSIONS_MAX: usize = 1_024;
 /// Clients that offer HTTP/2 as well take this.
@@ -109,14 +106,14 @@ pub enum OutOfTime {
 pub struct Tls {
     shown: Arc<RwLock<Shown>>,
     /// Places for those that shake hands.
-    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) handshakes: HandshakePlaces,
 }
 
 impl Tls {
     /// Fails where the machine gives no random bytes.
     pub fn new(identity: Identity) -> Result<Self, Error> {
         let shown = Arc::new(RwLock::new(Shown::new(identity)?));
-        Ok(Self { shown, handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)) })
+        Ok(Self { shown, handshakes: HandshakePlaces::new() })
     }
 
     /// Connections from now on see this one, those too that would resume what they began under another. Says whether it is

@@ -91,7 +91,7 @@ impl Fixture {
 
     async fn allocate(&self, write: u64, shard: NodeId) -> ChunkId {
         let (write, sizes) = (write_id(write), vec![1_000]);
-        self.server.allocate(Allocate { job: JOB, write, shard, sizes }).await.unwrap()[0]
+        self.server.allocate(Allocate { job: JOB, write, shard, sizes, is_last: true }).await.unwrap()[0]
     }
 
     /// Lets time pass and sweeps.

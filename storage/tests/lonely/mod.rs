@@ -44,5 +44,7 @@ pub(crate) async fn allocate(
     sizes: &[u32],
 ) -> Result<Vec<ChunkId>, ChunkError> {
     let write = WriteId { gateway: NodeId(9), number: write };
-    server.allocate(Allocate { job: JobId(job), write, shard: NodeId(5), sizes: sizes.to_vec() }).await
+    server
+        .allocate(Allocate { job: JobId(job), write, shard: NodeId(5), sizes: sizes.to_vec(), is_last: true })
+        .await
 }

@@ -22,7 +22,8 @@ async fn every_call_arrives_with_its_bytes() {
     let served = Served::start(None).await;
     let client = served.client();
     let write = WriteId { gateway: CLIENT, number: 3 };
-    let allocate = Allocate { job: JobId(1), write, shard: NodeId(5), sizes: vec![1, 1 << 20] };
+    let allocate =
+        Allocate { job: JobId(1), write, shard: NodeId(5), sizes: vec![1, 1 << 20], is_last: false };
     let chunks = client.allocate(allocate).await.unwrap();
     let expected = [1, 2].map(|number| ChunkId { server: NodeId(5), number });
     assert_eq!(chunks, expected);

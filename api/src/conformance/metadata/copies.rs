@@ -1,7 +1,7 @@
 //! Copies: references instead of bytes, within a shard and between shards.
 
 use super::client::{Client, key};
-use super::world::{OTHER, eventually};
+use super::world::{OTHER, SERVERS, eventually};
 use crate::conditions::ReadConditions;
 use crate::ids::{NodeId, WriteId};
 use crate::metadata::{
@@ -134,6 +134,55 @@ pub(super) async fn an_unconfirmed_reference_is_asked_about(client: Client) {
     client.delete("b").await;
     client.world.kill(OTHER);
     client.freed_soon(&extents).await;
+}
+
+pub(super) async fn holders_are_told_what_died_with_a_server(client: Client) {
+    let other = client.world.other();
+    let (lost, _) = client.put_chunks("both", &[10, 10]).await;
+    let (kept, _) = client.put_chunks("first", &[10]).await;
+    let [of_lost, of_kept, late] = [client.write_id(), client.write_id(), client.write_id()];
+    for (key, reference) in [("both", of_lost), ("first", of_kept), ("both", late)] {
+        refer(&client, key, Select::Whole, reference, OTHER).await.unwrap();
+    }
+    ends(&client, ShardRequest::ConfirmReferences, of_lost).await;
+    ends(&client, ShardRequest::ConfirmReferences, of_kept).await;
+    client.world.kill(SERVERS[1]);
+    eventually("the holder is told", async || other.was_told_lost(of_lost, lost)).await;
+    // What leaves the shard later has come: nothing else is under way.
+    let (_, mark) = client.put_chunks("mark", &[10]).await;
+    client.delete("mark").await;
+    client.freed_soon(&mark).await;
+    assert!(!other.was_told_lost(of_kept, kept), "its server lives");
+    assert!(!other.was_told_lost(late, lost), "its holder may not know it yet");
+    ends(&client, ShardRequest::ConfirmReferences, late).await;
+    eventually("and once it does it is told", async || other.was_told_lost(late, lost)).await;
+}
+
+pub(super) async fn what_its_home_says_is_lost_is_lost(client: Client) {
+    let [reference, manifest, other] = [client.write_id(), client.write_id(), client.write_id()];
+    let far = |manifest, offset| Reference { home: OTHER, manifest, reference, offset, len: 5 };
+    let lose = |manifest| ShardRequest::ReferencesLost(vec![(client.job.job, reference, manifest)]);
+    assert_eq!(client.tell(lose(manifest)).await, ShardReply::Done, "of what is not held");
+    for (key, manifests) in [("a", vec![manifest]), ("b", vec![other]), ("c", vec![other, manifest])] {
+        let pieces = manifests.iter().map(|&id| NewPiece::Reference(far(id, 7))).collect::<Vec<_>>();
+        let commit = client.new_commit(key, 5 * pieces.len() as u64, NewContent::Pieces { pieces });
+        client.commit(commit, b"").await.unwrap();
+    }
+    assert_eq!(client.names("", None).await, ["a", "b", "c"]);
+    assert_eq!(client.tell(lose(manifest)).await, ShardReply::Done);
+    for key in ["a", "c"] {
+        assert_eq!(client.get_error(key).await, Some(MetadataError::Lost));
+        assert_eq!(client.head(key).await.err(), Some(MetadataError::Lost));
+    }
+    assert!(client.get("b").await.is_ok(), "another manifest of the same reference");
+    assert_eq!(client.names("", None).await, ["b"]);
+    let freeze = ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None };
+    assert_eq!(client.tell(freeze).await, ShardReply::Frozen { objects: 1 });
+    client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
+    for key in ["a", "b", "c"] {
+        client.delete(key).await;
+    }
+    assert!(client.names("", None).await.is_empty());
 }
 
 pub(super) async fn a_copy_from_elsewhere_releases_its_reference_once(client: Client) {

@@ -221,6 +221,7 @@ pub(super) struct OtherShard {
     held: Mutex<BTreeSet<WriteId>>,
     asked: Mutex<Vec<WriteId>>,
     released: Mutex<Vec<WriteId>>,
+    lost: Mutex<BTreeSet<(WriteId, WriteId)>>,
 }
 
 impl OtherShard {
@@ -269,6 +270,11 @@ impl OtherShard {
         lock(&self.asked).contains(&reference)
     }
 
+    /// Whether it was told that bytes of the manifest that a reference names are lost.
+    pub(super) fn was_told_lost(&self, reference: WriteId, manifest: WriteId) -> bool {
+        lock(&self.lost).contains(&(reference, manifest))
+    }
+
     /// How often it was told that a reference is not held any more.
     pub(super) fn releases(&self, reference: WriteId) -> usize {
         lock(&self.released).iter().filter(|r| **r == reference).count()
@@ -297,6 +303,10 @@ impl Metadata for OtherShard {
             }
             ShardRequest::ReleaseReferences(references) => {
                 lock(&self.released).extend(references.into_iter().map(|(_, id)| id));
+                Ok(ShardReply::Done)
+            }
+            ShardRequest::ReferencesLost(references) => {
+                lock(&self.lost).extend(references.into_iter().map(|(_, id, manifest)| (id, manifest)));
                 Ok(ShardReply::Done)
             }
             ShardRequest::ForgetArrivals(renames) => {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest time from a connection to the end of its handshake.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// Longest time that a handshake has a place, of [`crate::tls::HANDSHAKES_MAX`]: a few ways there and back.
+/// Longest time that a handshake has a place, of [`HANDSHAKES_MAX`](super::handshake_places::HANDSHAKES_MAX): a few ways there and back.
 const PLACE_MAX: Duration = Duration::from_secs(3);
 /// A fatal alert: `handshake_failure`. For clients of the plain port.
 pub(super) const HANDSHAKE_FAILURE: &[u8] = &[21, 3, 1, 0, 2, 2, 40];
@@ -79,7 +79,7 @@ async fn begin(mut stream: TcpStream, tls: &Tls) -> io::Result<Begun> {
     }
     // Places are for those that said what they want: a client that says nothing more takes none.
     let hello = hello::read(&mut stream).await?;
-    let _place = tls.handshakes.acquire().await.map_err(io::Error::other)?;
+    let _place = tls.handshakes.place(stream.peer_addr()?.ip()).await;
     let accepted = hello::accept(&hello, &mut stream).await?;
     drop(hello);
     let begun = StartHandshake::from_parts(accepted, stream);
@@ -98,14 +98,19 @@ async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::handshake_places::HANDSHAKES_MAX;
     use crate::server::hello::HANDSHAKE_RECORD;
-    use crate::tls::HANDSHAKES_MAX;
     use crate::tls::tests::{connect, pair, served};
 
     #[tokio::test(start_paused = true)]
     async fn a_client_beyond_the_places_waits_for_one_within_the_time() {
         let (tls, client) = served();
-        let taken = tls.handshakes.clone().acquire_many_owned(HANDSHAKES_MAX as u32).await.unwrap();
+        let mut taken = Vec::new();
+        for host in [1, 2] {
+            for _ in 0..HANDSHAKES_MAX / 2 {
+                taken.push(tls.handshakes.place([10, 0, 0, host].into()).await);
+            }
+        }
         let never = CancellationToken::new();
         let (near, far) = pair().await;
         let connecting = tokio::spawn(connect(client.clone(), near));
@@ -129,7 +134,7 @@ mod tests {
         let mut shaking = std::pin::pin!(begin(far, &tls));
         for _ in 0..20 {
             assert!(futures::poll!(&mut shaking).is_pending());
-            assert_eq!(tls.handshakes.available_permits(), HANDSHAKES_MAX);
+            assert_eq!(tls.handshakes.free(), HANDSHAKES_MAX);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

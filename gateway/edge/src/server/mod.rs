@@ -4,6 +4,7 @@ mod answer_body;
 pub(crate) mod connection;
 pub(crate) mod drains;
 mod handshake;
+pub(crate) mod handshake_places;
 pub(crate) mod hello;
 pub(crate) mod link;
 pub(crate) mod request_body;
