@@ -2,7 +2,7 @@
 //! controller -> server (end jobs).
 
 use crate::budget::Shortage;
-use crate::ids::{ChunkId, JobId, NodeId, WriteId};
+use crate::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub enum ChunkError {
     /// The caller broke the contract: bytes outside of the chunk, bytes written twice, a read of what is not written.
     #[error("bad chunk request: {0}")]
     BadRequest(String),
+    /// The order is of a controller that another one has followed, which the server has heard of.
+    #[error("order of an older controller; the server has heard of {0}")]
+    StaleTerm(Term),
     /// The server cannot be reached, is another incarnation, or did not answer in time. A write may have happened.
     #[error("storage server unavailable: {0}")]
     Unavailable(String),
@@ -63,8 +66,9 @@ pub trait Chunks: Send + Sync + 'static {
     /// Says that these writes are still going on, see [`crate::limits::WRITE_TOUCH_EVERY`].
     async fn touch(&self, writes: Vec<WriteId>) -> Result<(), ChunkError>;
 
-    /// Gives back all that these jobs hold and refuses them from now on. Can be repeated.
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError>;
+    /// From a controller: gives back all that these jobs hold and refuses them from now on. Can be repeated.
+    /// [`ChunkError::StaleTerm`] where a later controller has been heard of.
+    async fn end_jobs(&self, term: Term, jobs: Vec<JobId>) -> Result<(), ChunkError>;
 
     /// Whether what is read is the server's own memory, which costs its reader none. `false` where it comes over a wire.
     fn lends_memory(&self) -> bool {

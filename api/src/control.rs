@@ -1,13 +1,14 @@
 //! The control seam: every role -> controller. Registers and ends jobs, places them, keeps the membership.
 
-use crate::cluster::{ClusterView, Node, NodeSpec};
+use crate::cluster::{ClusterView, Node, NodeSpec, ViewUpdate};
 use crate::hints::JobHints;
-use crate::ids::{Epoch, JobId, NodeId};
+use crate::ids::{Epoch, JobId, MapId, NodeId, Term};
 use crate::names::{BucketName, TenantName};
 use crate::settings::JobSettings;
 use crate::usage::UsageReport;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -28,6 +29,9 @@ pub enum ControlError {
     /// The job's placement is another one by now: read its settings again.
     #[error("settings were changed meanwhile")]
     Stale,
+    /// Another operation on the bucket is in progress, and took longer than this one waits.
+    #[error("another operation on the bucket is in progress")]
+    Conflict,
     /// The caller's node id is unknown or was declared dead: drop everything and join again.
     #[error("node is not a member; it must join again")]
     NotAMember,
@@ -65,6 +69,25 @@ pub struct Weight {
     pub weight: f64,
 }
 
+/// Which storage servers new chunks go to. It changes when servers die or come, and is no part of an epoch: who goes by an
+/// old one is told by a server that it is dead, or full.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WeightMap {
+    pub id: MapId,
+    /// Grows with each change.
+    pub version: u64,
+    /// In the order of the servers' ids.
+    pub weights: Arc<[Weight]>,
+}
+
+impl Deref for WeightMap {
+    type Target = [Weight];
+
+    fn deref(&self) -> &[Weight] {
+        &self.weights
+    }
+}
+
 /// Everything a gateway needs to serve a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Placement {
@@ -80,7 +103,7 @@ pub struct Placement {
     pub settings: Arc<JobSettings>,
     /// A key lives at `shards[shard_of(key, shards.len())]`, see [`shard_of`].
     pub shards: Vec<NodeId>,
-    pub weights: Vec<Weight>,
+    pub weights: WeightMap,
 }
 
 /// What the controller has worked out of a job's other hints.
@@ -95,11 +118,16 @@ pub struct Derived {
 impl Placement {
     /// What was granted and not asked for.
     pub fn derived(&self) -> Derived {
+        Derived::of(&self.settings.asked, &self.hints)
+    }
+}
+
+impl Derived {
+    pub fn of(asked: &JobHints, granted: &JobHints) -> Self {
         let unless = |asked: Option<u64>, granted| if asked.is_some() { None } else { granted };
-        let asked = &self.settings.asked;
-        Derived {
-            capacity: unless(asked.capacity, self.hints.capacity),
-            throughput: unless(asked.throughput, self.hints.throughput),
+        Self {
+            capacity: unless(asked.capacity, granted.capacity),
+            throughput: unless(asked.throughput, granted.throughput),
         }
     }
 }
@@ -160,18 +188,38 @@ pub enum EndMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     pub node: NodeId,
-    /// Version of the view that the node has.
+    /// Term and version of the view that the node has. A controller that hears of a later term decides nothing any more.
+    pub term: Term,
     pub view_version: u64,
-    /// Jobs that the node holds something of.
+    /// Some of the jobs that the node holds something of, all of them in turns: what makes up for all that was missed.
     pub jobs: Vec<JobId>,
+    /// As [`HeartbeatReply::ended_seen`] of the last answer; 0 before there was one.
+    pub ended_seen: u64,
+    /// Likewise.
+    pub weights_seen: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HeartbeatReply {
-    /// The view, where the node's is old.
-    pub view: Option<ClusterView>,
-    /// Those of the node's jobs that have ended: drop what is left of them.
+    /// Of the controller that answers. Whoever has heard of a later one passes the answer over.
+    pub term: Term,
+    /// Where the node's view is old.
+    pub view: Option<ViewUpdate>,
+    /// Those of the listed jobs that have ended, and those that have ended lately: drop what is left of them.
     pub ended: Vec<JobId>,
+    /// How far it was told what has ended lately.
+    pub ended_seen: u64,
+    /// For gateways: maps that have changed.
+    pub weights: Vec<WeightMap>,
+    /// How far it was told of them.
+    pub weights_seen: u64,
+}
+
+impl Heartbeat {
+    /// Of a node that was told nothing yet, and holds nothing.
+    pub fn first(node: NodeId) -> Self {
+        Self { node, term: Term(0), view_version: 0, jobs: Vec::new(), ended_seen: 0, weights_seen: 0 }
+    }
 }
 
 /// What a node gets when it joins.
@@ -240,11 +288,14 @@ pub trait Control: Send + Sync + 'static {
     async fn status(&self) -> Result<ClusterStatus, ControlError>;
 }
 
-/// A role that holds something of jobs: what a heartbeat lists, and what its answer ends.
+/// A role that holds something of jobs: what heartbeats list, and what their answers end.
 pub trait JobHolder: Send + Sync + 'static {
+    /// All of them, or as good as all: what comes or goes meanwhile is listed another time.
     fn jobs(&self) -> Vec<JobId>;
-    /// These have ended. Must not block.
+    /// These have ended, those that are not held included. Must not block.
     fn drop_jobs(&self, ended: &[JobId]);
+    /// These weight maps have changed. Must not block.
+    fn learn_weights(&self, _maps: &[WeightMap]) {}
 }
 
 #[cfg(test)]

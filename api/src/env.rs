@@ -174,6 +174,14 @@ mod tests {
         fn replace(&self, _: &Path, _: Vec<u8>) -> io::Result<()> {
             Err(io::ErrorKind::StorageFull.into())
         }
+
+        fn append(&self, _: &Path, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn remove(&self, _: &Path) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     impl Toy {

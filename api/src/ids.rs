@@ -45,7 +45,24 @@ id!(
     "l"
 );
 
-/// Version of a job's placement. Grows with every change of shards, weights or settings, and no number stands for two
+id!(
+    /// Something that a controller carries through at several nodes: it opens, changes or ends a job. Grows with time, so
+    /// that a node that has undone one knows those that were before it.
+    OperationId,
+    "o"
+);
+id!(
+    /// A weight map, which several jobs may share.
+    MapId,
+    "m"
+);
+id!(
+    /// One start of a controller. Grows with each, so whoever has heard a newer one takes no orders of an older one.
+    Term,
+    "t"
+);
+
+/// Version of a job's placement. Grows with every change of settings, and no number stands for two
 /// of them, also where a change did not reach every shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Epoch(pub u64);

@@ -12,7 +12,7 @@ mod reads;
 mod uploads;
 mod writes;
 
-pub use housekeeping::{Delivery, JobSpec, ShardReply, ShardRequest};
+pub use housekeeping::{Delivery, JobSpec, Order, ShardReply, ShardRequest};
 pub use lists::{List, ListItem, ListPage, ListStart, ListedObject};
 pub use reads::{ByteRange, Found, Lookup, ObjectPart, PartsPage, SegmentPage, SegmentsOf, Select, Want};
 pub use uploads::{
@@ -26,7 +26,7 @@ use crate::budget::Shortage;
 use crate::checksum::{ChecksumAlgorithm, ChecksumKind};
 use crate::conditions::WriteCondition;
 use crate::hints::ObjectHints;
-use crate::ids::{Epoch, JobId, NodeId, WriteId};
+use crate::ids::{Epoch, JobId, NodeId, Term, WriteId};
 use crate::lifecycle::RuleEnd;
 use crate::names::ObjectKey;
 use crate::object::{ObjectMeta, Tags};
@@ -60,6 +60,9 @@ pub enum MetadataError {
     /// The placement has changed: ask the controller again.
     #[error("stale epoch; the shard is at {0:?}")]
     StaleEpoch(Epoch),
+    /// The order is of a controller that another one has followed, which the shard has heard of.
+    #[error("order of an older controller; the shard has heard of {0}")]
+    StaleTerm(Term),
     /// Missing, expired, or all its reads are taken.
     #[error("no such key")]
     NoSuchKey,
@@ -100,7 +103,8 @@ pub enum MetadataError {
     /// The lease has ended; the bytes that it held may be gone.
     #[error("read lease has ended")]
     LeaseEnded,
-    /// Writes are held up while the job may be ending; or the job is in use and so not idle.
+    /// Writes, or all requests, are held up while the job may be ending; the job is in use and so not idle; or what an order
+    /// builds on is undone.
     #[error("job is busy")]
     Busy,
     /// The shard's memory is full.

@@ -1,16 +1,16 @@
-//! What the tests of this crate share: states with members, and a controller's inside without its upkeep, over
-//! stand-ins for the other planes and a clock that only the test moves.
+//! What the tests of this crate share: a controller's inside without its ticks, over stand-ins for the other planes and a clock
+//! that only the test moves.
 
-use crate::controller::{ControllerConfig, Shared};
-use crate::state::State;
-use futures::FutureExt;
+use crate::controller::ControllerConfig;
+use crate::doing::Doing;
+use crate::state::event::{Event, Reply, Request};
 use pocket_api::clock::{ManualClock, Timestamp};
-use pocket_api::cluster::{NodeSpec, Role};
+use pocket_api::cluster::{Directory, NodeSpec, Role};
 use pocket_api::conformance::control::stubs::{StubDirectory, StubServer, StubShard};
-use pocket_api::control::{ControlError, EndJob, EndMode, Placement, Registration, Weight};
+use pocket_api::control::{Configuration, ControlError, EndJob, EndMode, Heartbeat, Placement, Registration};
 use pocket_api::env::Env;
 use pocket_api::hints::JobHints;
-use pocket_api::ids::{Epoch, JobId, NodeId};
+use pocket_api::ids::NodeId;
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::settings::JobSettings;
 use std::path::PathBuf;
@@ -31,36 +31,14 @@ pub(crate) fn registration(name: &str, hints: JobHints) -> Registration {
     }
 }
 
-pub(crate) fn placement(name: &str, hints: JobHints, shards: &[u64], weights: &[Weight]) -> Placement {
-    Placement {
-        job: JobId(1),
-        epoch: Epoch(1),
-        bucket: bucket(name),
-        tenant: TenantName::parse("alice").unwrap(),
-        created_at_ms: START.0,
-        settings: JobSettings::asking(hints.clone()).into(),
-        hints,
-        shards: shards.iter().map(|&id| NodeId(id)).collect(),
-        weights: weights.to_vec(),
-    }
-}
-
-fn spec(role: Role) -> NodeSpec {
+pub(crate) fn spec(role: Role) -> NodeSpec {
     NodeSpec { role, address: String::new(), host: "host".into(), capacity_bytes: 1 << 30 }
 }
 
-/// A state with so many live shards and servers of 1 GiB.
-pub(crate) fn state_with(shards: usize, servers: usize) -> State {
-    let mut state = State::new(START);
-    for role in [Role::Metadata].repeat(shards).into_iter().chain([Role::Storage].repeat(servers)) {
-        state.join(spec(role), START).unwrap();
-    }
-    state
-}
-
-/// The inside of a controller with its surroundings. Time and upkeep move only by [`Rig::round`].
+/// The inside of a controller with its surroundings. Time moves only by [`Rig::round`]; tests that use it run on a paused
+/// runtime.
 pub(crate) struct Rig {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) doing: Arc<Doing>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) directory: Arc<StubDirectory>,
     pub(crate) shards: Vec<(NodeId, Arc<StubShard>)>,
@@ -68,85 +46,115 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    pub(crate) fn new(shards: usize, servers: usize) -> Self {
-        Self::with_file(None, shards, servers)
+    pub(crate) async fn new(shards: usize, servers: usize) -> Self {
+        Self::with_file(None, shards, servers).await
     }
 
-    pub(crate) fn with_file(state_file: Option<PathBuf>, shards: usize, servers: usize) -> Self {
+    pub(crate) async fn with_file(state_file: Option<PathBuf>, shards: usize, servers: usize) -> Self {
         let directory = Arc::new(StubDirectory::default());
         let clock = Arc::new(ManualClock::at(START));
         let env = Env::with_clock(clock.clone());
         let config = ControllerConfig { state_file, ..ControllerConfig::default() };
-        let shared = Shared::open(config, directory.clone(), env).unwrap();
-        let mut rig = Self { shared, clock, directory, shards: Vec::new(), servers: Vec::new() };
+        let doing = Doing::open(config, directory.clone(), env).unwrap();
+        let mut rig = Self { doing, clock, directory, shards: Vec::new(), servers: Vec::new() };
         for _ in 0..shards {
-            let (node, shard) = (rig.join(Role::Metadata), Arc::new(StubShard::default()));
+            let (node, shard) = (rig.join(Role::Metadata).await, Arc::new(StubShard::default()));
             rig.directory.put_shard(node, shard.clone());
             rig.shards.push((node, shard));
         }
         for _ in 0..servers {
-            let (node, server) = (rig.join(Role::Storage), Arc::new(StubServer::default()));
+            let (node, server) = (rig.join(Role::Storage).await, Arc::new(StubServer::default()));
             rig.directory.put_server(node, server.clone());
             rig.servers.push((node, server));
         }
         rig
     }
 
-    pub(crate) fn join(&self, role: Role) -> NodeId {
-        self.join_as(spec(role))
+    pub(crate) async fn join(&self, role: Role) -> NodeId {
+        self.join_as(spec(role)).await
     }
 
-    pub(crate) fn join_as(&self, spec: NodeSpec) -> NodeId {
-        self.shared.change(|state, now| state.join(spec, now)).unwrap()
+    pub(crate) async fn join_as(&self, spec: NodeSpec) -> NodeId {
+        match self.doing.ask(Request::Join(spec)).await.unwrap() {
+            Reply::Joined(joined) => joined.node,
+            other => panic!("{other:?}"),
+        }
     }
 
-    /// Another controller over the same surroundings, from the state file of this one.
+    /// Another controller over the same surroundings, from the state file of this one, which has ended.
     pub(crate) fn restart(&mut self, state_file: PathBuf) {
+        self.doing = self.successor(state_file);
+    }
+
+    /// Likewise, beside this one.
+    pub(crate) fn successor(&self, state_file: PathBuf) -> Arc<Doing> {
         let config = ControllerConfig { state_file: Some(state_file), ..ControllerConfig::default() };
         let env = Env::with_clock(self.clock.clone());
-        self.shared = Shared::open(config, self.directory.clone(), env).unwrap();
+        Doing::open(config, self.directory.clone(), env).unwrap()
     }
 
     pub(crate) async fn register(&self, name: &str) -> Result<Placement, ControlError> {
-        self.shared.register(registration(name, JobHints::default())).await
+        self.register_with(name, JobHints::default()).await
+    }
+
+    pub(crate) async fn register_with(&self, name: &str, hints: JobHints) -> Result<Placement, ControlError> {
+        self.placed(Request::Register(registration(name, hints))).await
+    }
+
+    pub(crate) async fn configure(&self, configuration: Configuration) -> Result<Placement, ControlError> {
+        self.placed(Request::Configure(configuration)).await
+    }
+
+    pub(crate) async fn placed(&self, request: Request) -> Result<Placement, ControlError> {
+        match self.doing.ask(request).await? {
+            Reply::Placement(placement) => Ok(placement),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) async fn end(&self, name: &str, mode: EndMode) -> Result<(), ControlError> {
-        self.shared.end(EndJob { tenant: None, bucket: bucket(name), job: None, mode }).await
+        let end = EndJob { tenant: None, bucket: bucket(name), job: None, mode };
+        self.doing.ask(Request::End(end)).await.map(drop)
     }
 
+    /// What is shown of a job, whatever is going on with it.
     pub(crate) fn placement(&self, name: &str) -> Result<Placement, ControlError> {
-        self.shared.read(|state, now| {
-            state.named(&bucket(name)).ok_or(ControlError::NoSuchBucket)?.shown(now).cloned()
-        })
+        self.doing.read(|state, now| state.placement(&bucket(name), now))
     }
 
-    pub(crate) fn leave(&self, node: NodeId) {
-        self.shared.change(|state, _| state.bury(&[node]));
+    pub(crate) fn is_member(&self, node: NodeId) -> bool {
+        self.doing.read(|state, _| state.members.contains(node))
     }
 
-    /// Lets so much time pass, in which all members but `silent` beat, and then one round of upkeep to its end, and another
-    /// one where that has something to follow it.
+    pub(crate) async fn leave(&self, node: NodeId) {
+        self.doing.ask(Request::Leave(node)).await.unwrap();
+    }
+
+    pub(crate) async fn beat(&self, node: NodeId) {
+        let heartbeat = Heartbeat::first(node);
+        // One whose death is being written down is told so.
+        let _told = self.doing.ask(Request::Beat(heartbeat)).await;
+    }
+
+    /// Lets so much time pass, in which all members but `silent` beat, and then all that is due happen to its end.
     pub(crate) async fn round(&self, time: Duration, silent: &[NodeId]) {
         self.clock.advance(time);
-        self.shared.change(|state, now| {
-            for node in state.members.view().nodes {
-                if !silent.contains(&node.id) {
-                    state.members.heard(node.id, now).unwrap();
-                }
+        for node in self.directory.view().nodes.iter().map(|node| node.id) {
+            if !silent.contains(&node) {
+                self.beat(node).await;
             }
-        });
-        let _earlier = self.shared.wake.notified().now_or_never();
-        self.tick().await;
-        if self.shared.wake.notified().now_or_never().is_some() {
-            self.tick().await;
         }
+        self.tick().await;
     }
 
-    /// One round of upkeep to its end.
+    /// What is due happens, to its end.
     pub(crate) async fn tick(&self) {
-        for task in self.shared.tick(Duration::ZERO) {
-            task.await.unwrap();
-        }
+        self.doing.handle(Event::Tick { after: Duration::ZERO });
+        settle().await;
     }
+}
+
+/// Lets all calls that are on their way be answered, or be given up.
+pub(crate) async fn settle() {
+    tokio::time::sleep(Duration::from_secs(20)).await;
 }

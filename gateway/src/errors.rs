@@ -121,7 +121,10 @@ pub(crate) fn from_metadata(error: MetadataError) -> Refusal {
         | MetadataError::Busy
         | MetadataError::Full(_)
         | MetadataError::Crowded => slow_down(error.to_string()),
-        MetadataError::LeaseEnded | MetadataError::Unavailable(_) => unavailable(error.to_string()),
+        // Orders are not given by gateways.
+        MetadataError::StaleTerm(_) | MetadataError::LeaseEnded | MetadataError::Unavailable(_) => {
+            unavailable(error.to_string())
+        }
         MetadataError::BadRequest(_) => {
             tracing::error!(%error, "a shard refused a request of this gateway as malformed");
             s3(Code::InternalError, error.to_string())
@@ -136,7 +139,7 @@ pub(crate) fn from_control(error: ControlError) -> Refusal {
         ControlError::BucketExists { .. } => s3(Code::BucketAlreadyExists, "The bucket name is taken."),
         ControlError::WrongTenant => access_denied("The bucket belongs to another tenant."),
         ControlError::NotEmpty => s3(Code::BucketNotEmpty, "The bucket you tried to delete is not empty."),
-        ControlError::Stale => s3(
+        ControlError::Stale | ControlError::Conflict => s3(
             Code::OperationAborted,
             "A conflicting conditional operation is currently in progress against this resource. Please try again.",
         ),
@@ -151,7 +154,9 @@ pub(crate) fn from_chunks(error: ChunkError) -> Refusal {
     match error {
         ChunkError::Full(_) => slow_down(error.to_string()),
         // The bytes went away under a lease or a reservation: the server restarted, or the job has just ended.
-        ChunkError::NoSuchChunk | ChunkError::Unavailable(_) => unavailable(error.to_string()),
+        ChunkError::NoSuchChunk | ChunkError::Unavailable(_) | ChunkError::StaleTerm(_) => {
+            unavailable(error.to_string())
+        }
         ChunkError::BadRequest(_) => {
             tracing::error!(%error, "a storage server refused a request of this gateway as malformed");
             s3(ErrorCode::InternalError, error.to_string())

@@ -7,7 +7,7 @@ use crate::profiles::Profiles;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
-use pocket_api::control::JobHolder;
+use pocket_api::control::{JobHolder, WeightMap};
 use pocket_api::ids::JobId;
 use pocket_api::usage::{UsageReport, UsageSource};
 use pocket_edge::context::Connection;
@@ -70,5 +70,9 @@ impl JobHolder for Gateway {
 
     fn drop_jobs(&self, ended: &[JobId]) {
         self.operations.drop_jobs(ended);
+    }
+
+    fn learn_weights(&self, maps: &[WeightMap]) {
+        self.operations.learn_weights(maps);
     }
 }

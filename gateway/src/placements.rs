@@ -11,6 +11,7 @@ mod shards;
 mod table;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub(crate) use bucket::{Bucket, Unasked};
 
@@ -22,7 +23,7 @@ use known::Known;
 use pocket_access::Ask;
 use pocket_access::cors::Cors;
 use pocket_api::cluster::Directory;
-use pocket_api::control::{Control, ControlError, Placement};
+use pocket_api::control::{Control, ControlError, Placement, WeightMap};
 use pocket_api::env::Env;
 use pocket_api::ids::{JobId, NodeId};
 use pocket_api::metadata::{Answer, JobRef, Request};
@@ -143,6 +144,11 @@ impl Placements {
     /// Jobs whose placement is remembered.
     pub(crate) fn jobs(&self) -> Vec<JobId> {
         self.known.jobs()
+    }
+
+    /// These weight maps have changed.
+    pub(crate) fn learn_weights(&self, maps: &[WeightMap]) {
+        self.known.learn_weights(maps);
     }
 
     /// These have ended.

@@ -84,7 +84,7 @@ pub(crate) async fn reserve(
         return Err(SpaceError::NeverFits { capacity_bytes });
     }
     let sizes = chunk_sizes(size);
-    let mut servers = live(&bucket.placement.weights, &view);
+    let mut servers = live(&bucket.placement.weights(), &view);
     loop {
         let (job, write) = (bucket.placement.job, mint());
         let request = Allocate { job, write, shard, sizes: Vec::new(), is_last: false };

@@ -10,8 +10,8 @@ use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
 use pocket_api::lifecycle::{Lifecycle, LifecycleEnd, LifecycleFilter, LifecycleRule};
 use pocket_api::metadata::{
-    Answer, Commit, Delivery, JobRef, JobSpec, List, ListStart, Lookup, Metadata, NewMeta, Reply, Request,
-    Select, ShardRequest, Want,
+    Answer, Commit, Delivery, JobRef, JobSpec, List, ListStart, Lookup, Metadata, NewMeta, Order, Reply,
+    Request, Select, ShardRequest, Want,
 };
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
@@ -70,7 +70,8 @@ impl Bench {
             shards: vec![world.node()],
             ends_in: None,
         };
-        let opened = futures::executor::block_on(shard.shard(ShardRequest::Open(Box::new(spec))));
+        let opened =
+            futures::executor::block_on(shard.shard(ShardRequest::Open(Order::default(), Box::new(spec))));
         opened.expect("an open job");
         let bench = Self { shard, _runtime: runtime, objects, next: Cell::new(0) };
         for number in 0..objects {

@@ -6,7 +6,7 @@ use crate::state::{Command, JobState, Remains, apply};
 use crate::waiters::{WaiterCount, Waiters};
 use parking_lot::RwLock;
 use pocket_api::clock::{Clock, Timestamp};
-use pocket_api::ids::{Epoch, JobId};
+use pocket_api::ids::{Epoch, JobId, OperationId};
 use pocket_api::metadata::{Answer, MetadataError, Request};
 use pocket_api::usage::{JobUse, SpaceUse};
 use std::sync::Arc;
@@ -91,7 +91,11 @@ impl Job {
     }
 
     /// Freezes the job if it was not used for `idle_for` and nobody reads or waits.
-    pub(crate) fn freeze(&self, idle_for: Option<Duration>) -> Result<Output, MetadataError> {
+    pub(crate) fn freeze(
+        &self,
+        by: OperationId,
+        idle_for: Option<Duration>,
+    ) -> Result<Output, MetadataError> {
         let mut state = self.state.write();
         let now = self.clock.now();
         if let Some(idle_for) = idle_for
@@ -99,21 +103,14 @@ impl Job {
         {
             return Err(MetadataError::Busy);
         }
-        apply(&mut state, Command::Freeze, now).output
+        apply(&mut state, Command::Freeze(by), now).output
     }
 
-    /// Ends the job; with `only_frozen` refused where the freeze has lapsed. The remains are to be dropped where it
-    /// may take its time.
-    pub(crate) fn end(&self, only_frozen: bool) -> Result<Remains, MetadataError> {
-        let remains = {
-            let mut state = self.state.write();
-            if only_frozen && !state.is_frozen(self.clock.now()) {
-                return Err(MetadataError::Busy);
-            }
-            state.end()
-        };
+    /// Ends the job. The remains are to be dropped where it may take its time.
+    pub(crate) fn end(&self) -> Remains {
+        let remains = self.state.write().end();
         self.waiters.wake_all();
-        Ok(remains)
+        remains
     }
 
     /// Transfers or waits are going on.

@@ -19,6 +19,7 @@ mod entry;
 mod expiry;
 #[cfg(test)]
 mod fuzz;
+mod hold;
 mod job;
 mod jobs;
 mod key;

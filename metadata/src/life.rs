@@ -1,15 +1,24 @@
-//! A job's life at a shard: opened, changed as a new epoch, frozen, thawed, ended. The controller's side of the metadata seam.
+//! A job's life at a shard: opened, changed as a new epoch, frozen, fenced, thawed, ended. The controller's side of the metadata
+//! seam.
 
 use crate::effects::Output;
 use crate::job::Job;
 use crate::shard::Shard;
 use crate::state::{Command, JobState};
-use pocket_api::ids::JobId;
+use pocket_api::ids::{JobId, OperationId, Term};
 use pocket_api::metadata::{JobSpec, MetadataError, ShardReply};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 impl Shard {
+    /// Whether nobody newer has been heard of than who orders something.
+    pub(crate) fn heed(&self, term: Term) -> Result<(), MetadataError> {
+        let told = Term(self.newest_term.fetch_max(term.0, Ordering::Relaxed));
+        let newest = told.max(self.directory.view().term);
+        if term < newest { Err(MetadataError::StaleTerm(newest)) } else { Ok(()) }
+    }
+
     /// Opening again is harmless.
     pub(crate) fn open(&self, spec: &JobSpec) -> Result<ShardReply, MetadataError> {
         self.jobs.open(spec.job, || {
@@ -41,28 +50,41 @@ impl Shard {
         Ok(ShardReply::Done)
     }
 
-    pub(crate) fn freeze(&self, job: JobId, idle_for: Option<Duration>) -> Result<ShardReply, MetadataError> {
-        match self.job_or_none(job)?.freeze(idle_for)? {
+    pub(crate) fn freeze(
+        &self,
+        by: OperationId,
+        job: JobId,
+        idle_for: Option<Duration>,
+    ) -> Result<ShardReply, MetadataError> {
+        match self.job_or_none(job)?.freeze(by, idle_for)? {
             Output::Frozen { objects } => Ok(ShardReply::Frozen { objects }),
             other => unreachable!("a freeze was answered with {other:?}"),
         }
     }
 
-    pub(crate) fn thaw(&self, job: JobId) -> Result<ShardReply, MetadataError> {
+    /// Who waits is told at once; who reads finds out at the next request.
+    pub(crate) fn fence(&self, by: OperationId, job: JobId) -> Result<ShardReply, MetadataError> {
         let found = self.job_or_none(job)?;
-        self.apply(&found, Command::Thaw)?;
+        self.apply(&found, Command::Fence(by))?;
+        found.waiters.wake_all();
+        Ok(ShardReply::Done)
+    }
+
+    pub(crate) fn thaw(&self, by: OperationId, job: JobId) -> Result<ShardReply, MetadataError> {
+        let found = self.job_or_none(job)?;
+        self.apply(&found, Command::Thaw(by))?;
         Ok(ShardReply::Done)
     }
 
     /// O(1) for the caller, whatever the job holds: the memory is dropped behind its back.
-    pub(crate) fn end(&self, job: JobId, only_frozen: bool) -> Result<ShardReply, MetadataError> {
+    pub(crate) fn end(&self, job: JobId) -> ShardReply {
         let Some(found) = self.jobs.get(job) else {
             self.jobs.end(job);
-            return Ok(ShardReply::Done);
+            return ShardReply::Done;
         };
-        let remains = found.end(only_frozen)?;
+        let remains = found.end();
         self.jobs.end(job);
         self.env.beside(move || drop(remains));
-        Ok(ShardReply::Done)
+        ShardReply::Done
     }
 }

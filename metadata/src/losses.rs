@@ -186,7 +186,7 @@ mod tests {
         commit(&mut state, 10, NewContent::Inline, b"0123456789");
         assert_eq!((state.present_objects(), state.present_bytes()), (11, 110));
 
-        let dead = ClusterView { version: 1, newest: SERVER, nodes: vec![] };
+        let dead = ClusterView { version: 1, newest: SERVER, ..ClusterView::default() };
         state.see(dead.clone().into());
         assert!(state.losses.is_searching() && state.is_sweep_due(NOW));
         state.search_losses(4, usize::MAX);
@@ -214,7 +214,7 @@ mod tests {
         let write = |number| WriteId { gateway: NodeId(9), number };
         commit(&mut state, 0, chunks(0), b"");
         commit(&mut state, 1, NewContent::Inline, b"0123456789");
-        state.see(ClusterView { version: 1, newest: SERVER, nodes: vec![] }.into());
+        state.see(ClusterView { version: 1, newest: SERVER, ..ClusterView::default() }.into());
         while state.losses.is_searching() {
             state.search_losses(4, usize::MAX);
         }
@@ -244,7 +244,7 @@ mod tests {
         for number in 0..6 {
             commit(&mut state, number, of_extents(10), b"");
         }
-        state.see(ClusterView { version: 1, newest: SERVER, nodes: vec![] }.into());
+        state.see(ClusterView { version: 1, newest: SERVER, ..ClusterView::default() }.into());
         let mut found = Vec::new();
         for most_extents in [22, 32, 0, 33] {
             state.search_losses(512, most_extents);

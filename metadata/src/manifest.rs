@@ -112,7 +112,7 @@ mod tests {
         manifests.insert(write, vec![extent]);
         manifests.retain(write);
         assert_eq!(manifests.release(write), None);
-        manifests.bury(&ClusterView { version: 1, newest: NodeId(9), nodes: vec![] });
+        manifests.bury(&ClusterView { version: 1, newest: NodeId(9), ..ClusterView::default() });
         assert!(manifests.is_lost(write));
         assert_eq!(manifests.release(write).as_deref(), Some(&[extent][..]));
         assert!(!manifests.contains(write) && manifests.servers.is_empty());

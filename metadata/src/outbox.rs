@@ -128,7 +128,9 @@ impl Outbox {
             match server.free(chunks).await {
                 Ok(()) | Err(ChunkError::NoSuchChunk) => {}
                 Err(ChunkError::Unavailable(_) | ChunkError::Full(_)) => return Err(Undelivered::Later),
-                Err(error @ ChunkError::BadRequest(_)) => return Err(Undelivered::Never(error.to_string())),
+                Err(error @ (ChunkError::BadRequest(_) | ChunkError::StaleTerm(_))) => {
+                    return Err(Undelivered::Never(error.to_string()));
+                }
             }
         }
         let releases = (!references.is_empty()).then_some(ShardRequest::ReleaseReferences(references));

@@ -27,6 +27,7 @@ use pocket_api::metadata::{
 use pocket_api::usage::{UsageReport, UsageSource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// What a shard is made with.
@@ -42,6 +43,8 @@ pub struct Shard {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) env: Env,
     pub(crate) jobs: Jobs,
+    /// Of the newest controller that was heard of.
+    pub(crate) newest_term: AtomicU64,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiting: WaiterCount,
     pub(crate) metrics: ShardMetrics,
@@ -58,6 +61,7 @@ impl Shard {
             directory,
             env,
             jobs: Jobs::new(),
+            newest_term: AtomicU64::new(0),
             waiting: WaiterCount::default(),
             metrics: ShardMetrics::new(),
         });
@@ -226,12 +230,16 @@ impl Metadata for Shard {
     }
 
     async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
+        if let Some(order) = request.order() {
+            self.heed(order.term)?;
+        }
         match request {
-            ShardRequest::Open(spec) => self.open(&spec),
-            ShardRequest::Update(spec) => self.update(spec).await,
-            ShardRequest::Freeze { job, idle_for } => self.freeze(job, idle_for),
-            ShardRequest::Thaw { job } => self.thaw(job),
-            ShardRequest::End { job, only_frozen } => self.end(job, only_frozen),
+            ShardRequest::Open(_, spec) => self.open(&spec),
+            ShardRequest::Update(_, spec) => self.update(spec).await,
+            ShardRequest::Freeze { order, job, idle_for } => self.freeze(order.operation, job, idle_for),
+            ShardRequest::Fence { order, job } => self.fence(order.operation, job),
+            ShardRequest::Thaw { order, job } => self.thaw(order.operation, job),
+            ShardRequest::End { job, .. } => Ok(self.end(job)),
             ShardRequest::Renew(leases) => Ok(self.renew(leases).await),
             ShardRequest::Release(leases) => Ok(self.release(leases).await),
             ShardRequest::AskWrites(writes) => Ok(self.ask(writes, Command::AskWrite).await),
@@ -251,8 +259,7 @@ impl JobHolder for Shard {
 
     fn drop_jobs(&self, ended: &[JobId]) {
         for &job in ended {
-            // A job that was ended by somebody else meanwhile is all right.
-            let _ = self.end(job, false);
+            self.end(job);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::account::Account;
 use crate::effects::{Effects, Outcome, Output};
 use crate::entry::{Entry, HeaderPool};
 use crate::expiry::Expiry;
+use crate::hold::Hold;
 use crate::key::Key;
 use crate::lease::Leases;
 use crate::losses::Losses;
@@ -21,8 +22,7 @@ use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
 use pocket_api::hints::{JobHints, Limit, ObjectHints};
-use pocket_api::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
-use pocket_api::limits::FREEZE_LEASE;
+use pocket_api::ids::{Epoch, JobId, LeaseId, NodeId, OperationId, WriteId};
 use pocket_api::metadata::{Answer, Committed, Delivery, JobSpec, MetadataError, Reply, Request};
 use pocket_api::names::ObjectKey;
 use std::collections::BTreeMap;
@@ -58,8 +58,9 @@ pub(crate) enum Command {
     },
     ForgetArrival(WriteId),
     Update(Box<JobSpec>),
-    Freeze,
-    Thaw,
+    Freeze(OperationId),
+    Fence(OperationId),
+    Thaw(OperationId),
     /// Nodes have come, gone or died.
     View(Arc<ClusterView>),
     /// Whatever is due by now, as much as one hold of the lock should do.
@@ -83,7 +84,7 @@ pub(crate) struct JobState {
     ends_at: Option<Timestamp>,
     /// Nothing is served any more; what a caller still holds of this value is a husk.
     ended: bool,
-    frozen_until: Option<Timestamp>,
+    hold: Hold,
     /// For objects that say nothing.
     pub(crate) defaults: ObjectHints,
     pub(crate) objects: BTreeMap<Key, Box<Entry>>,
@@ -122,7 +123,7 @@ impl JobState {
             epoch: spec.epoch,
             ends_at: spec.ends_in.map(|left| now + left),
             ended: false,
-            frozen_until: None,
+            hold: Hold::default(),
             defaults: defaults(&spec.hints),
             objects: BTreeMap::new(),
             logical_bytes: 0,
@@ -190,10 +191,6 @@ impl JobState {
         self.ended || self.ends_at.is_some_and(|at| at <= now)
     }
 
-    pub(crate) fn is_frozen(&self, now: Timestamp) -> bool {
-        self.frozen_until.is_some_and(|until| until > now)
-    }
-
     pub(crate) fn check(&self, epoch: Epoch, now: Timestamp) -> Result<(), MetadataError> {
         if self.is_over(now) {
             return Err(MetadataError::NoSuchJob);
@@ -201,11 +198,11 @@ impl JobState {
         if epoch < self.epoch {
             return Err(MetadataError::StaleEpoch(self.epoch));
         }
-        Ok(())
+        if self.hold.is_fenced() { Err(MetadataError::Busy) } else { Ok(()) }
     }
 
     pub(crate) fn check_writable(&self, now: Timestamp) -> Result<(), MetadataError> {
-        if self.is_frozen(now) { Err(MetadataError::Busy) } else { Ok(()) }
+        if self.hold.is_held(now) { Err(MetadataError::Busy) } else { Ok(()) }
     }
 
     /// Whether bytes of it died with a server or another shard.
@@ -354,12 +351,13 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
             state.update(&spec, now);
             Ok(Output::Done)
         }
-        Command::Freeze => {
-            state.frozen_until = Some(now + FREEZE_LEASE);
-            Ok(Output::Frozen { objects: state.count_visible(now) })
+        Command::Freeze(by) => {
+            let frozen = state.hold.freeze(by, now);
+            frozen.map(|()| Output::Frozen { objects: state.count_visible(now) })
         }
-        Command::Thaw => {
-            state.frozen_until = None;
+        Command::Fence(by) => state.hold.fence(by, now).map(|()| Output::Done),
+        Command::Thaw(by) => {
+            state.hold.undo(by);
             Ok(Output::Done)
         }
         Command::View(view) => {

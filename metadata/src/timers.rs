@@ -59,7 +59,7 @@ async fn look_after(shard: &Shard, job: &Job, view: &Arc<ClusterView>) -> bool {
     }
     if is_over {
         // Its own TTL is over; whoever ended it before us did the same.
-        let _ = shard.end(job.id, false);
+        shard.end(job.id);
         return false;
     }
     for _ in 0..if is_due { SWEEPS_A_TURN } else { 0 } {

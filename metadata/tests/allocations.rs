@@ -11,8 +11,8 @@ use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
 use pocket_api::lifecycle::Lifecycle;
 use pocket_api::metadata::{
-    Answer, Commit, Delivery, JobRef, JobSpec, Lookup, Metadata, NewMeta, Reply, Request, Select, ShardReply,
-    ShardRequest, Want,
+    Answer, Commit, Delivery, JobRef, JobSpec, Lookup, Metadata, NewMeta, Order, Reply, Request, Select,
+    ShardReply, ShardRequest, Want,
 };
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent, ObjectHeaders};
@@ -43,14 +43,17 @@ impl Served {
             Shard::start(config, world.node(), world.directory(), Env::with_clock(world.clock()))
         };
         let served = Self { shard, _runtime: runtime };
-        served.tell(ShardRequest::Open(Box::new(JobSpec {
-            job: JOB.job,
-            epoch: JOB.epoch,
-            hints: JobHints::default(),
-            lifecycle: Lifecycle::default(),
-            shards: vec![world.node()],
-            ends_in: None,
-        })));
+        served.tell(ShardRequest::Open(
+            Order::default(),
+            Box::new(JobSpec {
+                job: JOB.job,
+                epoch: JOB.epoch,
+                hints: JobHints::default(),
+                lifecycle: Lifecycle::default(),
+                shards: vec![world.node()],
+                ends_in: None,
+            }),
+        ));
         served
     }
 

@@ -10,7 +10,7 @@ use pocket_api::hints::{JobHints, ObjectHints};
 use pocket_api::ids::{Epoch, JobId, NodeId, WriteId};
 use pocket_api::lifecycle::Lifecycle;
 use pocket_api::metadata::{
-    Commit, JobRef, JobSpec, Lookup, Metadata, NewMeta, Request, Select, ShardRequest, Want,
+    Commit, JobRef, JobSpec, Lookup, Metadata, NewMeta, Order, Request, Select, ShardRequest, Want,
 };
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, NewContent};
@@ -45,7 +45,7 @@ async fn a_small_object_costs_at_most_300_bytes_beside_its_data() {
         shards: vec![world.node()],
         ends_in: None,
     };
-    shard.shard(ShardRequest::Open(Box::new(spec))).await.unwrap();
+    shard.shard(ShardRequest::Open(Order::default(), Box::new(spec))).await.unwrap();
     let payload = Bytes::from(vec![7; OBJECT_BYTES as usize]);
     let key = |number| ObjectKey::parse(&format!("stage-1/part-{number:09}")).unwrap();
     let put = async |number| {

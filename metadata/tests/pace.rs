@@ -13,7 +13,8 @@ use pocket_api::lifecycle::{Lifecycle, LifecycleFilter, LifecycleRule, Lifecycle
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{
     Answer, Commit, CreateUpload, Delivery, JobRef, JobSpec, List, ListPage, ListStart, ListUploads, Lookup,
-    Metadata, NewMeta, Reply, Request, Select, ShardReply, ShardRequest, UploadsPage, UploadsStart, Want,
+    Metadata, NewMeta, Order, Reply, Request, Select, ShardReply, ShardRequest, UploadsPage, UploadsStart,
+    Want,
 };
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
@@ -58,14 +59,17 @@ impl Served {
     }
 
     fn open(&self, job: JobId, node: NodeId) {
-        let (opened, _) = self.tell(ShardRequest::Open(Box::new(JobSpec {
-            job,
-            epoch: JOB.epoch,
-            hints: JobHints::default(),
-            lifecycle: aborting_uploads(),
-            shards: vec![node],
-            ends_in: None,
-        })));
+        let (opened, _) = self.tell(ShardRequest::Open(
+            Order::default(),
+            Box::new(JobSpec {
+                job,
+                epoch: JOB.epoch,
+                hints: JobHints::default(),
+                lifecycle: aborting_uploads(),
+                shards: vec![node],
+                ends_in: None,
+            }),
+        ));
         assert_eq!(opened, ShardReply::Done);
     }
 

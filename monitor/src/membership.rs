@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use pocket_api::cluster::{Directory, NodeSpec};
 use pocket_api::control::{Control, ControlError, Heartbeat, HeartbeatReply, JobHolder, Joined};
-use pocket_api::ids::NodeId;
+use pocket_api::ids::{JobId, NodeId};
 use pocket_api::limits::HEARTBEAT_EVERY;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,10 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a heartbeat is waited for, which bounds how many are on their way at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Most jobs that one heartbeat lists: a heartbeat stays small however many there are. What ends is told by answers as it
+/// happens; this finds what was missed, ten thousand jobs in some three minutes.
+const JOBS_A_BEAT: usize = 32;
 
 /// Why a membership is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,15 @@ pub struct Membership {
     pub directory: Arc<dyn Directory>,
     /// What is held of jobs, where the role holds anything.
     pub holder: Option<Arc<dyn JobHolder>>,
+}
+
+/// How far a node was told of what has changed, and which of its jobs are to be listed next.
+#[derive(Default)]
+struct Told {
+    ended_seen: u64,
+    weights_seen: u64,
+    /// The rest of the jobs as they were when the last round of listing began.
+    to_list: Vec<JobId>,
 }
 
 /// Joins, as soon as there is a controller to join. `None` when `until` was cancelled first.
@@ -74,13 +87,14 @@ impl Membership {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beats = FuturesUnordered::new();
         let mut reachable = true;
+        let mut told = Told::default();
         loop {
             let answer = tokio::select! {
                 biased;
                 () = until.cancelled() => return Parted::Asked,
                 Some(answer) = beats.next() => answer,
                 _ = ticks.tick() => {
-                    beats.push(timeout(ANSWER_WITHIN, self.control.heartbeat(self.sign_of_life())));
+                    beats.push(timeout(ANSWER_WITHIN, self.control.heartbeat(self.sign_of_life(&mut told))));
                     continue;
                 }
             };
@@ -90,7 +104,7 @@ impl Membership {
                     if !std::mem::replace(&mut reachable, true) {
                         info!(node = %self.node, "the controller answers again");
                     }
-                    self.take(reply);
+                    self.take(reply, &mut told);
                 }
                 Err(ControlError::NotAMember) => return Parted::Expelled,
                 Err(why) => {
@@ -111,19 +125,39 @@ impl Membership {
         }
     }
 
-    fn sign_of_life(&self) -> Heartbeat {
+    fn sign_of_life(&self, told: &mut Told) -> Heartbeat {
+        if told.to_list.is_empty()
+            && let Some(holder) = &self.holder
+        {
+            told.to_list = holder.jobs();
+        }
+        let rest = told.to_list.len().saturating_sub(JOBS_A_BEAT);
+        let view = self.directory.view();
         Heartbeat {
             node: self.node,
-            view_version: self.directory.view().version,
-            jobs: self.holder.as_ref().map(|holder| holder.jobs()).unwrap_or_default(),
+            term: view.term,
+            view_version: view.version,
+            jobs: told.to_list.split_off(rest),
+            ended_seen: told.ended_seen,
+            weights_seen: told.weights_seen,
         }
     }
 
-    fn take(&self, reply: HeartbeatReply) {
-        if let Some(view) = reply.view {
+    fn take(&self, reply: HeartbeatReply, told: &mut Told) {
+        let held = self.directory.view();
+        if reply.term < held.term {
+            // A controller that does not know yet that another one has followed.
+            return;
+        }
+        if let Some(view) = reply.view.and_then(|update| update.onto(&held)) {
             self.directory.update(view);
         }
-        if let Some(holder) = self.holder.as_ref().filter(|_| !reply.ended.is_empty()) {
+        (told.ended_seen, told.weights_seen) = (reply.ended_seen, reply.weights_seen);
+        let Some(holder) = &self.holder else { return };
+        if !reply.weights.is_empty() {
+            holder.learn_weights(&reply.weights);
+        }
+        if !reply.ended.is_empty() {
             holder.drop_jobs(&reply.ended);
         }
     }
@@ -134,12 +168,12 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use parking_lot::Mutex;
-    use pocket_api::cluster::{ClusterView, Role};
+    use pocket_api::cluster::{ClusterView, Role, ViewUpdate};
     use pocket_api::conformance::control::stubs::StubDirectory;
     use pocket_api::control::{
         ClusterStatus, Configuration, EndJob, Forgotten, JobSummary, Placement, Registration,
     };
-    use pocket_api::ids::JobId;
+    use pocket_api::ids::Term;
     use pocket_api::names::{BucketName, TenantName};
     use std::collections::VecDeque;
 
@@ -221,9 +255,9 @@ mod tests {
         let script = Arc::new(Script::default());
         let view = ClusterView { version: 3, ..ClusterView::default() };
         *script.beats.lock() = VecDeque::from([
-            Ok(HeartbeatReply { view: Some(view), ended: vec![] }),
+            Ok(HeartbeatReply { view: Some(ViewUpdate::Whole(view)), ..HeartbeatReply::default() }),
             Err(ControlError::Unavailable("restarting".into())),
-            Ok(HeartbeatReply { view: None, ended: vec![JobId(1)] }),
+            Ok(HeartbeatReply { ended: vec![JobId(1)], ..HeartbeatReply::default() }),
         ]);
         let holder = Arc::new(Holder(Mutex::new(vec![JobId(1), JobId(2)])));
         let parted = membership(&script, &holder).keep(&CancellationToken::new()).await;
@@ -240,8 +274,8 @@ mod tests {
     async fn answers_that_take_longer_than_the_period_delay_no_heartbeat_and_are_taken() {
         let slow_by = 3 * HEARTBEAT_EVERY;
         let script = Arc::new(Script { slow_by, ..Script::default() });
-        let silent = || Ok(HeartbeatReply { view: None, ended: vec![] });
-        let told = Ok(HeartbeatReply { view: None, ended: vec![JobId(1)] });
+        let silent = || Ok(HeartbeatReply::default());
+        let told = Ok(HeartbeatReply { ended: vec![JobId(1)], ..HeartbeatReply::default() });
         *script.beats.lock() = VecDeque::from([told, silent(), silent()]);
         let holder = Arc::new(Holder(Mutex::new(vec![JobId(1), JobId(2)])));
         let began = tokio::time::Instant::now();
@@ -274,5 +308,41 @@ mod tests {
         assert_eq!(member.keep(&until).await, Parted::Asked);
         assert!(script.heard.lock().is_empty());
         member.leave().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn jobs_are_listed_in_turns_and_no_beat_is_long() {
+        let script = Arc::new(Script::default());
+        let jobs: Vec<JobId> = (0..100).map(JobId).collect();
+        *script.beats.lock() = (0..8).map(|_| Ok(HeartbeatReply::default())).collect();
+        let holder = Arc::new(Holder(Mutex::new(jobs.clone())));
+        membership(&script, &holder).keep(&CancellationToken::new()).await;
+        let heard = script.heard.lock();
+        assert!(heard.iter().all(|beat| beat.jobs.len() <= JOBS_A_BEAT));
+        let mut listed: Vec<JobId> = heard[..4].iter().flat_map(|beat| beat.jobs.clone()).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, jobs, "all of them, and then again");
+        assert_eq!(heard[4].jobs, heard[0].jobs);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_of_an_older_controller_is_passed_over() {
+        let script = Arc::new(Script::default());
+        let of = |term, ended| HeartbeatReply {
+            term: Term(term),
+            ended,
+            ended_seen: term,
+            ..HeartbeatReply::default()
+        };
+        let view = ClusterView { term: Term(3), version: 1, ..ClusterView::default() };
+        let newer = HeartbeatReply { view: Some(ViewUpdate::Whole(view)), ..of(3, vec![]) };
+        *script.beats.lock() =
+            VecDeque::from([Ok(newer), Ok(of(2, vec![JobId(1)])), Ok(of(3, vec![JobId(2)]))]);
+        let holder = Arc::new(Holder(Mutex::new(vec![JobId(1), JobId(2)])));
+        membership(&script, &holder).keep(&CancellationToken::new()).await;
+        assert_eq!(holder.jobs(), [JobId(1)]);
+        let seen: Vec<(Term, u64)> =
+            script.heard.lock().iter().map(|beat| (beat.term, beat.ended_seen)).collect();
+        assert_eq!(seen, [(Term(0), 0), (Term(3), 3), (Term(3), 3), (Term(3), 3)]);
     }
 }

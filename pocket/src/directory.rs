@@ -47,7 +47,7 @@ impl Directory for LocalDirectory {
 
     fn update(&self, view: ClusterView) {
         let view = Arc::new(view);
-        self.view.rcu(|held| if view.version > held.version { view.clone() } else { held.clone() });
+        self.view.rcu(|held| if view.follows(held) { view.clone() } else { held.clone() });
     }
 }
 

@@ -15,12 +15,13 @@ use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::cluster::Directory;
 use pocket_api::control::JobHolder;
 use pocket_api::env::Env;
-use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
+use pocket_api::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use pocket_api::limits::{ALLOCATE_MAX_CHUNKS, CHUNK_MAX_BYTES};
 use pocket_api::tier::Tier;
 use pocket_api::usage::{SpaceUse, TierUse, UsageReport, UsageSource};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 /// Less holds no full chunk.
@@ -59,6 +60,8 @@ pub struct StorageServer {
     /// Locked before the arena where both are needed.
     pub(crate) writes: Mutex<Writes>,
     pub(crate) traffic: TrafficMetrics,
+    /// Of the newest controller that ended a job here.
+    newest_term: AtomicU64,
 }
 
 impl StorageServer {
@@ -76,7 +79,8 @@ impl StorageServer {
         let arena = Arena::new(capacity_bytes, budget.clone(), ready_bytes)
             .map_err(|source| StorageError::NoMemory { capacity_bytes, source })?;
         let (writes, traffic) = (Mutex::default(), TrafficMetrics::new());
-        let server = Arc::new(Self { node, directory, env, arena, budget, writes, traffic });
+        let newest_term = AtomicU64::new(0);
+        let server = Arc::new(Self { node, directory, env, arena, budget, writes, traffic, newest_term });
         orphans::spawn_sweeps(&server);
         Ok(server)
     }
@@ -153,8 +157,13 @@ impl Chunks for StorageServer {
         Ok(())
     }
 
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, term: Term, jobs: Vec<JobId>) -> Result<(), ChunkError> {
         self.traffic.request(Operation::EndJobs);
+        let told = Term(self.newest_term.fetch_max(term.0, Ordering::Relaxed));
+        let newest = told.max(self.directory.view().term);
+        if term < newest {
+            return Err(ChunkError::StaleTerm(newest));
+        }
         self.arena.end(&jobs);
         self.give_back_ended().await;
         Ok(())

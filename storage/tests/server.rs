@@ -10,7 +10,7 @@ use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::{ChunkError, Chunks};
 use pocket_api::control::JobHolder;
 use pocket_api::env::Env;
-use pocket_api::ids::{ChunkId, JobId, NodeId};
+use pocket_api::ids::{ChunkId, JobId, NodeId, Term};
 use pocket_api::tier::Tier;
 use pocket_api::usage::{Served, SpaceUse, TierUse, UsageReport, UsageSource};
 use pocket_storage::{StorageConfig, StorageError, StorageServer};
@@ -175,14 +175,14 @@ async fn content_stays_what_it_was_while_others_write_read_free_and_end_jobs() {
                         }
                     }
                     if round % 20 == 19 {
-                        server.end_jobs(vec![JobId(own)]).await.unwrap();
+                        server.end_jobs(Term(1), vec![JobId(own)]).await.unwrap();
                     }
                     for filled in &kept {
                         check(&server, filled).await;
                     }
                     assert!(held.iter().all(|(bytes, mark)| bytes.iter().all(|b| b == mark)));
                 }
-                server.end_jobs(vec![JobId(100 + task * ROUNDS + (ROUNDS - 1) / 20)]).await.unwrap();
+                server.end_jobs(Term(1), vec![JobId(100 + task * ROUNDS + (ROUNDS - 1) / 20)]).await.unwrap();
                 server.free(kept.into_iter().map(|f| f.chunk).collect()).await.unwrap();
             })
         })

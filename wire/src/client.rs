@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::TryFutureExt;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
-use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
+use pocket_api::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use pocket_api::limits::WAIT_MAX;
 use pocket_api::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
 use std::sync::{Arc, OnceLock};
@@ -194,8 +194,8 @@ impl Chunks for PlaneClient {
         self.done(ChunkRequest::Touch(writes), Bytes::new()).await
     }
 
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
-        self.done(ChunkRequest::EndJobs(jobs), Bytes::new()).await
+    async fn end_jobs(&self, term: Term, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+        self.done(ChunkRequest::EndJobs(term, jobs), Bytes::new()).await
     }
 
     async fn is_away(&self) -> bool {

@@ -82,7 +82,7 @@ impl Directory for RemoteDirectory {
 
     fn update(&self, view: ClusterView) {
         let _updating = self.updating.lock();
-        if view.version > self.members.load().view.version {
+        if view.follows(&self.members.load().view) {
             self.take_over(view);
         }
     }

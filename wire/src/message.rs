@@ -6,7 +6,7 @@ use crate::queue::FrameQueue;
 use crate::reader::Message;
 use bytes::Bytes;
 use pocket_api::chunks::{Allocate, ChunkError};
-use pocket_api::ids::{ChunkId, JobId, WriteId};
+use pocket_api::ids::{ChunkId, JobId, Term, WriteId};
 use pocket_api::metadata::{JobRef, MetadataError, Reply, Request, ShardReply, ShardRequest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub(crate) enum ChunkRequest {
     Read { chunk: ChunkId, offset: u32, len: u32 },
     Free(Vec<ChunkId>),
     Touch(Vec<WriteId>),
-    EndJobs(Vec<JobId>),
+    EndJobs(Term, Vec<JobId>),
 }
 
 /// Read bytes are the payload.

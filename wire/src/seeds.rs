@@ -13,7 +13,7 @@ use pocket_api::chunks::Allocate;
 use pocket_api::clock::Timestamp;
 use pocket_api::conditions::{ETagMatch, ReadConditions, WriteCondition};
 use pocket_api::hints::{Limit, ObjectHints};
-use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, WriteId};
+use pocket_api::ids::{ChunkId, Epoch, JobId, LeaseId, NodeId, OperationId, Term, WriteId};
 use pocket_api::lifecycle::RuleEnd;
 use pocket_api::metadata::*;
 use pocket_api::names::ObjectKey;
@@ -218,12 +218,14 @@ pub(crate) fn shard_requests() -> Vec<ShardRequest> {
         ends_in: Some(Duration::from_secs(4)),
     };
     let writes = || vec![(JobId(5), WRITE); 3];
+    let (job, order) = (JobId(5), Order { term: Term(3), operation: OperationId(7) });
     vec![
-        ShardRequest::Open(Box::new(spec.clone())),
-        ShardRequest::Update(Box::new(spec)),
-        ShardRequest::Freeze { job: JobId(5), idle_for: Some(Duration::from_secs(3)) },
-        ShardRequest::Thaw { job: JobId(5) },
-        ShardRequest::End { job: JobId(5), only_frozen: true },
+        ShardRequest::Open(order, Box::new(spec.clone())),
+        ShardRequest::Update(order, Box::new(spec)),
+        ShardRequest::Freeze { order, job, idle_for: Some(Duration::from_secs(3)) },
+        ShardRequest::Fence { order, job },
+        ShardRequest::Thaw { order, job },
+        ShardRequest::End { order, job },
         ShardRequest::Renew(vec![(JobId(5), LeaseId(6))]),
         ShardRequest::Release(vec![(JobId(5), LeaseId(6), Delivery::Failed)]),
         ShardRequest::AskWrites(writes()),
@@ -244,7 +246,7 @@ pub(crate) fn chunk_requests() -> Vec<ChunkRequest> {
         ChunkRequest::Read { chunk: CHUNK, offset: 4_096, len: 9 },
         ChunkRequest::Free(vec![CHUNK; 4]),
         ChunkRequest::Touch(vec![WRITE; 2]),
-        ChunkRequest::EndJobs(vec![JobId(1), JobId(2)]),
+        ChunkRequest::EndJobs(Term(4), vec![JobId(1), JobId(2)]),
     ]
 }
 

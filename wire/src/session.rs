@@ -261,7 +261,7 @@ impl<'a> Session<'a> {
             }
             ChunkRequest::Free(ids) => self.perform(started, chunks.free(ids), done),
             ChunkRequest::Touch(writes) => self.perform(started, chunks.touch(writes), done),
-            ChunkRequest::EndJobs(jobs) => self.perform(started, chunks.end_jobs(jobs), done),
+            ChunkRequest::EndJobs(term, jobs) => self.perform(started, chunks.end_jobs(term, jobs), done),
         }
     }
 

@@ -53,7 +53,7 @@ impl Control for Lonely {
     }
 
     async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ControlError> {
-        Ok(HeartbeatReply { view: None, ended: heartbeat.jobs })
+        Ok(HeartbeatReply { ended: heartbeat.jobs, ..HeartbeatReply::default() })
     }
 
     async fn leave(&self, _: NodeId) -> Result<(), ControlError> {
@@ -110,7 +110,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 fn heartbeat() -> Heartbeat {
-    Heartbeat { node: NodeId(1), view_version: 0, jobs: vec![JobId(u64::MAX)] }
+    Heartbeat { jobs: vec![JobId(u64::MAX)], ..Heartbeat::first(NodeId(1)) }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use crate::chunks::{Allocate, ChunkError, Chunks};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cluster::{ClusterView, Directory};
-use crate::ids::{ChunkId, JobId, NodeId, WriteId};
+use crate::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use crate::limits::{
     ALLOCATE_MAX_CHUNKS, CHUNK_GAPS_MAX, CHUNK_MAX_BYTES, WRITE_IDLE_BEFORE_ASKING, WRITE_TOUCH_EVERY,
 };
@@ -213,7 +213,7 @@ async fn bytes_that_were_read_outlive_their_chunk(s: Seen) {
         bytes.push(s.chunks.read(chunk, 0, CHUNK_MAX_BYTES).await.unwrap());
     }
     s.chunks.free(vec![freed]).await.unwrap();
-    s.chunks.end_jobs(vec![JobId(2)]).await.unwrap();
+    s.chunks.end_jobs(Term(1), vec![JobId(2)]).await.unwrap();
     for chunk in s.fill_up(JobId(3)).await {
         s.chunks.write(chunk, 0, content(77, 0, CHUNK_MAX_BYTES)).await.unwrap();
     }
@@ -224,7 +224,9 @@ async fn the_end_of_a_job_takes_its_chunks_and_no_others(s: Seen) {
     let (other, small) = (s.full(JobId(2), 1_000).await, s.full(JOB, 1_000).await);
     let room = s.fill_up(JOB).await;
     for _ in 0..2 {
-        s.chunks.end_jobs(vec![JOB, JobId(99)]).await.expect("an end can be repeated");
+        s.chunks.end_jobs(Term(3), vec![JOB, JobId(99)]).await.expect("an end can be repeated");
+        let late = s.chunks.end_jobs(Term(2), vec![JobId(98)]).await;
+        assert_eq!(late, Err(ChunkError::StaleTerm(Term(3))), "of an older controller");
         assert_eq!(s.allocate(JOB, &[1]).await, Err(ChunkError::NoSuchChunk), "the job is refused");
     }
     for chunk in [small, room[0]] {

@@ -99,6 +99,8 @@ where
     rules::rules_abort_uploads(fresh().await).await;
     life::strangers_and_old_epochs_are_refused(fresh().await).await;
     life::a_frozen_job_takes_no_writes(fresh().await).await;
+    life::a_fence_holds_until_it_is_undone_and_only_behind_its_own_freeze(fresh().await).await;
+    life::orders_of_an_older_controller_are_refused(fresh().await).await;
     life::a_job_in_use_is_not_idle(fresh().await).await;
     life::an_ended_job_is_gone_for_good(fresh().await).await;
     life::an_update_changes_the_defaults_and_the_end_and_an_older_one_nothing(fresh().await).await;

@@ -3,28 +3,34 @@
 #[cfg(doc)]
 use super::MetadataError;
 use crate::hints::JobHints;
-use crate::ids::{Epoch, JobId, LeaseId, NodeId, WriteId};
+use crate::ids::{Epoch, JobId, LeaseId, NodeId, OperationId, Term, WriteId};
 use crate::lifecycle::Lifecycle;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Batches, and a job's life at a shard. All can be repeated.
+///
+/// What a controller says of a job's life is an [`Order`]. Of a job that ends every shard is frozen, then fenced, then told
+/// to drop it: nothing is dropped while one of them may still refuse. A freeze lapses by itself, a fence never does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ShardRequest {
     /// From the controller: serve this job. [`ShardReply::Done`]
-    Open(Box<JobSpec>),
+    Open(Order, Box<JobSpec>),
     /// From the controller: this is the job from now on, and older epochs are refused. An older one than the shard's
     /// changes nothing. [`ShardReply::Done`]
-    Update(Box<JobSpec>),
+    Update(Order, Box<JobSpec>),
     /// From the controller: refuse writes for [`crate::limits::FREEZE_LEASE`], because the job may end. With
-    /// `idle_for`, only if no request came for that long and no transfer or wait is open, else
-    /// [`MetadataError::Busy`]. [`ShardReply::Frozen`]
-    Freeze { job: JobId, idle_for: Option<Duration> },
-    /// From the controller: it does not end. [`ShardReply::Done`]
-    Thaw { job: JobId },
-    /// From the controller: drop the job and everything in it, and never serve it again. With `only_frozen`,
-    /// [`MetadataError::Busy`] where the freeze has lapsed. [`ShardReply::Done`]
-    End { job: JobId, only_frozen: bool },
+    /// `idle_for`, only if no request came for that long and no transfer or wait is open. Else, and where another
+    /// operation has fenced the job or this one was undone, [`MetadataError::Busy`]. [`ShardReply::Frozen`]
+    Freeze { order: Order, job: JobId, idle_for: Option<Duration> },
+    /// From the controller: refuse reads and writes until this is undone. [`MetadataError::Busy`] where this operation's
+    /// freeze has lapsed or was undone: somebody may have written since. [`ShardReply::Done`]
+    Fence { order: Order, job: JobId },
+    /// From the controller: undo the freeze and the fence of this operation, and of all before it, and refuse both if they
+    /// come later. [`ShardReply::Done`]
+    Thaw { order: Order, job: JobId },
+    /// From the controller: drop the job and everything in it, and never serve it again. [`ShardReply::Done`]
+    End { order: Order, job: JobId },
     /// From gateways. [`ShardReply::LeasesEnded`]: those that could not be renewed.
     Renew(Vec<(JobId, LeaseId)>),
     /// From gateways: these reads are over. [`ShardReply::Done`]
@@ -45,6 +51,21 @@ pub enum ShardRequest {
     ForgetArrivals(Vec<(JobId, WriteId)>),
 }
 
+impl ShardRequest {
+    /// Who orders it, where a controller does.
+    pub fn order(&self) -> Option<Order> {
+        match *self {
+            Self::Open(order, _)
+            | Self::Update(order, _)
+            | Self::Freeze { order, .. }
+            | Self::Fence { order, .. }
+            | Self::Thaw { order, .. }
+            | Self::End { order, .. } => Some(order),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShardReply {
     Done,
@@ -60,6 +81,14 @@ pub enum Delivery {
     Sent,
     /// Anything else: a counted read is given back.
     Failed,
+}
+
+/// Who orders something, and as part of what. A shard that has heard a newer term refuses the order with
+/// [`MetadataError::StaleTerm`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub term: Term,
+    pub operation: OperationId,
 }
 
 /// A job as a shard serves it.

@@ -1,7 +1,7 @@
 //! What kills a node, in which order a death is told, and what does not kill.
 
-use crate::fixture::Rig;
-use crate::metrics::DeathCause;
+use crate::fixture::{Rig, settle};
+use crate::state::event::{Event, Request};
 use pocket_api::cluster::{Directory, NodeSpec, NodeState, Role};
 use pocket_api::control::ControlError;
 use pocket_api::ids::NodeId;
@@ -18,7 +18,7 @@ fn spec(role: Role, address: &str, host: &str) -> NodeSpec {
 }
 
 fn hangs_up(rig: &Rig, node: NodeId) {
-    rig.shared.change(|state, now| state.members.hung_up(node, now));
+    rig.doing.handle(Event::HungUp(node));
 }
 
 fn is_dead(rig: &Rig, node: NodeId) -> bool {
@@ -35,13 +35,13 @@ async fn two_refusals_on_end_of_a_node_that_hung_up_are_its_death() {
         (&[true], false),
         (&[], false),
     ] {
-        let rig = Rig::new(1, 1);
-        let node = rig.join_as(spec(Role::Gateway, "g:1", "a"));
+        let rig = Rig::new(1, 1).await;
+        let node = rig.join_as(spec(Role::Gateway, "g:1", "a")).await;
         rig.directory.refuse("g:1", answers);
         rig.tick().await;
         assert_eq!(rig.directory.unasked("g:1"), answers.len(), "a line that is open is not doubted");
         hangs_up(&rig, node);
-        rig.tick().await;
+        settle().await;
         assert_eq!(is_dead(&rig, node), dies, "{answers:?}");
         assert_eq!(rig.directory.unasked("g:1"), 0, "{answers:?}");
     }
@@ -49,16 +49,13 @@ async fn two_refusals_on_end_of_a_node_that_hung_up_are_its_death() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_calls_again_in_between_lives() {
-    let rig = Rig::new(1, 1);
-    let node = rig.join_as(spec(Role::Gateway, "g:1", "a"));
+    let rig = Rig::new(1, 1).await;
+    let node = rig.join_as(spec(Role::Gateway, "g:1", "a")).await;
     rig.directory.refuse("g:1", &[true, true, true]);
     hangs_up(&rig, node);
-    let asking = rig.shared.tick(Duration::ZERO);
     tokio::time::sleep(Duration::from_millis(100)).await;
-    rig.shared.change(|state, now| state.members.heard(node, now)).unwrap();
-    for task in asking {
-        task.await.unwrap();
-    }
+    rig.beat(node).await;
+    settle().await;
     assert!(!is_dead(&rig, node));
     rig.round(ROUND, &[]).await;
     assert_eq!(rig.directory.unasked("g:1"), 1, "and nobody asks any more");
@@ -66,11 +63,13 @@ async fn a_node_that_calls_again_in_between_lives() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_of_one_host_kills_and_silence_of_all_holds_the_controller() {
-    let rig = Rig::new(0, 0);
-    rig.join_as(spec(Role::Controller, "", "c"));
-    let nodes: Vec<NodeId> =
-        ["a", "b", "d"].into_iter().map(|host| rig.join_as(spec(Role::Gateway, "", host))).collect();
-    let held = || rig.shared.read(|state, now| state.members.held_for(now).is_some());
+    let rig = Rig::new(0, 0).await;
+    rig.join_as(spec(Role::Controller, "", "c")).await;
+    let mut nodes: Vec<NodeId> = Vec::new();
+    for host in ["a", "b", "d"] {
+        nodes.push(rig.join_as(spec(Role::Gateway, "", host)).await);
+    }
+    let held = || rig.doing.read(|state, now| state.members.held_for(now).is_some());
     for _ in 0..200 {
         rig.round(STEP, &nodes).await;
     }
@@ -96,11 +95,11 @@ fn unblock(folder: &Path) {
     std::fs::create_dir(folder).unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nobody_hears_of_a_death_that_cannot_be_written_down_and_it_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    let mut rig = Rig::with_file(Some(path.clone()), 2, 1);
+    let mut rig = Rig::with_file(Some(path.clone()), 2, 1).await;
     let job = rig.register("data").await.unwrap();
     let shard = job.shards[0];
     let before = rig.directory.view();
@@ -110,35 +109,35 @@ async fn nobody_hears_of_a_death_that_cannot_be_written_down_and_it_is_tried_aga
     assert!(rig.placement("data").is_ok(), "its jobs have not ended either");
     // Whoever comes back until then was never dead.
     rig.round(STEP, &[]).await;
-    assert!(rig.shared.read(|state, _| state.members.contains(shard)));
+    assert!(rig.is_member(shard));
     rig.round(NODE_TIMEOUT + STEP, &[shard]).await;
     unblock(folder.path());
     rig.round(STEP, &[shard]).await;
     assert!(is_dead(&rig, shard));
     assert_eq!(rig.placement("data"), Err(ControlError::NoSuchBucket));
     rig.restart(path);
-    assert!(!rig.shared.read(|state, _| state.members.contains(shard)), "it was in the file");
+    assert!(!rig.is_member(shard), "it was in the file");
 }
 
-#[tokio::test]
-async fn a_death_is_in_the_file_when_the_view_tells_it() {
+#[tokio::test(start_paused = true)]
+async fn a_death_is_on_disk_when_the_view_tells_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    let rig = Rig::with_file(Some(path.clone()), 1, 2);
+    let rig = Rig::with_file(Some(path.clone()), 1, 2).await;
     let gone = rig.servers[0].0;
-    rig.shared.keep().await.unwrap();
-    let buried = tokio::spawn({
-        let shared = rig.shared.clone();
-        async move { shared.bury(&[gone], DeathCause::Forgotten).await }
-    });
-    let named = || {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        text.contains(&format!("[{},", gone.0))
-    };
-    assert!(named(), "the file names it as long as it lives");
-    while !is_dead(&rig, gone) {
+    let forgotten = rig.doing.ask(Request::Forget(gone));
+    tokio::pin!(forgotten);
+    loop {
+        let is_told = futures::poll!(&mut forgotten).is_ready();
+        let seen = is_dead(&rig, gone);
+        if seen {
+            let next = rig.successor(path.clone());
+            assert!(!next.read(|state, _| state.members.contains(gone)));
+        }
+        assert!(seen || !is_told, "told before it is shown");
+        if is_told {
+            break;
+        }
         tokio::task::yield_now().await;
     }
-    assert!(!named());
-    buried.await.unwrap().unwrap();
 }

@@ -57,7 +57,7 @@ use pocket_access::refusal::{ErrorCode, Refusal};
 use pocket_api::acl::Acl;
 use pocket_api::budget::ByteBudget;
 use pocket_api::cluster::Directory;
-use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration};
+use pocket_api::control::{Control, ControlError, EndJob, EndMode, Placement, Registration, WeightMap};
 use pocket_api::env::Env;
 use pocket_api::hints::JobHints;
 use pocket_api::ids::JobId;
@@ -134,6 +134,11 @@ impl Operations {
         jobs.sort_unstable();
         jobs.dedup();
         jobs
+    }
+
+    /// These weight maps have changed.
+    pub fn learn_weights(&self, maps: &[WeightMap]) {
+        self.placements.learn_weights(maps);
     }
 
     /// These have ended: their transfers are cut.

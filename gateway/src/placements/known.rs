@@ -5,10 +5,11 @@
 use super::placed::{ABSENT_PAUSE, Answer, Placed, Question};
 use super::recent::{self, PlacementRef};
 use super::table::Table;
+use super::weights::Maps;
 use futures::FutureExt;
 use futures::future::ready;
 use parking_lot::Mutex;
-use pocket_api::control::{Control, ControlError, Placement};
+use pocket_api::control::{Control, ControlError, Placement, WeightMap};
 use pocket_api::env::Env;
 use pocket_api::ids::JobId;
 use pocket_api::names::BucketName;
@@ -29,6 +30,7 @@ pub(super) struct Known {
     /// What [`recent`] knows it by.
     id: usize,
     table: Mutex<Table>,
+    maps: Arc<Maps>,
 }
 
 impl Known {
@@ -36,7 +38,7 @@ impl Known {
     pub(super) fn start(control: Arc<dyn Control>, env: Env) -> Arc<Self> {
         static IDS: AtomicUsize = AtomicUsize::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        let known = Arc::new(Self { control, env, id, table: Mutex::default() });
+        let known = Arc::new(Self { control, env, id, table: Mutex::default(), maps: Arc::default() });
         known.env.spawn(keep_fresh(Arc::downgrade(&known)));
         known
     }
@@ -81,7 +83,7 @@ impl Known {
 
     /// What the controller has just said.
     pub(super) fn learn(&self, placement: Placement) -> Result<PlacementRef, ControlError> {
-        let placed = Placed::read(placement, self.env.now())?;
+        let placed = Placed::read(placement, &self.maps, self.env.now())?;
         let mut table = self.table.lock();
         table.forget(&placed.placement.bucket);
         table.insert(placed.clone());
@@ -96,6 +98,10 @@ impl Known {
 
     pub(super) fn jobs(&self) -> Vec<JobId> {
         self.table.lock().iter().map(|placed| placed.placement.job).collect()
+    }
+
+    pub(super) fn learn_weights(&self, maps: &[WeightMap]) {
+        self.maps.learn(maps);
     }
 
     pub(super) fn drop_jobs(&self, ended: &[JobId]) {
@@ -133,6 +139,7 @@ impl Known {
         }
         let number = table.next_number();
         let (known, control, clock) = (Arc::downgrade(self), self.control.clone(), self.env.clock());
+        let maps = self.maps.clone();
         let (asked, of) = (is_asked.clone(), name.clone());
         let answer = async move {
             let mut may_leave = true;
@@ -142,7 +149,7 @@ impl Known {
             }
             asked.store(true, Ordering::Release);
             let placement = if may_leave { control.placement(&of).await } else { Err(too_many()) };
-            let answer = placement.and_then(|placement| Placed::read(placement, clock.now()));
+            let answer = placement.and_then(|placement| Placed::read(placement, &maps, clock.now()));
             match known.upgrade() {
                 Some(known) => known.table.lock().answered(&of, number, answer, clock.now()),
                 None => answer,

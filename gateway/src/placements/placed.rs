@@ -1,5 +1,6 @@
 //! What the controller said of one bucket, and a question to it that is on its way.
 
+use super::weights::{Maps, Weights};
 use futures::future::{BoxFuture, Shared};
 use pocket_access::rules::Rules;
 use pocket_api::clock::Timestamp;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What a bucket takes by itself, without its settings.
+/// What a bucket takes by itself, without its settings, and without its weights, which it shares.
 const PLACEMENT_BYTES: usize = 500;
 /// After the controller said that there is no such bucket, it is asked for that name again no sooner than this, however
 /// many ask: who comes meanwhile waits for that answer. So nobody is told of an absence that may be over, as it is for a
@@ -19,6 +20,8 @@ pub(super) const ABSENT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Placed {
     pub(super) placement: Placement,
+    /// What its new chunks go by; the placement's own may be older.
+    pub(super) weights: Arc<Weights>,
     pub(super) rules: Option<Arc<Rules>>,
     /// False once another placement, or none, took its place.
     is_current: AtomicBool,
@@ -29,14 +32,20 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    pub(super) fn read(placement: Placement, now: Timestamp) -> Result<Arc<Self>, ControlError> {
+    pub(super) fn read(
+        mut placement: Placement,
+        maps: &Maps,
+        now: Timestamp,
+    ) -> Result<Arc<Self>, ControlError> {
         let name = &placement.bucket;
         if placement.shards.is_empty() {
             return Err(ControlError::Unavailable(format!("bucket {name} has no shards")));
         }
         let rules = Rules::read(&placement.settings, name).map_err(ControlError::Unavailable)?;
+        let weights = maps.share(&mut placement.weights);
         Ok(Arc::new(Self {
             placement,
+            weights,
             rules,
             is_current: AtomicBool::new(true),
             is_used: AtomicBool::new(false),

@@ -3,7 +3,7 @@
 
 use super::placed::Placed;
 use pocket_access::rules::Rules;
-use pocket_api::control::Placement;
+use pocket_api::control::{Placement, Weight};
 use pocket_api::names::BucketName;
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -27,6 +27,11 @@ impl PlacementRef {
     /// `None`: the bucket is its owner's alone.
     pub(crate) fn rules(&self) -> Option<&Rules> {
         self.0.placed.rules.as_deref()
+    }
+
+    /// The newest that is known of what new chunks go by.
+    pub(crate) fn weights(&self) -> Arc<[Weight]> {
+        self.0.placed.weights.newest()
     }
 }
 

@@ -208,8 +208,9 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::weights::Maps;
     use super::*;
-    use pocket_api::control::Placement;
+    use pocket_api::control::{Placement, WeightMap};
     use pocket_api::hints::JobHints;
     use pocket_api::ids::{Epoch, JobId, NodeId};
 
@@ -231,9 +232,9 @@ mod tests {
             hints: JobHints::default(),
             settings: Arc::default(),
             shards: vec![NodeId(1)],
-            weights: Vec::new(),
+            weights: WeightMap::default(),
         };
-        Placed::read(placement, Timestamp(0)).unwrap()
+        Placed::read(placement, &Maps::default(), Timestamp(0)).unwrap()
     }
 
     #[test]

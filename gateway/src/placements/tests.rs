@@ -12,7 +12,7 @@ use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::cluster::{ClusterView, NodeSpec};
 use pocket_api::control::{
     ClusterStatus, Configuration, EndJob, Forgotten, Heartbeat, HeartbeatReply, JobSummary, Joined,
-    Registration,
+    Registration, WeightMap,
 };
 use pocket_api::env::Env;
 use pocket_api::hints::JobHints;
@@ -40,7 +40,7 @@ fn at(epoch: u64) -> Placement {
         hints: JobHints::default(),
         settings: Arc::default(),
         shards: vec![SHARD],
-        weights: Vec::new(),
+        weights: WeightMap::default(),
     }
 }
 
@@ -146,7 +146,7 @@ fn data() -> BucketName {
 
 /// A bucket that a request was admitted to at that epoch.
 fn bucket(epoch: u64) -> Bucket<'static> {
-    let placed = placed::Placed::read(at(epoch), Timestamp(0)).unwrap();
+    let placed = placed::Placed::read(at(epoch), &weights::Maps::default(), Timestamp(0)).unwrap();
     Bucket { placement: placed.into(), asks: SmallVec::new() }
 }
 
@@ -403,7 +403,7 @@ async fn keys_of_one_request_are_decided_in_slices_and_one_a_poll_where_a_decisi
             ..JobSettings::default()
         };
         let placement = Placement { settings: settings.into(), ..at(1) };
-        let placed = placed::Placed::read(placement, Timestamp(0)).unwrap();
+        let placed = placed::Placed::read(placement, &weights::Maps::default(), Timestamp(0)).unwrap();
         let bucket = Bucket { placement: placed.into(), asks: smallvec![nobodys_ask()] };
         let mut admitted = std::pin::pin!(placements.admission.admit_each(&bucket, &keys));
         let mut polls = 1;

@@ -58,7 +58,7 @@ impl Chunks for Server {
     async fn touch(&self, _: Vec<WriteId>) -> Result<(), ChunkError> {
         unreachable!("only room is asked for")
     }
-    async fn end_jobs(&self, _: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, _: pocket_api::ids::Term, _: Vec<JobId>) -> Result<(), ChunkError> {
         unreachable!("only room is asked for")
     }
 }

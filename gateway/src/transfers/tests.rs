@@ -7,7 +7,7 @@ use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::clock::Clock;
 use pocket_api::cluster::ClusterView;
 use pocket_api::hints::JobHints;
-use pocket_api::ids::{ChunkId, Epoch};
+use pocket_api::ids::{ChunkId, Epoch, Term};
 use pocket_api::metadata::{Answer, Metadata, MetadataError};
 use pocket_api::names::{BucketName, TenantName};
 use tokio::time::Instant;
@@ -103,7 +103,7 @@ impl Chunks for Node {
         Ok(())
     }
 
-    async fn end_jobs(&self, _: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, _: Term, _: Vec<JobId>) -> Result<(), ChunkError> {
         unreachable!("the controller does that")
     }
 }
@@ -359,7 +359,7 @@ async fn a_node_that_hangs_delays_no_renewal_touch_or_ping_of_another() {
         hints,
         settings: Arc::default(),
         shards: vec![QUICK, HUNG],
-        weights: Vec::new(),
+        weights: pocket_api::control::WeightMap::default(),
     };
     let mut tickets = Vec::new();
     let mut reads = Vec::new();

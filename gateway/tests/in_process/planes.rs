@@ -67,7 +67,7 @@ impl Directory for LocalDirectory {
 
     fn update(&self, view: ClusterView) {
         let mut current = self.view.lock();
-        if view.version > current.version {
+        if view.follows(&current) {
             *current = Arc::new(view);
         }
     }
@@ -160,9 +160,11 @@ impl Members {
 
     /// One heartbeat of one member; the jobs that it holds and that have ended.
     async fn hear(&self, node: NodeId, jobs: Vec<JobId>) -> Vec<JobId> {
-        let beat = Heartbeat { node, view_version: 0, jobs };
-        let Ok(reply) = self.controller.heartbeat(beat).await else { return vec![] };
-        reply.view.into_iter().for_each(|view| self.directory.update(view));
+        let Ok(reply) = self.controller.heartbeat(Heartbeat { jobs, ..Heartbeat::first(node) }).await else {
+            return vec![];
+        };
+        let view = reply.view.and_then(|update| update.onto(&self.directory.view()));
+        view.into_iter().for_each(|view| self.directory.update(view));
         reply.ended
     }
 

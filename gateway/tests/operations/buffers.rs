@@ -7,7 +7,7 @@ use futures::stream::{self, Stream, StreamExt};
 use http_body_util::BodyExt;
 use pocket_api::budget::ByteBudget;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
-use pocket_api::ids::{ChunkId, JobId, WriteId};
+use pocket_api::ids::{ChunkId, JobId, Term, WriteId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -67,8 +67,8 @@ impl Chunks for Distant {
         self.0.touch(writes).await
     }
 
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
-        self.0.end_jobs(jobs).await
+    async fn end_jobs(&self, term: Term, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+        self.0.end_jobs(term, jobs).await
     }
 }
 

@@ -185,6 +185,7 @@ fn json<T: Serialize>(answer: Result<T, ControlError>) -> Answer {
         ControlError::NotEmpty
         | ControlError::BucketExists { .. }
         | ControlError::Stale
+        | ControlError::Conflict
         | ControlError::Refused(_) => StatusCode::CONFLICT,
         ControlError::WrongTenant => StatusCode::FORBIDDEN,
         ControlError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

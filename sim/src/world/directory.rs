@@ -160,7 +160,7 @@ impl Directory for WorldDirectory {
 
     fn update(&self, view: ClusterView) {
         let mut current = self.view.lock();
-        if view.version > current.version {
+        if view.follows(&current) {
             *current = Arc::new(view);
         }
     }

@@ -38,4 +38,22 @@ impl Disk for Mounted {
         state.files.insert(file.into(), content);
         Ok(())
     }
+
+    fn append(&self, file: &Path, content: &[u8]) -> io::Result<()> {
+        let mut state = self.0.0.lock();
+        let is_full = state.is_full;
+        let log = state.files.get_mut(file).ok_or(io::ErrorKind::NotFound)?;
+        if is_full {
+            // As a file system does, which takes what it still has room for.
+            log.extend_from_slice(&content[..content.len() / 2]);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        log.extend_from_slice(content);
+        Ok(())
+    }
+
+    fn remove(&self, file: &Path) -> io::Result<()> {
+        self.0.0.lock().files.remove(file);
+        Ok(())
+    }
 }

@@ -12,7 +12,7 @@ use pocket_api::control::{
     ClusterStatus, Configuration, Control, ControlError, EndJob, Forgotten, Heartbeat, HeartbeatReply,
     JobSummary, Joined, Placement, Registration,
 };
-use pocket_api::ids::{ChunkId, JobId, NodeId, WriteId};
+use pocket_api::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use pocket_api::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::usage::{Usage, UsageReport};
@@ -134,8 +134,8 @@ impl Chunks for RemoteChunks {
         self.ask("touch", |server| async move { server.touch(writes).await }.boxed()).await
     }
 
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
-        self.ask("end-jobs", |server| async move { server.end_jobs(jobs).await }.boxed()).await
+    async fn end_jobs(&self, term: Term, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+        self.ask("end-jobs", move |server| async move { server.end_jobs(term, jobs).await }.boxed()).await
     }
 
     /// As a connection that was refused or cut is known to be.

@@ -16,6 +16,7 @@ pub(super) fn status_of(error: ControlError) -> Status {
         ControlError::NotEmpty => (Code::FailedPrecondition, Kind::NotEmpty),
         ControlError::NotAMember => (Code::FailedPrecondition, Kind::NotAMember),
         ControlError::Stale => (Code::Aborted, Kind::Stale),
+        ControlError::Conflict => (Code::Aborted, Kind::Conflict),
         ControlError::Refused(_) => (Code::InvalidArgument, Kind::Refused),
         ControlError::Unavailable(_) => (Code::Unavailable, Kind::Unavailable),
     };
@@ -47,6 +48,7 @@ pub(super) fn error_of(status: &Status) -> ControlError {
         Kind::NotEmpty => ControlError::NotEmpty,
         Kind::NotAMember => ControlError::NotAMember,
         Kind::Stale => ControlError::Stale,
+        Kind::Conflict => ControlError::Conflict,
         Kind::Refused => ControlError::Refused(failure.reason),
         Kind::Unavailable => ControlError::Unavailable(failure.reason),
     }
@@ -91,6 +93,7 @@ mod tests {
             ControlError::NotEmpty,
             ControlError::NotAMember,
             ControlError::Stale,
+            ControlError::Conflict,
             ControlError::Refused("another address".into()),
             ControlError::Unavailable("shard n7 did not answer".into()),
             ControlError::Unavailable(String::new()),

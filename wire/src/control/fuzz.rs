@@ -3,14 +3,14 @@
 
 use super::failure::status_of;
 use super::jobs::tests::{full_hints, full_settings};
-use super::nodes::tests::{forgotten, report, view};
+use super::nodes::tests::{beat, changes, forgotten, reply, report, view};
 use super::proto;
-use pocket_api::cluster::NodeSpec;
+use pocket_api::cluster::{NodeSpec, ViewUpdate};
 use pocket_api::control::{
     ClusterStatus, Configuration, ControlError, Derived, EndJob, EndMode, Forgotten, Heartbeat,
-    HeartbeatReply, JobSummary, Joined, Placement, Registration, Weight,
+    HeartbeatReply, JobSummary, Joined, Placement, Registration, Weight, WeightMap,
 };
-use pocket_api::ids::{Epoch, JobId, NodeId};
+use pocket_api::ids::{Epoch, JobId, MapId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
 use pocket_api::usage::UsageReport;
 use pocket_fuzz::{GUIDED, Mutant, Mutants, check, within_memory};
@@ -38,7 +38,11 @@ pub(crate) fn messages() -> Vec<(&'static str, Vec<u8>)> {
         hints: full_hints(),
         settings: settings.into(),
         shards: vec![NodeId(4), NodeId(2)],
-        weights: vec![Weight { server: NodeId(9), weight: 0.5 }],
+        weights: WeightMap {
+            id: MapId(6),
+            version: 7,
+            weights: [Weight { server: NodeId(9), weight: 0.5 }].into(),
+        },
     };
     let summary = JobSummary {
         job,
@@ -58,8 +62,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Vec<u8>)> {
     let nodes = view().nodes.into_iter().map(|node| (node, Some(report()))).collect();
     let failed = status_of(ControlError::BucketExists { tenant: tenant() });
     let joined = Joined { node: NodeId(1), view: view() };
-    let reply = HeartbeatReply { view: Some(view()), ended: vec![job] };
-    let beat = Heartbeat { node: NodeId(3), view_version: 4, jobs: vec![job] };
+    let reply = |view| proto::HeartbeatReply::from(reply(Some(view))).encode_to_vec();
     let report = proto::UsageReport::from(report());
     vec![
         ("Registration", proto::Registration::from(registration).encode_to_vec()),
@@ -73,8 +76,9 @@ pub(crate) fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("NodeSpec", proto::NodeSpec::from(view().nodes.remove(0).spec).encode_to_vec()),
         ("NodeRef", proto::NodeRef { node: 3 }.encode_to_vec()),
         ("Joined", proto::Joined::from(joined).encode_to_vec()),
-        ("HeartbeatReply", proto::HeartbeatReply::from(reply).encode_to_vec()),
-        ("Heartbeat", proto::Heartbeat::from(beat).encode_to_vec()),
+        ("HeartbeatReply", reply(ViewUpdate::Whole(view()))),
+        ("HeartbeatReply of changes", reply(ViewUpdate::Changes(changes()))),
+        ("Heartbeat", proto::Heartbeat::from(beat()).encode_to_vec()),
         (
             "ClusterStatus",
             proto::ClusterStatus::from(ClusterStatus { nodes, jobs: vec![], held_for: None }).encode_to_vec(),

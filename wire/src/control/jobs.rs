@@ -2,10 +2,10 @@
 
 use super::{Malformed, all, each, optional, proto, required};
 use pocket_api::control::{
-    Configuration, Derived, EndJob, EndMode, JobSummary, Placement, Registration, Weight,
+    Configuration, Derived, EndJob, EndMode, JobSummary, Placement, Registration, Weight, WeightMap,
 };
 use pocket_api::hints::{ETagRule, JobHints, WaitOn};
-use pocket_api::ids::{Epoch, JobId, NodeId};
+use pocket_api::ids::{Epoch, JobId, MapId, NodeId};
 use pocket_api::names::{BucketName, NameError, TenantName};
 use pocket_api::settings::JobSettings;
 use pocket_api::tier::Tier;
@@ -170,6 +170,21 @@ impl TryFrom<proto::Weight> for Weight {
     }
 }
 
+impl From<WeightMap> for proto::WeightMap {
+    fn from(map: WeightMap) -> Self {
+        Self { id: map.id.0, version: map.version, weights: each(map.weights.to_vec()) }
+    }
+}
+
+impl TryFrom<proto::WeightMap> for WeightMap {
+    type Error = Malformed;
+
+    fn try_from(map: proto::WeightMap) -> Result<Self, Malformed> {
+        let weights: Vec<Weight> = all(map.weights)?;
+        Ok(Self { id: MapId(map.id), version: map.version, weights: weights.into() })
+    }
+}
+
 impl From<Placement> for proto::Placement {
     fn from(placement: Placement) -> Self {
         Self {
@@ -181,7 +196,7 @@ impl From<Placement> for proto::Placement {
             hints: Some(placement.hints.into()),
             settings: encoded(&placement.settings),
             shards: placement.shards.into_iter().map(|shard| shard.0).collect(),
-            weights: each(placement.weights),
+            weights: Some(placement.weights.into()),
         }
     }
 }
@@ -203,7 +218,7 @@ impl TryFrom<proto::Placement> for Placement {
             hints: required(placement.hints, "hints")?,
             settings: decoded(&placement.settings)?.into(),
             shards: placement.shards.into_iter().map(NodeId).collect(),
-            weights: all(placement.weights)?,
+            weights: required(placement.weights, "weights")?,
         })
     }
 }
@@ -375,7 +390,11 @@ pub(super) mod tests {
             hints: full_hints(),
             settings: full_settings().into(),
             shards: vec![NodeId(4), NodeId(2)],
-            weights: vec![Weight { server: NodeId(9), weight: 1.0 / 3.0 }],
+            weights: WeightMap {
+                id: MapId(6),
+                version: 7,
+                weights: [Weight { server: NodeId(9), weight: 1.0 / 3.0 }].into(),
+            },
         };
         assert_eq!(Placement::try_from(proto::Placement::from(placement.clone())), Ok(placement));
 
@@ -405,21 +424,26 @@ pub(super) mod tests {
 
     #[test]
     fn what_a_gateway_could_not_work_with_is_malformed() {
+        let weight = |weight| {
+            let weights = vec![proto::Weight { server: 1, weight }];
+            Some(proto::WeightMap { id: 1, version: 1, weights })
+        };
         let good = proto::Placement {
             bucket: "stage-1".into(),
             tenant: "etl".into(),
             hints: Some(JobHints::default().into()),
             settings: encoded(&JobSettings::default()),
             shards: vec![1],
+            weights: weight(1.0),
             ..Default::default()
         };
         assert!(Placement::try_from(good.clone()).is_ok());
-        let weight = |weight| vec![proto::Weight { server: 1, weight }];
         for bad in [
             proto::Placement { shards: vec![], ..good.clone() },
             proto::Placement { bucket: "No!".into(), ..good.clone() },
             proto::Placement { hints: None, ..good.clone() },
             proto::Placement { settings: vec![0xff], ..good.clone() },
+            proto::Placement { weights: None, ..good.clone() },
             proto::Placement { weights: weight(0.0), ..good.clone() },
             proto::Placement { weights: weight(f64::NAN), ..good.clone() },
         ] {

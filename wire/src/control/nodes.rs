@@ -2,9 +2,9 @@
 
 use super::jobs::tier_of;
 use super::{Malformed, all, each, optional, proto, required};
-use pocket_api::cluster::{ClusterView, Node, NodeSpec, NodeState, Role};
+use pocket_api::cluster::{ClusterView, Node, NodeSpec, NodeState, Role, ViewChanges, ViewUpdate};
 use pocket_api::control::{ClusterStatus, Forgotten, Heartbeat, HeartbeatReply, Joined};
-use pocket_api::ids::{JobId, NodeId};
+use pocket_api::ids::{JobId, NodeId, Term};
 use pocket_api::names::BucketName;
 use pocket_api::usage::{JobUse, MachineSample, Served, SpaceLimit, SpaceUse, TierUse, UsageReport};
 
@@ -67,7 +67,7 @@ impl TryFrom<proto::Node> for Node {
 
 impl From<ClusterView> for proto::ClusterView {
     fn from(view: ClusterView) -> Self {
-        Self { version: view.version, newest: view.newest.0, nodes: each(view.nodes) }
+        Self { version: view.version, newest: view.newest.0, nodes: each(view.nodes), term: view.term.0 }
     }
 }
 
@@ -80,7 +80,37 @@ impl TryFrom<proto::ClusterView> for ClusterView {
         if !nodes.is_sorted_by(|a, b| a.id < b.id) {
             return Err(Malformed("nodes are not in the order of their ids".into()));
         }
-        Ok(Self { version: view.version, newest: NodeId(view.newest), nodes })
+        Ok(Self { term: Term(view.term), version: view.version, newest: NodeId(view.newest), nodes })
+    }
+}
+
+impl From<ViewChanges> for proto::ViewChanges {
+    fn from(changes: ViewChanges) -> Self {
+        Self {
+            since: changes.since,
+            version: changes.version,
+            newest: changes.newest.0,
+            changed: each(changes.changed),
+            gone: changes.gone.into_iter().map(|node| node.0).collect(),
+        }
+    }
+}
+
+impl TryFrom<proto::ViewChanges> for ViewChanges {
+    type Error = Malformed;
+
+    fn try_from(changes: proto::ViewChanges) -> Result<Self, Malformed> {
+        let changed: Vec<Node> = all(changes.changed)?;
+        if !changed.is_sorted_by(|a, b| a.id < b.id) {
+            return Err(Malformed("nodes are not in the order of their ids".into()));
+        }
+        Ok(Self {
+            since: changes.since,
+            version: changes.version,
+            newest: NodeId(changes.newest),
+            changed,
+            gone: changes.gone.into_iter().map(NodeId).collect(),
+        })
     }
 }
 
@@ -101,21 +131,48 @@ impl TryFrom<proto::Joined> for Joined {
 impl From<Heartbeat> for proto::Heartbeat {
     fn from(beat: Heartbeat) -> Self {
         let jobs = beat.jobs.into_iter().map(|job| job.0).collect();
-        Self { node: beat.node.0, view_version: beat.view_version, jobs }
+        Self {
+            node: beat.node.0,
+            view_version: beat.view_version,
+            jobs,
+            term: beat.term.0,
+            ended_seen: beat.ended_seen,
+            weights_seen: beat.weights_seen,
+        }
     }
 }
 
 impl From<proto::Heartbeat> for Heartbeat {
     fn from(beat: proto::Heartbeat) -> Self {
         let jobs = beat.jobs.into_iter().map(JobId).collect();
-        Self { node: NodeId(beat.node), view_version: beat.view_version, jobs }
+        Self {
+            node: NodeId(beat.node),
+            term: Term(beat.term),
+            view_version: beat.view_version,
+            jobs,
+            ended_seen: beat.ended_seen,
+            weights_seen: beat.weights_seen,
+        }
     }
 }
 
 impl From<HeartbeatReply> for proto::HeartbeatReply {
     fn from(reply: HeartbeatReply) -> Self {
         let ended = reply.ended.into_iter().map(|job| job.0).collect();
-        Self { view: reply.view.map(Into::into), ended }
+        let (view, view_changes) = match reply.view {
+            None => (None, None),
+            Some(ViewUpdate::Whole(view)) => (Some(view.into()), None),
+            Some(ViewUpdate::Changes(changes)) => (None, Some(changes.into())),
+        };
+        Self {
+            view,
+            view_changes,
+            ended,
+            term: reply.term.0,
+            ended_seen: reply.ended_seen,
+            weights: each(reply.weights),
+            weights_seen: reply.weights_seen,
+        }
     }
 }
 
@@ -124,7 +181,19 @@ impl TryFrom<proto::HeartbeatReply> for HeartbeatReply {
 
     fn try_from(reply: proto::HeartbeatReply) -> Result<Self, Malformed> {
         let ended = reply.ended.into_iter().map(JobId).collect();
-        Ok(Self { view: optional(reply.view)?, ended })
+        let whole = optional(reply.view)?.map(ViewUpdate::Whole);
+        let changes = optional(reply.view_changes)?.map(ViewUpdate::Changes);
+        if whole.is_some() && changes.is_some() {
+            return Err(Malformed("a view and changes of it".into()));
+        }
+        Ok(Self {
+            term: Term(reply.term),
+            view: whole.or(changes),
+            ended,
+            ended_seen: reply.ended_seen,
+            weights: all(reply.weights)?,
+            weights_seen: reply.weights_seen,
+        })
     }
 }
 
@@ -258,6 +327,8 @@ impl TryFrom<proto::UsageReport> for UsageReport {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use pocket_api::control::{Weight, WeightMap};
+    use pocket_api::ids::MapId;
     use pocket_api::tier::Tier;
     use std::time::Duration;
 
@@ -275,7 +346,29 @@ pub(super) mod tests {
         let mut nodes: Vec<Node> =
             (1..).zip(Role::ALL).map(|(id, role)| node(id, role, NodeState::Live)).collect();
         nodes.push(node(9, Role::Storage, NodeState::Suspect));
-        ClusterView { version: 12, newest: NodeId(11), nodes }
+        ClusterView { term: Term(2), version: 12, newest: NodeId(11), nodes }
+    }
+
+    pub(in crate::control) fn changes() -> ViewChanges {
+        let nodes = view().nodes;
+        ViewChanges { since: 11, version: 12, newest: NodeId(11), changed: nodes, gone: vec![NodeId(7)] }
+    }
+
+    pub(in crate::control) fn beat() -> Heartbeat {
+        Heartbeat {
+            node: NodeId(3),
+            term: Term(2),
+            view_version: 4,
+            jobs: vec![JobId(5), JobId(6)],
+            ended_seen: 7,
+            weights_seen: 8,
+        }
+    }
+
+    pub(in crate::control) fn reply(view: Option<ViewUpdate>) -> HeartbeatReply {
+        let weights = [Weight { server: NodeId(9), weight: 0.5 }].into();
+        let weights = vec![WeightMap { id: MapId(1), version: 2, weights }];
+        HeartbeatReply { term: Term(2), view, ended: vec![JobId(8)], ended_seen: 3, weights, weights_seen: 4 }
     }
 
     pub(in crate::control) fn forgotten() -> Forgotten {
@@ -305,10 +398,9 @@ pub(super) mod tests {
     fn membership_loses_nothing_on_the_way() {
         let joined = Joined { node: NodeId(11), view: view() };
         assert_eq!(Joined::try_from(proto::Joined::from(joined.clone())), Ok(joined));
-        let beat = Heartbeat { node: NodeId(3), view_version: 4, jobs: vec![JobId(5), JobId(6)] };
-        assert_eq!(Heartbeat::from(proto::Heartbeat::from(beat.clone())), beat);
-        for view in [None, Some(view())] {
-            let reply = HeartbeatReply { view, ended: vec![JobId(8)] };
+        assert_eq!(Heartbeat::from(proto::Heartbeat::from(beat())), beat());
+        for view in [None, Some(ViewUpdate::Whole(view())), Some(ViewUpdate::Changes(changes()))] {
+            let reply = reply(view);
             assert_eq!(HeartbeatReply::try_from(proto::HeartbeatReply::from(reply.clone())), Ok(reply));
         }
         let forgotten = forgotten();

@@ -5,7 +5,7 @@ use crate::message::{ChunkReply, Response};
 use pocket_api::budget::{ByteBudget, Shortage};
 use pocket_api::chunks::ChunkError;
 use pocket_api::clock::Timestamp;
-use pocket_api::ids::{Epoch, JobId, LeaseId};
+use pocket_api::ids::{Epoch, JobId, LeaseId, Term};
 use pocket_api::metadata::*;
 use pocket_api::object::{NewPiece, ObjectMeta, Segment};
 use pocket_api::storage_class::StorageClass;
@@ -115,6 +115,7 @@ pub(crate) fn metadata_errors() -> Vec<MetadataError> {
     vec![
         MetadataError::NoSuchJob,
         MetadataError::StaleEpoch(Epoch(9)),
+        MetadataError::StaleTerm(Term(9)),
         MetadataError::NoSuchKey,
         MetadataError::Lost,
         MetadataError::NotModified(Box::new(meta())),
@@ -156,6 +157,7 @@ pub(crate) fn chunk_errors() -> Vec<ChunkError> {
         ChunkError::Full(shortage()),
         ChunkError::NoSuchChunk,
         ChunkError::BadRequest("why".into()),
+        ChunkError::StaleTerm(Term(9)),
         ChunkError::Unavailable("why".into()),
     ]
 }

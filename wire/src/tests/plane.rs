@@ -5,7 +5,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::conditions::{ReadConditions, WriteCondition};
-use pocket_api::ids::{ChunkId, Epoch, JobId, WriteId};
+use pocket_api::ids::{ChunkId, Epoch, JobId, Term, WriteId};
 use pocket_api::metadata::{
     Answer, JobRef, Lookup, Metadata, MetadataError, Reply, Request, Select, ShardReply, ShardRequest, Want,
 };
@@ -128,7 +128,7 @@ impl Chunks for Plane {
         Ok(())
     }
 
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, _: Term, jobs: Vec<JobId>) -> Result<(), ChunkError> {
         self.note(&jobs, &[]);
         Ok(())
     }

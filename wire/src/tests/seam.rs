@@ -11,9 +11,9 @@ use pocket_api::checksum::{ChecksumAlgorithm, ChecksumKind};
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{ClusterView, Directory, Node, NodeSpec, NodeState, Role};
-use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
+use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, OperationId, Term, WriteId};
 use pocket_api::lifecycle::RuleEnd;
-use pocket_api::metadata::{Metadata, MetadataError, Reply, Request, ShardReply, ShardRequest};
+use pocket_api::metadata::{Metadata, MetadataError, Order, Reply, Request, ShardReply, ShardRequest};
 use pocket_api::object::{ETag, ObjectMeta};
 use std::sync::Arc;
 
@@ -39,10 +39,15 @@ async fn every_call_arrives_with_its_bytes() {
 
     served.plane.calls.lock().clear();
     client.touch(vec![write]).await.unwrap();
-    client.end_jobs(vec![JobId(8)]).await.unwrap();
-    let known = client.shard(ShardRequest::Thaw { job: JobId(4) }).await.unwrap();
+    client.end_jobs(Term(1), vec![JobId(8)]).await.unwrap();
+    let order = Order { term: Term(1), operation: OperationId(2) };
+    let known = client.shard(ShardRequest::Thaw { order, job: JobId(4) }).await.unwrap();
     assert_eq!(known, ShardReply::Known(vec![true, false]));
-    let calls = ["[w3@n7] with 0 bytes", "[j8] with 0 bytes", "Thaw { job: j4 } with 0 bytes"];
+    let calls = [
+        "[w3@n7] with 0 bytes",
+        "[j8] with 0 bytes",
+        "Thaw { order: Order { term: t1, operation: o2 }, job: j4 } with 0 bytes",
+    ];
     assert_eq!(*served.plane.calls.lock(), calls);
 }
 
@@ -64,6 +69,7 @@ async fn every_error_of_a_plane_arrives_as_what_it_was() {
     for error in [
         MetadataError::NoSuchJob,
         MetadataError::StaleEpoch(Epoch(7)),
+        MetadataError::StaleTerm(Term(8)),
         MetadataError::NoSuchKey,
         MetadataError::Lost,
         MetadataError::NotModified(Box::new(meta)),
@@ -122,7 +128,7 @@ async fn a_message_longer_than_a_frame_is_refused_and_the_connection_lives() {
     let refused = client.job(JOB, Request::DeleteMany { keys }, Bytes::new()).await;
     assert!(matches!(refused, Err(MetadataError::BadRequest(text)) if text.contains("header part")));
     let jobs = (0..1 << 20).map(|i| JobId(u64::MAX - i)).collect();
-    let refused = client.end_jobs(jobs).await;
+    let refused = client.end_jobs(Term(1), jobs).await;
     assert!(matches!(refused, Err(ChunkError::BadRequest(_))));
     assert!(client.job(JOB, Request::Ping, Bytes::new()).await.is_ok());
 }
@@ -179,7 +185,7 @@ fn view(version: u64, newest: u64, nodes: &[(u64, Role, String)]) -> ClusterView
         let spec = NodeSpec { role: *role, address: address.clone(), host: "here".into(), capacity_bytes: 0 };
         Node { id: NodeId(*id), spec, state: NodeState::Live }
     });
-    ClusterView { version, newest: NodeId(newest), nodes: nodes.collect() }
+    ClusterView { version, newest: NodeId(newest), nodes: nodes.collect(), ..ClusterView::default() }
 }
 
 #[tokio::test]

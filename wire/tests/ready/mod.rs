@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use pocket_api::chunks::{Allocate, ChunkError, Chunks};
-use pocket_api::ids::{ChunkId, JobId, WriteId};
+use pocket_api::ids::{ChunkId, JobId, Term, WriteId};
 
 /// Every chunk has this content.
 pub(crate) struct ReadyChunks(pub(crate) Bytes);
@@ -31,7 +31,7 @@ impl Chunks for ReadyChunks {
         Ok(())
     }
 
-    async fn end_jobs(&self, _: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, _: Term, _: Vec<JobId>) -> Result<(), ChunkError> {
         Ok(())
     }
 }

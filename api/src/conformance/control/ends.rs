@@ -1,8 +1,8 @@
 //! Jobs that end: asked for, by their TTL, idle, or with a shard that died.
 
-use super::stubs::StubShard;
+use super::stubs::{Hold, StubShard};
 use super::{Cluster, bucket, eventually, tenant};
-use crate::control::{ControlError, EndJob, EndMode};
+use crate::control::{ControlError, EndJob, EndMode, Heartbeat};
 use crate::hints::JobHints;
 use crate::ids::JobId;
 use crate::limits::{NODE_TIMEOUT, SUSPECT_AFTER};
@@ -35,7 +35,10 @@ pub(super) async fn a_job_with_objects_ends_by_force_only(c: Cluster) {
     let job = c.register("data").await.unwrap().job;
     two.change(job, |j| j.objects = 1);
     assert_eq!(c.end("data", EndMode::IfEmpty).await, Err(ControlError::NotEmpty));
-    assert!([&one, &two].iter().all(|s| !s.job(job).unwrap().frozen), "a job that stays is thawed");
+    assert!(
+        [&one, &two].iter().all(|s| s.job(job).unwrap().hold == Hold::Free),
+        "a job that stays is thawed"
+    );
     assert!(c.placement("data").await.is_ok());
     c.end("data", EndMode::Force).await.unwrap();
     assert_eq!((one.jobs(), two.jobs()), (vec![], vec![]), "every shard is fenced before the answer");
@@ -52,7 +55,7 @@ pub(super) async fn an_unreachable_shard_keeps_the_job(c: Cluster) {
     for mode in [EndMode::IfEmpty, EndMode::Force] {
         assert!(matches!(c.end("data", mode).await, Err(ControlError::Unavailable(_))));
         assert_eq!(c.placement("data").await, Ok(placed.clone()), "the job remains");
-        assert!(!one.job(placed.job).unwrap().frozen, "and is thawed");
+        assert!(one.job(placed.job).unwrap().hold == Hold::Free, "and is thawed");
     }
     two.heal();
     c.end("data", EndMode::IfEmpty).await.unwrap();
@@ -64,8 +67,14 @@ pub(super) async fn heartbeats_learn_what_has_ended(c: Cluster) {
     let kept = c.register("kept").await.unwrap().job;
     let gone = c.register("gone").await.unwrap().job;
     c.end("gone", EndMode::Force).await.unwrap();
-    let reply = c.heartbeat(server, vec![kept, gone, JobId(1)]).await.unwrap();
-    assert_eq!(reply.ended, [gone, JobId(1)], "known jobs go on; what is not known has ended");
+    let lately = c.heartbeat(server, vec![]).await.unwrap();
+    assert_eq!(lately.ended, [gone], "nobody has to list what ended lately");
+    let told = Heartbeat { ended_seen: lately.ended_seen, ..Heartbeat::first(server) };
+    assert_eq!(c.control().heartbeat(told.clone()).await.unwrap().ended, [], "it is told once");
+    let never = JobId(gone.0 + 1_000);
+    let listed = Heartbeat { jobs: vec![kept, gone, never], ..told };
+    let reply = c.control().heartbeat(listed).await.unwrap();
+    assert_eq!(reply.ended, [gone, never], "known jobs go on; what is not known has ended");
 }
 
 pub(super) async fn a_dead_shard_takes_its_jobs_along(c: Cluster) {
@@ -117,7 +126,7 @@ pub(super) async fn an_idle_job_ends_unless_a_shard_votes_no(c: Cluster) {
             .any(|asked| matches!(asked, ShardRequest::Freeze { idle_for: Some(d), .. } if *d == idle_ttl))
     };
     eventually("the shards are asked to vote", async || voted(&stub_two)).await;
-    eventually("a no thaws the job", async || !stub_one.job(job).unwrap().frozen).await;
+    eventually("a no thaws the job", async || stub_one.job(job).unwrap().hold == Hold::Free).await;
     assert!(c.placement("lazy").await.is_ok());
     // The transfer is over and time passes: idle on all shards.
     stub_two.change(job, |j| j.busy = false);

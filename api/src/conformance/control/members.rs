@@ -1,7 +1,7 @@
 //! Roles that join, beat, fall silent and leave.
 
 use super::{Cluster, eventually};
-use crate::cluster::{Directory, NodeSpec, NodeState, Role};
+use crate::cluster::{ClusterView, Directory, NodeSpec, NodeState, Role};
 use crate::control::{ControlError, Heartbeat};
 use crate::ids::NodeId;
 use crate::limits::{NODE_TIMEOUT, SUSPECT_AFTER};
@@ -17,14 +17,20 @@ pub(super) async fn members_join_and_leave(c: Cluster) {
     assert_eq!(second.view.newest, second.node);
     assert_eq!(second.view.node(first.node).unwrap().spec, spec);
 
-    let beat = |node, view_version| Heartbeat { node, view_version, jobs: Vec::new() };
-    let old = c.control().heartbeat(beat(first.node, first.view.version)).await.unwrap();
-    assert_eq!(old.view, Some(second.view.clone()), "a heartbeat brings the newer view");
-    let new = c.control().heartbeat(beat(first.node, second.view.version)).await.unwrap();
+    let beat = |view: &ClusterView| Heartbeat {
+        term: view.term,
+        view_version: view.version,
+        ..Heartbeat::first(first.node)
+    };
+    let old = c.control().heartbeat(beat(&first.view)).await.unwrap();
+    let newer = old.view.and_then(|update| update.onto(&first.view));
+    assert_eq!(newer, Some(second.view.clone()), "a heartbeat brings the newer view");
+    let new = c.control().heartbeat(beat(&second.view)).await.unwrap();
     assert_eq!(new.view, None, "a view that is known is not sent again");
 
     c.control().leave(first.node).await.unwrap();
-    let after = c.heartbeat(second.node, Vec::new()).await.unwrap().view.unwrap();
+    let told = c.heartbeat(second.node, Vec::new()).await.unwrap().view;
+    let after = told.and_then(|update| update.onto(&second.view)).unwrap();
     assert!(after.is_dead(first.node) && !after.is_dead(second.node));
     assert_eq!(c.directory.view().version, after.version, "the controller's own directory follows");
 }

@@ -5,7 +5,7 @@
 use crate::budget::ByteBudget;
 use crate::chunks::{Allocate, ChunkError, Chunks};
 use crate::cluster::{ClusterView, Directory, NodeSpec};
-use crate::ids::{ChunkId, Epoch, JobId, NodeId, WriteId};
+use crate::ids::{ChunkId, Epoch, JobId, NodeId, OperationId, Term, WriteId};
 use crate::metadata::{Answer, JobRef, Metadata, MetadataError, Reply, Request, ShardReply, ShardRequest};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,11 +24,19 @@ pub enum Fault {
     Hang,
 }
 
+/// What holds up a job's requests; freezes do not lapse by themselves here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    Free,
+    Frozen(OperationId),
+    Fenced(OperationId),
+}
+
 /// A job at a [`StubShard`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StubJob {
     pub epoch: Epoch,
-    pub frozen: bool,
+    pub hold: Hold,
     /// What a freeze finds.
     pub objects: u64,
     /// In use: does not vote for an end by idleness.
@@ -45,6 +53,9 @@ pub struct StubShard(Mutex<ShardState>);
 struct ShardState {
     jobs: BTreeMap<JobId, StubJob>,
     ended: BTreeSet<JobId>,
+    /// The latest operation that was undone, by job.
+    undone: BTreeMap<JobId, OperationId>,
+    newest_term: Term,
     trouble: Option<Trouble>,
     asked: Vec<ShardRequest>,
 }
@@ -89,35 +100,54 @@ impl StubShard {
 
 impl ShardState {
     fn apply(&mut self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
+        if let Some(order) = request.order() {
+            if order.term < self.newest_term {
+                return Err(MetadataError::StaleTerm(self.newest_term));
+            }
+            self.newest_term = order.term;
+        }
         match request {
-            ShardRequest::Open(spec) => {
+            ShardRequest::Open(_, spec) => {
                 if self.ended.contains(&spec.job) {
                     return Err(MetadataError::NoSuchJob);
                 }
-                let job = StubJob { epoch: spec.epoch, frozen: false, objects: 0, busy: false };
+                let job = StubJob { epoch: spec.epoch, hold: Hold::Free, objects: 0, busy: false };
                 self.jobs.entry(spec.job).or_insert(job);
             }
-            ShardRequest::Update(spec) => {
+            ShardRequest::Update(_, spec) => {
                 let job = self.jobs.get_mut(&spec.job).ok_or(MetadataError::NoSuchJob)?;
                 job.epoch = job.epoch.max(spec.epoch);
             }
-            ShardRequest::Freeze { job, idle_for } => {
+            ShardRequest::Freeze { order, job, idle_for } => {
+                let undone = self.undone.get(&job).is_some_and(|undone| order.operation <= *undone);
                 let job = self.jobs.get_mut(&job).ok_or(MetadataError::NoSuchJob)?;
-                if idle_for.is_some() && job.busy {
+                if undone || idle_for.is_some() && job.busy {
                     return Err(MetadataError::Busy);
                 }
-                job.frozen = true;
+                match job.hold {
+                    Hold::Fenced(own) if own != order.operation => return Err(MetadataError::Busy),
+                    Hold::Fenced(_) => {}
+                    Hold::Free | Hold::Frozen(_) => job.hold = Hold::Frozen(order.operation),
+                }
                 return Ok(ShardReply::Frozen { objects: job.objects });
             }
-            ShardRequest::Thaw { job } => {
-                if let Some(job) = self.jobs.get_mut(&job) {
-                    job.frozen = false;
-                }
-            }
-            ShardRequest::End { job, only_frozen } => {
-                if only_frozen && self.jobs.get(&job).is_some_and(|j| !j.frozen) {
+            ShardRequest::Fence { order, job } => {
+                let job = self.jobs.get_mut(&job).ok_or(MetadataError::NoSuchJob)?;
+                if !matches!(job.hold, Hold::Frozen(own) | Hold::Fenced(own) if own == order.operation) {
                     return Err(MetadataError::Busy);
                 }
+                job.hold = Hold::Fenced(order.operation);
+            }
+            ShardRequest::Thaw { order, job } => {
+                let undone = self.undone.entry(job).or_default();
+                *undone = order.operation.max(*undone);
+                if let Some(job) = self.jobs.get_mut(&job)
+                    && matches!(job.hold, Hold::Frozen(own) | Hold::Fenced(own) if own <= *undone)
+                {
+                    job.hold = Hold::Free;
+                }
+            }
+            ShardRequest::End { order: _, job } => {
                 self.jobs.remove(&job);
                 self.ended.insert(job);
             }
@@ -191,7 +221,7 @@ impl Chunks for StubServer {
         Ok(())
     }
 
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, _: Term, jobs: Vec<JobId>) -> Result<(), ChunkError> {
         self.0.lock().expect("no panic while locked").extend(jobs);
         Ok(())
     }
@@ -249,7 +279,7 @@ impl Directory for StubDirectory {
 
     fn update(&self, view: ClusterView) {
         self.with(|s| {
-            if view.version > s.view.version {
+            if view.follows(&s.view) {
                 s.view = Arc::new(view);
             }
         });

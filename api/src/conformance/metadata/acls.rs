@@ -63,10 +63,12 @@ pub(super) async fn an_acl_is_only_changed_where_the_caller_knows_it(client: Cli
     client.put("k", b"again").await;
     assert_eq!(client.head("k").await.unwrap().meta.headers, None, "a new object has its own");
     assert_eq!(set(&client, "k", &public, &public).await, changed);
-    let frozen = client.tell(ShardRequest::Freeze { job: client.job.job, idle_for: None }).await;
+    let frozen = client
+        .tell(ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None })
+        .await;
     assert_eq!(frozen, ShardReply::Frozen { objects: 1 });
     assert_eq!(set(&client, "k", &private, &public).await, Err(MetadataError::Busy));
-    client.tell(ShardRequest::Thaw { job: client.job.job }).await;
+    client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
     assert_eq!(set(&client, "k", &private, &public).await, Ok(Reply::Done));
 }
 
@@ -79,7 +81,7 @@ pub(super) async fn who_is_not_admitted_yet_keeps_no_job_alive(client: Client) {
     let minute = Duration::from_secs(60);
     client.world.advance(2 * minute);
     describe("k").await.unwrap();
-    let idle = ShardRequest::Freeze { job: client.job.job, idle_for: Some(minute) };
+    let idle = ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: Some(minute) };
     assert_eq!(client.tell(idle).await, ShardReply::Frozen { objects: 1 });
-    client.tell(ShardRequest::Thaw { job: client.job.job }).await;
+    client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
 }

@@ -68,7 +68,7 @@ pub(super) async fn only_what_was_seen_is_appended_to(client: Client) {
     assert_eq!(send(&client, missing, b"!").await, Err(MetadataError::Changed { size: 0 }));
     let nothing = to(&client, "k", &other, 0, NewContent::Inline);
     assert!(matches!(send(&client, nothing, b"").await, Err(MetadataError::BadRequest(_))));
-    client.tell(ShardRequest::Freeze { job: client.job.job, idle_for: None }).await;
+    client.tell(ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None }).await;
     let frozen = send(&client, to(&client, "k", &other, 1, NewContent::Inline), b"!").await;
     assert_eq!(frozen, Err(MetadataError::Busy));
     assert_eq!(&client.get("k").await.unwrap().1[..], b"two");

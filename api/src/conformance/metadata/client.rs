@@ -3,11 +3,11 @@
 use super::world::{GATEWAY, SERVERS, World};
 use crate::conditions::{ReadConditions, WriteCondition};
 use crate::hints::{JobHints, ObjectHints};
-use crate::ids::{ChunkId, Epoch, JobId, LeaseId, WriteId};
+use crate::ids::{ChunkId, Epoch, JobId, LeaseId, OperationId, Term, WriteId};
 use crate::lifecycle::Lifecycle;
 use crate::metadata::{
     Answer, Commit, Committed, Delivery, Found, JobRef, JobSpec, List, ListItem, ListPage, ListStart, Lookup,
-    Metadata, MetadataError, NewMeta, Reply, Request, Select, ShardReply, ShardRequest, Want,
+    Metadata, MetadataError, NewMeta, Order, Reply, Request, Select, ShardReply, ShardRequest, Want,
 };
 use crate::names::ObjectKey;
 use crate::object::{ETag, Extent, NewContent};
@@ -55,7 +55,7 @@ impl Client {
     /// Another job at the same shard.
     pub(super) async fn open_job(&self, job: JobId, hints: JobHints) -> Self {
         let spec = self.spec(JobRef { job, epoch: Epoch(1) }, hints);
-        let opened = self.shard.shard(ShardRequest::Open(spec)).await;
+        let opened = self.shard.shard(ShardRequest::Open(self.order(), spec)).await;
         assert_eq!(opened, Ok(ShardReply::Done), "a job is opened");
         Self { job: JobRef { job, epoch: Epoch(1) }, ..self.clone() }
     }
@@ -76,7 +76,12 @@ impl Client {
 
     /// The job becomes another epoch.
     pub(super) async fn update(&self, job: JobRef, hints: JobHints) -> ShardReply {
-        self.tell(ShardRequest::Update(self.spec(job, hints))).await
+        self.tell(ShardRequest::Update(self.order(), self.spec(job, hints))).await
+    }
+
+    /// Of an operation of its own, after all before it.
+    pub(super) fn order(&self) -> Order {
+        Order { term: Term(1), operation: OperationId(self.number()) }
     }
 
     pub(super) fn number(&self) -> u64 {

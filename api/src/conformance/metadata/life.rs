@@ -3,9 +3,9 @@
 use super::client::{Client, key};
 use super::world::eventually;
 use crate::hints::JobHints;
-use crate::ids::{Epoch, JobId};
+use crate::ids::{Epoch, JobId, Term};
 use crate::limits::FREEZE_LEASE;
-use crate::metadata::{Delivery, JobRef, MetadataError, Reply, Request, ShardReply, ShardRequest};
+use crate::metadata::{Delivery, JobRef, MetadataError, Order, Reply, Request, ShardReply, ShardRequest};
 use crate::object::NewContent;
 use std::time::Duration;
 
@@ -25,39 +25,90 @@ pub(super) async fn strangers_and_old_epochs_are_refused(client: Client) {
     client.update(client.job, JobHints::default()).await;
     assert_eq!(ping(job, Epoch(2)).await, Err(MetadataError::StaleEpoch(Epoch(3))), "epochs only grow");
     let unknown = JobRef { job: JobId(999), epoch: Epoch(1) };
-    let unknown = ShardRequest::Update(client.spec(unknown, JobHints::default()));
+    let unknown = ShardRequest::Update(client.order(), client.spec(unknown, JobHints::default()));
     assert_eq!(client.shard.shard(unknown).await, Err(MetadataError::NoSuchJob));
 }
 
 pub(super) async fn a_frozen_job_takes_no_writes(client: Client) {
     let job = client.job.job;
     client.put("a", b"x").await;
-    let freeze = ShardRequest::Freeze { job, idle_for: None };
-    assert_eq!(client.tell(freeze.clone()).await, ShardReply::Frozen { objects: 1 });
+    let freeze = |order| ShardRequest::Freeze { order, job, idle_for: None };
+    let order = client.order();
+    assert_eq!(client.tell(freeze(order)).await, ShardReply::Frozen { objects: 1 });
+    assert_eq!(client.tell(freeze(order)).await, ShardReply::Frozen { objects: 1 }, "it can be repeated");
     let put = async || client.commit(client.new_commit("b", 1, NewContent::Inline), b"x").await;
     assert_eq!(put().await, Err(MetadataError::Busy));
     let delete = client.ask(Request::DeleteMany { keys: vec![key("a")] }).await;
     assert_eq!(delete, Err(MetadataError::Busy));
     assert!(client.get("a").await.is_ok(), "reads go on");
-    assert_eq!(client.tell(ShardRequest::Thaw { job }).await, ShardReply::Done);
+    assert_eq!(client.tell(ShardRequest::Thaw { order, job }).await, ShardReply::Done);
     assert!(put().await.is_ok());
-    let end = ShardRequest::End { job, only_frozen: true };
-    assert_eq!(client.shard.shard(end.clone()).await, Err(MetadataError::Busy));
-    client.tell(freeze.clone()).await;
+    assert_eq!(client.shard.shard(freeze(order)).await, Err(MetadataError::Busy), "it was undone");
+    client.tell(freeze(client.order())).await;
     client.world.advance(FREEZE_LEASE);
     assert!(put().await.is_ok(), "a freeze lapses");
-    assert_eq!(client.shard.shard(end.clone()).await, Err(MetadataError::Busy));
-    client.tell(freeze).await;
-    assert_eq!(client.tell(end).await, ShardReply::Done);
+}
+
+pub(super) async fn a_fence_holds_until_it_is_undone_and_only_behind_its_own_freeze(client: Client) {
+    let job = client.job.job;
+    client.put("a", b"x").await;
+    let put = async || client.commit(client.new_commit("b", 1, NewContent::Inline), b"x").await;
+    let freeze = |order| ShardRequest::Freeze { order, job, idle_for: None };
+    let fence = |order| client.shard.shard(ShardRequest::Fence { order, job });
+    let (older, order) = (client.order(), client.order());
+    assert_eq!(fence(order).await, Err(MetadataError::Busy), "no freeze");
+    client.tell(freeze(order)).await;
+    assert_eq!(fence(older).await, Err(MetadataError::Busy), "not its freeze");
+    client.world.advance(FREEZE_LEASE);
+    assert_eq!(fence(order).await, Err(MetadataError::Busy), "it has lapsed");
+
+    let order = client.order();
+    client.tell(freeze(order)).await;
+    assert_eq!(fence(order).await, Ok(ShardReply::Done));
+    client.world.advance(2 * FREEZE_LEASE);
+    assert_eq!(fence(order).await, Ok(ShardReply::Done), "it can be repeated, and does not lapse");
+    assert_eq!(client.get_error("a").await, Some(MetadataError::Busy), "nothing is read");
+    assert_eq!(put().await, Err(MetadataError::Busy), "and nothing written");
+    assert_eq!(client.shard.shard(freeze(client.order())).await, Err(MetadataError::Busy), "it is another's");
+    client.tell(ShardRequest::Thaw { order: older, job }).await;
+    assert_eq!(put().await, Err(MetadataError::Busy), "an older one undoes nothing");
+    client.tell(ShardRequest::Thaw { order, job }).await;
+    assert!(client.get("a").await.is_ok() && put().await.is_ok(), "the job is whole");
+    assert_eq!(fence(order).await, Err(MetadataError::Busy), "what was undone does not come back");
+
+    let order = client.order();
+    client.tell(freeze(order)).await;
+    client.tell(ShardRequest::Fence { order, job }).await;
+    assert_eq!(client.tell(ShardRequest::End { order, job }).await, ShardReply::Done);
     assert_eq!(put().await, Err(MetadataError::NoSuchJob));
+}
+
+pub(super) async fn orders_of_an_older_controller_are_refused(client: Client) {
+    let job = client.job.job;
+    let of = |term| Order { term: Term(term), ..client.order() };
+    let spec = || client.spec(client.job, JobHints::default());
+    assert_eq!(client.tell(ShardRequest::Update(of(3), spec())).await, ShardReply::Done);
+    let (order, idle_for) = (of(2), None);
+    for late in [
+        ShardRequest::Open(order, client.spec(JobRef { job: JobId(7), ..client.job }, JobHints::default())),
+        ShardRequest::Update(order, spec()),
+        ShardRequest::Freeze { order, job, idle_for },
+        ShardRequest::Fence { order, job },
+        ShardRequest::Thaw { order, job },
+        ShardRequest::End { order, job },
+    ] {
+        let answer = client.shard.shard(late.clone()).await;
+        assert_eq!(answer, Err(MetadataError::StaleTerm(Term(3))), "{late:?}");
+    }
+    client.put("a", b"nothing has happened").await;
 }
 
 pub(super) async fn a_job_in_use_is_not_idle(client: Client) {
     let job = client.job.job;
     let idle = async |seconds| {
         let idle_for = Some(Duration::from_secs(seconds));
-        let frozen = client.shard.shard(ShardRequest::Freeze { job, idle_for }).await;
-        client.tell(ShardRequest::Thaw { job }).await;
+        let frozen = client.shard.shard(ShardRequest::Freeze { order: client.order(), job, idle_for }).await;
+        client.tell(ShardRequest::Thaw { order: client.order(), job }).await;
         frozen
     };
     client.put_chunks("a", &[10]).await;
@@ -82,7 +133,7 @@ pub(super) async fn an_ended_job_is_gone_for_good(client: Client) {
     }
     client.put_chunks("large", &[10, 10]).await;
     let lease = client.get("large").await.unwrap().0.lease.expect("a lease");
-    let end = ShardRequest::End { job: client.job.job, only_frozen: false };
+    let end = ShardRequest::End { order: client.order(), job: client.job.job };
     assert_eq!(client.tell(end.clone()).await, ShardReply::Done);
     assert_eq!(client.world.budget().used_bytes(), before, "its memory is back at once");
     assert_eq!(client.get_error("k0").await, Some(MetadataError::NoSuchJob));
@@ -90,10 +141,10 @@ pub(super) async fn an_ended_job_is_gone_for_good(client: Client) {
     client.tell(ShardRequest::Release(vec![(client.job.job, lease, Delivery::Sent)])).await;
     assert_eq!(client.tell(end).await, ShardReply::Done, "ending again is harmless");
     let late = client.spec(JobRef { epoch: Epoch(9), ..client.job }, JobHints::default());
-    let late = client.shard.shard(ShardRequest::Open(late)).await;
+    let late = client.shard.shard(ShardRequest::Open(client.order(), late)).await;
     assert_eq!(late, Err(MetadataError::NoSuchJob), "it is never served again");
     assert_eq!(&neighbour.get("k").await.unwrap().1[..], b"theirs");
-    let never_opened = ShardRequest::End { job: JobId(500), only_frozen: false };
+    let never_opened = ShardRequest::End { order: client.order(), job: JobId(500) };
     assert_eq!(client.tell(never_opened).await, ShardReply::Done);
 }
 

@@ -160,9 +160,13 @@ fn waiting(client: &Client, name: &str, wait: Duration) -> tokio::task::JoinHand
 async fn is_waiting(client: &Client) {
     // Whoever waits keeps the job from being idle.
     eventually("a wait is open", async || {
-        let freeze = ShardRequest::Freeze { job: client.job.job, idle_for: Some(Duration::ZERO) };
+        let freeze = ShardRequest::Freeze {
+            order: client.order(),
+            job: client.job.job,
+            idle_for: Some(Duration::ZERO),
+        };
         let busy = client.shard.shard(freeze).await == Err(MetadataError::Busy);
-        client.tell(ShardRequest::Thaw { job: client.job.job }).await;
+        client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
         busy
     })
     .await;
@@ -199,7 +203,7 @@ pub(super) async fn a_wait_ends_with_the_epoch_and_the_job(client: Client) {
     let client = Client { job: next, ..client };
     let waiter = waiting(&client, "k", Duration::from_secs(60));
     is_waiting(&client).await;
-    let end = ShardRequest::End { job: client.job.job, only_frozen: false };
+    let end = ShardRequest::End { order: client.order(), job: client.job.job };
     assert_eq!(client.tell(end).await, ShardReply::Done);
     assert_eq!(waiter.await.unwrap(), Some(MetadataError::NoSuchJob));
 }
@@ -222,9 +226,9 @@ pub(super) async fn bytes_of_a_dead_server_are_lost(client: Client) {
         holder: client.world.node(),
     };
     assert_eq!(client.ask(Request::AddReference(add)).await, Err(MetadataError::Lost));
-    let freeze = ShardRequest::Freeze { job: client.job.job, idle_for: None };
+    let freeze = ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None };
     assert_eq!(client.tell(freeze).await, ShardReply::Frozen { objects: 2 });
-    client.tell(ShardRequest::Thaw { job: client.job.job }).await;
+    client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
     let mut create = client.new_commit("dir/both", 1, NewContent::Inline);
     create.condition = WriteCondition::Absent;
     client.commit(create, b"x").await.expect("what is lost is absent");

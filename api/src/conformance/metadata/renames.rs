@@ -95,9 +95,9 @@ pub(super) async fn a_rename_that_is_refused_changes_nothing(client: Client) {
     assert_eq!(send(&client, &nowhere).await, Err(MetadataError::NoSuchKey));
     let nowhere = Rename { condition: meets(since(Some(0))), ..to(&client, "k", "none", here) };
     assert_eq!(send(&client, &nowhere).await, failed);
-    client.tell(ShardRequest::Freeze { job: client.job.job, idle_for: None }).await;
+    client.tell(ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None }).await;
     assert_eq!(send(&client, &plain).await, Err(MetadataError::Busy));
-    client.tell(ShardRequest::Thaw { job: client.job.job }).await;
+    client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
     assert_eq!(
         (&client.get("k").await.unwrap().1[..], &client.get("there").await.unwrap().1[..]),
         (&b"new"[..], &b"old"[..])

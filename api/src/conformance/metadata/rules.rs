@@ -29,7 +29,7 @@ async fn with_rules(client: &Client, rules: Vec<LifecycleRule>) -> Client {
     let job = JobRef { epoch: Epoch(client.job.epoch.0 + 1), ..client.job };
     let mut spec = client.spec(job, JobHints::default());
     spec.lifecycle = Lifecycle { rules, unit: LifecycleUnit::Of(SECOND), job_ends: None };
-    assert_eq!(client.tell(ShardRequest::Update(spec)).await, ShardReply::Done);
+    assert_eq!(client.tell(ShardRequest::Update(client.order(), spec)).await, ShardReply::Done);
     Client { job, ..client.clone() }
 }
 
@@ -54,9 +54,11 @@ pub(super) async fn rules_end_what_is_there_and_what_comes(client: Client) {
     client.freed_soon(&there).await;
     client.world.advance(3 * SECOND);
     assert_eq!(client.get_error("logs/new").await, Some(MetadataError::NoSuchKey));
-    let frozen = client.tell(ShardRequest::Freeze { job: client.job.job, idle_for: None }).await;
+    let frozen = client
+        .tell(ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None })
+        .await;
     assert_eq!(frozen, ShardReply::Frozen { objects: 1 }, "what has ended does not keep a bucket");
-    client.tell(ShardRequest::Thaw { job: client.job.job }).await;
+    client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
     client.delete("data/old").await;
     eventually("memory comes back", async || client.world.budget().used_bytes() == 0).await;
 }

@@ -98,9 +98,11 @@ pub(super) async fn tags_need_an_object_and_a_job_that_may_be_written(client: Cl
     let no_reads = ObjectHints { ttl: None, reads: Some(Limit::Of(0)) };
     let refused = set_tags(&client, "k", Tags::new(), no_reads).await;
     assert!(matches!(refused, Err(MetadataError::BadRequest(_))), "{refused:?}");
-    let frozen = client.tell(ShardRequest::Freeze { job: client.job.job, idle_for: None }).await;
+    let frozen = client
+        .tell(ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None })
+        .await;
     assert_eq!(frozen, ShardReply::Frozen { objects: 1 });
     assert_eq!(set().await, Err(MetadataError::Busy));
-    client.tell(ShardRequest::Thaw { job: client.job.job }).await;
+    client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
     assert_eq!(set().await, Ok(Reply::Done));
 }

@@ -5,7 +5,7 @@ use crate::budget::ByteBudget;
 use crate::chunks::{Allocate, ChunkError, Chunks};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cluster::{ClusterView, Directory, Node, NodeSpec, NodeState, Role};
-use crate::ids::{ChunkId, JobId, NodeId, WriteId};
+use crate::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use crate::metadata::{
     Answer, Arrive, Committed, JobRef, Metadata, MetadataError, Reply, Request, ShardReply, ShardRequest,
 };
@@ -55,7 +55,12 @@ impl World {
             },
             state: NodeState::Live,
         };
-        let view = ClusterView { version: 1, newest: GATEWAY, nodes: (1..=GATEWAY.0).map(node).collect() };
+        let view = ClusterView {
+            version: 1,
+            newest: GATEWAY,
+            nodes: (1..=GATEWAY.0).map(node).collect(),
+            ..ClusterView::default()
+        };
         let other = Arc::new(OtherShard::default());
         let shards = BTreeMap::from([(OTHER, other.clone() as Arc<dyn Metadata>)]);
         Self {
@@ -103,7 +108,7 @@ impl World {
     pub(super) fn kill(&self, node: NodeId) {
         let mut view = lock(&self.directory.view);
         let nodes = view.nodes.iter().filter(|n| n.id != node).cloned().collect();
-        *view = Arc::new(ClusterView { version: view.version + 1, newest: view.newest, nodes });
+        *view = Arc::new(ClusterView { version: view.version + 1, nodes, ..ClusterView::clone(&view) });
     }
 
     /// Chunks that were freed so far, each once however often it was said.
@@ -188,7 +193,7 @@ impl Chunks for Server {
         not_here()
     }
 
-    async fn end_jobs(&self, _: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, _: Term, _: Vec<JobId>) -> Result<(), ChunkError> {
         not_here()
     }
 }

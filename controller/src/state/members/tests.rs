@@ -15,7 +15,7 @@ fn on_hosts(hosts: &[&str]) -> Members {
         let role = if *host == "c" { Role::Controller } else { Role::Storage };
         (NodeId(id), spec(role, "", host))
     };
-    Members::starting_at(10, NodeId(hosts.len() as u64), (1..).zip(hosts).map(node), START)
+    Members::starting_at(Term(1), 10, NodeId(hosts.len() as u64), (1..).zip(hosts).map(node), START)
 }
 
 fn states(members: &Members) -> Vec<(u64, NodeState)> {
@@ -183,7 +183,7 @@ fn while_the_controller_is_held_a_refusal_means_nothing() {
 #[test]
 fn members_of_an_earlier_controller_are_asked_about_once_they_could_have_called() {
     let nodes = [(NodeId(1), spec(Role::Storage, "a:1", "a")), (NodeId(2), spec(Role::Storage, "b:1", "b"))];
-    let mut members = Members::starting_at(1, NodeId(2), nodes, START);
+    let mut members = Members::starting_at(Term(1), 1, NodeId(2), nodes, START);
     members.heard(NodeId(1), at(1_000)).unwrap();
     assert_eq!(members.take_to_ask(at(1_499), 8), []);
     let asked: Vec<NodeId> = members.take_to_ask(at(1_500), 8).into_iter().map(|(id, _)| id).collect();
@@ -192,13 +192,14 @@ fn members_of_an_earlier_controller_are_asked_about_once_they_could_have_called(
 
 #[test]
 fn the_doomed_are_members_for_all_but_the_file_until_they_are_buried_or_spared() {
+    let kept = |members: &Members| members.ids().filter(|id| members.kept(*id).is_some()).count();
     let mut members = on_hosts(&["a", "b"]);
     assert_eq!(members.doom(&[NodeId(1), NodeId(7)]).len(), 1, "7 is nobody");
     assert_eq!(members.doom(&[NodeId(1)]), [], "once is enough");
-    assert_eq!((members.kept().len(), members.view().nodes.len(), members.version()), (1, 2, 10));
+    assert_eq!((kept(&members), members.view().nodes.len(), members.version()), (1, 2, 10));
     assert!(matches!(members.heard(NodeId(1), START), Err(ControlError::Unavailable(_))));
     members.spare(&[NodeId(1)]);
-    assert_eq!((members.kept().len(), members.heard(NodeId(1), START)), (2, Ok(())));
+    assert_eq!((kept(&members), members.heard(NodeId(1), START)), (2, Ok(())));
     members.doom(&[NodeId(1)]);
     members.bury(&[NodeId(1)]);
     assert!(members.view().is_dead(NodeId(1)) && members.version() == 11);
@@ -209,10 +210,47 @@ fn the_doomed_are_members_for_all_but_the_file_until_they_are_buried_or_spared()
 #[test]
 fn the_cluster_is_bounded() {
     let nodes = (1..=MEMBERS_MAX as u64).map(|id| (NodeId(id), spec(Role::Gateway, &format!("g:{id}"), "g")));
-    let mut members = Members::starting_at(1, NodeId(MEMBERS_MAX as u64), nodes, START);
+    let mut members = Members::starting_at(Term(1), 1, NodeId(MEMBERS_MAX as u64), nodes, START);
     let next = NodeId(MEMBERS_MAX as u64 + 1);
     let refused = members.join(next, spec(Role::Gateway, "g:new", "g"), START);
     assert!(matches!(refused, Err(ControlError::Unavailable(_))));
     members.bury(&[NodeId(7)]);
     members.join(next, spec(Role::Gateway, "g:7", "g"), START).unwrap();
+}
+
+#[test]
+fn changes_say_what_the_whole_view_says() {
+    let mut members = on_hosts(&["c", "a", "b", "d"]);
+    let mut views = vec![members.view()];
+    members.bury(&[NodeId(2)]);
+    views.push(members.view());
+    members.join(NodeId(9), spec(Role::Gateway, "", "e"), at(0)).unwrap();
+    views.push(members.view());
+    members.heard(NodeId(9), at(10_000)).unwrap();
+    members.age(at(10_000), Duration::MAX);
+    views.push(members.view());
+    members.heard(NodeId(3), at(10_000)).unwrap();
+    members.bury(&[NodeId(4), NodeId(9)]);
+    let now = members.view();
+    for held in views {
+        let update = members.update_since(Term(1), held.version).unwrap();
+        assert!(matches!(update, ViewUpdate::Changes(_)));
+        assert_eq!(update.onto(&held), Some(now.clone()), "from {}", held.version);
+    }
+    assert_eq!(members.update_since(Term(1), now.version), None);
+    for (term, version) in [(Term(0), now.version), (Term(1), 0), (Term(1), now.version + 1)] {
+        assert_eq!(members.update_since(term, version), Some(ViewUpdate::Whole(now.clone())));
+    }
+}
+
+#[test]
+fn who_has_missed_more_deaths_than_are_remembered_is_told_the_whole_view() {
+    let mut members = on_hosts(&["c", "a"]);
+    let first = members.version();
+    for id in 10..20 + GONE_MAX as u64 {
+        members.join(NodeId(id), spec(Role::Gateway, "", "e"), at(0)).unwrap();
+        members.bury(&[NodeId(id)]);
+    }
+    assert!(matches!(members.update_since(Term(1), first), Some(ViewUpdate::Whole(_))));
+    assert!(matches!(members.update_since(Term(1), members.version() - 2), Some(ViewUpdate::Changes(_))));
 }

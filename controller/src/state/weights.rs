@@ -5,11 +5,10 @@
 //! job takes is the larger of its share of the server's capacity and of its bandwidth. A demand that is more than
 //! all servers have left is spread over all of them by their capacity: hints are advice, so nobody is turned away.
 
-use crate::demand::{Demand, NODE_THROUGHPUT};
-use pocket_api::control::{Placement, Weight};
+use super::demand::{Demand, NODE_THROUGHPUT};
+use pocket_api::control::Weight;
 use pocket_api::ids::NodeId;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 /// Shares below this are what is left of sums of rounded numbers, not demand: a thousandth of a byte of an exabyte.
 const NOISE: f64 = 1e-15;
@@ -46,21 +45,6 @@ impl Server {
         let by_throughput = demand.throughput as f64 / NODE_THROUGHPUT as f64;
         self.room() / by_capacity.max(by_throughput)
     }
-}
-
-/// What the placements have promised, by server.
-pub(crate) fn committed<'a>(placements: impl Iterator<Item = &'a Placement>) -> BTreeMap<NodeId, Committed> {
-    let mut sums: BTreeMap<NodeId, Committed> = BTreeMap::new();
-    for placement in placements {
-        let demand = Demand::of(&placement.hints);
-        let whole: f64 = placement.weights.iter().map(|w| w.weight).sum();
-        for w in &placement.weights {
-            let sum = sums.entry(w.server).or_default();
-            sum.capacity_bytes += demand.capacity_bytes as f64 * w.weight / whole;
-            sum.throughput += demand.throughput as f64 * w.weight / whole;
-        }
-    }
-    sums
 }
 
 /// A job's weight map over these servers: every weight above 0, their sum 1, in the order of the servers' ids. Empty
@@ -177,17 +161,6 @@ mod tests {
         let weights =
             weigh(Demand { throughput: 1, capacity_bytes: 400 * GB }, &[nearly_full, server(2, 500, 0)]);
         assert!((weights[0].weight - 2.5e-6).abs() < 1e-9, "{weights:?}");
-    }
-
-    #[test]
-    fn promises_are_summed_by_weight_and_demand() {
-        let hints =
-            pocket_api::hints::JobHints { capacity: Some(400), throughput: Some(80), ..Default::default() };
-        let weights = [(1, 3.0), (2, 1.0)].map(|(id, weight)| Weight { server: NodeId(id), weight });
-        let placement = crate::fixture::placement("data", hints, &[9], &weights);
-        let sums = committed([&placement, &placement].into_iter());
-        assert_eq!(sums[&NodeId(1)], Committed { capacity_bytes: 600.0, throughput: 120.0 });
-        assert_eq!(sums[&NodeId(2)], Committed { capacity_bytes: 200.0, throughput: 40.0 });
     }
 
     proptest! {

@@ -6,15 +6,17 @@
 //! written down in between: a doomed node is a member for everybody but the state file.
 
 use pocket_api::clock::Timestamp;
-use pocket_api::cluster::{ClusterView, Node, NodeSpec, NodeState, Role};
+use pocket_api::cluster::{ClusterView, Node, NodeSpec, NodeState, Role, ViewChanges, ViewUpdate};
 use pocket_api::control::ControlError;
-use pocket_api::ids::NodeId;
+use pocket_api::ids::{NodeId, Term};
 use pocket_api::limits::SUSPECT_AFTER;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// Most nodes of one cluster: each change of the view is sent to each of them whole.
-pub(crate) const MEMBERS_MAX: usize = 1_024;
+/// Most nodes of one cluster: whoever joins is told of all of them, and looks through them with each change.
+pub(crate) const MEMBERS_MAX: usize = 4_096;
+/// Most of the dead that are told of as changes. Who has missed more is told the whole view.
+const GONE_MAX: usize = 1_024;
 /// A node that hung up and is not heard again is asked about as often as this; longer than one round of asking takes.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
@@ -25,12 +27,18 @@ pub(crate) struct Members {
     version: u64,
     newest: NodeId,
     held_since: Option<Timestamp>,
+    term: Term,
+    /// The dead, with the versions from which on they are; of all versions after `told_from`.
+    gone: VecDeque<(u64, NodeId)>,
+    told_from: u64,
 }
 
 #[derive(Debug)]
 struct Member {
     spec: NodeSpec,
     state: NodeState,
+    /// Version of the view since which it is as it is.
+    changed_at: u64,
     heard_at: Timestamp,
     line: Line,
     doomed: bool,
@@ -77,6 +85,7 @@ impl Member {
 impl Members {
     /// Views count up from `version`. `nodes` are taken as heard of at `now`; none of them has called yet.
     pub(crate) fn starting_at(
+        term: Term,
         version: u64,
         newest: NodeId,
         nodes: impl IntoIterator<Item = (NodeId, NodeSpec)>,
@@ -84,9 +93,17 @@ impl Members {
     ) -> Self {
         // Those that live have called by then.
         let line = Line::HungUp { ask_at: now + SUSPECT_AFTER };
-        let live = |spec| Member { spec, state: NodeState::Live, heard_at: now, line, doomed: false };
+        let live = |spec| Member {
+            spec,
+            state: NodeState::Live,
+            changed_at: version,
+            heard_at: now,
+            line,
+            doomed: false,
+        };
         let nodes = nodes.into_iter().map(|(id, spec)| (id, live(spec))).collect();
-        Self { nodes, version, newest, held_since: None }
+        let (gone, told_from) = (VecDeque::new(), version);
+        Self { nodes, version, newest, held_since: None, term, gone, told_from }
     }
 
     /// Nodes that have the role and the address of `spec`, and so have ended: a port is bound once on a host. Refused
@@ -116,10 +133,10 @@ impl Members {
         if self.nodes.len() >= MEMBERS_MAX {
             return Err(ControlError::Unavailable(format!("the cluster has {MEMBERS_MAX} nodes already")));
         }
-        let member = Member { spec, state: NodeState::Live, heard_at: now, line: Line::Open, doomed: false };
-        self.nodes.insert(id, member);
-        self.newest = id;
         self.version += 1;
+        let (state, line, changed_at) = (NodeState::Live, Line::Open, self.version);
+        self.nodes.insert(id, Member { spec, state, changed_at, heard_at: now, line, doomed: false });
+        self.newest = id;
         Ok(())
     }
 
@@ -128,8 +145,8 @@ impl Members {
         let member = self.nodes.get_mut(&id).ok_or(ControlError::NotAMember)?;
         (member.heard_at, member.line) = (now, Line::Open);
         if member.state == NodeState::Suspect {
-            member.state = NodeState::Live;
             self.version += 1;
+            (member.state, member.changed_at) = (NodeState::Live, self.version);
         }
         match member.doomed {
             true => Err(ControlError::Unavailable(format!("the death of {id} is being written down"))),
@@ -171,7 +188,7 @@ impl Members {
         let mut aged = Aged::default();
         for (&id, member) in &mut self.nodes {
             if member.state == NodeState::Live && member.silence(now) > SUSPECT_AFTER {
-                member.state = NodeState::Suspect;
+                (member.state, member.changed_at) = (NodeState::Suspect, self.version + 1);
                 aged.suspected.push((id, member.spec.clone()));
             }
         }
@@ -243,9 +260,15 @@ impl Members {
 
     /// The second step: they are dead for everybody.
     pub(crate) fn bury(&mut self, ids: &[NodeId]) {
-        let before = self.nodes.len();
-        self.nodes.retain(|id, _| !ids.contains(id));
-        self.version += u64::from(self.nodes.len() < before);
+        let dead: Vec<NodeId> = ids.iter().copied().filter(|id| self.nodes.remove(id).is_some()).collect();
+        if dead.is_empty() {
+            return;
+        }
+        self.version += 1;
+        self.gone.extend(dead.into_iter().map(|id| (self.version, id)));
+        while self.gone.len() > GONE_MAX {
+            self.told_from = self.gone.pop_front().map_or(self.told_from, |(version, _)| version);
+        }
     }
 
     pub(crate) fn contains(&self, id: NodeId) -> bool {
@@ -274,15 +297,45 @@ impl Members {
     pub(crate) fn view(&self) -> ClusterView {
         let node = |(&id, m): (&NodeId, &Member)| Node { id, spec: m.spec.clone(), state: m.state };
         ClusterView {
+            term: self.term,
             version: self.version,
             newest: self.newest,
             nodes: self.nodes.iter().map(node).collect(),
         }
     }
 
-    /// Members as the state file has them: without the doomed.
-    pub(crate) fn kept(&self) -> Vec<(NodeId, NodeSpec)> {
-        self.nodes.iter().filter(|(_, m)| !m.doomed).map(|(&id, m)| (id, m.spec.clone())).collect()
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes.keys().copied()
+    }
+
+    /// What a node is told that has the view of `version` and `term`; nothing where that is the newest.
+    pub(crate) fn update_since(&self, term: Term, version: u64) -> Option<ViewUpdate> {
+        if term != self.term || version < self.told_from || version > self.version {
+            return Some(ViewUpdate::Whole(self.view()));
+        }
+        if version == self.version {
+            return None;
+        }
+        let changed = self.nodes.iter().filter(|(_, m)| m.changed_at > version);
+        let node = |(&id, m): (&NodeId, &Member)| Node { id, spec: m.spec.clone(), state: m.state };
+        let gone = self.gone.iter().rev().take_while(|(since, _)| *since > version);
+        Some(ViewUpdate::Changes(ViewChanges {
+            since: version,
+            version: self.version,
+            newest: self.newest,
+            changed: changed.map(node).collect(),
+            gone: gone.map(|(_, id)| *id).collect(),
+        }))
+    }
+
+    /// A member as its record has it: there is none of the doomed.
+    pub(crate) fn kept(&self, id: NodeId) -> Option<&NodeSpec> {
+        self.nodes.get(&id).filter(|member| !member.doomed).map(|member| &member.spec)
+    }
+
+    /// How many of a role are in a state.
+    pub(crate) fn count(&self, role: Role, state: NodeState) -> usize {
+        self.nodes.values().filter(|m| m.spec.role == role && m.state == state).count()
     }
 }
 
