@@ -33,6 +33,11 @@ impl Manifests {
         debug_assert!(old.is_none(), "manifest {write:?} twice");
     }
 
+    /// Servers with the number of their chunks.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = (NodeId, u64)> {
+        self.servers.iter().map(|(server, chunks)| (*server, *chunks))
+    }
+
     pub(crate) fn contains(&self, write: WriteId) -> bool {
         self.by_write.contains_key(&write)
     }

@@ -25,6 +25,7 @@ use pocket_api::metadata::{
     ShardRequest,
 };
 use pocket_api::usage::{UsageReport, UsageSource};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -66,6 +67,22 @@ impl Shard {
         });
         shard.env.spawn(crate::timers::run(Arc::downgrade(&shard)));
         shard
+    }
+
+    /// How many chunks of each storage server something here refers to. At rest that is what the servers have, over all
+    /// shards. Looks at every job.
+    pub fn chunks_by_server(&self) -> BTreeMap<NodeId, u64> {
+        let mut chunks = BTreeMap::new();
+        for part in self.jobs.parts() {
+            for job in part.values() {
+                let state = job.state.read();
+                state
+                    .manifests
+                    .servers()
+                    .for_each(|(server, of_job)| *chunks.entry(server).or_default() += of_job);
+            }
+        }
+        chunks
     }
 
     /// Applies a command to a job and sees to its effects.

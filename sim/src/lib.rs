@@ -4,6 +4,7 @@ pub mod client;
 pub mod faults;
 pub mod history;
 pub mod judges;
+pub mod plants;
 pub mod port;
 pub mod run;
 pub mod world;

@@ -5,9 +5,11 @@ mod interpose;
 use anyhow::{Context, bail};
 use clap::Parser;
 use pocket_sim::faults::Fault;
+use pocket_sim::plants::Plant;
 use pocket_sim::run::{Options, Report, run};
 use pocket_sim::world::Size;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +52,12 @@ struct Args {
     /// Seeds at a time
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, |cores| cores.get()))]
     jobs: usize,
+    /// What is wrong with the cluster, so that a judge objects; see docs/world.md
+    #[arg(long)]
+    plant: Option<Plant>,
+    /// Plants each of them in turn, and says which of --seeds shows it first, and by which judge
+    #[arg(long)]
+    plants: bool,
     /// A cluster that nobody uses for an hour: how fast its time passes
     #[arg(long)]
     rest: bool,
@@ -70,7 +78,8 @@ impl Args {
 
     fn options(&self, seed: u64) -> anyhow::Result<Options> {
         let size = Size { shards: self.shards, servers: self.servers, gateways: self.gateways };
-        Ok(Options { seed, faults: self.faults()?, size, clients: self.clients, operations: self.operations })
+        let (clients, operations, plant) = (self.clients, self.operations, self.plant);
+        Ok(Options { seed, faults: self.faults()?, size, clients, operations, plant })
     }
 }
 
@@ -87,6 +96,9 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     if args.rest {
         return at_rest(&args);
+    }
+    if args.plants {
+        return plants(&args);
     }
     seeds(&args)
 }
@@ -108,66 +120,87 @@ fn shown(report: &Report, with_history: bool) -> String {
     text
 }
 
-/// In processes of their own, since libraries count things in statics, and a seed must not see what another one left.
-fn seeds(args: &Args) -> anyhow::Result<ExitCode> {
-    let own = std::env::current_exe().context("this program does not know where it is")?;
-    let faults = args.faults()?.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let faults = if faults.is_empty() { "none".to_owned() } else { faults };
-    let [shards, servers, gateways, clients, operations] = [
-        args.shards as u64,
-        args.servers as u64,
-        args.gateways as u64,
-        args.clients.into(),
-        args.operations.into(),
-    ]
-    .map(|n| n.to_string());
-    let common = [
-        "--faults",
-        &faults,
-        "--shards",
-        &shards,
-        "--servers",
-        &servers,
-        "--gateways",
-        &gateways,
-        "--clients",
-        &clients,
-        "--operations",
-        &operations,
-    ];
-    let once = |seed: u64| -> anyhow::Result<(bool, String)> {
-        let ended = Command::new(&own).args(common).args(["--seed", &seed.to_string()]).output()?;
+/// Runs seeds in processes of their own, since libraries count things in statics, and a seed must not see what another one left.
+struct Seeds {
+    own: PathBuf,
+    /// But for the seed.
+    args: Vec<String>,
+}
+
+impl Seeds {
+    fn new(args: &Args, faults: &BTreeSet<Fault>, plant: Option<Plant>) -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("this program does not know where it is")?;
+        let names = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let names = if names.is_empty() { "none".to_owned() } else { names };
+        let mut all = vec!["--faults".to_owned(), names];
+        let numbers = [
+            ("--shards", args.shards.to_string()),
+            ("--servers", args.servers.to_string()),
+            ("--gateways", args.gateways.to_string()),
+            ("--clients", args.clients.to_string()),
+            ("--operations", args.operations.to_string()),
+        ];
+        all.extend(numbers.into_iter().flat_map(|(option, value)| [option.to_owned(), value]));
+        all.extend(plant.into_iter().flat_map(|plant| ["--plant".to_owned(), plant.to_string()]));
+        Ok(Self { own, args: all })
+    }
+
+    fn once(&self, seed: u64) -> anyhow::Result<(bool, String)> {
+        let ended = Command::new(&self.own).args(&self.args).args(["--seed", &seed.to_string()]).output()?;
         let said =
             String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
         Ok((ended.status.success(), said))
+    }
+
+    /// What is wrong with a seed, which is run twice.
+    fn failure(&self, seed: u64) -> anyhow::Result<Option<String>> {
+        let first = self.once(seed)?;
+        if !first.0 {
+            return Ok(Some(first.1));
+        }
+        let second = self.once(seed)?;
+        Ok((first.1 != second.1).then(|| format!("{DIFFER}\n{}{}", first.1, second.1)))
+    }
+
+    fn again(&self, seed: u64) -> String {
+        format!("pocket-sim {} --seed {seed}", self.args.join(" "))
+    }
+}
+
+const DIFFER: &str = "FOUND history: two runs of it differ";
+
+/// Has `work` done for each number below `count`, so many at a time.
+fn each(count: u64, at_a_time: usize, work: impl Fn(u64) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
+    let next = AtomicU64::new(0);
+    let worker = || loop {
+        let nth = next.fetch_add(1, Ordering::Relaxed);
+        if nth >= count {
+            return Ok(());
+        }
+        work(nth)?;
     };
-    let (next, failed, began) = (AtomicU64::new(0), Mutex::new(Vec::new()), Instant::now());
     std::thread::scope(|scope| {
-        let work = || -> anyhow::Result<()> {
-            loop {
-                let nth = next.fetch_add(1, Ordering::Relaxed);
-                if nth >= args.seeds {
-                    return Ok(());
-                }
-                let seed = args.from + nth;
-                let (first, second) = (once(seed)?, once(seed)?);
-                let why = match (first.0, first.1 == second.1) {
-                    (_, false) => format!("two runs differ:\n{}{}", first.1, second.1),
-                    (false, true) => first.1,
-                    (true, true) => continue,
-                };
-                println!("seed {seed} FAILED: {why}  again: pocket-sim {} --seed {seed}\n", common.join(" "));
-                failed.lock().expect("nobody panics with it").push(seed);
-            }
-        };
-        let working: Vec<_> = (0..args.jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        let working: Vec<_> = (0..at_a_time.max(1)).map(|_| scope.spawn(worker)).collect();
         working.into_iter().try_for_each(|work| work.join().expect("a worker does not panic"))
+    })
+}
+
+fn seeds(args: &Args) -> anyhow::Result<ExitCode> {
+    let (seeds, began) = (Seeds::new(args, &args.faults()?, args.plant)?, Instant::now());
+    let failed = Mutex::new(BTreeSet::new());
+    each(args.seeds, args.jobs, |nth| {
+        let seed = args.from + nth;
+        if let Some(why) = seeds.failure(seed)? {
+            println!("seed {seed} FAILED: {why}  again: {}\n", seeds.again(seed));
+            failed.lock().expect("nobody panics with it").insert(seed);
+        }
+        Ok(())
     })?;
-    let mut failed = failed.into_inner().expect("nobody panics with it");
-    failed.sort_unstable();
+    let failed = failed.into_inner().expect("nobody panics with it");
+    let clean = args.seeds - failed.len() as u64;
+    let faults = &seeds.args[1];
     println!(
-        "{} of {} seeds clean with {faults}, each run twice, in {:.0?}",
-        args.seeds - failed.len() as u64,
+        "{clean} of {} seeds clean with {faults}, each run twice, in {:.0?}",
         args.seeds,
         began.elapsed()
     );
@@ -175,6 +208,28 @@ fn seeds(args: &Args) -> anyhow::Result<ExitCode> {
         println!("failed: {failed:?}");
     }
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the judges find what is wrong.
+fn plants(args: &Args) -> anyhow::Result<ExitCode> {
+    let missed = AtomicU64::new(0);
+    each(Plant::ALL.len() as u64, args.jobs, |nth| {
+        let plant = Plant::ALL[nth as usize];
+        let seeds = Seeds::new(args, &plant.faults(), Some(plant))?;
+        for seed in args.from..args.from + args.seeds {
+            let Some(why) = seeds.failure(seed)? else { continue };
+            let judges = why.lines().filter_map(|line| line.strip_prefix("FOUND ")?.split(':').next());
+            let judges: BTreeSet<&str> = judges.collect();
+            anyhow::ensure!(!judges.is_empty(), "{plant}: {why}");
+            let judges = judges.into_iter().collect::<Vec<_>>().join(", ");
+            println!("{plant}: found by seed {seed}, by {judges}");
+            return Ok(());
+        }
+        missed.fetch_add(1, Ordering::Relaxed);
+        println!("{plant}: NOT FOUND within {} seeds", args.seeds);
+        Ok(())
+    })?;
+    Ok(if missed.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn at_rest(args: &Args) -> anyhow::Result<ExitCode> {

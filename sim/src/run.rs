@@ -3,9 +3,10 @@
 use crate::client::workload::{Workload, bucket};
 use crate::client::{Recorder, Signer};
 use crate::faults::{Fault, Plan};
-use crate::history::History;
+use crate::history::{Event, History, Outcome};
 use crate::judges::declared::Declared;
 use crate::judges::{Finding, judge};
+use crate::plants::Plant;
 use crate::world::{ACCESS_KEY_ID, Drift, EPOCH, SECRET, Size, Weather, World};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct Options {
     pub size: Size,
     pub clients: u32,
     pub operations: u32,
+    /// What is wrong with the cluster.
+    pub plant: Option<Plant>,
 }
 
 /// What came of it.
@@ -43,6 +46,9 @@ const READS_SETTLE_WITHIN: Duration = Duration::from_secs(40);
 /// An end that is proposed, refused and proposed again while a fault lasts.
 const BUCKETS_END_WITHIN: Duration = Duration::from_secs(90);
 
+/// An object ends at any time, and its chunks a moment later.
+const LEDGER_TRIES: usize = 5;
+
 /// Runs one seed on a runtime of its own, in which time passes when nobody has anything to do.
 pub fn run(options: &Options) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -55,7 +61,7 @@ pub fn rest(options: &Options) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime without a network").block_on(async {
         let world =
-            World::start(options.seed, options.size, Weather::default(), Drift::default(), Vec::new());
+            World::start(options.seed, options.size, Weather::default(), Drift::default(), Vec::new(), None);
         tokio::time::sleep(HOUR).await;
         world.now()
     })
@@ -71,7 +77,7 @@ async fn one(options: &Options) -> Report {
     };
     let plan = Plan::draw(seed, &options.faults, &size.machines());
     let buckets = (0..workload.buckets).map(bucket).collect();
-    let world = World::start(seed, size, plan.weather, plan.drift, buckets);
+    let world = World::start(seed, size, plan.weather, plan.drift, buckets, options.plant);
     let (ports, signer) = (world.ports(), Arc::new(Signer::new(ACCESS_KEY_ID, SECRET)));
     let recorder = Recorder::start(EPOCH);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -87,6 +93,8 @@ async fn one(options: &Options) -> Report {
         at_rest,
     };
     let mut findings = judge(&history, &declared);
+    findings.extend(of_answers(&history, at_rest));
+    findings.extend(of_the_ledger(&world).await);
     findings.extend(of_members(&world));
     findings.extend(of_space(&world, &workload, &ports, &signer, &recorder).await);
     let (trace, messages, simulated) = (world.trace(), world.messages(), world.now());
@@ -95,6 +103,27 @@ async fn one(options: &Options) -> Report {
 
 fn finding(judge: &'static str, text: String) -> Finding {
     Finding { judge, text, events: Vec::new() }
+}
+
+/// Whoever asks while all is well is answered.
+fn of_answers(history: &History, at_rest: Duration) -> Option<Finding> {
+    let unanswered = |event: &&Event| event.begin >= at_rest && matches!(event.outcome, Outcome::Unknown(_));
+    let event = history.events.iter().find(unanswered)?;
+    let text = "all is well, and this is not answered".to_owned();
+    Some(Finding { judge: "answers", text, events: vec![event.to_string()] })
+}
+
+/// Every chunk that there is, something refers to, and the other way round; but for what goes on at this moment.
+async fn of_the_ledger(world: &World) -> Vec<Finding> {
+    let mut unlike = Vec::new();
+    for _ in 0..LEDGER_TRIES {
+        unlike = world.unlike_the_ledger();
+        if unlike.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    unlike.into_iter().map(|text| finding("ledger", text)).collect()
 }
 
 /// Nobody is given up who did not die.

@@ -33,3 +33,11 @@ fn faults_that_there_are_not_are_said() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && said.contains("\"flood\" is none of delay, loss"), "{said}");
 }
+
+#[test]
+fn what_is_wrong_behind_a_seam_is_found_by_a_judge() {
+    let ended = sim(&["--plants", "--seeds", "100"]);
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+    println!("{said}");
+}

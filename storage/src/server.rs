@@ -85,6 +85,11 @@ impl StorageServer {
         Ok(server)
     }
 
+    /// How many chunks it has, those included that were freed and are still being read.
+    pub fn chunks(&self) -> usize {
+        self.arena.look(|space| space.chunks())
+    }
+
     /// The number of a chunk of this incarnation.
     fn number(&self, chunk: ChunkId) -> Option<u64> {
         (chunk.server == self.node).then_some(chunk.number)

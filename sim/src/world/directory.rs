@@ -3,6 +3,7 @@
 use super::links::{RemoteChunks, RemoteControl, RemoteMetadata};
 use super::net::Net;
 use super::process::{Machine, OsProcess, Place};
+use crate::plants::Plant;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pocket_api::chunks::Chunks;
@@ -33,6 +34,8 @@ struct Served {
 /// All that can be called in the world.
 pub(super) struct Registry {
     pub(super) net: Arc<Net>,
+    /// What is wrong with the cluster.
+    pub(super) plant: Option<Plant>,
     state: Mutex<State>,
 }
 
@@ -46,8 +49,8 @@ struct State {
 }
 
 impl Registry {
-    pub(super) fn new(net: Arc<Net>) -> Arc<Self> {
-        Arc::new(Self { net, state: Mutex::default() })
+    pub(super) fn new(net: Arc<Net>, plant: Option<Plant>) -> Arc<Self> {
+        Arc::new(Self { net, plant, state: Mutex::default() })
     }
 
     pub(super) fn know(&self, machines: &[Arc<Machine>]) {

@@ -18,6 +18,7 @@ pub use process::Place;
 pub use roles::{ACCESS_KEY_ID, Kind, SECRET};
 
 use crate::judges::declared::{Loss, Lost};
+use crate::plants::Plant;
 use crate::port::S3Port;
 use directory::Registry;
 use net::Net;
@@ -75,12 +76,19 @@ pub struct World {
 }
 
 impl World {
-    /// Begins all processes, on the current runtime.
-    pub fn start(seed: u64, size: Size, weather: Weather, drift: Drift, buckets: Vec<Arc<str>>) -> Arc<Self> {
+    /// Begins all processes, on the current runtime. `plant`: what is wrong with them.
+    pub fn start(
+        seed: u64,
+        size: Size,
+        weather: Weather,
+        drift: Drift,
+        buckets: Vec<Arc<str>>,
+        plant: Option<Plant>,
+    ) -> Arc<Self> {
         let mut chance = SmallRng::seed_from_u64(seed);
         let started = Instant::now();
         let net = Net::new(chance.random(), weather, started);
-        let registry = Registry::new(net.clone());
+        let registry = Registry::new(net.clone(), plant);
         let mut counts = BTreeMap::new();
         let machines = size.machines().into_iter().map(|(place, kind)| {
             let nth: &mut usize = counts.entry(kind).or_default();
@@ -141,6 +149,28 @@ impl World {
     pub fn held_bytes(&self) -> Vec<(String, u64)> {
         let held = |machine: &Arc<Machine>| Some((machine.name(), machine.budget()?.used_bytes()));
         self.machines.iter().filter_map(held).filter(|(_, bytes)| *bytes > 0).collect()
+    }
+
+    /// Where storage servers and shards do not agree on how many chunks there are: each such server, in words.
+    pub fn unlike_the_ledger(&self) -> Vec<String> {
+        let mut referred = BTreeMap::new();
+        let mut there = Vec::new();
+        for machine in &self.machines {
+            match &*machine.up.lock() {
+                Up::Shard(_, shard) => {
+                    let of_shard = shard.chunks_by_server();
+                    of_shard.into_iter().for_each(|(server, n)| *referred.entry(server).or_default() += n);
+                }
+                Up::Server(_, node, server) => there.push((machine.name(), *node, server.chunks() as u64)),
+                Up::Gateway(_) | Up::Nothing => {}
+            }
+        }
+        let unlike = there.into_iter().filter_map(|(name, node, chunks)| {
+            let referred: u64 = referred.get(&node).copied().unwrap_or_default();
+            (chunks != referred)
+                .then(|| format!("{name} has {chunks} chunks, and shards refer to {referred}"))
+        });
+        unlike.collect()
     }
 
     fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Machine>> {
@@ -229,7 +259,7 @@ impl World {
 impl Machine {
     fn budget(&self) -> Option<pocket_api::budget::ByteBudget> {
         match &*self.up.lock() {
-            Up::Shard(budget) | Up::Server(budget) => Some(budget.clone()),
+            Up::Shard(budget, _) | Up::Server(budget, ..) => Some(budget.clone()),
             _ => None,
         }
     }

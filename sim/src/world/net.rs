@@ -91,8 +91,11 @@ impl Net {
         self.state.lock().cut.remove(&(from, to));
     }
 
+    /// All links are as good as they can be.
     pub(super) fn heal(&self) {
-        self.state.lock().cut.clear();
+        let mut state = self.state.lock();
+        state.cut.clear();
+        state.weather = Weather::default();
     }
 
     pub(super) fn is_cut(&self, from: Place, to: Place) -> bool {

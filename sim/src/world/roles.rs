@@ -2,6 +2,7 @@
 
 use super::directory::{Registry, Seam, WorldDirectory};
 use super::process::{Machine, OsProcess};
+use crate::plants::Plant;
 use pocket_api::budget::ByteBudget;
 use pocket_api::cluster::{ClusterView, NodeSpec, Role};
 use pocket_api::control::{Control, JobHolder};
@@ -18,6 +19,7 @@ use pocket_metadata::{Shard, ShardConfig};
 use pocket_monitor::{Membership, Monitor, join};
 use pocket_storage::{StorageConfig, StorageServer};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Whom all gateways know.
@@ -28,6 +30,8 @@ const TENANT: &str = "world";
 /// Large enough that no workload of a few keys fills it.
 const SERVER_BYTES: u64 = 64 << 20;
 const SHARD_BYTES: u64 = 64 << 20;
+/// Of [`Plant::HastyController`].
+const HASTY_TIMEOUT: Duration = Duration::from_secs(1);
 /// On the controller's disk.
 const STATE_FILE: &str = "state.json";
 
@@ -65,8 +69,8 @@ impl Kind {
 pub(super) enum Up {
     #[default]
     Nothing,
-    Shard(ByteBudget),
-    Server(ByteBudget),
+    Shard(ByteBudget, Arc<Shard>),
+    Server(ByteBudget, NodeId, Arc<StorageServer>),
     Gateway(Arc<Gateway>),
 }
 
@@ -82,7 +86,10 @@ pub(super) fn run(process: &Arc<OsProcess>, machine: Arc<Machine>, registry: Arc
 
 async fn control(process: Arc<OsProcess>, machine: Arc<Machine>, registry: Arc<Registry>, env: Env) {
     let directory = WorldDirectory::new(registry.clone(), process.place, ClusterView::default());
-    let config = ControllerConfig { state_file: Some(STATE_FILE.into()), ..ControllerConfig::default() };
+    let mut config = ControllerConfig { state_file: Some(STATE_FILE.into()), ..ControllerConfig::default() };
+    if registry.plant == Some(Plant::HastyController) {
+        config.node_timeout = HASTY_TIMEOUT;
+    }
     let never = CancellationToken::new();
     // As a service manager would start it again where its disk is full.
     let controller = loop {
@@ -116,6 +123,7 @@ async fn live(process: Arc<OsProcess>, machine: Arc<Machine>, registry: Arc<Regi
         let node = joined.node;
         let directory = WorldDirectory::new(registry.clone(), process.place, joined.view);
         let (holder, sources, seam, up) = start(machine.kind, node, &control, &directory, &env);
+        let seam = planted(registry.plant, seam, &env);
         *machine.up.lock() = up;
         registry.serve(node, &process, seam);
         let _monitor = Monitor::start(node, sources, usage.clone(), env.clone());
@@ -140,14 +148,19 @@ fn start(
         Kind::Shard => {
             let budget = ByteBudget::new(SHARD_BYTES);
             let shard = Shard::start(ShardConfig { budget: budget.clone() }, node, directory, env);
-            (shard.clone(), vec![shard.clone()], Seam::Shard(shard), Up::Shard(budget))
+            (shard.clone(), vec![shard.clone()], Seam::Shard(shard.clone()), Up::Shard(budget, shard))
         }
         Kind::Server => {
             let budget = ByteBudget::new(SERVER_BYTES);
             let config =
                 StorageConfig { capacity_bytes: SERVER_BYTES, budget: budget.clone(), ready_bytes: 0 };
             let server = StorageServer::start(config, node, directory, env).expect("the machine has memory");
-            (server.clone(), vec![server.clone()], Seam::Server(server), Up::Server(budget))
+            (
+                server.clone(),
+                vec![server.clone()],
+                Seam::Server(server.clone()),
+                Up::Server(budget, node, server),
+            )
         }
         Kind::Gateway => {
             let mut credentials = Credentials::default();
@@ -158,6 +171,16 @@ fn start(
             (gateway.clone(), vec![gateway.clone()], Seam::Gateway, Up::Gateway(gateway))
         }
         Kind::Controller => unreachable!("it is no member of another"),
+    }
+}
+
+/// As others call it.
+fn planted(plant: Option<Plant>, seam: Seam, env: &Env) -> Seam {
+    let Some(plant) = plant else { return seam };
+    match seam {
+        Seam::Shard(shard) => Seam::Shard(plant.shard(shard, env.clone())),
+        Seam::Server(server) => Seam::Server(plant.server(server, env.clone())),
+        Seam::Gateway => Seam::Gateway,
     }
 }
 
