@@ -80,7 +80,9 @@ pub(crate) struct State {
     /// When operations ask again those who have not answered.
     retries: BTreeSet<(Timestamp, OperationId)>,
     probing: usize,
+    /// Before these no death of silence, and nothing that is stuck, is tried to be written down again.
     bury_at: Timestamp,
+    keep_at: Timestamp,
 
     /// Records that have changed in this step, and what follows once they are on disk.
     changed: BTreeSet<Key>,
@@ -159,6 +161,7 @@ impl State {
             retries: BTreeSet::new(),
             probing: 0,
             bury_at: now,
+            keep_at: now,
             changed: BTreeSet::new(),
             follows: Vec::new(),
             number: 0,

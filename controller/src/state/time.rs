@@ -17,6 +17,7 @@ const ENDS_A_TICK: usize = 256;
 
 impl State {
     pub(super) fn tick(&mut self, after: Duration, now: Timestamp) {
+        self.let_go_of_the_waiting(now);
         if self.deposed {
             return;
         }
@@ -26,8 +27,11 @@ impl State {
         }
         self.age(now);
         self.probe(now);
-        self.keep_the_stuck();
-        self.let_go_of_the_waiting(now);
+        if self.keep_at <= now {
+            // Each try writes everything.
+            self.keep_at = now + RETRY_EVERY;
+            self.keep_the_stuck();
+        }
         for _ in 0..ENDS_A_TICK {
             let Some((_, job)) = self.ends.first().copied().filter(|(at, _)| *at <= now) else { break };
             self.ends.pop_first();
