@@ -9,7 +9,7 @@ use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::conditions::WriteCondition;
 use pocket_api::env::Env;
 use pocket_api::hints::Limit;
-use pocket_api::ids::{ChunkId, JobId, WriteId};
+use pocket_api::ids::{ChunkId, JobId, Term, WriteId};
 use pocket_api::metadata::{
     Answer, Delivery, JobRef, Metadata, MetadataError, Reply, Request, ShardReply, ShardRequest,
 };
@@ -278,11 +278,11 @@ impl Chunks for PlantedServer {
         self.server.touch(writes).await
     }
 
-    async fn end_jobs(&self, jobs: Vec<JobId>) -> Result<(), ChunkError> {
+    async fn end_jobs(&self, term: Term, jobs: Vec<JobId>) -> Result<(), ChunkError> {
         match self.plant {
             // It would give back what was not freed.
             Plant::UnfreedChunk => Ok(()),
-            _ => self.server.end_jobs(jobs).await,
+            _ => self.server.end_jobs(term, jobs).await,
         }
     }
 }
