@@ -47,6 +47,9 @@ struct Args {
     /// Of each client
     #[arg(long, default_value_t = 60)]
     operations: u32,
+    /// With --seed: so many times as fast runs the machine's own clock, which nothing in a world may follow
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    machine_pace: i64,
     /// Seeds at a time
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, |cores| cores.get()))]
     jobs: usize,
@@ -81,6 +84,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     if let Some(seed) = args.seed {
         tracing_subscriber::fmt().with_max_level(args.log).with_writer(std::io::stderr).without_time().init();
+        interpose::enter_world(args.machine_pace);
         let report = run(&args.options(seed)?);
         print!("{}", shown(&report, args.history));
         return Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -135,8 +139,9 @@ fn seeds(args: &Args) -> anyhow::Result<ExitCode> {
         "--operations",
         &operations,
     ];
-    let once = |seed: u64| -> anyhow::Result<(bool, String)> {
-        let ended = Command::new(&own).args(common).args(["--seed", &seed.to_string()]).output()?;
+    let once = |seed: u64, pace: &str| -> anyhow::Result<(bool, String)> {
+        let of_seed = ["--seed", &seed.to_string(), "--machine-pace", pace];
+        let ended = Command::new(&own).args(common).args(of_seed).output()?;
         let said =
             String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
         Ok((ended.status.success(), said))
@@ -150,7 +155,7 @@ fn seeds(args: &Args) -> anyhow::Result<ExitCode> {
                     return Ok(());
                 }
                 let seed = args.from + nth;
-                let (first, second) = (once(seed)?, once(seed)?);
+                let (first, second) = (once(seed, "1")?, once(seed, "1000")?);
                 let why = match (first.0, first.1 == second.1) {
                     (_, false) => format!("two runs differ:\n{}{}", first.1, second.1),
                     (false, true) => first.1,
