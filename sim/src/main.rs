@@ -49,6 +49,9 @@ struct Args {
     /// Of each client
     #[arg(long, default_value_t = 60)]
     operations: u32,
+    /// With --seed: so many times as fast runs the machine's own clock, which nothing in a world may follow
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    machine_pace: i64,
     /// Seeds at a time
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, |cores| cores.get()))]
     jobs: usize,
@@ -90,6 +93,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     if let Some(seed) = args.seed {
         tracing_subscriber::fmt().with_max_level(args.log).with_writer(std::io::stderr).without_time().init();
+        interpose::enter_world(args.machine_pace);
         let report = run(&args.options(seed)?);
         print!("{}", shown(&report, args.history));
         return Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -145,8 +149,9 @@ impl Seeds {
         Ok(Self { own, args: all })
     }
 
-    fn once(&self, seed: u64) -> anyhow::Result<(bool, String)> {
-        let ended = Command::new(&self.own).args(&self.args).args(["--seed", &seed.to_string()]).output()?;
+    fn once(&self, seed: u64, pace: &str) -> anyhow::Result<(bool, String)> {
+        let of_seed = ["--seed", &seed.to_string(), "--machine-pace", pace];
+        let ended = Command::new(&self.own).args(&self.args).args(of_seed).output()?;
         let said =
             String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
         Ok((ended.status.success(), said))
@@ -154,11 +159,11 @@ impl Seeds {
 
     /// What is wrong with a seed, which is run twice.
     fn failure(&self, seed: u64) -> anyhow::Result<Option<String>> {
-        let first = self.once(seed)?;
+        let first = self.once(seed, "1")?;
         if !first.0 {
             return Ok(Some(first.1));
         }
-        let second = self.once(seed)?;
+        let second = self.once(seed, "1000")?;
         Ok((first.1 != second.1).then(|| format!("{DIFFER}\n{}{}", first.1, second.1)))
     }
 

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// What is wrong with a planted cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub enum Plant {
     UnendedJob,
     /// A second of silence is death.
     HastyController,
-    /// Something depends on the real time, so that a seed is not one history.
+    /// Something depends on how fast the machine is, so that a seed is not one history.
     RealTime,
 }
 
@@ -110,7 +110,13 @@ impl Plant {
     }
 
     pub(crate) fn shard(self, shard: Arc<dyn Metadata>, env: Env) -> Arc<dyn Metadata> {
-        Arc::new(PlantedShard { plant: self, shard, env, remembered: Mutex::default() })
+        Arc::new(PlantedShard {
+            plant: self,
+            shard,
+            env,
+            remembered: Mutex::default(),
+            began: Instant::now(),
+        })
     }
 
     pub(crate) fn server(self, server: Arc<dyn Chunks>, env: Env) -> Arc<dyn Chunks> {
@@ -147,6 +153,8 @@ struct PlantedShard {
     env: Env,
     /// First answers to questions, by their text.
     remembered: Mutex<BTreeMap<String, Answer>>,
+    /// Of the machine's own clock.
+    began: Instant,
 }
 
 impl PlantedShard {
@@ -183,8 +191,8 @@ impl Metadata for PlantedShard {
             }
         }
         if self.plant == Plant::RealTime {
-            let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-            tokio::time::sleep(Duration::from_millis((nanos % 7).into())).await;
+            let real = self.began.elapsed().subsec_nanos();
+            tokio::time::sleep(Duration::from_millis((real % 7).into())).await;
         }
         let (asked, shard) = (request.clone(), self.shard.clone());
         let mut answer = shard.job(job, request, payload).await?;
