@@ -165,6 +165,10 @@ impl Rules {
         review_is_due || self.objects.order.is_due(now) || self.uploads.order.is_due(now)
     }
 
+    fn is_left_out_due(&self, now: Timestamp) -> bool {
+        self.left_out.is_some_and(|at| at <= now)
+    }
+
     /// Puts the next objects in order. Those that have ended come out.
     fn review_objects(
         &mut self,
@@ -371,7 +375,15 @@ impl JobState {
     /// Whether other rules than `next` may have something to end now. It is dropped in steps before they change: with
     /// [`Orders::Dropped`], which is quick.
     pub(crate) fn must_settle(&self, next: &Lifecycle, now: Timestamp) -> bool {
-        self.rules.as_deref().is_some_and(|rules| !rules.are(next) && rules.are_due(now))
+        let may_end = |rules: &Rules| rules.are_due(now) || rules.is_left_out_due(now);
+        self.rules.as_deref().is_some_and(|rules| !rules.are(next) && may_end(rules))
+    }
+
+    /// What no order has room for is found by a review alone. It comes by itself, but not at once.
+    pub(crate) fn review_what_was_left_out(&mut self, now: Timestamp) {
+        if let Some(rules) = self.rules.as_deref_mut().filter(|rules| rules.is_left_out_due(now)) {
+            rules.review_anew();
+        }
     }
 
     /// Other rules, from now on. What the old ones have ended has ended for good: it does not come back with them gone.
@@ -383,12 +395,8 @@ impl JobState {
         if is_same {
             return;
         }
-        // Little where it was settled before, unless something that was left out has ended since.
-        if let Some(rules) =
-            self.rules.as_deref_mut().filter(|rules| rules.left_out.is_some_and(|at| at <= now))
-        {
-            rules.review_anew();
-        }
+        // Little where it was settled a moment before.
+        self.review_what_was_left_out(now);
         while self.rules.as_deref().is_some_and(|rules| rules.are_due(now)) {
             self.end_by_rules(usize::MAX, Orders::Dropped, now);
         }

@@ -72,6 +72,7 @@ impl JobState {
 
     /// As much of what rules have ended as one hold of the lock should drop, because they are about to change.
     pub(crate) fn settle_rules(&mut self, now: Timestamp) -> Output {
+        self.review_what_was_left_out(now);
         let expired = self.end_by_rules(SWEEP_MAX, Orders::Dropped, now);
         let more = self.rules.as_deref().is_some_and(|rules| rules.are_due(now));
         Output::Swept { expired, more }

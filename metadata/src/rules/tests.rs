@@ -91,6 +91,28 @@ fn a_review_that_finds_no_room_refuses_nobody() {
     assert_eq!((in_order(&state), budget.refusals()), (0, 0));
 }
 
+#[test]
+fn what_no_order_had_room_for_is_dropped_in_steps_too_before_rules_change() {
+    let budget = ByteBudget::new(1 << 20);
+    let mut state = job_of(2_000, &budget);
+    assert!(budget.take(budget.limit_bytes() - budget.used_bytes()));
+    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    while sweep(&mut state, seconds(1)).1 {}
+    // No review is due yet, nor an order.
+    assert!(!state.rules.as_deref().unwrap().are_due(seconds(5)));
+    let next = spec(3, None);
+    let mut steps = 0;
+    while state.must_settle(&next.lifecycle, seconds(5)) {
+        apply(&mut state, Command::SettleRules, seconds(5)).output.unwrap();
+        steps += 1;
+    }
+    assert!(
+        state.objects.is_empty() && steps >= 4,
+        "{} objects left after {steps} steps",
+        state.objects.len()
+    );
+}
+
 fn sweep(state: &mut JobState, now: Timestamp) -> (u64, bool) {
     match apply(state, Command::Sweep, now).output {
         Ok(Output::Swept { expired, more }) => (expired, more),
