@@ -11,6 +11,7 @@ use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{
     List, ListItem, ListPage, ListUploads, MetadataError, UploadsItem, UploadsPage, UploadsStart,
 };
+use std::ops::Bound;
 use std::ops::ControlFlow;
 
 /// Most keys that a step visits under the lock: some 50 us, then writers have their turn.
@@ -130,7 +131,7 @@ impl UploadsListing {
                 Found::Key(key, uploads) => {
                     let seen =
                         after.as_ref().filter(|(k, _)| k == key.as_str()).map_or(0, |(_, number)| *number);
-                    for (&number, upload) in uploads.range(seen + 1..) {
+                    for (&number, upload) in uploads.range((Bound::Excluded(seen), Bound::Unbounded)) {
                         if state.upload_has_ended(key.as_str(), upload, now) {
                             continue;
                         }

@@ -210,7 +210,9 @@ impl Rules {
         let from = after.as_ref().map_or(Bound::Unbounded, |(key, _)| Bound::Included(bytes_of(&key.0)));
         let seen = |key: &Key| after.as_ref().filter(|(k, _)| k == key).map_or(0, |(_, number)| *number);
         let rest = uploads.range::<[u8], _>((from, Bound::Unbounded)).flat_map(|(key, of_key)| {
-            of_key.range(seen(key) + 1..).map(move |(&number, upload)| (key, number, upload))
+            of_key
+                .range((Bound::Excluded(seen(key)), Bound::Unbounded))
+                .map(move |(&number, upload)| (key, number, upload))
         });
         let (mut ended, mut visited) = (Vec::new(), 0);
         for (key, number, upload) in rest {

@@ -199,6 +199,9 @@ async fn uploads_are_listed_by_any_prefix_in_pages() {
         }
     }
     assert_eq!(found, ids);
+    // As clients send that want to go on behind all uploads of a key.
+    let behind = list().query("key-marker", "a/1").query("upload-id-marker", "f".repeat(48)).await.ok();
+    assert_eq!(behind.texts("Upload/UploadId"), ids[1..]);
     let prefixed = list().query("prefix", "a/").await.ok();
     assert_eq!(prefixed.texts("Upload").len(), 3);
     let rolled = list().query("delimiter", "/").await.ok();
