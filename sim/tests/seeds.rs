@@ -14,9 +14,13 @@ fn clean(args: &[&str]) {
     assert!(said.contains("seeds clean"), "{said}");
 }
 
+/// How many seeds are run; as many as there is time for, where somebody says so.
+const SEEDS: &str = "POCKET_SIM_SEEDS";
+
 #[test]
 fn seeds_with_all_faults_are_clean_and_each_is_one_history() {
-    clean(&["--seeds", "12"]);
+    let seeds = std::env::var(SEEDS).unwrap_or_else(|_| "6".to_owned());
+    clean(&["--seeds", &seeds]);
 }
 
 #[test]
