@@ -230,7 +230,9 @@ impl Metadata for PlantedShard {
             (Plant::UncountedRead, ShardRequest::Release(leases)) => {
                 leases.iter_mut().for_each(|(.., delivery)| *delivery = Delivery::Failed);
             }
-            (Plant::UnendedJob, ShardRequest::End { .. }) => return Ok(ShardReply::Done),
+            (Plant::UnendedJob, ShardRequest::Fence { .. } | ShardRequest::End { .. }) => {
+                return Ok(ShardReply::Done);
+            }
             _ => {}
         }
         let mut reply = self.shard.shard(request).await?;
