@@ -66,6 +66,8 @@ impl Cluster {
                 others.push(network.start(host, role, &options(role, &control)));
             }
         }
+        // Every gateway hears of whoever joined last with its next heartbeat, and only then writes to it.
+        thread::sleep(Duration::from_secs(1));
         Self { network, control, hosts, controller, others }
     }
 
