@@ -1,5 +1,6 @@
 //! Time, chance, tasks, threads and disks reach the planes through `Env` alone, and nothing goes by the order of a table that chance
-//! has shuffled: so one seed is one history. The sources are read for the names by which they would come another way.
+//! has shuffled: so one seed is one history. And the states of the planes decide, and do nothing. The sources are read for the names
+//! by which it would come another way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,8 +24,8 @@ const LEFT_OUT: [&str; 5] = [
     "gateway/edge/src/server",
     "api/src/conformance",
     "controller/src/fixture.rs",
-    "metadata/src/model.rs",
-    "metadata/src/model",
+    "metadata/src/state/model.rs",
+    "metadata/src/state/model",
 ];
 
 /// What would not be the process's own.
@@ -70,9 +71,9 @@ const MAY: [(&str, &[&str]); 17] = [
     // Tables that are asked by name or id, and never gone through.
     ("gateway/edge/src/signing_keys.rs", &["HashMap"]),
     ("gateway/src/placements/table.rs", &["HashMap"]),
-    ("metadata/src/references.rs", &["HashSet"]),
-    ("metadata/src/rename.rs", &["HashMap"]),
-    ("metadata/src/uploads.rs", &["HashMap"]),
+    ("metadata/src/state/references.rs", &["HashSet"]),
+    ("metadata/src/state/rename.rs", &["HashMap"]),
+    ("metadata/src/state/uploads.rs", &["HashMap"]),
     ("metadata/src/waiters.rs", &["HashMap"]),
     ("storage/src/ended.rs", &["HashSet"]),
     // So are these, but that what is over is taken out of them, whatever comes first.
@@ -151,4 +152,28 @@ fn every_way_around_is_seen_in_code_and_not_elsewhere() {
     );
     assert_eq!(seen("tokio::select! {\n    biased;\n"), [""; 0]);
     assert_eq!(seen("tokio::select! {\n    () = a => {}\n"), [UNFAIR]);
+}
+
+/// The states of the planes: what is decided, apart from what is done about it.
+const PURE: [&str; 2] = ["controller/src/state", "metadata/src/state"];
+
+/// By which doing would come in.
+const DOING: [&str; 6] = ["async ", ".await", "tokio", "parking_lot", "tracing", "Arc<dyn"];
+
+#[test]
+fn states_know_nothing_of_what_is_done_around_them() {
+    let mut files = Vec::new();
+    PURE.iter().for_each(|folder| sources(folder, &mut files));
+    let mut wrong = Vec::new();
+    for file in &files {
+        let source = fs::read_to_string(root().join(file)).unwrap();
+        let end = source.find("#[cfg(test)]\nmod tests {").unwrap_or(source.len());
+        for line in source[..end].lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let leaves = line.match_indices("crate::").any(|(at, _)| !line[at..].starts_with("crate::state"));
+            if leaves || DOING.iter().any(|name| line.contains(name)) {
+                wrong.push(format!("{file}: {line}"));
+            }
+        }
+    }
+    assert!(files.len() > 20 && wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

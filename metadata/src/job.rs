@@ -1,7 +1,7 @@
 //! One job at this shard: its state under its lock, who waits in it, when it was last used. What is done around the pure
 //! state, and nothing of what it decides.
 
-use crate::effects::{Effects, Output};
+use crate::state::effects::{Effects, Output};
 use crate::state::{Command, JobState, Remains, apply};
 use crate::waiters::{WaiterCount, Waiters};
 use parking_lot::RwLock;

@@ -88,7 +88,7 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::empty_job;
+    use crate::state::model::empty_job;
     use crate::waiters::WaiterCount;
     use pocket_api::budget::ByteBudget;
     use pocket_api::clock::{ManualClock, Timestamp};

@@ -9,48 +9,18 @@
 //! `pieces` lays out the segments. A PUT: `commit` judges the condition, `admission` the content, `account` pays, then
 //! the `entry` is visible; what it replaced is freed through the `outbox` once no lease holds it.
 
-mod account;
-mod admission;
-mod append;
-mod commit;
-mod copy;
-mod effects;
-mod entry;
-mod expiry;
-#[cfg(test)]
-mod fuzz;
-mod hold;
 mod job;
 mod jobs;
-mod key;
-mod lease;
 mod life;
-mod list;
-mod lookup;
-mod losses;
-mod manifest;
 mod metrics;
-#[cfg(test)]
-mod model;
 mod mover;
-mod multipart;
 mod outbox;
 mod pace;
-mod pieces;
-mod reads;
 mod reconcile;
-mod redescribe;
-mod references;
-mod rename;
-mod rules;
 mod shard;
 mod state;
-mod sweep;
 mod timers;
-mod upload_id;
-mod uploads;
 mod waiters;
-mod walk;
 
 pub use metrics::describe_metrics;
 pub use shard::{Shard, ShardConfig};

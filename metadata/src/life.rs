@@ -1,9 +1,9 @@
 //! A job's life at a shard: opened, changed as a new epoch, frozen, fenced, thawed, ended. The controller's side of the metadata
 //! seam.
 
-use crate::effects::Output;
 use crate::job::Job;
 use crate::shard::Shard;
+use crate::state::effects::Output;
 use crate::state::{Command, JobState};
 use pocket_api::ids::{JobId, OperationId, Term};
 use pocket_api::metadata::{JobSpec, MetadataError, ShardReply};

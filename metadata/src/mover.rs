@@ -1,11 +1,11 @@
 //! What a rename to another shard needs of that shard and others. Around the state machine; runs by itself once an object
 //! has departed, so that it comes to an end whatever becomes of the gateway that asked.
 
-use crate::effects::{Effects, Output};
 use crate::job::Job;
-use crate::rename::Departing;
 use crate::shard::Shard;
 use crate::state::Command;
+use crate::state::effects::{Effects, Output};
+use crate::state::rename::Departing;
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use pocket_api::cluster::Directory;

@@ -2,7 +2,7 @@
 //! arrivals to forget at other shards. Gathered for a moment, sent in batches, repeated until it was heard or the receiver is dead. Around the state machine; never
 //! called under a job's lock for longer than it takes to append.
 
-use crate::effects::{Effects, Lost};
+use crate::state::effects::{Effects, Lost};
 use parking_lot::Mutex;
 use pocket_api::chunks::ChunkError;
 use pocket_api::cluster::Directory;

@@ -1,11 +1,11 @@
 //! Batches about many jobs: leases renewed and released, writes and references asked about, confirmed and released; and
 //! the questions that this shard asks about references that nobody confirmed to it.
 
-use crate::effects::Output;
 use crate::job::Job;
 use crate::pace::Pace;
 use crate::shard::Shard;
 use crate::state::Command;
+use crate::state::effects::Output;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
 use pocket_api::metadata::{Delivery, ShardReply, ShardRequest};
 use std::collections::BTreeMap;

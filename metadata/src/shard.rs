@@ -1,15 +1,15 @@
 //! The shard: serves the metadata seam from the jobs that it holds. Finds the job, lets the pure state decide, carries out
 //! what that leaves to be done. Calls other planes only through the directory, and never under a lock.
 
-use crate::effects::{Effects, Output};
 use crate::job::Job;
 use crate::jobs::{JOBS_PER_POLL, Jobs};
-use crate::list::{Listing, STEPS_PER_POLL, UPLOAD_STEPS_PER_POLL, UploadsListing};
 use crate::metrics::ShardMetrics;
 use crate::outbox::Outbox;
 use crate::pace::Pace;
+use crate::state::effects::{Effects, Output};
+use crate::state::list::{Listing, STEPS_PER_POLL, UPLOAD_STEPS_PER_POLL, UploadsListing};
+use crate::state::upload_id::UploadIds;
 use crate::state::{Command, Home};
-use crate::upload_id::UploadIds;
 use crate::waiters::WaiterCount;
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,12 +1,12 @@
 //! The loop of a shard: notices the time and the deaths of nodes and tells the jobs. The only place where a shard acts
 //! unasked. Ends with its shard.
 
-use crate::effects::Output;
 use crate::job::Job;
 use crate::jobs::JOBS_PER_POLL;
 use crate::metrics::Holdings;
 use crate::pace::Pace;
 use crate::shard::{Shard, TICK};
+use crate::state::effects::Output;
 use crate::state::{Command, JobState};
 use pocket_api::cluster::ClusterView;
 use std::sync::{Arc, Weak};

@@ -1,10 +1,10 @@
 //! References to bytes of this shard, taken for copies: added, forked, confirmed, ended. Commands of the state machine.
 //! A copy moves no bytes but inline ones.
 
-use crate::account::{REFERENCE_BYTES, REFERENCE_MANIFEST_BYTES};
-use crate::entry::Entry;
-use crate::pieces::{Content, Piece, cut};
 use crate::state::JobState;
+use crate::state::account::{REFERENCE_BYTES, REFERENCE_MANIFEST_BYTES};
+use crate::state::entry::Entry;
+use crate::state::pieces::{Content, Piece, cut};
 use bytes::{Bytes, BytesMut};
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::{NodeId, WriteId};

@@ -3,12 +3,12 @@
 //! moment exactly one of both keys names it. Commands of the state machine; the talk between the shards is in
 //! [`crate::mover`].
 
-use crate::account::{ARRIVAL_BYTES, BODY_BYTES, TOKEN_BYTES};
-use crate::commit::entry_charge;
-use crate::effects::Output;
-use crate::entry::Description;
-use crate::key::Key;
-use crate::pieces::Content;
+use crate::state::account::{ARRIVAL_BYTES, BODY_BYTES, TOKEN_BYTES};
+use crate::state::commit::entry_charge;
+use crate::state::effects::Output;
+use crate::state::entry::Description;
+use crate::state::key::Key;
+use crate::state::pieces::Content;
 use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;

@@ -4,12 +4,12 @@
 //! Beside that, whatever a rule will end stands in the order of its end, so that its space comes back. After a change
 //! of rules that order is made anew in a *review*, some hundred keys at a time. A job without rules has none of this.
 
-use crate::account::{Account, EXPIRY_BYTES};
-use crate::entry::Entry;
-use crate::expiry::Expiry;
-use crate::key::Key;
+use crate::state::account::{Account, EXPIRY_BYTES};
+use crate::state::entry::Entry;
+use crate::state::expiry::Expiry;
+use crate::state::key::Key;
+use crate::state::uploads::{OfKey, Upload};
 use crate::state::{JobState, bytes_of};
-use crate::uploads::{OfKey, Upload};
 use pocket_api::clock::Timestamp;
 use pocket_api::lifecycle::{Lifecycle, LifecycleRule, RuleEnd, RulesByPrefix};
 use pocket_api::object::ObjectHeaders;

@@ -1,7 +1,7 @@
 //! An ordered walk over keys with a prefix and a delimiter, in steps of bounded length. Pure; knows neither objects nor
 //! uploads, only which keys may be shown.
 
-use crate::key::{Key, above_prefix};
+use crate::state::key::{Key, above_prefix};
 use pocket_api::metadata::ListStart;
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};

@@ -2,9 +2,9 @@
 //! where the shard has no memory for it.
 
 use super::*;
-use crate::effects::Output;
+use crate::state::effects::Output;
+use crate::state::upload_id::UploadIds;
 use crate::state::{Command, Home, apply};
-use crate::upload_id::UploadIds;
 use bytes::Bytes;
 use pocket_api::budget::ByteBudget;
 use pocket_api::cluster::ClusterView;

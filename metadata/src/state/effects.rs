@@ -1,8 +1,8 @@
 //! What a command leaves to be done outside of the state machine: said here as values, done by the shard around it.
 
-use crate::key::Key;
-use crate::rename::Departing;
-use crate::rules::Rules;
+use crate::state::key::Key;
+use crate::state::rename::Departing;
+use crate::state::rules::Rules;
 use pocket_api::ids::{ChunkId, NodeId, WriteId};
 use pocket_api::metadata::{Answer, MetadataError};
 

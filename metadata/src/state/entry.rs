@@ -1,8 +1,8 @@
 //! One object as the ordered map holds it, kept small: a million of them are a normal load. Inside the state machine.
 
-use crate::pieces::Content;
-use crate::reads::Reads;
-use crate::rules::Seen;
+use crate::state::pieces::Content;
+use crate::state::reads::Reads;
+use crate::state::rules::Seen;
 use pocket_api::checksum::{Checksum, ChecksumKind};
 use pocket_api::clock::Timestamp;
 use pocket_api::lifecycle::RuleEnd;
@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     expires: Option<NonZeroU64>,
     /// Tells this object from an earlier or later one of the same key.
     pub(crate) version: u64,
-    /// Counted in [`crate::losses::Losses`].
+    /// Counted in [`crate::state::losses::Losses`].
     pub(crate) is_counted_lost: bool,
     pub(crate) reads: Option<Box<Reads>>,
     pub(crate) headers: Option<Arc<ObjectHeaders>>,

@@ -2,7 +2,7 @@
 //! changes, given back when the thing that it was taken for goes. The budget is the one thing that the pure state
 //! shares with other jobs.
 
-use crate::pieces::Piece;
+use crate::state::pieces::Piece;
 use pocket_api::budget::ByteBudget;
 use pocket_api::checksum::Checksum;
 use pocket_api::metadata::MetadataError;

@@ -1,12 +1,12 @@
 //! Reading: lookups with their conditions and selections, leases on what they found, pages of segments. Commands and
 //! queries of the state machine.
 
-use crate::entry::Entry;
-use crate::key::Key;
-use crate::lease::{CountedRead, Lease};
-use crate::pieces::{Content, manifest_page, page};
-use crate::reads::{Purpose, Reservation, Settled};
-use crate::rules::shown_end;
+use crate::state::entry::Entry;
+use crate::state::key::Key;
+use crate::state::lease::{CountedRead, Lease};
+use crate::state::pieces::{Content, manifest_page, page};
+use crate::state::reads::{Purpose, Reservation, Settled};
+use crate::state::rules::shown_end;
 use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;

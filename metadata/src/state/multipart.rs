@@ -1,13 +1,13 @@
 //! Multipart uploads: created, filled, completed, aborted. Commands of the state machine. Completing moves the parts'
 //! pieces into the object; no byte is touched. TTLs of objects do not reach uploads.
 
-use crate::account::{BODY_BYTES, FINISHED_BYTES, pieces_charge};
-use crate::commit::entry_charge;
-use crate::entry::Description;
-use crate::key::Key;
-use crate::pieces::{Content, Pieces};
+use crate::state::account::{BODY_BYTES, FINISHED_BYTES, pieces_charge};
+use crate::state::commit::entry_charge;
+use crate::state::entry::Description;
+use crate::state::key::Key;
+use crate::state::pieces::{Content, Pieces};
+use crate::state::uploads::{Finished, Part, Upload, part_charge, upload_charge};
 use crate::state::{JobState, bytes_of};
-use crate::uploads::{Finished, Part, Upload, part_charge, upload_charge};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;
 use pocket_api::limits::PART_NUMBER_MAX;

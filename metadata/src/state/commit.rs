@@ -1,14 +1,14 @@
 //! Writing: objects become visible, are replaced and deleted, each in one step. Everything is checked and paid for before
 //! anything changes. Commands of the state machine.
 
-use crate::account::{
+use crate::state::account::{
     BODY_BYTES, ENTRY_BYTES, EXPIRY_BYTES, READS_BYTES, checksum_charge, headers_charge, manifest_charge,
     piece_charge,
 };
-use crate::entry::{Description, Entry};
-use crate::key::Key;
-use crate::pieces::{Body, Content, Piece};
-use crate::rules::shown_end;
+use crate::state::entry::{Description, Entry};
+use crate::state::key::Key;
+use crate::state::pieces::{Body, Content, Piece};
+use crate::state::rules::shown_end;
 use crate::state::{JobState, bytes_of};
 use bytes::Bytes;
 use pocket_api::clock::Timestamp;

@@ -6,12 +6,12 @@ mod acts;
 mod writes;
 
 use self::acts::{Act, PlainRule, acts, after, ttl};
-use crate::effects::Output;
-use crate::list::UploadsListing;
-use crate::pieces::{Content, Piece};
+use crate::state::effects::Output;
+use crate::state::list::UploadsListing;
+use crate::state::pieces::{Content, Piece};
+use crate::state::upload_id::UploadIds;
+use crate::state::walk::{Found as Walked, Pause, Start, Walk};
 use crate::state::{Command, Home, JobState, apply};
-use crate::upload_id::UploadIds;
-use crate::walk::{Found as Walked, Pause, Start, Walk};
 use bytes::Bytes;
 use pocket_api::acl::Acl;
 use pocket_api::budget::ByteBudget;

@@ -1,9 +1,9 @@
 //! What time and deaths do to a job: expired objects go, leases end, references are asked about, what died is noted.
 //! Commands of the state machine.
 
-use crate::effects::Output;
-use crate::rules::Orders;
 use crate::state::JobState;
+use crate::state::effects::Output;
+use crate::state::rules::Orders;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
 use pocket_api::metadata::Delivery;
@@ -94,8 +94,8 @@ impl JobState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lease::Lease;
-    use crate::model::empty_job;
+    use crate::state::lease::Lease;
+    use crate::state::model::empty_job;
     use crate::state::{Command, apply};
     use bytes::Bytes;
     use pocket_api::budget::ByteBudget;

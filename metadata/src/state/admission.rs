@@ -1,9 +1,9 @@
 //! New content at the door: first judged as a whole, then paid for by the caller, then taken in without fail. Part of the
 //! state machine.
 
-use crate::account::{PIECE_BYTES, manifest_charge};
-use crate::pieces::{Piece, Pieces};
 use crate::state::JobState;
+use crate::state::account::{PIECE_BYTES, manifest_charge};
+use crate::state::pieces::{Piece, Pieces};
 use bytes::Bytes;
 use pocket_api::ids::WriteId;
 use pocket_api::limits::{INLINE_MAX_BYTES, OBJECT_MAX_BYTES};

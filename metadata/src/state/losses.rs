@@ -2,11 +2,11 @@
 //! nobody counts any more; and which references of other shards name it, so that they are told. Inside the state machine. What a death took is found out in slices, for a job may have millions
 //! of objects, and an object millions of extents.
 
-use crate::effects::Lost;
-use crate::entry::Entry;
-use crate::key::Key;
-use crate::pieces::{Content, Piece};
 use crate::state::JobState;
+use crate::state::effects::Lost;
+use crate::state::entry::Entry;
+use crate::state::key::Key;
+use crate::state::pieces::{Content, Piece};
 use pocket_api::ids::WriteId;
 use std::ops::Bound;
 
@@ -137,7 +137,7 @@ impl JobState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::empty_job;
+    use crate::state::model::empty_job;
     use crate::state::{Command, apply};
     use bytes::Bytes;
     use pocket_api::budget::ByteBudget;

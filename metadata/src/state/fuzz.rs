@@ -1,6 +1,6 @@
 //! Fuzz target for upload ids, which come back from clients.
 
-use crate::upload_id::{UploadIds, claimed_number};
+use crate::state::upload_id::{UploadIds, claimed_number};
 use pocket_api::ids::JobId;
 use pocket_api::metadata::UploadId;
 use pocket_fuzz::{Mutant, Mutants, check};

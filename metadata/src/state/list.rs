@@ -1,10 +1,10 @@
 //! Pages of objects and of uploads, gathered in steps so that no list holds a job's lock for long. Reads the state, never
 //! changes it, and keeps nothing between pages.
 
-use crate::multipart::info;
 use crate::state::JobState;
-use crate::upload_id::claimed_number;
-use crate::walk::{Found, Pause, Start, Walk};
+use crate::state::multipart::info;
+use crate::state::upload_id::claimed_number;
+use crate::state::walk::{Found, Pause, Start, Walk};
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::Epoch;
 use pocket_api::limits::LIST_MAX_KEYS;

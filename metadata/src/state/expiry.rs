@@ -1,7 +1,7 @@
 //! Objects with a TTL in the order of their ends, and in another such order what lifecycle rules end. Whatever has no
 //! end is not in it. Inside the state machine.
 
-use crate::key::Key;
+use crate::state::key::Key;
 use pocket_api::clock::Timestamp;
 use std::collections::BTreeMap;
 

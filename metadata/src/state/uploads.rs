@@ -1,9 +1,9 @@
 //! Multipart uploads: the table of open ones and the memory of completed ones. Inside the state machine; the commands on
-//! it are in [`crate::multipart`].
+//! it are in [`crate::state::multipart`].
 
-use crate::account::{PART_BYTES, UPLOAD_BYTES, checksum_charge, pieces_charge};
-use crate::key::Key;
-use crate::pieces::Piece;
+use crate::state::account::{PART_BYTES, UPLOAD_BYTES, checksum_charge, pieces_charge};
+use crate::state::key::Key;
+use crate::state::pieces::Piece;
 use pocket_api::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use pocket_api::clock::Timestamp;
 use pocket_api::hints::ObjectHints;

@@ -2,21 +2,52 @@
 //! I/O, no await; the same commands in the same order leave the same state. What is to be done elsewhere comes out
 //! as [`Effects`]. The commands themselves stand in the files of their subjects.
 
-use crate::account::Account;
-use crate::effects::{Effects, Outcome, Output};
-use crate::entry::{Entry, HeaderPool};
-use crate::expiry::Expiry;
-use crate::hold::Hold;
-use crate::key::Key;
-use crate::lease::Leases;
-use crate::losses::Losses;
-use crate::manifest::Manifests;
-use crate::pieces::{Content, Piece};
-use crate::references::{Burned, Held, References};
-use crate::rename::{Arrivals, Departures, Tokens};
-use crate::rules::Rules;
-use crate::upload_id::UploadIds;
-use crate::uploads::Uploads;
+pub(crate) mod account;
+pub(crate) mod admission;
+pub(crate) mod append;
+pub(crate) mod commit;
+pub(crate) mod copy;
+pub(crate) mod effects;
+pub(crate) mod entry;
+pub(crate) mod expiry;
+#[cfg(test)]
+pub(crate) mod fuzz;
+pub(crate) mod hold;
+pub(crate) mod key;
+pub(crate) mod lease;
+pub(crate) mod list;
+pub(crate) mod lookup;
+pub(crate) mod losses;
+pub(crate) mod manifest;
+#[cfg(test)]
+pub(crate) mod model;
+pub(crate) mod multipart;
+pub(crate) mod pieces;
+pub(crate) mod reads;
+pub(crate) mod redescribe;
+pub(crate) mod references;
+pub(crate) mod rename;
+pub(crate) mod rules;
+pub(crate) mod sweep;
+pub(crate) mod upload_id;
+pub(crate) mod uploads;
+pub(crate) mod walk;
+
+use crate::state::account::Account;
+use crate::state::effects::{Effects, Outcome, Output};
+use crate::state::entry::{Entry, HeaderPool};
+use crate::state::expiry::Expiry;
+use crate::state::hold::Hold;
+use crate::state::key::Key;
+use crate::state::lease::Leases;
+use crate::state::losses::Losses;
+use crate::state::manifest::Manifests;
+use crate::state::pieces::{Content, Piece};
+use crate::state::references::{Burned, Held, References};
+use crate::state::rename::{Arrivals, Departures, Tokens};
+use crate::state::rules::Rules;
+use crate::state::upload_id::UploadIds;
+use crate::state::uploads::Uploads;
 use bytes::Bytes;
 use pocket_api::budget::ByteBudget;
 use pocket_api::clock::Timestamp;

@@ -1,12 +1,12 @@
 //! Appending: bytes added behind those of an object, in one step and without moving what is there. A command of the state
 //! machine. Small appends join the inline piece before them until it is full, so that many of them stay few pieces.
 
-use crate::account::{BODY_BYTES, PIECE_BYTES, checksum_charge, pieces_charge};
-use crate::admission::Admission;
-use crate::commit::body_charge;
-use crate::key::Key;
-use crate::pieces::{Content, Piece, Pieces};
-use crate::rules::{Seen, shown_end};
+use crate::state::account::{BODY_BYTES, PIECE_BYTES, checksum_charge, pieces_charge};
+use crate::state::admission::Admission;
+use crate::state::commit::body_charge;
+use crate::state::key::Key;
+use crate::state::pieces::{Content, Piece, Pieces};
+use crate::state::rules::{Seen, shown_end};
 use crate::state::{JobState, bytes_of};
 use bytes::{Bytes, BytesMut};
 use pocket_api::clock::Timestamp;

@@ -1,8 +1,8 @@
 //! Read leases: what keeps bytes in place, and counted reads reserved, while somebody reads. Inside the state machine.
 
-use crate::key::Key;
-use crate::pieces::Body;
-use crate::reads::Reservation;
+use crate::state::key::Key;
+use crate::state::pieces::Body;
+use crate::state::reads::Reservation;
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::LeaseId;
 use pocket_api::limits::READ_LEASE;

@@ -1,10 +1,10 @@
 //! Replacing the tags of an object, and with them its bounds, or its ACL, without writing it anew: same version, ETag and
 //! time. Commands of the state machine.
 
-use crate::commit::entry_charge;
-use crate::entry::Description;
-use crate::key::Key;
-use crate::pieces::Content;
+use crate::state::commit::entry_charge;
+use crate::state::entry::Description;
+use crate::state::key::Key;
+use crate::state::pieces::Content;
 use crate::state::{JobState, bytes_of};
 use pocket_api::acl::Acl;
 use pocket_api::clock::Timestamp;

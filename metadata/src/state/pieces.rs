@@ -1,7 +1,7 @@
 //! What objects are made of: runs of bytes kept here, in chunks by a manifest of this shard, or by a manifest of another
 //! shard; and how a range of them becomes segments for a reader. Inside the state machine; never touches bytes of chunks.
 
-use crate::manifest::Manifests;
+use crate::state::manifest::Manifests;
 use bytes::{Bytes, BytesMut};
 use pocket_api::ids::WriteId;
 use pocket_api::limits::{INLINE_MAX_BYTES, SEGMENTS_PER_PAGE};
@@ -25,7 +25,7 @@ pub(crate) enum Piece {
         offset: u64,
         len: u64,
     },
-    /// Counted once in [`crate::references::Held`] for each piece.
+    /// Counted once in [`crate::state::references::Held`] for each piece.
     Remote(Reference),
 }
 
