@@ -132,7 +132,7 @@ impl Job {
         let used = JobUse {
             job: self.id,
             objects: state.present_objects(),
-            bytes: state.present_bytes(),
+            bytes: state.logical_bytes,
             idle_ms: idle.as_millis() as u64,
         };
         (used, SpaceUse { metadata_bytes, inline_bytes, ..SpaceUse::default() })

@@ -91,7 +91,7 @@ impl Holdings {
     fn add(&mut self, job: &JobState) {
         self.jobs += 1;
         self.objects += job.present_objects();
-        self.logical_bytes += job.present_bytes();
+        self.logical_bytes += job.logical_bytes;
         self.inline_bytes += job.account.inline_bytes();
         self.metadata_bytes += job.account.used_bytes() - job.account.inline_bytes();
         self.leases += job.leases.len();

@@ -237,7 +237,7 @@ impl Metadata for PlantedShard {
         }
         let mut reply = self.shard.shard(request).await?;
         if let (Plant::DiscardedBucket, ShardReply::Frozen { objects }) = (self.plant, &mut reply) {
-            *objects = 0;
+            *objects = Some(0);
         }
         Ok(reply)
     }

@@ -69,7 +69,10 @@ impl ShardRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShardReply {
     Done,
-    Frozen { objects: u64 },
+    /// Objects that are there, at least; `None` where that is not known yet: a server died, or rules changed, a moment ago.
+    Frozen {
+        objects: Option<u64>,
+    },
     LeasesEnded(Vec<(JobId, LeaseId)>),
     Known(Vec<bool>),
 }

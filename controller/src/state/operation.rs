@@ -153,7 +153,13 @@ impl Stage {
             Judged::Refused(ControlError::Unavailable(format!("a shard {what}: {error}")))
         };
         match (self, answer) {
-            (Self::Freezing(_), Ok(ShardReply::Frozen { objects })) => Judged::Done { objects },
+            (Self::Freezing(Wish::IfEmpty), Ok(ShardReply::Frozen { objects: None })) => {
+                let why = "a shard is still finding out which of its objects are there, try again";
+                Judged::Refused(ControlError::Unavailable(why.into()))
+            }
+            (Self::Freezing(_), Ok(ShardReply::Frozen { objects })) => {
+                Judged::Done { objects: objects.unwrap_or(0) }
+            }
             (Self::Freezing(_), Ok(odd)) => refused("answered a freeze with", format!("{odd:?}")),
             // Its TTL ended it there already, or an earlier try of this.
             (Self::Freezing(_) | Self::Fencing(_), Err(MetadataError::NoSuchJob)) => done,
@@ -192,7 +198,10 @@ mod tests {
         let unavailable = || Err(MetadataError::Unavailable("gone".into()));
         let (freezing, fencing) = (Stage::Freezing(Wish::IfEmpty), Stage::Fencing(Wish::IfEmpty));
         let done = |objects| Judged::Done { objects };
-        assert_eq!(freezing.judge(Ok(ShardReply::Frozen { objects: 3 })), done(3));
+        assert_eq!(freezing.judge(Ok(ShardReply::Frozen { objects: Some(3) })), done(3));
+        let uncounted = || Ok(ShardReply::Frozen { objects: None });
+        assert!(matches!(freezing.judge(uncounted()), Judged::Refused(_)));
+        assert_eq!(Stage::Freezing(Wish::Force).judge(uncounted()), done(0));
         for stage in [&freezing, &fencing, &Stage::Thawing, &Stage::Renewing] {
             assert_eq!(stage.judge(Err(MetadataError::NoSuchJob)), done(0), "{stage:?}");
         }

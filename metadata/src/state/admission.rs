@@ -111,6 +111,9 @@ impl JobState {
         let Some(total) = self.manifests.len_bytes(reference.manifest).filter(|_| names) else {
             return Err(MetadataError::WriteBurned);
         };
+        if self.manifests.is_lost(reference.manifest) {
+            return Err(MetadataError::Lost);
+        }
         if reference.offset.checked_add(reference.len).is_none_or(|end| end > total) {
             return bad(format!("{reference:?} of a manifest of {total} bytes"));
         }

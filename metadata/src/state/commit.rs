@@ -154,10 +154,7 @@ impl JobState {
         now: Timestamp,
     ) -> Committed {
         self.newest_version += 1;
-        let mut entry = Entry::new(description, content, entry_bytes, self.newest_version, now);
-        if self.is_lost(&entry) {
-            self.losses.count(&mut entry);
-        }
+        let entry = Entry::new(description, content, entry_bytes, self.newest_version, now);
         if let Some(at) = entry.expires_at() {
             self.expiry.insert(at, entry.version, key.clone());
         }
@@ -191,8 +188,11 @@ impl JobState {
     }
 
     fn drop_entry(&mut self, entry: Entry) {
-        self.losses.forget(&entry);
-        self.logical_bytes -= entry.size;
+        if entry.is_lost {
+            self.losses.objects -= 1;
+        } else {
+            self.logical_bytes -= entry.size;
+        }
         if let Some(at) = entry.expires_at() {
             self.expiry.remove(at, entry.version);
         }

@@ -47,8 +47,9 @@ pub(crate) enum Output {
     Departing(Box<Departing>),
     /// Of a question or a renewal.
     Held(bool),
+    /// How many objects there are; `None` where that is not known yet.
     Frozen {
-        objects: u64,
+        objects: Option<u64>,
     },
     /// Of a sweep: how many objects expired, and whether there is more to do at once.
     Swept {

@@ -23,8 +23,8 @@ pub(crate) struct Entry {
     expires: Option<NonZeroU64>,
     /// Tells this object from an earlier or later one of the same key.
     pub(crate) version: u64,
-    /// Counted in [`crate::state::losses::Losses`].
-    pub(crate) is_counted_lost: bool,
+    /// It was found that bytes of it died. What was left of them is given back; the key says that it was there.
+    pub(crate) is_lost: bool,
     pub(crate) reads: Option<Box<Reads>>,
     pub(crate) headers: Option<Arc<ObjectHeaders>>,
     pub(crate) checksum: Option<Checksum>,
@@ -64,7 +64,7 @@ impl Entry {
             modified: now,
             expires: expires_at.and_then(|at| NonZeroU64::new(at.0)),
             version,
-            is_counted_lost: false,
+            is_lost: false,
             reads: reads.map(|n| Box::new(Reads::new(Some(n)))),
             headers,
             checksum,

@@ -1,104 +1,160 @@
-//! How much of a job was lost with servers: objects that are still in the map, so that whoever reads them is told, and that
-//! nobody counts any more; and which references of other shards name it, so that they are told. Inside the state machine. What a death took is found out in slices, for a job may have millions
-//! of objects, and an object millions of extents.
+//! What was lost with servers, found out in slices: a job may have millions of objects, and an object millions of extents.
+//! Inside the state machine.
+//!
+//! - An object that is found lost gives back what is left of it, on servers that live and at other shards. Its key stays, so
+//!   that whoever reads it is told.
+//! - A part that is found lost goes: an upload that is completed with it names a part that is not there.
+//! - Other shards that hold a reference to what was lost are told so.
 
 use crate::state::JobState;
 use crate::state::effects::Lost;
 use crate::state::entry::Entry;
 use crate::state::key::Key;
 use crate::state::pieces::{Content, Piece};
+use crate::state::uploads::PartPlace;
+use bytes::Bytes;
 use pocket_api::ids::WriteId;
 use std::ops::Bound;
 
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    /// Objects that were found lost so far.
+    /// Keys of objects that were found lost.
     pub(crate) objects: u64,
-    /// Their logical bytes.
-    pub(crate) bytes: u64,
-    /// Where the search goes on; `None` where all that there is was looked at since the last death.
-    search: Option<Bound<Key>>,
-    /// The same of references to manifests of this shard.
+    search: Search,
+    /// Where the search through references to manifests of this shard goes on; `None` where it is done.
     reference_search: Option<Bound<WriteId>>,
+}
+
+/// How far objects and parts were looked at since the last death.
+#[derive(Debug, Default)]
+enum Search {
+    #[default]
+    Done,
+    Objects(Bound<Key>),
+    Parts(Option<PartPlace>),
+}
+
+/// What one step of a search looks at: so many things, and so many extents and pieces of them. The first may have more, so that
+/// the search ends.
+struct Step {
+    most: usize,
+    most_extents: usize,
+    looked_at: usize,
+    extents: usize,
+}
+
+impl Step {
+    fn new(most: usize, most_extents: usize) -> Self {
+        Self { most, most_extents, looked_at: 0, extents: 0 }
+    }
+
+    /// Whether one more with so many extents has its place in this step.
+    fn takes(&mut self, extents: usize) -> bool {
+        self.extents += extents;
+        let is_over = self.looked_at == self.most || (self.looked_at > 0 && self.extents > self.most_extents);
+        self.looked_at += 1;
+        !is_over
+    }
 }
 
 impl Losses {
     /// Somebody died: everything has to be looked at.
     pub(crate) fn search_anew(&mut self) {
-        self.search_objects_anew();
+        self.search_bytes_anew();
         self.reference_search = Some(Bound::Unbounded);
     }
 
-    /// References that objects here hold were lost elsewhere.
-    pub(crate) fn search_objects_anew(&mut self) {
-        self.search = Some(Bound::Unbounded);
+    /// References that objects or parts here hold were lost elsewhere.
+    pub(crate) fn search_bytes_anew(&mut self) {
+        self.search = Search::Objects(Bound::Unbounded);
     }
 
     /// Whether there may be objects that were lost and are not found yet.
     pub(crate) fn is_searching(&self) -> bool {
-        self.search.is_some()
+        matches!(self.search, Search::Objects(_))
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        self.is_searching() || self.reference_search.is_some()
-    }
-
-    /// Found lost. Once counted is enough.
-    pub(crate) fn count(&mut self, entry: &mut Entry) {
-        if !std::mem::replace(&mut entry.is_counted_lost, true) {
-            self.objects += 1;
-            self.bytes += entry.size;
-        }
-    }
-
-    /// The object goes.
-    pub(crate) fn forget(&mut self, entry: &Entry) {
-        if entry.is_counted_lost {
-            self.objects -= 1;
-            self.bytes -= entry.size;
-        }
+        !matches!(self.search, Search::Done) || self.reference_search.is_some()
     }
 }
 
 impl JobState {
-    /// Looks at the next objects: `most` of them or fewer, with `most_extents` extents and pieces together or fewer. One that
-    /// has more is looked at alone, so that the search ends.
+    /// One step of the search through objects and parts.
     pub(crate) fn search_losses(&mut self, most: usize, most_extents: usize) {
-        let Some(from) = self.losses.search.take() else { return };
-        let (mut lost, mut last, mut extents) = (Vec::new(), None::<&Key>, 0);
-        let range = (from.as_ref(), Bound::Unbounded);
-        for (count, (key, entry)) in self.objects.range::<Key, _>(range).enumerate() {
-            extents += self.extents_and_pieces(entry);
-            if count == most || (count > 0 && extents > most_extents) {
-                self.losses.search = last.map(|key| Bound::Excluded(key.clone()));
+        let step = Step::new(most, most_extents);
+        match std::mem::take(&mut self.losses.search) {
+            Search::Done => {}
+            Search::Objects(from) => self.search_objects(from, step),
+            Search::Parts(after) => self.search_parts(after, step),
+        }
+    }
+
+    fn search_objects(&mut self, from: Bound<Key>, mut step: Step) {
+        let (mut lost, mut last) = (Vec::new(), None::<&Key>);
+        self.losses.search = Search::Parts(None);
+        for (key, entry) in self.objects.range::<Key, _>((from.as_ref(), Bound::Unbounded)) {
+            if !step.takes(self.extents_and_pieces(entry)) {
+                let next = last.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+                self.losses.search = Search::Objects(next);
                 break;
             }
-            if self.is_lost(entry) {
+            if !entry.is_lost && self.is_lost(entry) {
                 lost.push(key.clone());
             }
             last = Some(key);
         }
-        for key in lost {
-            if let Some(entry) = self.objects.get_mut(&key) {
-                self.losses.count(entry);
+        lost.iter().for_each(|key| self.lose(key));
+    }
+
+    /// An object is lost: its key and what is said of it stay, and all else goes. Whoever reads it by a lease keeps what the
+    /// lease names.
+    fn lose(&mut self, key: &Key) {
+        let Some(entry) = self.objects.get_mut(key) else { return };
+        self.logical_bytes -= entry.size;
+        self.losses.objects += 1;
+        entry.is_lost = true;
+        if let Content::Body(body) = std::mem::replace(&mut entry.content, Content::Inline(Bytes::new())) {
+            self.drop_body(body);
+        }
+    }
+
+    fn search_parts(&mut self, after: Option<PartPlace>, mut step: Step) {
+        let (mut lost, mut last) = (Vec::new(), after.clone());
+        for (place, part) in self.uploads.places(after.as_ref()) {
+            let pieces = part.map_or(&[][..], |part| &part.pieces);
+            if !step.takes(self.extents_of(pieces)) {
+                self.losses.search = Search::Parts(last);
+                break;
+            }
+            if self.are_lost(pieces) {
+                lost.push(place.clone());
+            }
+            last = Some(place);
+        }
+        for (key, number, part_number) in lost {
+            let open = self.uploads.get_mut(key.as_str().as_bytes(), number);
+            if let Some(part) = open.and_then(|open| open.parts.remove(&part_number)) {
+                self.drop_part(part);
             }
         }
     }
 
-    /// Looks at the next references in the same way, and has the holders told of those that name what was lost. Those that are not
+    /// One step of the search through references: the holders of those that name what was lost are told. Those that are not
     /// confirmed wait for that: their holder may not know them yet.
     pub(crate) fn search_lost_references(&mut self, most: usize, most_extents: usize) {
         let Some(from) = self.losses.reference_search.take() else { return };
-        let (mut last, mut extents) = (None, 0);
-        for (count, (reference, holder, manifests)) in self.references.confirmed(from).enumerate() {
-            extents += manifests.iter().map(|id| 1 + self.manifests.extents(*id).len()).sum::<usize>();
-            if count == most || (count > 0 && extents > most_extents) {
-                self.losses.reference_search = last.map(Bound::Excluded);
+        let (mut step, mut last) = (Step::new(most, most_extents), from);
+        for (reference, confirmed, manifests) in self.references.all(from) {
+            if !step.takes(manifests.iter().map(|id| 1 + self.manifests.extents(*id).len()).sum()) {
+                self.losses.reference_search = Some(last);
                 break;
             }
-            let lost = manifests.iter().filter(|id| self.manifests.is_lost(**id));
-            self.effects.lost.extend(lost.map(|&manifest| Lost { holder, reference, manifest }));
-            last = Some(reference);
+            if let Some(holder) = confirmed {
+                let lost = manifests.iter().filter(|id| self.manifests.is_lost(**id));
+                self.effects.lost.extend(lost.map(|&manifest| Lost { holder, reference, manifest }));
+            }
+            last = Bound::Excluded(reference);
         }
     }
 
@@ -112,144 +168,26 @@ impl JobState {
     }
 
     /// How many [`Self::is_lost`] may have to look at.
-    fn extents_and_pieces(&self, entry: &Entry) -> usize {
+    pub(crate) fn extents_and_pieces(&self, entry: &Entry) -> usize {
+        match &entry.content {
+            Content::Inline(_) => 0,
+            Content::Body(body) => self.extents_of(&body.pieces),
+        }
+    }
+
+    fn extents_of(&self, pieces: &[Piece]) -> usize {
         let of_piece = |piece: &Piece| match piece {
             Piece::Local { manifest, .. } => 1 + self.manifests.extents(*manifest).len(),
             Piece::Inline(_) | Piece::Remote(_) => 1,
         };
-        match &entry.content {
-            Content::Inline(_) => 0,
-            Content::Body(body) => body.pieces.iter().map(of_piece).sum(),
-        }
+        pieces.iter().map(of_piece).sum()
     }
 
     /// Objects, without those that were found lost.
     pub(crate) fn present_objects(&self) -> u64 {
         self.objects.len() as u64 - self.losses.objects
     }
-
-    /// Logical bytes of objects and parts, without those objects.
-    pub(crate) fn present_bytes(&self) -> u64 {
-        self.logical_bytes - self.losses.bytes
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::model::empty_job;
-    use crate::state::{Command, apply};
-    use bytes::Bytes;
-    use pocket_api::budget::ByteBudget;
-    use pocket_api::clock::Timestamp;
-    use pocket_api::cluster::ClusterView;
-    use pocket_api::conditions::WriteCondition;
-    use pocket_api::hints::ObjectHints;
-    use pocket_api::ids::{ChunkId, Epoch, NodeId, WriteId};
-    use pocket_api::metadata::{Append, Commit, MetadataError, NewMeta, Request};
-    use pocket_api::names::ObjectKey;
-    use pocket_api::object::{ETag, Extent, NewContent};
-
-    const NOW: Timestamp = Timestamp(1_000_000);
-    const SERVER: NodeId = NodeId(7);
-
-    fn commit(state: &mut JobState, number: u64, content: NewContent, payload: &'static [u8]) {
-        let write = WriteId { gateway: NodeId(9), number };
-        let meta = NewMeta {
-            etag: ETag::opaque(write),
-            checksum: None,
-            headers: None,
-            hints: ObjectHints::default(),
-        };
-        let key = ObjectKey::parse(&format!("k{number}")).unwrap();
-        let condition = WriteCondition::None;
-        let request = Request::Commit(Commit { key, write, size: 10, content, meta, condition });
-        let payload = Bytes::from_static(payload);
-        apply(state, Command::Request { epoch: Epoch(1), request, payload }, NOW).output.unwrap();
-    }
-
-    fn delete(state: &mut JobState, number: u64) {
-        let key = ObjectKey::parse(&format!("k{number}")).unwrap();
-        let request = Request::Delete { key, condition: WriteCondition::None };
-        let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
-        apply(state, command, NOW).output.unwrap();
-    }
-
-    #[test]
-    fn what_died_with_a_server_leaves_the_counts_in_steps_and_is_never_counted_twice() {
-        let mut state = empty_job(ByteBudget::new(1 << 20), NOW);
-        for number in 0..10 {
-            let chunk = ChunkId { server: SERVER, number };
-            let extents = vec![Extent { chunk, len: 10 }];
-            commit(&mut state, number, NewContent::Chunks { extents }, b"");
-        }
-        commit(&mut state, 10, NewContent::Inline, b"0123456789");
-        assert_eq!((state.present_objects(), state.present_bytes()), (11, 110));
-
-        let dead = ClusterView { version: 1, newest: SERVER, ..ClusterView::default() };
-        state.see(dead.clone().into());
-        assert!(state.losses.is_searching() && state.is_sweep_due(NOW));
-        state.search_losses(4, usize::MAX);
-        assert!(state.losses.is_searching() && state.present_objects() > 5, "a part at a time");
-        assert_eq!(state.count_visible(NOW), 1, "what nobody found yet is not there either");
-        // One that was counted and one that was not yet.
-        delete(&mut state, 0);
-        delete(&mut state, 9);
-        while state.losses.is_searching() {
-            state.search_losses(4, usize::MAX);
-        }
-        assert_eq!((state.present_objects(), state.present_bytes()), (1, 10));
-        state.see(ClusterView { version: 2, ..dead }.into());
-        assert!(!state.losses.is_searching(), "nobody else died");
-        (1..9).for_each(|number| delete(&mut state, number));
-        assert_eq!((state.present_objects(), state.present_bytes(), state.losses.objects), (1, 10, 0));
-    }
-
-    #[test]
-    fn nothing_is_appended_in_chunks_of_a_dead_server_so_only_a_search_finds_losses_of_appended_objects() {
-        let mut state = empty_job(ByteBudget::new(1 << 20), NOW);
-        let chunks = |number| NewContent::Chunks {
-            extents: vec![Extent { chunk: ChunkId { server: SERVER, number }, len: 10 }],
-        };
-        let write = |number| WriteId { gateway: NodeId(9), number };
-        commit(&mut state, 0, chunks(0), b"");
-        commit(&mut state, 1, NewContent::Inline, b"0123456789");
-        state.see(ClusterView { version: 1, newest: SERVER, ..ClusterView::default() }.into());
-        while state.losses.is_searching() {
-            state.search_losses(4, usize::MAX);
-        }
-        let request = Request::Append(Append {
-            key: ObjectKey::parse("k1").unwrap(),
-            write: write(2),
-            to: ETag::opaque(write(1)),
-            offset: 10,
-            size: 10,
-            content: chunks(2),
-            etag: ETag::opaque(write(2)),
-            checksum: None,
-        });
-        let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
-        assert_eq!(apply(&mut state, command, NOW).output, Err(MetadataError::WriteBurned));
-        assert_eq!((state.present_objects(), state.present_bytes()), (1, 10));
-    }
-
-    #[test]
-    fn a_step_of_the_search_is_bounded_by_extents_and_still_gets_past_an_object_that_has_more() {
-        let mut state = empty_job(ByteBudget::new(1 << 20), NOW);
-        let of_extents = |count| {
-            let extent = |number| Extent { chunk: ChunkId { server: SERVER, number }, len: 1 };
-            NewContent::Chunks { extents: (0..count).map(extent).collect() }
-        };
-        // With the piece that it is, an object of ten extents costs eleven.
-        for number in 0..6 {
-            commit(&mut state, number, of_extents(10), b"");
-        }
-        state.see(ClusterView { version: 1, newest: SERVER, ..ClusterView::default() }.into());
-        let mut found = Vec::new();
-        for most_extents in [22, 32, 0, 33] {
-            state.search_losses(512, most_extents);
-            found.push(state.losses.objects);
-        }
-        assert_eq!((found, state.losses.is_searching()), (vec![2, 4, 5, 6], false));
-    }
-}
+mod tests;

@@ -19,7 +19,8 @@ pub(crate) struct Manifests {
     by_write: IdMap<WriteId, Manifest>,
     /// Servers in use with the number of their extents.
     servers: BTreeMap<NodeId, u64>,
-    /// Those of them that are dead. Empty as long as all is well, and then nothing below costs anything.
+    /// Those of them that are dead. Empty as long as all is well, and again once what died is found, and then nothing below
+    /// costs anything.
     dead: Vec<NodeId>,
 }
 
@@ -76,6 +77,7 @@ impl Manifests {
                 *count -= 1;
                 if *count == 0 {
                     self.servers.remove(&extent.chunk.server);
+                    self.dead.retain(|dead| *dead != extent.chunk.server);
                 }
             }
         }

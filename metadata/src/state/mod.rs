@@ -108,6 +108,9 @@ pub(crate) struct Home {
     pub(crate) budget: ByteBudget,
 }
 
+/// Most objects, and most extents and pieces of them, that are looked at to count: some 0.5 ms under the lock.
+const COUNT_MAX: usize = 4_096;
+
 pub(crate) struct JobState {
     pub(crate) home: Home,
     pub(crate) job: JobId,
@@ -119,7 +122,7 @@ pub(crate) struct JobState {
     /// For objects that say nothing.
     pub(crate) defaults: ObjectHints,
     pub(crate) objects: BTreeMap<Key, Box<Entry>>,
-    /// Logical bytes of objects and parts.
+    /// Logical bytes of objects and parts, without what was found lost.
     pub(crate) logical_bytes: u64,
     pub(crate) losses: Losses,
     pub(crate) newest_version: u64,
@@ -238,17 +241,21 @@ impl JobState {
 
     /// Whether bytes of it died with a server or another shard.
     pub(crate) fn is_lost(&self, entry: &Entry) -> bool {
-        if !self.manifests.any_dead() && !self.held.any_lost() {
-            return false;
-        }
         match &entry.content {
-            Content::Inline(_) => false,
-            Content::Body(body) => body.pieces.iter().any(|piece| match piece {
+            Content::Inline(_) => entry.is_lost,
+            Content::Body(body) => self.are_lost(&body.pieces),
+        }
+    }
+
+    /// Whether bytes of some piece died.
+    pub(crate) fn are_lost(&self, pieces: &[Piece]) -> bool {
+        let any_lost = self.manifests.any_dead() || self.held.any_lost();
+        any_lost
+            && pieces.iter().any(|piece| match piece {
                 Piece::Inline(_) => false,
                 Piece::Local { manifest, .. } => self.manifests.is_lost(*manifest),
                 Piece::Remote(reference) => self.held.is_lost(reference),
-            }),
-        }
+            })
     }
 
     /// Whether it is there for lists and conditions.
@@ -256,16 +263,25 @@ impl JobState {
         !self.has_ended(key, entry, now) && !self.is_lost(entry)
     }
 
-    /// Objects that are there.
-    pub(crate) fn count_visible(&self, now: Timestamp) -> u64 {
-        let is_present = |key: &Key| self.objects.get(key).is_some_and(|entry| !self.is_lost(entry));
+    /// Objects that are there, or as many of them as one hold of the lock may look at; `None` where it saw none of them and
+    /// has not seen all.
+    pub(crate) fn count_visible(&self, now: Timestamp) -> Option<u64> {
+        let is_present = |key: &Key| self.objects.get(key).is_some_and(|entry| !entry.is_lost);
         // Until all that was lost is found, what is present is not known either.
-        match self.count_ended(now, is_present).filter(|_| !self.losses.is_searching()) {
-            Some(ended) => self.present_objects() - ended as u64,
-            None => {
-                self.objects.iter().filter(|(key, e)| self.is_visible(key.as_str(), e, now)).count() as u64
-            }
+        if !self.losses.is_searching()
+            && let Some(ended) = self.count_ended(COUNT_MAX, now, is_present)
+        {
+            return Some(self.present_objects() - ended as u64);
         }
+        let (mut visible, mut extents) = (0, 0);
+        for (looked_at, (key, entry)) in self.objects.iter().enumerate() {
+            extents += self.extents_and_pieces(entry);
+            if looked_at == COUNT_MAX || (looked_at > 0 && extents > COUNT_MAX) {
+                return (visible > 0).then_some(visible);
+            }
+            visible += u64::from(self.is_visible(key.as_str(), entry, now));
+        }
+        Some(visible)
     }
 
     /// A key may be readable now that was not before.
@@ -366,7 +382,7 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
         }
         Command::ReferenceLost { reference, manifest } => {
             if state.held.lose(reference, manifest) {
-                state.losses.search_objects_anew();
+                state.losses.search_bytes_anew();
             }
             Ok(Output::Done)
         }

@@ -340,7 +340,7 @@ impl World {
         let expected: Vec<&str> = KEYS.into_iter().filter(|name| self.visible(name).is_some()).collect();
         let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
         assert_eq!((pause, &listed), (Pause::End, &expected));
-        assert_eq!(self.state.count_visible(self.now), expected.len() as u64);
+        assert_eq!(self.state.count_visible(self.now), Some(expected.len() as u64));
         let (prefix, delimiter, start) = (String::new(), None, UploadsStart::Beginning);
         let mut uploads = UploadsListing::new(ListUploads { prefix, start, delimiter, max: 1_000 }).unwrap();
         assert_eq!(uploads.step(&self.state, self.epoch, self.now), Ok(true));

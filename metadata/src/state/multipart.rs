@@ -131,6 +131,7 @@ impl JobState {
         let (mut size, mut chosen, mut pieces_bytes) = (0, Vec::with_capacity(named.len()), 0);
         for &(part_number, write) in &named {
             let part = open.parts.get(&part_number).filter(|part| part.write == write);
+            let part = part.filter(|part| !self.are_lost(&part.pieces));
             let part = part.ok_or(MetadataError::InvalidPart(part_number))?;
             size += part.size;
             chosen.push((part.size, part.checksum.as_ref()));
@@ -205,7 +206,7 @@ impl JobState {
         Some(open)
     }
 
-    fn drop_part(&mut self, part: Part) {
+    pub(crate) fn drop_part(&mut self, part: Part) {
         self.logical_bytes -= part.size;
         self.account.give_back(part.charge());
         self.release_pieces(&part.pieces);

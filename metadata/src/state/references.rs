@@ -56,14 +56,13 @@ impl References {
         }
     }
 
-    /// Those that are held for certain, in the order of their ids, with their holders and what they name.
-    pub(crate) fn confirmed(
+    /// All in the order of their ids, each with its holder where it is certain that it is held, and with what it names.
+    pub(crate) fn all(
         &self,
         from: Bound<WriteId>,
-    ) -> impl Iterator<Item = (WriteId, NodeId, &[WriteId])> {
+    ) -> impl Iterator<Item = (WriteId, Option<NodeId>, &[WriteId])> {
         let range = self.by_id.range((from, Bound::Unbounded));
-        let confirmed = range.filter(|(_, taken)| taken.ask_at.is_none());
-        confirmed.map(|(id, taken)| (*id, taken.holder, &taken.manifests[..]))
+        range.map(|(id, taken)| (*id, taken.ask_at.is_none().then_some(taken.holder), &taken.manifests[..]))
     }
 
     /// Its holder with what it names, where it is news that it is held.
@@ -136,6 +135,7 @@ impl Held {
             *count -= 1;
             if *count == 0 {
                 self.homes.remove(&home);
+                self.dead.retain(|dead| *dead != home);
             }
         }
         let Some(count) = self.pieces.get_mut(&(reference, home)) else {

@@ -361,11 +361,20 @@ impl JobState {
         }
     }
 
-    /// How many of those objects that count have ended and are not dropped yet; `None` where the orders do not tell.
-    pub(crate) fn count_ended(&self, now: Timestamp, counts: impl Fn(&Key) -> bool) -> Option<usize> {
+    /// How many of those objects that count have ended and are not dropped yet; `None` where the orders do not tell,
+    /// or are more than `most`.
+    pub(crate) fn count_ended(
+        &self,
+        most: usize,
+        now: Timestamp,
+        counts: impl Fn(&Key) -> bool,
+    ) -> Option<usize> {
+        if self.expiry.due(now).nth(most).is_some() {
+            return None;
+        }
         let by_ttl = self.expiry.due(now).filter(|key| counts(key));
         let Some(rules) = self.rules.as_deref() else { return Some(by_ttl.count()) };
-        if !matches!(rules.review, Review::Done) {
+        if !matches!(rules.review, Review::Done) || rules.objects.order.due(now).nth(most).is_some() {
             return None;
         }
         // What a rule ended first is due in both orders by now.

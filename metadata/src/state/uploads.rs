@@ -11,6 +11,7 @@ use pocket_api::ids::WriteId;
 use pocket_api::metadata::{Committed, UploadInfo, UploadedPart};
 use pocket_api::object::{ETag, ObjectHeaders};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,9 @@ pub(crate) struct Finished {
 /// Uploads of one key in the order of their numbers, which is that of their initiation.
 pub(crate) type OfKey = BTreeMap<u64, Upload>;
 
+/// Where one comes by on a walk through all parts: key and number of its upload, and its own, which is 0 for the upload itself.
+pub(crate) type PartPlace = (Key, u64, u16);
+
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
     pub(crate) open: BTreeMap<Key, OfKey>,
@@ -105,6 +109,24 @@ impl Uploads {
             self.open.remove(key);
         }
         upload
+    }
+
+    /// Open uploads and their parts, in order.
+    pub(crate) fn places(
+        &self,
+        after: Option<&PartPlace>,
+    ) -> impl Iterator<Item = (PartPlace, Option<&Part>)> {
+        let from = after.map_or(Bound::Unbounded, |(key, ..)| Bound::Included(key));
+        self.open.range::<Key, _>((from, Bound::Unbounded)).flat_map(move |(key, of_key)| {
+            let after = after.filter(|(of, ..)| of == key).map(|&(_, number, part)| (number, part));
+            of_key.range(after.map_or(0, |(number, _)| number)..).flat_map(move |(&number, upload)| {
+                let seen = after.filter(|(of, _)| *of == number).map(|(_, part)| part);
+                let place = move |part| (key.clone(), number, part);
+                let itself = seen.is_none().then(|| (place(0), None));
+                let parts = upload.parts.range((Bound::Excluded(seen.unwrap_or(0)), Bound::Unbounded));
+                itself.into_iter().chain(parts.map(move |(&part, of)| (place(part), Some(of))))
+            })
+        })
     }
 
     pub(crate) fn finished(&self, number: u64) -> Option<&Finished> {

@@ -142,7 +142,7 @@ pub(crate) fn metadata_errors() -> Vec<MetadataError> {
 pub(crate) fn shard_replies() -> Vec<ShardReply> {
     vec![
         ShardReply::Done,
-        ShardReply::Frozen { objects: 3 },
+        ShardReply::Frozen { objects: Some(3) },
         ShardReply::LeasesEnded(vec![(JobId(1), LeaseId(2))]),
         ShardReply::Known(vec![true, false]),
     ]

@@ -129,7 +129,7 @@ impl ShardState {
                     Hold::Fenced(_) => {}
                     Hold::Free | Hold::Frozen(_) => job.hold = Hold::Frozen(order.operation),
                 }
-                return Ok(ShardReply::Frozen { objects: job.objects });
+                return Ok(ShardReply::Frozen { objects: Some(job.objects) });
             }
             ShardRequest::Fence { order, job } => {
                 let job = self.jobs.get_mut(&job).ok_or(MetadataError::NoSuchJob)?;

@@ -227,7 +227,7 @@ pub(super) async fn bytes_of_a_dead_server_are_lost(client: Client) {
     };
     assert_eq!(client.ask(Request::AddReference(add)).await, Err(MetadataError::Lost));
     let freeze = ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None };
-    assert_eq!(client.tell(freeze).await, ShardReply::Frozen { objects: 2 });
+    assert_eq!(client.tell(freeze).await, ShardReply::Frozen { objects: Some(2) });
     client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
     let mut create = client.new_commit("dir/both", 1, NewContent::Inline);
     create.condition = WriteCondition::Absent;

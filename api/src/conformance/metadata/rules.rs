@@ -57,7 +57,7 @@ pub(super) async fn rules_end_what_is_there_and_what_comes(client: Client) {
     let frozen = client
         .tell(ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None })
         .await;
-    assert_eq!(frozen, ShardReply::Frozen { objects: 1 }, "what has ended does not keep a bucket");
+    assert_eq!(frozen, ShardReply::Frozen { objects: Some(1) }, "what has ended does not keep a bucket");
     client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
     client.delete("data/old").await;
     eventually("memory comes back", async || client.world.budget().used_bytes() == 0).await;

@@ -101,7 +101,7 @@ pub(super) async fn tags_need_an_object_and_a_job_that_may_be_written(client: Cl
     let frozen = client
         .tell(ShardRequest::Freeze { order: client.order(), job: client.job.job, idle_for: None })
         .await;
-    assert_eq!(frozen, ShardReply::Frozen { objects: 1 });
+    assert_eq!(frozen, ShardReply::Frozen { objects: Some(1) });
     assert_eq!(set().await, Err(MetadataError::Busy));
     client.tell(ShardRequest::Thaw { order: client.order(), job: client.job.job }).await;
     assert_eq!(set().await, Ok(Reply::Done));

@@ -59,7 +59,7 @@ impl ShardModel {
                     return Err(MetadataError::Busy);
                 }
                 job.frozen = Some((operation, now + FREEZE_LEASE));
-                return Ok(ShardReply::Frozen { objects: job.objects });
+                return Ok(ShardReply::Frozen { objects: Some(job.objects) });
             }
             ShardRequest::Fence { job, .. } => {
                 let job = self.jobs.get_mut(job).ok_or(MetadataError::NoSuchJob)?;
