@@ -11,6 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// How long old rules may take to end what is due before new ones are refused: shorter than the controller waits for it. What was
+/// ended meanwhile has ended.
+const UPDATE_WITHIN: Duration = Duration::from_millis(1_500);
+
 impl Shard {
     /// Whether nobody newer has been heard of than who orders something.
     pub(crate) fn heed(&self, term: Term) -> Result<(), MetadataError> {
@@ -39,13 +43,14 @@ impl Shard {
     /// In steps where the job's rules change and the old ones have much to end.
     pub(crate) async fn update(&self, spec: Box<JobSpec>) -> Result<ShardReply, MetadataError> {
         let found = self.job_or_none(spec.job)?;
-        while found.state.read().must_settle(&spec.lifecycle, self.env.now()) {
-            if let Output::Swept { expired, .. } = self.apply(&found, Command::SettleRules)? {
-                self.metrics.count_expired(expired);
+        let (spec, give_up_at) = (Arc::new(*spec), self.env.now() + UPDATE_WITHIN);
+        while let Output::Swept { expired, .. } = self.apply(&found, Command::Update(spec.clone()))? {
+            self.metrics.count_expired(expired);
+            if self.env.now() >= give_up_at {
+                return Err(MetadataError::Busy);
             }
             tokio::task::yield_now().await;
         }
-        self.apply(&found, Command::Update(spec))?;
         found.waiters.wake_all();
         Ok(ShardReply::Done)
     }
@@ -76,7 +81,7 @@ impl Shard {
         Ok(ShardReply::Done)
     }
 
-    /// O(1) for the caller, whatever the job holds: the memory is dropped behind its back.
+    /// O(1) for the caller, whatever the job holds: what is more than a little is dropped behind its back.
     pub(crate) fn end(&self, job: JobId) -> ShardReply {
         let Some(found) = self.jobs.get(job) else {
             self.jobs.end(job);
@@ -84,7 +89,9 @@ impl Shard {
         };
         let remains = found.end();
         self.jobs.end(job);
-        self.env.beside(move || drop(remains));
+        if !remains.are_few() {
+            self.env.beside(move || drop(remains));
+        }
         ShardReply::Done
     }
 }

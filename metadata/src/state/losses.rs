@@ -58,13 +58,12 @@ impl Step {
 }
 
 impl Losses {
-    /// Somebody died: everything has to be looked at.
-    pub(crate) fn search_anew(&mut self) {
-        self.search_bytes_anew();
+    /// Bytes of manifests here died, or holders of references to them did.
+    pub(crate) fn search_references_anew(&mut self) {
         self.reference_search = Some(Bound::Unbounded);
     }
 
-    /// References that objects or parts here hold were lost elsewhere.
+    /// Bytes died that objects or parts may name.
     pub(crate) fn search_bytes_anew(&mut self) {
         self.search = Search::Objects(Bound::Unbounded);
     }
@@ -140,22 +139,26 @@ impl JobState {
         }
     }
 
-    /// One step of the search through references: the holders of those that name what was lost are told. Those that are not
-    /// confirmed wait for that: their holder may not know them yet.
-    pub(crate) fn search_lost_references(&mut self, most: usize, most_extents: usize) {
+    /// One step of the search through references: those of the dead end, and the holders of those that name what was lost are
+    /// told. Those that are not confirmed wait for that: their holder may not know them yet.
+    pub(crate) fn search_references(&mut self, most: usize, most_extents: usize) {
         let Some(from) = self.losses.reference_search.take() else { return };
-        let (mut step, mut last) = (Step::new(most, most_extents), from);
-        for (reference, confirmed, manifests) in self.references.all(from) {
+        let (mut step, mut last, mut orphaned) = (Step::new(most, most_extents), from, Vec::new());
+        for (reference, taken) in self.references.range(from) {
+            let (holder, manifests) = (taken.holder, &taken.manifests);
             if !step.takes(manifests.iter().map(|id| 1 + self.manifests.extents(*id).len()).sum()) {
                 self.losses.reference_search = Some(last);
                 break;
             }
-            if let Some(holder) = confirmed {
+            if self.view.is_dead(holder) {
+                orphaned.push(reference);
+            } else if taken.is_confirmed() {
                 let lost = manifests.iter().filter(|id| self.manifests.is_lost(**id));
                 self.effects.lost.extend(lost.map(|&manifest| Lost { holder, reference, manifest }));
             }
             last = Bound::Excluded(reference);
         }
+        orphaned.into_iter().for_each(|reference| self.end_reference(reference));
     }
 
     /// It is certain that a reference is held: its holder is told what was lost meanwhile.

@@ -88,7 +88,9 @@ pub(crate) enum Command {
         arrived: Option<(NodeId, Committed)>,
     },
     ForgetArrival(WriteId),
-    Update(Box<JobSpec>),
+    /// [`Output::Swept`] where the job's old rules have something to end before the new ones hold: a part of that was done, and
+    /// the command is to be given again.
+    Update(Arc<JobSpec>),
     Freeze(OperationId),
     Fence(OperationId),
     Thaw(OperationId),
@@ -96,8 +98,6 @@ pub(crate) enum Command {
     View(Arc<ClusterView>),
     /// Whatever is due by now, as much as one hold of the lock should do.
     Sweep,
-    /// Likewise what rules have ended that are about to change.
-    SettleRules,
 }
 
 /// The shard that a job's state lives at.
@@ -183,36 +183,44 @@ impl JobState {
     }
 
     /// Makes the job what `spec` says, unless it is older than what is known here.
-    fn update(&mut self, spec: &JobSpec, now: Timestamp) {
+    fn update(&mut self, spec: &JobSpec, now: Timestamp) -> Output {
         if spec.epoch <= self.epoch {
-            return;
+            return Output::Done;
+        }
+        if self.must_settle(&spec.lifecycle, now) {
+            return self.settle_rules(now);
         }
         self.epoch = spec.epoch;
         self.ends_at = spec.ends_in.map(|left| now + left);
         self.defaults = defaults(&spec.hints);
-        self.change_rules(&spec.lifecycle, now);
+        self.change_rules(&spec.lifecycle);
+        Output::Done
     }
 
-    /// Ends the job in one step, whatever its size: its share of the budget is given back, and all that it held comes
-    /// out, to be dropped where that may take its time. Every later command is [`MetadataError::NoSuchJob`].
+    /// Ends the job in one step, whatever its size: all that it held comes out, with its share of the budget, to be dropped
+    /// where that may take its time. Every later command is [`MetadataError::NoSuchJob`].
     pub(crate) fn end(&mut self) -> Remains {
         self.ended = true;
-        let empty = self.account.another();
-        drop(std::mem::replace(&mut self.account, empty));
         self.logical_bytes = 0;
         self.losses = Losses::default();
+        let empty = self.account.another();
         Remains {
-            _expiry: std::mem::take(&mut self.expiry),
-            _rules: self.rules.take(),
-            _objects: std::mem::take(&mut self.objects),
-            _manifests: std::mem::take(&mut self.manifests),
-            _references: std::mem::take(&mut self.references),
-            _held: std::mem::take(&mut self.held),
-            _leases: std::mem::take(&mut self.leases),
-            _uploads: std::mem::take(&mut self.uploads),
-            _departures: std::mem::take(&mut self.departures),
-            _arrivals: std::mem::take(&mut self.arrivals),
-            _tokens: std::mem::take(&mut self.tokens),
+            objects: std::mem::take(&mut self.objects),
+            _others: Others {
+                _expiry: std::mem::take(&mut self.expiry),
+                _rules: self.rules.take(),
+                _header_pool: std::mem::take(&mut self.header_pool),
+                _manifests: std::mem::take(&mut self.manifests),
+                _references: std::mem::take(&mut self.references),
+                _held: std::mem::take(&mut self.held),
+                _burned: std::mem::take(&mut self.burned),
+                _leases: std::mem::take(&mut self.leases),
+                _uploads: std::mem::take(&mut self.uploads),
+                _departures: std::mem::take(&mut self.departures),
+                _arrivals: std::mem::take(&mut self.arrivals),
+                _tokens: std::mem::take(&mut self.tokens),
+            },
+            account: std::mem::replace(&mut self.account, empty),
         }
     }
 
@@ -394,10 +402,7 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
             state.forget_arrival(rename);
             Ok(Output::Done)
         }
-        Command::Update(spec) => {
-            state.update(&spec, now);
-            Ok(Output::Done)
-        }
+        Command::Update(spec) => Ok(state.update(&spec, now)),
         Command::Freeze(by) => {
             let frozen = state.hold.freeze(by, now);
             frozen.map(|()| Output::Frozen { objects: state.count_visible(now) })
@@ -412,24 +417,55 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
             Ok(Output::Done)
         }
         Command::Sweep => Ok(state.sweep(now)),
-        Command::SettleRules => Ok(state.settle_rules(now)),
     };
     Outcome { output, effects: std::mem::take(&mut state.effects) }
 }
 
-/// What a job held when it ended. Dropping it takes as long as it was large.
+/// What a job held when it ended. Dropping it takes as long as it was large, and what it was charged is given back as it goes: never
+/// before the memory, or who takes its place would have more than there is.
 pub(crate) struct Remains {
+    objects: BTreeMap<Key, Box<Entry>>,
+    // Fields are dropped in this order: the account with the rest of the charges last.
+    _others: Others,
+    account: Account,
+}
+
+struct Others {
     _expiry: Expiry,
     _rules: Option<Box<Rules>>,
-    _objects: BTreeMap<Key, Box<Entry>>,
+    _header_pool: HeaderPool,
     _manifests: Manifests,
     _references: References,
     _held: Held,
+    _burned: Burned,
     _leases: Leases,
     _uploads: Uploads,
     _departures: Departures,
     _arrivals: Arrivals,
     _tokens: Tokens,
+}
+
+/// Objects that go before their charges are given back together.
+const DROPPED_AT_ONCE: usize = 1_024;
+/// Of metadata: a thousand small objects.
+const FEW_BYTES: u64 = 256 << 10;
+
+impl Remains {
+    /// Whether it is dropped within some 0.3 ms: everything in it is charged.
+    pub(crate) fn are_few(&self) -> bool {
+        self.account.used_bytes() <= FEW_BYTES
+    }
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        let mut objects = std::mem::take(&mut self.objects).into_values();
+        while objects.len() > 0 {
+            let charges = objects.by_ref().take(DROPPED_AT_ONCE).map(|entry| u64::from(entry.charge_bytes));
+            let gone_bytes = charges.sum();
+            self.account.give_back(gone_bytes);
+        }
+    }
 }
 
 pub(crate) fn bytes_of(key: &ObjectKey) -> &[u8] {

@@ -28,6 +28,7 @@ use pocket_api::object::{Segment, Tags};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 const NODE: NodeId = NodeId(1);
@@ -88,9 +89,9 @@ fn byte_of(chunk: ChunkId, offset: u32) -> u8 {
     (chunk.number as u8).wrapping_mul(31).wrapping_add(offset as u8)
 }
 
-fn spec(epoch: Epoch, rules: &[LifecycleRule]) -> Box<JobSpec> {
+fn spec(epoch: Epoch, rules: &[LifecycleRule]) -> Arc<JobSpec> {
     let unit = LifecycleUnit::Of(Duration::from_secs(1));
-    Box::new(JobSpec {
+    Arc::new(JobSpec {
         job: JobId(1),
         epoch,
         hints: JobHints::default(),
@@ -286,7 +287,7 @@ impl World {
         self.epoch = Epoch(self.epoch.0 + 1);
         let ruled_by = |rule: &PlainRule| rule.rule();
         let spec = spec(self.epoch, &rules.iter().map(ruled_by).collect::<Vec<_>>());
-        self.apply(Command::Update(spec)).unwrap();
+        while self.apply(Command::Update(spec.clone())).unwrap() != Output::Done {}
         if rules != self.rules {
             self.drop_what_rules_ended();
         }

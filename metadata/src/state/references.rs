@@ -18,12 +18,19 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A reference to manifests of this shard.
 #[derive(Debug)]
-struct Taken {
+pub(crate) struct Taken {
     /// Sorted: a copy of a long multipart object names thousands.
-    manifests: SmallVec<[WriteId; 1]>,
-    holder: NodeId,
+    pub(crate) manifests: SmallVec<[WriteId; 1]>,
+    pub(crate) holder: NodeId,
     /// When to ask the holder; `None` once it was confirmed.
     ask_at: Option<Timestamp>,
+}
+
+impl Taken {
+    /// Whether it is certain that it is held.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.ask_at.is_none()
+    }
 }
 
 /// References to manifests of this shard, by their ids. Each counts once in each manifest that it names.
@@ -56,13 +63,9 @@ impl References {
         }
     }
 
-    /// All in the order of their ids, each with its holder where it is certain that it is held, and with what it names.
-    pub(crate) fn all(
-        &self,
-        from: Bound<WriteId>,
-    ) -> impl Iterator<Item = (WriteId, Option<NodeId>, &[WriteId])> {
-        let range = self.by_id.range((from, Bound::Unbounded));
-        range.map(|(id, taken)| (*id, taken.ask_at.is_none().then_some(taken.holder), &taken.manifests[..]))
+    /// All in the order of their ids, from one on.
+    pub(crate) fn range(&self, from: Bound<WriteId>) -> impl Iterator<Item = (WriteId, &Taken)> {
+        self.by_id.range((from, Bound::Unbounded)).map(|(id, taken)| (*id, taken))
     }
 
     /// Its holder with what it names, where it is news that it is held.
@@ -103,12 +106,9 @@ impl References {
         Some((taken.holder, reference))
     }
 
-    /// Those whose holder is dead, and its objects with it.
-    pub(crate) fn orphaned(&self, view: &ClusterView) -> Vec<WriteId> {
-        if !self.holders.keys().any(|&holder| view.is_dead(holder)) {
-            return Vec::new();
-        }
-        self.by_id.iter().filter(|(_, taken)| view.is_dead(taken.holder)).map(|(id, _)| *id).collect()
+    /// Whether some holder is dead, and its objects with it.
+    pub(crate) fn any_orphaned(&self, view: &ClusterView) -> bool {
+        self.holders.keys().any(|&holder| view.is_dead(holder))
     }
 }
 

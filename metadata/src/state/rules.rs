@@ -5,9 +5,11 @@
 //! of rules that order is made anew in a *review*, some hundred keys at a time. A job without rules has none of this.
 
 use crate::state::account::{Account, EXPIRY_BYTES};
+use crate::state::effects::Output;
 use crate::state::entry::Entry;
 use crate::state::expiry::Expiry;
 use crate::state::key::Key;
+use crate::state::sweep::SWEEP_MAX;
 use crate::state::uploads::{OfKey, Upload};
 use crate::state::{JobState, bytes_of};
 use pocket_api::clock::Timestamp;
@@ -317,12 +319,11 @@ impl JobState {
         rules.upload_place(key, initiated).map_or(0, |at| rules.uploads.remove(at, number, key))
     }
 
-    /// Drops what rules have ended by now, `most` objects and a few uploads: how many objects that were. Where `most` is no bound,
-    /// neither is what they free: all of it goes in this command.
+    /// Drops what rules have ended by now, `most` objects and a few uploads: how many objects that were.
     pub(crate) fn end_by_rules(&mut self, most: usize, orders: Orders, now: Timestamp) -> u64 {
         let mut expired = 0;
         while expired < most
-            && (most == usize::MAX || !self.has_freed_enough())
+            && !self.has_freed_enough()
             && let Some((_, key, charge)) = self.rules.as_deref_mut().and_then(|r| r.objects.pop_due(now))
         {
             self.account.give_back(charge);
@@ -383,33 +384,35 @@ impl JobState {
         Some(by_ttl_alone.count() + rules.objects.order.due(now).filter(|key| counts(key)).count())
     }
 
-    /// Whether other rules than `next` may have something to end now. It is dropped in steps before they change: with
-    /// [`Orders::Dropped`], which is quick.
+    /// Whether the rules are others than `next` and may have something to end now, which is then to be dropped, in steps, before
+    /// they change: what they have ended has ended for good.
     pub(crate) fn must_settle(&self, next: &Lifecycle, now: Timestamp) -> bool {
         let may_end = |rules: &Rules| rules.are_due(now) || rules.is_left_out_due(now);
         self.rules.as_deref().is_some_and(|rules| !rules.are(next) && may_end(rules))
     }
 
+    /// One step of what is to be done before rules change.
+    pub(crate) fn settle_rules(&mut self, now: Timestamp) -> Output {
+        self.review_what_was_left_out(now);
+        let expired = self.end_by_rules(SWEEP_MAX, Orders::Dropped, now);
+        Output::Swept { expired, more: true }
+    }
+
     /// What no order has room for is found by a review alone. It comes by itself, but not at once.
-    pub(crate) fn review_what_was_left_out(&mut self, now: Timestamp) {
+    fn review_what_was_left_out(&mut self, now: Timestamp) {
         if let Some(rules) = self.rules.as_deref_mut().filter(|rules| rules.is_left_out_due(now)) {
             rules.review_anew();
         }
     }
 
-    /// Other rules, from now on. What the old ones have ended has ended for good: it does not come back with them gone.
-    pub(crate) fn change_rules(&mut self, next: &Lifecycle, now: Timestamp) {
+    /// Other rules, from now on. The old ones have nothing left to end.
+    pub(crate) fn change_rules(&mut self, next: &Lifecycle) {
         let is_same = match self.rules.as_deref() {
             None => next.rules.is_empty(),
             Some(rules) => rules.are(next),
         };
         if is_same {
             return;
-        }
-        // Little where it was settled a moment before.
-        self.review_what_was_left_out(now);
-        while self.rules.as_deref().is_some_and(|rules| rules.are_due(now)) {
-            self.end_by_rules(usize::MAX, Orders::Dropped, now);
         }
         if let Some(old) = std::mem::replace(&mut self.rules, Rules::of(next)) {
             self.account.give_back(old.charge_bytes());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Most of each kind of thing that one sweep handles: some 0.2 ms under the lock.
-const SWEEP_MAX: usize = 512;
+pub(crate) const SWEEP_MAX: usize = 512;
 /// Most extents and pieces, which are many to an object, that one sweep looks at for losses, and most that what ends frees:
 /// likewise 0.2 ms. More only in a single object, for which a read of it takes as long.
 const SWEEP_MAX_EXTENTS: usize = 4_096;
@@ -39,7 +39,7 @@ impl JobState {
         }
         expired += self.end_by_rules(SWEEP_MAX - expired as usize, Orders::Made, now);
         self.search_losses(SWEEP_MAX, SWEEP_MAX_EXTENTS);
-        self.search_lost_references(SWEEP_MAX, SWEEP_MAX_EXTENTS);
+        self.search_references(SWEEP_MAX, SWEEP_MAX_EXTENTS);
         for _ in 0..SWEEP_MAX {
             let Some((holder, reference)) = self.references.next_to_ask(now) else { break };
             if holder == self.home.node || self.view.is_dead(holder) {
@@ -70,21 +70,13 @@ impl JobState {
         ended.len() < SWEEP_MAX && !self.burned.any_old(now) && !self.uploads.any_old(now)
     }
 
-    /// As much of what rules have ended as one hold of the lock should drop, because they are about to change.
-    pub(crate) fn settle_rules(&mut self, now: Timestamp) -> Output {
-        self.review_what_was_left_out(now);
-        let expired = self.end_by_rules(SWEEP_MAX, Orders::Dropped, now);
-        let more = self.rules.as_deref().is_some_and(|rules| rules.are_due(now));
-        Output::Swept { expired, more }
-    }
-
     pub(crate) fn see(&mut self, view: Arc<ClusterView>) {
-        let any_news = self.manifests.bury(&view) | self.held.bury(&view);
-        if any_news {
-            self.losses.search_anew();
+        if self.manifests.bury(&view) | self.held.bury(&view) {
+            self.losses.search_bytes_anew();
+            self.losses.search_references_anew();
         }
-        for reference in self.references.orphaned(&view) {
-            self.end_reference(reference);
+        if self.references.any_orphaned(&view) {
+            self.losses.search_references_anew();
         }
         self.view = view;
         self.forget_arrivals_of_the_dead();

@@ -198,7 +198,7 @@ fn parts_that_died_go_in_steps_and_no_upload_is_completed_with_one_before() {
     let mut left = Vec::new();
     while state.losses.is_due() && left.len() < 20 {
         search(&mut state, 2);
-        state.search_lost_references(9, 9);
+        state.search_references(9, 9);
         left.push(state.logical_bytes);
     }
     // The upload itself is looked at as well.

@@ -4,7 +4,7 @@
 use super::*;
 use crate::state::effects::Output;
 use crate::state::upload_id::UploadIds;
-use crate::state::{COUNT_MAX, Command, Home, apply};
+use crate::state::{COUNT_MAX, Command, DROPPED_AT_ONCE, Home, apply};
 use bytes::Bytes;
 use pocket_api::budget::ByteBudget;
 use pocket_api::cluster::ClusterView;
@@ -15,6 +15,7 @@ use pocket_api::lifecycle::{LifecycleEnd, LifecycleFilter, LifecycleUnit};
 use pocket_api::metadata::{Commit, JobSpec, NewMeta, Request};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, Extent, NewContent};
+use std::sync::Arc;
 
 const NODE: NodeId = NodeId(1);
 const START: Timestamp = Timestamp(1_000_000);
@@ -23,7 +24,7 @@ fn key(number: usize) -> Key {
     Key(ObjectKey::parse(&format!("k{number:06}")).unwrap())
 }
 
-fn spec(epoch: u64, seconds: Option<u32>) -> Box<JobSpec> {
+fn spec(epoch: u64, seconds: Option<u32>) -> Arc<JobSpec> {
     let rule = |seconds| LifecycleRule {
         id: "all".into(),
         filter: LifecycleFilter::default(),
@@ -31,7 +32,7 @@ fn spec(epoch: u64, seconds: Option<u32>) -> Box<JobSpec> {
         aborts_uploads_after: None,
     };
     let rules = seconds.map(rule).into_iter().collect();
-    Box::new(JobSpec {
+    Arc::new(JobSpec {
         job: JobId(1),
         epoch: Epoch(epoch),
         hints: JobHints::default(),
@@ -75,10 +76,10 @@ fn put_chunks(state: &mut JobState, number: usize, chunks: u64) {
 fn a_change_of_rules_ends_however_much_what_has_ended_frees() {
     let mut state = job_of(0, &ByteBudget::new(1 << 30));
     (0..3).for_each(|number| put_chunks(&mut state, number, 2_048));
-    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    update(&mut state, spec(2, Some(5)), START);
     while sweep(&mut state, seconds(1)).1 {}
-    let changed = apply(&mut state, Command::Update(spec(3, None)), seconds(5));
-    assert_eq!((state.objects.len(), changed.effects.freed.len()), (0, 3 * 2_048));
+    // Two objects free as much as a step may; one more to find that nothing is left.
+    assert_eq!((update(&mut state, spec(3, None), seconds(5)), state.objects.len()), (3, 0));
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn a_review_that_finds_no_room_refuses_nobody() {
     let budget = ByteBudget::new(1 << 20);
     let mut state = job_of(100, &budget);
     assert!(budget.take(budget.limit_bytes() - budget.used_bytes()));
-    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    update(&mut state, spec(2, Some(5)), START);
     sweep(&mut state, seconds(1));
     assert_eq!((in_order(&state), budget.refusals()), (0, 0));
 }
@@ -96,21 +97,34 @@ fn what_no_order_had_room_for_is_dropped_in_steps_too_before_rules_change() {
     let budget = ByteBudget::new(1 << 20);
     let mut state = job_of(2_000, &budget);
     assert!(budget.take(budget.limit_bytes() - budget.used_bytes()));
-    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    update(&mut state, spec(2, Some(5)), START);
     while sweep(&mut state, seconds(1)).1 {}
     // No review is due yet, nor an order.
     assert!(!state.rules.as_deref().unwrap().are_due(seconds(5)));
-    let next = spec(3, None);
-    let mut steps = 0;
-    while state.must_settle(&next.lifecycle, seconds(5)) {
-        apply(&mut state, Command::SettleRules, seconds(5)).output.unwrap();
-        steps += 1;
-    }
+    let steps = update(&mut state, spec(3, None), seconds(5));
     assert!(
-        state.objects.is_empty() && steps >= 4,
+        state.objects.is_empty() && steps >= 5,
         "{} objects left after {steps} steps",
         state.objects.len()
     );
+}
+
+/// In how many steps a change of rules is made.
+fn update(state: &mut JobState, spec: Arc<JobSpec>, now: Timestamp) -> usize {
+    for steps in 1..1_000 {
+        let outcome = apply(state, Command::Update(spec.clone()), now);
+        assert!(
+            outcome.effects.freed.len() < 4_096 + 2_048,
+            "{} chunks in a step",
+            outcome.effects.freed.len()
+        );
+        match outcome.output {
+            Ok(Output::Done) => return steps,
+            Ok(Output::Swept { expired, .. }) => assert!(expired <= SWEEP_MAX as u64, "{expired} in a step"),
+            odd => panic!("{odd:?}"),
+        }
+    }
+    panic!("the change never comes to an end")
 }
 
 fn sweep(state: &mut JobState, now: Timestamp) -> (u64, bool) {
@@ -131,7 +145,7 @@ fn seconds(n: u64) -> Timestamp {
 #[test]
 fn a_freeze_looks_at_no_more_than_it_may_and_says_so_where_that_does_not_tell() {
     let mut state = job_of(COUNT_MAX + 1, &ByteBudget::new(1 << 30));
-    apply(&mut state, Command::Update(spec(2, Some(5))), seconds(1)).output.unwrap();
+    update(&mut state, spec(2, Some(5)), seconds(1));
     let freeze = |state: &mut JobState, operation, now| {
         let command = Command::Freeze(pocket_api::ids::OperationId(operation));
         match apply(state, command, now).output {
@@ -154,7 +168,7 @@ fn a_freeze_looks_at_no_more_than_it_may_and_says_so_where_that_does_not_tell() 
 fn a_change_of_rules_holds_at_once_and_is_worked_through_in_bounded_steps() {
     const OBJECTS: usize = 6 * REVIEW_MAX;
     let mut state = job_of(OBJECTS, &ByteBudget::new(1 << 30));
-    apply(&mut state, Command::Update(spec(2, Some(5))), seconds(1)).output.unwrap();
+    update(&mut state, spec(2, Some(5)), seconds(1));
     assert_eq!(in_order(&state), 0, "the change itself visits nothing");
     assert_eq!(state.count_visible(seconds(4)), Some(OBJECTS as u64));
     assert_eq!(state.count_visible(seconds(5)), Some(0), "no object waits for its turn to have ended");
@@ -185,11 +199,11 @@ fn a_change_of_rules_holds_at_once_and_is_worked_through_in_bounded_steps() {
 fn what_has_ended_is_found_by_the_review_itself_too() {
     const OBJECTS: usize = 3 * REVIEW_MAX;
     let mut state = job_of(OBJECTS, &ByteBudget::new(1 << 30));
-    apply(&mut state, Command::Update(spec(2, Some(5))), seconds(9)).output.unwrap();
+    update(&mut state, spec(2, Some(5)), seconds(9));
     assert!(state.must_settle(&Lifecycle::default(), seconds(9)));
     let (expired, more) = sweep(&mut state, seconds(9));
     assert_eq!((expired, more), (REVIEW_MAX as u64, true));
-    apply(&mut state, Command::Update(spec(3, None)), seconds(9)).output.unwrap();
+    update(&mut state, spec(3, None), seconds(9));
     assert_eq!(
         state.objects.len(),
         0,
@@ -205,7 +219,7 @@ fn an_order_that_memory_does_not_suffice_for_is_made_up_for_later() {
     let mut state = job_of(OBJECTS, &budget);
     let rest = (1 << 30) - budget.used_bytes() - 10 * charge(&key(0));
     assert!(budget.take(rest), "room for ten places in the order");
-    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    update(&mut state, spec(2, Some(5)), START);
     while sweep(&mut state, START).1 {}
     assert_eq!(in_order(&state), 10);
     assert_eq!(state.count_visible(seconds(5)), Some(0), "what is not in the order is not served either");
@@ -219,9 +233,9 @@ fn an_order_that_memory_does_not_suffice_for_is_made_up_for_later() {
 #[test]
 fn an_epoch_with_the_same_rules_reviews_nothing() {
     let mut state = job_of(3, &ByteBudget::new(1 << 30));
-    apply(&mut state, Command::Update(spec(2, Some(5))), START).output.unwrap();
+    update(&mut state, spec(2, Some(5)), START);
     while sweep(&mut state, START).1 {}
-    apply(&mut state, Command::Update(spec(3, Some(5))), START).output.unwrap();
+    update(&mut state, spec(3, Some(5)), START);
     assert_eq!(in_order(&state), 3);
     assert!(!sweep(&mut state, START).1);
     assert_eq!(state.count_visible(seconds(5)), Some(0));
@@ -232,10 +246,10 @@ fn rules_that_are_about_to_change_are_settled_without_making_an_order_for_them()
     const OBJECTS: usize = 3 * REVIEW_MAX;
     let settled = || {
         let mut state = job_of(OBJECTS, &ByteBudget::new(1 << 30));
-        apply(&mut state, Command::Update(spec(2, Some(8))), seconds(1)).output.unwrap();
+        update(&mut state, spec(2, Some(8)), seconds(1));
         let mut steps = 0;
         while state.must_settle(&Lifecycle::default(), seconds(1)) {
-            let done = apply(&mut state, Command::SettleRules, seconds(1)).output;
+            let done = apply(&mut state, Command::Update(spec(3, None)), seconds(1)).output;
             assert!(matches!(done, Ok(Output::Swept { expired: 0, .. })), "{done:?}");
             steps += 1;
         }
@@ -243,10 +257,22 @@ fn rules_that_are_about_to_change_are_settled_without_making_an_order_for_them()
         state
     };
     let mut changed = settled();
-    apply(&mut changed, Command::Update(spec(3, None)), seconds(8)).output.unwrap();
+    update(&mut changed, spec(3, None), seconds(8));
     assert_eq!(changed.objects.len(), 0, "what ended between the last step and the change has ended too");
     let mut unchanged = settled();
     assert!(!sweep(&mut unchanged, seconds(7)).1);
     while sweep(&mut unchanged, seconds(8)).1 {}
     assert_eq!(unchanged.objects.len(), 0, "where the change never came they end all the same");
+}
+
+#[test]
+fn what_an_end_gives_back_is_given_back_as_it_is_dropped_and_not_before() {
+    let budget = ByteBudget::new(1 << 30);
+    let mut state = job_of(3 * DROPPED_AT_ONCE, &budget);
+    let used_bytes = budget.used_bytes();
+    let remains = state.end();
+    assert_eq!((budget.used_bytes(), state.account.used_bytes()), (used_bytes, 0));
+    assert!(!remains.are_few() && job_of(100, &ByteBudget::new(1 << 30)).end().are_few());
+    drop(remains);
+    assert_eq!(budget.used_bytes(), 0);
 }
