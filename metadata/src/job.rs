@@ -3,20 +3,23 @@
 
 use crate::state::effects::{Effects, Output};
 use crate::state::{Command, JobState, Remains, apply};
-use crate::waiters::{WaiterCount, Waiters};
+use crate::waiters::{Call, WaiterCount, Waiters};
 use parking_lot::RwLock;
 use pocket_api::clock::{Clock, Timestamp};
+use pocket_api::env::Env;
 use pocket_api::ids::{Epoch, JobId, OperationId};
 use pocket_api::metadata::{Answer, MetadataError, Request};
 use pocket_api::usage::{JobUse, SpaceUse};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub(crate) struct Job {
     pub(crate) id: JobId,
     pub(crate) state: RwLock<JobState>,
     pub(crate) waiters: Waiters,
+    own: Weak<Job>,
+    env: Env,
     clock: Arc<dyn Clock>,
     last_used_ms: AtomicU64,
     /// Some object is on its way to another shard.
@@ -24,14 +27,32 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(state: JobState, clock: Arc<dyn Clock>, waiting: WaiterCount) -> Self {
-        Self {
+    pub(crate) fn new(state: JobState, env: Env, waiting: WaiterCount) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            own: own.clone(),
             id: state.job,
             state: RwLock::new(state),
             waiters: Waiters::new(waiting),
-            last_used_ms: AtomicU64::new(clock.now().0),
+            last_used_ms: AtomicU64::new(env.now().0),
             moving: AtomicBool::new(false),
-            clock,
+            clock: env.clock(),
+            env,
+        })
+    }
+
+    /// Wakes who waits: the first at once, the rest in turns of their own.
+    pub(crate) fn wake(&self, call: Call) {
+        let rest = if self.waiters.is_empty() { None } else { self.waiters.wake(call) };
+        if let Some(rest) = rest
+            && let Some(job) = self.own.upgrade()
+        {
+            self.env.spawn(async move {
+                let mut rest = Some(rest);
+                while let Some(call) = rest {
+                    tokio::task::yield_now().await;
+                    rest = job.waiters.wake(call);
+                }
+            });
         }
     }
 
@@ -68,7 +89,7 @@ impl Job {
 
     /// Applies a command and wakes whoever waits for what it changed. The rest of the effects is the caller's.
     pub(crate) fn apply(&self, command: Command) -> (Result<Output, MetadataError>, Effects) {
-        let outcome = {
+        let mut outcome = {
             let mut state = self.state.write();
             // Under the lock, so that a later command never has an earlier time.
             let now = self.clock.now();
@@ -84,8 +105,8 @@ impl Job {
             }
             outcome
         };
-        for key in &outcome.effects.woken {
-            self.waiters.wake(key.as_str());
+        for key in std::mem::take(&mut outcome.effects.woken) {
+            self.wake(Call::of_key(key));
         }
         (outcome.output, outcome.effects)
     }
@@ -109,7 +130,7 @@ impl Job {
     /// Ends the job. The remains are to be dropped where it may take its time.
     pub(crate) fn end(&self) -> Remains {
         let remains = self.state.write().end();
-        self.waiters.wake_all();
+        self.wake(Call::all());
         remains
     }
 

@@ -45,7 +45,7 @@ impl Jobs {
     }
 
     /// Adds a job unless it is there already; one that has ended does not come back.
-    pub(crate) fn open(&self, job: JobId, make: impl FnOnce() -> Job) -> Result<(), MetadataError> {
+    pub(crate) fn open(&self, job: JobId, make: impl FnOnce() -> Arc<Job>) -> Result<(), MetadataError> {
         let ended = self.ended.lock();
         if ended.contains(&job) {
             return Err(MetadataError::NoSuchJob);
@@ -53,7 +53,7 @@ impl Jobs {
         let part = self.part(job);
         if !part.load().contains_key(&job) {
             let mut changed = Part::clone(&part.load());
-            changed.insert(job, Arc::new(make()));
+            changed.insert(job, make());
             part.store(Arc::new(changed));
         }
         Ok(())
@@ -92,13 +92,14 @@ mod tests {
     use crate::waiters::WaiterCount;
     use pocket_api::budget::ByteBudget;
     use pocket_api::clock::{ManualClock, Timestamp};
+    use pocket_api::env::Env;
 
-    #[test]
-    fn jobs_are_found_from_their_opening_to_their_end_and_never_again() {
+    #[tokio::test]
+    async fn jobs_are_found_from_their_opening_to_their_end_and_never_again() {
         let jobs = Jobs::new();
-        let clock = Arc::new(ManualClock::at(Timestamp(0)));
+        let env = Env::with_clock(Arc::new(ManualClock::at(Timestamp(0))));
         let state = || empty_job(ByteBudget::new(0), Timestamp(0));
-        let make = || Job::new(state(), clock.clone(), WaiterCount::default());
+        let make = || Job::new(state(), env.clone(), WaiterCount::default());
         let many = 2 * PARTS as u64;
         for id in 0..many {
             jobs.open(JobId(id), make).unwrap();

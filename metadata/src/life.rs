@@ -5,6 +5,7 @@ use crate::job::Job;
 use crate::shard::Shard;
 use crate::state::effects::Output;
 use crate::state::{Command, JobState};
+use crate::waiters::Call;
 use pocket_api::ids::{JobId, OperationId, Term};
 use pocket_api::metadata::{JobSpec, MetadataError, ShardReply};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ impl Shard {
     pub(crate) fn open(&self, spec: &JobSpec) -> Result<ShardReply, MetadataError> {
         self.jobs.open(spec.job, || {
             let state = JobState::open(spec, self.home.clone(), self.directory.view(), self.env.now());
-            Job::new(state, self.env.clock(), self.waiting.clone())
+            Job::new(state, self.env.clone(), self.waiting.clone())
         })?;
         Ok(ShardReply::Done)
     }
@@ -51,7 +52,7 @@ impl Shard {
             }
             tokio::task::yield_now().await;
         }
-        found.waiters.wake_all();
+        found.wake(Call::all());
         Ok(ShardReply::Done)
     }
 
@@ -71,7 +72,7 @@ impl Shard {
     pub(crate) fn fence(&self, by: OperationId, job: JobId) -> Result<ShardReply, MetadataError> {
         let found = self.job_or_none(job)?;
         self.apply(&found, Command::Fence(by))?;
-        found.waiters.wake_all();
+        found.wake(Call::all());
         Ok(ShardReply::Done)
     }
 

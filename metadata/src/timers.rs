@@ -8,6 +8,7 @@ use crate::pace::Pace;
 use crate::shard::{Shard, TICK};
 use crate::state::effects::Output;
 use crate::state::{Command, JobState};
+use crate::waiters::Call;
 use pocket_api::cluster::ClusterView;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -48,7 +49,7 @@ pub(crate) async fn run(shard: Weak<Shard>) {
 /// Whether there is more to sweep.
 async fn look_after(shard: &Shard, job: &Job, view: &Arc<ClusterView>) -> bool {
     let now = shard.env.now();
-    job.waiters.wake_due(now);
+    job.wake(Call::due(now));
     let (is_news, is_over, is_due) = {
         let state = job.state.read();
         (state.view.version != view.version, state.is_over(now), state.is_sweep_due(now))

@@ -1,11 +1,13 @@
 //! Reads that wait for a key. Around the state machine: a waiter subscribes first and looks then, so that no wake-up is
 //! lost; it is woken by its key, its deadline, or the end of the job or its epoch, and polls nothing.
 
+use crate::state::key::Key;
 use parking_lot::Mutex;
 use pocket_api::clock::Timestamp;
 use pocket_api::metadata::MetadataError;
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
@@ -13,7 +15,7 @@ use tokio::sync::Notify;
 /// Most waiting reads of one shard, over all jobs: a waiter costs some 1 KiB with its call, so 64 MiB. A job may have as many as
 /// there is room for beside its own: one alone takes half of it, two a third each, and there is always some for another.
 const WAITERS_MAX: usize = 1 << 16;
-/// Waiters that are woken without letting others at the table.
+/// Waiters that are woken in one turn: some 0.1 ms.
 const WOKEN_AT_ONCE: usize = 256;
 
 /// How many wait at this shard.
@@ -49,6 +51,32 @@ struct Waiter {
     /// Where it stands among those of its key.
     place: usize,
     deadline: Timestamp,
+}
+
+/// Whom to wake, and how far that has come. Whoever comes meanwhile has yet to look.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Call {
+    /// From the end, of which so many are left: whoever goes meanwhile has the last one take its place, which is one that was
+    /// woken.
+    OfKey(Key, usize),
+    /// Those whose time is up, after this one.
+    Due(Timestamp, Option<(Timestamp, usize)>),
+    /// From this one on.
+    All(usize),
+}
+
+impl Call {
+    pub(crate) fn of_key(key: Key) -> Self {
+        Self::OfKey(key, usize::MAX)
+    }
+
+    pub(crate) fn due(now: Timestamp) -> Self {
+        Self::Due(now, None)
+    }
+
+    pub(crate) fn all() -> Self {
+        Self::All(0)
+    }
 }
 
 /// One subscription; ends when it is dropped.
@@ -89,36 +117,33 @@ impl Waiters {
         self.here.load(Ordering::SeqCst) == 0
     }
 
-    pub(crate) fn wake(&self, key: &str) {
-        if self.is_empty() {
-            return;
-        }
-        // From the end, because whoever goes meanwhile has the last one take its place, which is one that was woken. One that
-        // comes meanwhile has yet to look.
-        let mut left = usize::MAX;
-        while left > 0 {
-            let table = self.table.lock();
-            let Some(of_key) = table.by_key.get(key) else { return };
-            left = left.min(of_key.len());
-            let next = left.saturating_sub(WOKEN_AT_ONCE);
-            of_key[next..left].iter().for_each(|id| table.waiters[*id].notify.notify_one());
-            left = next;
-        }
-    }
-
-    pub(crate) fn wake_all(&self) {
+    /// Wakes the first of them, at most [`WOKEN_AT_ONCE`]; the rest comes back, for another turn.
+    pub(crate) fn wake(&self, call: Call) -> Option<Call> {
         let table = self.table.lock();
-        table.waiters.iter().for_each(|(_, waiter)| waiter.notify.notify_one());
-    }
-
-    /// Wakes those whose time is up.
-    pub(crate) fn wake_due(&self, now: Timestamp) {
-        if self.is_empty() {
-            return;
-        }
-        let table = self.table.lock();
-        for (_, id) in table.by_deadline.range(..=(now, usize::MAX)) {
-            table.waiters[*id].notify.notify_one();
+        let wake = |id: &usize| table.waiters[*id].notify.notify_one();
+        match call {
+            Call::OfKey(key, left) => {
+                let of_key = table.by_key.get(key.as_str())?;
+                let left = left.min(of_key.len());
+                let next = left.saturating_sub(WOKEN_AT_ONCE);
+                of_key[next..left].iter().for_each(wake);
+                (next > 0).then_some(Call::OfKey(key, next))
+            }
+            Call::Due(now, after) => {
+                let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+                let mut due = table.by_deadline.range((from, Bound::Included((now, usize::MAX))));
+                let mut last = None;
+                for place in due.by_ref().take(WOKEN_AT_ONCE) {
+                    wake(&place.1);
+                    last = Some(*place);
+                }
+                due.next().and(last).map(|last| Call::Due(now, Some(last)))
+            }
+            Call::All(from) => {
+                let to = from + WOKEN_AT_ONCE;
+                (from..to).filter_map(|id| table.waiters.get(id)).for_each(|w| w.notify.notify_one());
+                (to < table.waiters.capacity()).then_some(Call::All(to))
+            }
         }
     }
 }
@@ -152,6 +177,7 @@ impl Drop for Subscription<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pocket_api::names::ObjectKey;
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
@@ -161,17 +187,26 @@ mod tests {
         woken.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
     }
 
+    fn key(name: &str) -> Key {
+        Key(ObjectKey::parse(name).unwrap())
+    }
+
+    /// In how many turns all are called.
+    fn call(waiters: &Waiters, call: Call) -> usize {
+        std::iter::successors(Some(call), |call| waiters.wake(call.clone())).count()
+    }
+
     #[test]
     fn a_waiter_is_woken_by_its_key_and_by_its_deadline_and_leaves_nothing() {
         let count = WaiterCount::default();
         let waiters = Waiters::new(count.clone());
         let a = waiters.subscribe("a", Timestamp(10)).unwrap();
         let b = waiters.subscribe("b", Timestamp(20)).unwrap();
-        waiters.wake("a");
+        call(&waiters, Call::of_key(key("a")));
         assert!(is_woken(&a) && !is_woken(&a) && !is_woken(&b));
-        waiters.wake_due(Timestamp(19));
+        call(&waiters, Call::due(Timestamp(19)));
         assert!(is_woken(&a) && !is_woken(&b));
-        waiters.wake_all();
+        call(&waiters, Call::all());
         assert!(is_woken(&b));
         assert_eq!(count.get(), 2);
         drop((a, b));
@@ -188,10 +223,22 @@ mod tests {
             drop(there.swap_remove(gone));
         }
         there.extend((0..10).map(|_| waiters.subscribe("a", Timestamp(10)).unwrap()));
-        waiters.wake("a");
+        call(&waiters, Call::of_key(key("a")));
         assert!(there.iter().all(is_woken));
         drop(there);
         assert!(waiters.is_empty() && waiters.table.lock().by_key.is_empty());
+    }
+
+    #[test]
+    fn many_are_woken_in_turns_and_nobody_is_left_out() {
+        let waiters = Waiters::new(WaiterCount::default());
+        let there: Vec<_> = (0..1_000).map(|_| waiters.subscribe("a", Timestamp(10)).unwrap()).collect();
+        for whom in [Call::of_key(key("a")), Call::due(Timestamp(10)), Call::all()] {
+            assert_eq!(call(&waiters, whom), 4);
+            assert!(there.iter().all(is_woken));
+        }
+        assert_eq!(call(&waiters, Call::due(Timestamp(9))), 1);
+        assert!(!there.iter().any(is_woken));
     }
 
     #[test]
