@@ -232,7 +232,7 @@ pub struct Joined {
 /// The cluster as `pocket status` shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterStatus {
-    /// Each with its latest report.
+    /// Each with its latest report, but for the jobs that it names.
     pub nodes: Vec<(Node, Option<UsageReport>)>,
     pub jobs: Vec<JobSummary>,
     /// For how long the controller has held itself for the one that is cut off; `None` where it does not.

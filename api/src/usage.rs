@@ -94,6 +94,15 @@ pub struct UsageReport {
     pub jobs: Vec<JobUse>,
 }
 
+impl UsageReport {
+    /// Of the node itself.
+    pub fn without_jobs(&self) -> Self {
+        let Self { machine, space, limit, tiers, served, jobs: _ } = self;
+        let (machine, tiers, served) = (machine.clone(), tiers.clone(), *served);
+        Self { machine, space: *space, limit: *limit, tiers, served, jobs: Vec::new() }
+    }
+}
+
 /// A role that can be asked for its part of a report. Called once a second; must not block, and lets others have their turn
 /// where it has much to say.
 #[async_trait]

@@ -86,7 +86,7 @@ impl Control for Controller {
     }
 
     async fn jobs(&self, tenant: Option<&TenantName>) -> Result<Vec<JobSummary>, ControlError> {
-        Ok(self.doing.read(|state, now| state.summaries(tenant, now)))
+        Ok(self.doing.summaries(tenant).await)
     }
 
     async fn join(&self, spec: NodeSpec) -> Result<Joined, ControlError> {
@@ -119,7 +119,8 @@ impl Control for Controller {
     }
 
     async fn status(&self) -> Result<ClusterStatus, ControlError> {
-        Ok(self.doing.read(|state, now| state.status(now)))
+        let (nodes, held_for) = self.doing.read(|state, now| (state.nodes(), state.members.held_for(now)));
+        Ok(ClusterStatus { nodes, jobs: self.doing.summaries(None).await, held_for })
     }
 }
 

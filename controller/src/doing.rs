@@ -8,13 +8,15 @@ use crate::notes;
 use crate::state::State;
 use crate::state::event::{Answer, AskId, Effect, Event, Lane, Request};
 use crate::state::record::Records;
+use crate::state::shown::Summaries;
 use crate::store::{Store, StoreError, Writer};
 use parking_lot::Mutex;
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{Directory, NodeSpec};
-use pocket_api::control::ControlError;
+use pocket_api::control::{ControlError, JobSummary};
 use pocket_api::env::Env;
 use pocket_api::ids::NodeId;
+use pocket_api::names::TenantName;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,6 +98,15 @@ impl Doing {
     pub(crate) fn read<R>(&self, look: impl FnOnce(&State, Timestamp) -> R) -> R {
         let state = self.state.lock();
         look(&state, self.env.now())
+    }
+
+    /// Jobs of one tenant or all. Others have their turns meanwhile.
+    pub(crate) async fn summaries(&self, tenant: Option<&TenantName>) -> Vec<JobSummary> {
+        let mut summaries = Summaries::of(tenant);
+        while self.read(|state, now| summaries.step(state, now)) {
+            tokio::task::yield_now().await;
+        }
+        summaries.into_found()
     }
 
     /// Asks for something, and waits for what comes of it; that goes on, whether or not anybody waits.

@@ -17,7 +17,7 @@ mod nodes;
 pub(crate) mod operation;
 pub(crate) mod record;
 mod registering;
-mod shown;
+pub(crate) mod shown;
 pub(crate) mod stages;
 mod time;
 mod weights;

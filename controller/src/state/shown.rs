@@ -4,11 +4,13 @@ use super::State;
 use super::job::Job;
 use super::operation::{Operation, Stage};
 use pocket_api::clock::Timestamp;
-use pocket_api::control::{ClusterStatus, ControlError, JobSummary, Placement};
-use pocket_api::ids::{JobId, NodeId};
+use pocket_api::cluster::Node;
+use pocket_api::control::{ControlError, JobSummary, Placement, Weight};
+use pocket_api::ids::{JobId, MapId, NodeId};
 use pocket_api::names::{BucketName, TenantName};
-use pocket_api::usage::JobUse;
+use pocket_api::usage::{JobUse, UsageReport};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// How many jobs are in which part of their lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,44 +51,97 @@ impl State {
         JobCounts { live: self.jobs.len() - ending, ending, operations: self.operations.len() }
     }
 
-    /// Jobs that are shown at `now`, of one tenant or all, in the order of their buckets' names.
-    pub(crate) fn summaries(&self, tenant: Option<&TenantName>, now: Timestamp) -> Vec<JobSummary> {
-        let mut used: BTreeMap<JobId, (u64, u64)> = BTreeMap::new();
-        for JobUse { job, objects, bytes, .. } in self.reports.values().flat_map(|r| &r.report.jobs) {
-            let sum = used.entry(*job).or_default();
-            *sum = (sum.0.saturating_add(*objects), sum.1.saturating_add(*bytes));
+    fn summary(
+        &self,
+        job: &Job,
+        (servers, servers_capacity_bytes): (u32, u64),
+        now: Timestamp,
+    ) -> JobSummary {
+        let (mut objects, mut bytes) = (0_u64, 0_u64);
+        for of_shard in job.shards.iter().filter_map(|shard| self.used_at(*shard, job.job)) {
+            objects = objects.saturating_add(of_shard.objects);
+            bytes = bytes.saturating_add(of_shard.bytes);
         }
-        let jobs = self.names.values().filter_map(|id| self.jobs.get(id));
-        let jobs = jobs.filter(|job| tenant.is_none_or(|t| *t == job.tenant) && self.is_shown(job, now));
-        jobs.map(|job| {
-            let weights = self.maps.weights(job.weights);
-            let (objects, bytes) = used.get(&job.job).copied().unwrap_or_default();
-            let capacity = |server: NodeId| self.members.spec(server).map(|spec| spec.capacity_bytes);
-            let capacities = weights.iter().filter_map(|weight| capacity(weight.server));
-            JobSummary {
-                job: job.job,
-                bucket: job.bucket.clone(),
-                tenant: job.tenant.clone(),
-                created_at_ms: job.created_at_ms,
-                hints: job.settings.asked.clone(),
-                derived: job.derived(),
-                shards: job.shards.len() as u32,
-                servers: weights.len() as u32,
-                servers_capacity_bytes: capacities.fold(0, u64::saturating_add),
-                objects,
-                bytes,
-                ends_in: job.ends_at().map(|at| at.since(now)),
-            }
-        })
-        .collect()
+        JobSummary {
+            job: job.job,
+            bucket: job.bucket.clone(),
+            tenant: job.tenant.clone(),
+            created_at_ms: job.created_at_ms,
+            hints: job.settings.asked.clone(),
+            derived: job.derived(),
+            shards: job.shards.len() as u32,
+            servers,
+            servers_capacity_bytes,
+            objects,
+            bytes,
+            ends_in: job.ends_at().map(|at| at.since(now)),
+        }
     }
 
-    pub(crate) fn status(&self, now: Timestamp) -> ClusterStatus {
-        let nodes = self.members.view().nodes.into_iter().map(|node| {
-            let report = self.reports.get(&node.id).map(|latest| latest.report.clone());
+    /// By the latest report.
+    fn used_at(&self, shard: NodeId, job: JobId) -> Option<&JobUse> {
+        let jobs = &self.reports.get(&shard)?.report.jobs;
+        jobs.binary_search_by_key(&job, |used| used.job).ok().map(|at| &jobs[at])
+    }
+
+    /// Servers of a map, and their capacity.
+    fn capacity_of(&self, map: MapId) -> (u32, u64) {
+        let weights = self.maps.weights(map);
+        let capacity = |weight: &Weight| self.members.spec(weight.server).map(|spec| spec.capacity_bytes);
+        (weights.len() as u32, weights.iter().filter_map(capacity).fold(0, u64::saturating_add))
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<(Node, Option<UsageReport>)> {
+        let shown = |node: Node| {
+            let report = self.reports.get(&node.id).map(|latest| latest.report.without_jobs());
             (node, report)
-        });
-        let held_for = self.members.held_for(now);
-        ClusterStatus { nodes: nodes.collect(), jobs: self.summaries(None, now), held_for }
+        };
+        self.members.view().nodes.into_iter().map(shown).collect()
+    }
+}
+
+/// Names, shards and weights that are looked at in one turn: some 0.3 ms.
+const LOOKS_A_TURN: usize = 4_096;
+
+/// Jobs that are shown, of one tenant or all, in the order of their buckets' names: gathered in turns, for there may be ten
+/// thousand of them, each on many shards. One that begins or ends meanwhile may be in it or not.
+pub(crate) struct Summaries {
+    tenant: Option<TenantName>,
+    after: Option<BucketName>,
+    capacities: BTreeMap<MapId, (u32, u64)>,
+    found: Vec<JobSummary>,
+}
+
+impl Summaries {
+    pub(crate) fn of(tenant: Option<&TenantName>) -> Self {
+        Self { tenant: tenant.cloned(), after: None, capacities: BTreeMap::new(), found: Vec::new() }
+    }
+
+    /// One turn. Whether there are more to look at.
+    pub(crate) fn step(&mut self, state: &State, now: Timestamp) -> bool {
+        let Self { tenant, after, capacities, found } = self;
+        let from = after.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut looks = 0;
+        for (bucket, id) in state.names.range((from, Bound::Unbounded)) {
+            looks += 1;
+            let job = state.jobs.get(id).filter(|job| tenant.as_ref().is_none_or(|t| *t == job.tenant));
+            if let Some(job) = job.filter(|job| state.is_shown(job, now)) {
+                let capacity = *capacities.entry(job.weights).or_insert_with(|| {
+                    looks += state.maps.weights(job.weights).len();
+                    state.capacity_of(job.weights)
+                });
+                looks += job.shards.len();
+                found.push(state.summary(job, capacity, now));
+            }
+            if looks >= LOOKS_A_TURN {
+                *after = Some(bucket.clone());
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(crate) fn into_found(self) -> Vec<JobSummary> {
+        self.found
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::START;
 use crate::state::State;
+use crate::state::shown::Summaries;
 use parking_lot::Mutex;
 use pocket_api::cluster::{NodeSpec, Role};
 use pocket_api::ids::NodeId;
@@ -217,7 +218,9 @@ fn the_file_of_the_build_before_is_carried_over_once() {
     let (records, _) = Store::take_over(disk.clone(), HEAD.into()).unwrap();
     let state = State::restored(records, NODE_TIMEOUT, START);
     assert_eq!(state.members.view().nodes.len(), 2);
-    let jobs = state.summaries(None, START);
+    let mut jobs = Summaries::of(None);
+    assert!(!jobs.step(&state, START));
+    let jobs = jobs.into_found();
     let names: Vec<&str> = jobs.iter().map(|job| job.bucket.as_str()).collect();
     assert_eq!(names, ["data"], "one is ending");
     assert_eq!(jobs[0].servers, 1);

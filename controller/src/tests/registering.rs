@@ -1,7 +1,8 @@
 //! Registration when shards fail, race and hang.
 
-use crate::fixture::{Rig, START, bucket, registration, settle};
+use crate::fixture::{Rig, bucket, registration, settle};
 use crate::state::event::Request;
+use crate::state::shown::Summaries;
 use futures::FutureExt;
 use pocket_api::conformance::control::stubs::Fault;
 use pocket_api::control::{ControlError, EndMode, Heartbeat};
@@ -72,10 +73,10 @@ async fn the_name_of_a_job_whose_ttl_is_over_is_free_before_any_upkeep() {
     let rig = Rig::new(1, 1).await;
     let hints = JobHints { ttl: Some(Duration::from_secs(5)), ..JobHints::default() };
     let first = rig.register_with("brief", hints).await.unwrap();
-    assert_eq!(rig.doing.read(|state, _| state.summaries(None, START).len()), 1);
+    assert_eq!(rig.doing.summaries(None).await.len(), 1);
     rig.clock.advance(Duration::from_secs(5));
     assert_eq!(rig.placement("brief"), Err(ControlError::NoSuchBucket));
-    assert!(rig.doing.read(|state, now| state.summaries(None, now).is_empty()));
+    assert!(rig.doing.summaries(None).await.is_empty());
     let second = rig.register("brief").await.unwrap();
     assert_eq!(rig.shards[0].1.jobs(), [second.job]);
     assert_eq!(rig.servers[0].1.ended(), [first.job]);
@@ -120,4 +121,20 @@ async fn without_a_live_shard_or_server_there_is_no_place() {
         settle().await;
         assert_eq!(rig.doing.read(|state, _| state.counts()), Default::default(), "nothing is left behind");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_jobs_are_gathered_in_turns_each_of_them_once() {
+    let rig = Rig::new(1, 1).await;
+    let names: Vec<String> = (0..9_000).map(|n| format!("b{n:05}")).collect();
+    for name in &names {
+        rig.register(name).await.unwrap();
+    }
+    let mut walk = Summaries::of(None);
+    let mut turns = 1;
+    while rig.doing.read(|state, now| walk.step(state, now)) {
+        turns += 1;
+    }
+    let found: Vec<String> = walk.into_found().into_iter().map(|job| job.bucket.to_string()).collect();
+    assert!(found == names && turns >= 4, "{} jobs in {turns} turns", found.len());
 }

@@ -40,7 +40,7 @@ async fn jobs_names_members_and_ttls_go_on() {
     let after = rig.doing.read(|state, _| state.members.view());
     assert_eq!(after.nodes, view.nodes, "all count as live");
     assert!(after.version > view.version, "and are told the view anew");
-    let ends_in = rig.doing.read(|state, now| state.summaries(None, now)[0].ends_in);
+    let ends_in = rig.doing.summaries(None).await[0].ends_in;
     assert_eq!(ends_in, Some(Duration::from_secs(40)));
     assert!(matches!(rig.register("data").await, Err(ControlError::BucketExists { .. })));
     assert!(rig.register("more").await.unwrap().job > before.job);
