@@ -85,6 +85,7 @@ pub(crate) async fn reserve(
     }
     let sizes = chunk_sizes(size);
     let mut servers = live(&bucket.placement.weights(), &view);
+    let mut shortages = BTreeMap::new();
     loop {
         let (job, write) = (bucket.placement.job, mint());
         let request = Allocate { job, write, shard, sizes: Vec::new(), is_last: false };
@@ -94,7 +95,7 @@ pub(crate) async fn reserve(
             extents: vec![None; sizes.len()],
             given_back: true,
         };
-        match room.allocate(&sizes, &mut servers, &request).await {
+        match room.allocate(&sizes, &mut servers, &mut shortages, &request).await {
             Ok(()) => return Ok((request.write, room)),
             Err(AllocateError::Full(shortage)) => return Err(SpaceError::Full(shortage)),
             // The server is out of the draw, so this ends. What it may have allocated it takes back by itself, because
@@ -137,61 +138,77 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Draws a server for each chunk and asks all that were drawn at once. One that cannot give all that was drawn for
-    /// it leaves `servers`, so there are at most as many rounds as servers, and one: where several were the last and all
-    /// had no room, one of them is asked for the rest, and knows that it is the last.
+    /// Draws a server for each chunk and asks all that were drawn at once. One that cannot give all that was drawn for it leaves
+    /// `servers`, so there are at most as many rounds as servers. Where all were asked, one that was full is asked for the rest
+    /// once more and knows that it is the last: it counts what it refuses, so that whatever a client is refused is counted
+    /// once.
     async fn allocate(
         &mut self,
         sizes: &[u32],
         servers: &mut Vec<Weight>,
+        shortages: &mut BTreeMap<NodeId, Shortage>,
         request: &Allocate,
     ) -> Result<(), AllocateError> {
         let mut missing: Vec<usize> = (0..sizes.len()).collect();
-        let mut shortages: BTreeMap<NodeId, Shortage> = BTreeMap::new();
-        while !missing.is_empty() {
-            let Some(&first) = servers.first() else {
-                return Err(AllocateError::Full(shortages.into_values().reduce(Shortage::and)));
-            };
-            let is_last = servers.len() == 1;
+        while !missing.is_empty() && !servers.is_empty() {
             let mut drawn: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
             for index in missing.drain(..) {
                 let draw = if servers.len() == 1 { 0.0 } else { share_of_one(self.env.draw()) };
                 drawn.entry(pick(servers, draw)).or_default().push(index);
             }
-            let asked = drawn.into_iter().map(|(server, indexes)| {
-                let sizes = indexes.iter().map(|&i| sizes[i]).collect();
-                let request = Allocate { sizes, is_last, ..request.clone() };
-                let chunks = self.directory.server(server);
-                async move { (server, indexes, allocate(chunks, request).await) }
-            });
-            let mut unsure = false;
-            for (server, indexes, answer) in join_all(asked).await {
-                match answer {
-                    Ok(chunks) => {
-                        for (&i, chunk) in indexes.iter().zip(chunks) {
-                            self.extents[i] = Some(Extent { chunk, len: sizes[i] });
-                        }
+            missing = self.ask(drawn, sizes, servers, shortages, request).await?;
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let Some((&last, _)) = shortages.last_key_value() else { return Err(AllocateError::Full(None)) };
+        let request = Allocate { is_last: true, ..request.clone() };
+        let missing = self.ask([(last, missing)].into(), sizes, servers, shortages, &request).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(AllocateError::Full(shortages.values().cloned().reduce(Shortage::and)))
+    }
+
+    /// Asks servers for these chunks; which of them are missing then. Those that had no room leave `servers` and say how full
+    /// they are; those of which nothing is known leave both.
+    async fn ask(
+        &mut self,
+        drawn: BTreeMap<NodeId, Vec<usize>>,
+        sizes: &[u32],
+        servers: &mut Vec<Weight>,
+        shortages: &mut BTreeMap<NodeId, Shortage>,
+        request: &Allocate,
+    ) -> Result<Vec<usize>, AllocateError> {
+        let asked = drawn.into_iter().map(|(server, indexes)| {
+            let sizes = indexes.iter().map(|&i| sizes[i]).collect();
+            let request = Allocate { sizes, ..request.clone() };
+            let chunks = self.directory.server(server);
+            async move { (server, indexes, allocate(chunks, request).await) }
+        });
+        let (mut missing, mut is_unsure) = (Vec::new(), false);
+        for (server, indexes, answer) in join_all(asked).await {
+            let error = match answer {
+                Ok(chunks) => {
+                    for (&i, chunk) in indexes.iter().zip(chunks) {
+                        self.extents[i] = Some(Extent { chunk, len: sizes[i] });
                     }
-                    Err(error) => {
-                        match error {
-                            AllocateError::Unsure => unsure = true,
-                            AllocateError::Full(of_server) => {
-                                shortages.extend(of_server.map(|shortage| (server, shortage)));
-                            }
-                        }
-                        servers.retain(|w| w.server != server);
-                        missing.extend(indexes);
-                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            missing.extend(indexes);
+            servers.retain(|w| w.server != server);
+            match error {
+                AllocateError::Full(Some(shortage)) => drop(shortages.insert(server, shortage)),
+                AllocateError::Full(None) => {}
+                AllocateError::Unsure => {
+                    is_unsure = true;
+                    shortages.remove(&server);
                 }
             }
-            if unsure {
-                return Err(AllocateError::Unsure);
-            }
-            if servers.is_empty() && !is_last && !missing.is_empty() {
-                servers.push(first);
-            }
         }
-        Ok(())
+        if is_unsure { Err(AllocateError::Unsure) } else { Ok(missing) }
     }
 
     pub(crate) fn extents(&self) -> impl Iterator<Item = Extent> {

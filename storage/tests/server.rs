@@ -7,10 +7,10 @@ use bytes::Bytes;
 use futures::FutureExt;
 use lonely::{allocate, server};
 use pocket_api::budget::ByteBudget;
-use pocket_api::chunks::{ChunkError, Chunks};
+use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::control::JobHolder;
 use pocket_api::env::Env;
-use pocket_api::ids::{ChunkId, JobId, NodeId, Term};
+use pocket_api::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use pocket_api::tier::Tier;
 use pocket_api::usage::{Served, SpaceUse, TierUse, UsageReport, UsageSource};
 use pocket_storage::{StorageConfig, StorageError, StorageServer};
@@ -67,6 +67,24 @@ async fn bytes_outlive_the_server() {
     let bytes = server.read(chunk, 0, 1_000).await.unwrap();
     drop(server);
     assert_eq!(bytes, vec![9; 1_000]);
+}
+
+#[tokio::test]
+async fn only_the_last_that_is_asked_counts_what_it_refuses() {
+    let budget = ByteBudget::new(CAPACITY);
+    let server = server(CAPACITY, &budget);
+    assert!(budget.take(CAPACITY));
+    let mut counted = Vec::new();
+    for is_last in [false, true, false] {
+        let write = WriteId { gateway: NodeId(9), number: 1 };
+        let request = Allocate { job: JobId(1), write, shard: NodeId(5), sizes: vec![CHUNK], is_last };
+        let Err(ChunkError::Full(shortage)) = server.allocate(request).await else {
+            panic!("there is no room")
+        };
+        assert_eq!(shortage.limit_bytes, CAPACITY);
+        counted.push(budget.refusals());
+    }
+    assert_eq!(counted, [0, 1, 1]);
 }
 
 #[tokio::test]
