@@ -18,6 +18,8 @@ pub(crate) const EXPIRY_BYTES: u64 = 96;
 pub(crate) const READS_BYTES: u64 = 112;
 /// Headers beside their text: six fields, two lists and the counters of an `Arc`.
 pub(crate) const HEADERS_BYTES: u64 = 248;
+/// Headers that many may hold: a slot of the map that counts them.
+pub(crate) const SHARED_BYTES: u64 = 48;
 /// A body of pieces beside the pieces: its counters, two slices, three allocations.
 pub(crate) const BODY_BYTES: u64 = 96;
 /// A piece beside its inline bytes: 64 in place, 16 for an allocation's rounding.

@@ -2,10 +2,10 @@
 //! anything changes. Commands of the state machine.
 
 use crate::state::account::{
-    BODY_BYTES, ENTRY_BYTES, EXPIRY_BYTES, READS_BYTES, checksum_charge, headers_charge, manifest_charge,
-    piece_charge,
+    BODY_BYTES, ENTRY_BYTES, EXPIRY_BYTES, READS_BYTES, checksum_charge, manifest_charge, piece_charge,
 };
 use crate::state::entry::{Description, Entry};
+use crate::state::headers::own_charge;
 use crate::state::key::Key;
 use crate::state::pieces::{Body, Content, Piece};
 use crate::state::rules::shown_end;
@@ -18,7 +18,6 @@ use pocket_api::ids::WriteId;
 use pocket_api::limits::LIST_MAX_KEYS;
 use pocket_api::metadata::{Answer, Commit, Committed, MetadataError, Reply};
 use pocket_api::names::ObjectKey;
-use pocket_api::object::ObjectHeaders;
 use pocket_api::parts::Parts;
 use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
@@ -35,7 +34,7 @@ impl JobState {
         self.check_settled(&key)?;
         self.check_condition(&key, &condition, now)?;
         let admission = self.admit(write, size, content, payload)?;
-        let (headers, headers_bytes) = self.pooled(meta.headers);
+        let headers = meta.headers.map(|headers| self.header_pool.pooled(headers));
         let description = Description {
             etag: meta.etag,
             size,
@@ -46,10 +45,12 @@ impl JobState {
         };
         let key = Key(key);
         let inline = admission.inline_bytes();
-        let entry_bytes = entry_charge(&key, &description, headers_bytes + inline.unwrap_or(0));
+        let entry_bytes = entry_charge(&key, &description, inline.unwrap_or(0));
         let body_bytes = if inline.is_some() { 0 } else { BODY_BYTES + admission.pieces_bytes };
         let order_bytes = self.order_charge(&key, description.seen(now));
-        self.account.take(u64::from(entry_bytes) + body_bytes + admission.manifest_bytes + order_bytes)?;
+        let shared_bytes = self.header_pool.charge(description.headers.as_ref());
+        let beside_bytes = admission.manifest_bytes + order_bytes + shared_bytes;
+        self.account.take(u64::from(entry_bytes) + body_bytes + beside_bytes)?;
         let pieces = self.take_in(admission);
         let content = Content::new(pieces, Parts::default());
         Ok(Reply::Committed(self.put(key, description, content, entry_bytes, now)).into())
@@ -130,20 +131,6 @@ impl JobState {
         }
     }
 
-    /// Headers as they will be kept, and what they cost: nothing where a recent object has the same.
-    pub(crate) fn pooled(
-        &mut self,
-        headers: Option<Arc<ObjectHeaders>>,
-    ) -> (Option<Arc<ObjectHeaders>>, u64) {
-        let Some(headers) = headers else { return (None, 0) };
-        if let Some(same) = self.header_pool.find(&headers) {
-            return (Some(same.clone()), 0);
-        }
-        self.header_pool.remember(&headers);
-        let charge = headers_charge(&headers);
-        (Some(headers), charge)
-    }
-
     /// Makes an object visible and drops the one that it replaces. Already paid for.
     pub(crate) fn put(
         &mut self,
@@ -155,6 +142,7 @@ impl JobState {
     ) -> Committed {
         self.newest_version += 1;
         let entry = Entry::new(description, content, entry_bytes, self.newest_version, now);
+        self.header_pool.hold(entry.headers.as_ref());
         if let Some(at) = entry.expires_at() {
             self.expiry.insert(at, entry.version, key.clone());
         }
@@ -196,7 +184,8 @@ impl JobState {
         if let Some(at) = entry.expires_at() {
             self.expiry.remove(at, entry.version);
         }
-        self.account.give_back(entry.charge_bytes.into());
+        let shared_bytes = self.header_pool.release(entry.headers.as_ref());
+        self.account.give_back(u64::from(entry.charge_bytes) + shared_bytes);
         match entry.content {
             Content::Inline(bytes) => self.account.discount_inline(bytes.len()),
             Content::Body(body) => self.drop_body(body),
@@ -234,14 +223,15 @@ impl JobState {
     }
 }
 
-/// What an entry costs. `more`: its inline bytes and headers.
-pub(crate) fn entry_charge(key: &Key, description: &Description, more: u64) -> u32 {
+/// What an entry costs, with so many inline bytes and with headers that are its own.
+pub(crate) fn entry_charge(key: &Key, description: &Description, inline: u64) -> u32 {
     let key_bytes = key.as_str().len() as u64;
     let expiry = if description.expires_at.is_some() { EXPIRY_BYTES + key_bytes } else { 0 };
     let reads = if description.reads.is_some() { READS_BYTES } else { 0 };
     let checksum = checksum_charge(description.checksum.as_ref());
+    let headers = own_charge(description.headers.as_ref());
     // Keys, inline bytes and headers are bounded to some KiB.
-    u32::try_from(ENTRY_BYTES + key_bytes + more + expiry + reads + checksum).unwrap_or(u32::MAX)
+    u32::try_from(ENTRY_BYTES + key_bytes + inline + headers + expiry + reads + checksum).unwrap_or(u32::MAX)
 }
 
 pub(crate) fn body_charge(body: &Body) -> u64 {

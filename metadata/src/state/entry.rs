@@ -76,16 +76,21 @@ impl Entry {
         self.expires.map(|at| Timestamp(at.get()))
     }
 
-    /// Takes over what may change of an object that stays the same one.
-    pub(crate) fn redescribe(&mut self, description: Description, charge_bytes: u32) {
+    /// Takes over what may change of an object that stays the same one. The headers that it had.
+    pub(crate) fn redescribe(
+        &mut self,
+        description: Description,
+        charge_bytes: u32,
+    ) -> Option<Arc<ObjectHeaders>> {
         let Description { headers, expires_at, reads, .. } = description;
         self.charge_bytes = charge_bytes;
-        self.headers = headers;
+        let old_headers = std::mem::replace(&mut self.headers, headers);
         self.expires = expires_at.and_then(|at| NonZeroU64::new(at.0));
         if reads != self.reads_left() {
             self.reads.get_or_insert_default().set_left(reads);
             self.reads.take_if(|reads| reads.is_idle());
         }
+        old_headers
     }
 
     pub(crate) fn reads_left(&self) -> Option<u32> {
@@ -191,36 +196,6 @@ impl Entry {
             Some(ObjectPart { number, size, checksum: parts.checksum(number) })
         });
         PartsPage { meta, parts: page.collect(), more: last < parts.len() }
-    }
-}
-
-/// Headers of recent objects. Jobs write the same few over and over: equal ones are kept once.
-#[derive(Debug, Default)]
-pub(crate) struct HeaderPool {
-    recent: Vec<Arc<ObjectHeaders>>,
-    next: usize,
-}
-
-/// Few, because each commit with headers compares with all of them.
-const HEADER_POOL: usize = 8;
-
-impl HeaderPool {
-    /// Those of a recent object that are equal.
-    pub(crate) fn find(&self, headers: &ObjectHeaders) -> Option<&Arc<ObjectHeaders>> {
-        self.recent.iter().find(|h| ***h == *headers)
-    }
-
-    /// User metadata mostly differs from object to object and is not worth a place.
-    pub(crate) fn remember(&mut self, headers: &Arc<ObjectHeaders>) {
-        if !headers.user.is_empty() {
-            return;
-        }
-        if self.recent.len() < HEADER_POOL {
-            self.recent.push(headers.clone());
-        } else {
-            self.recent[self.next] = headers.clone();
-            self.next = (self.next + 1) % HEADER_POOL;
-        }
     }
 }
 

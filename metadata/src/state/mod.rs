@@ -12,6 +12,7 @@ pub(crate) mod entry;
 pub(crate) mod expiry;
 #[cfg(test)]
 pub(crate) mod fuzz;
+pub(crate) mod headers;
 pub(crate) mod hold;
 pub(crate) mod key;
 pub(crate) mod lease;
@@ -35,8 +36,9 @@ pub(crate) mod walk;
 
 use crate::state::account::Account;
 use crate::state::effects::{Effects, Outcome, Output};
-use crate::state::entry::{Entry, HeaderPool};
+use crate::state::entry::Entry;
 use crate::state::expiry::Expiry;
+use crate::state::headers::HeaderPool;
 use crate::state::hold::Hold;
 use crate::state::key::Key;
 use crate::state::lease::Leases;

@@ -4,6 +4,7 @@
 use crate::state::account::{BODY_BYTES, FINISHED_BYTES, pieces_charge};
 use crate::state::commit::entry_charge;
 use crate::state::entry::Description;
+use crate::state::headers::own_charge;
 use crate::state::key::Key;
 use crate::state::pieces::{Content, Pieces};
 use crate::state::uploads::{Finished, Part, Upload, part_charge, upload_charge};
@@ -28,9 +29,11 @@ impl JobState {
         self.check_writable(now)?;
         self.reads(&hints)?;
         let key = Key(key);
-        let (headers, headers_bytes) = self.pooled(headers);
-        let charge_bytes = upload_charge(&key, headers_bytes);
-        self.account.take(charge_bytes + self.upload_order_charge(&key, now))?;
+        let headers = headers.map(|headers| self.header_pool.pooled(headers));
+        let charge_bytes = upload_charge(&key, own_charge(headers.as_ref()));
+        let shared_bytes = self.header_pool.charge(headers.as_ref());
+        self.account.take(charge_bytes + shared_bytes + self.upload_order_charge(&key, now))?;
+        self.header_pool.hold(headers.as_ref());
         let number = self.uploads.next_number();
         let upload = self.home.upload_ids.issue(self.job, key.as_str(), number);
         let parts = BTreeMap::new();
@@ -145,9 +148,8 @@ impl JobState {
         let reads = self.reads(&hints)?;
         let description = Description { etag, size, checksum, headers, expires_at, reads };
         let key = Key(key);
-        // Parts and upload are paid for already; headers move with the upload's charge.
-        let headers_bytes = open.charge_bytes - upload_charge(&key, 0);
-        let entry_bytes = entry_charge(&key, &description, headers_bytes);
+        // Parts and upload are paid for already, and shared headers, which the upload holds.
+        let entry_bytes = entry_charge(&key, &description, 0);
         let finished_bytes = FINISHED_BYTES + key.as_str().len() as u64;
         let body_bytes = BODY_BYTES + pieces_bytes + parts.len_bytes();
         let old_bytes = open.charge_bytes + open.parts.values().map(Part::charge).sum::<u64>();
@@ -171,6 +173,8 @@ impl JobState {
         }
         let content = Content::new(pieces, parts);
         let committed = self.put(key, description, content, entry_bytes, now);
+        let shared_bytes = self.header_pool.release(open.headers.as_ref());
+        self.account.give_back(shared_bytes);
         let finished = Finished { info, committed: committed.clone(), charge_bytes: finished_bytes };
         let forgotten_bytes = self.uploads.finish(number, finished, now);
         self.account.give_back(forgotten_bytes);
@@ -192,7 +196,8 @@ impl JobState {
     /// One that is not there is passed over.
     pub(crate) fn drop_upload(&mut self, key: &Key, number: u64) {
         let Some(open) = self.take_upload(key, number) else { return };
-        self.account.give_back(open.charge_bytes);
+        let shared_bytes = self.header_pool.release(open.headers.as_ref());
+        self.account.give_back(open.charge_bytes + shared_bytes);
         for part in open.parts.into_values() {
             self.drop_part(part);
         }

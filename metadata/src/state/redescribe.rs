@@ -75,25 +75,28 @@ impl JobState {
         let (version, created, old_bytes) = (entry.version, entry.modified, entry.charge_bytes);
         let old_end = entry.expires_at();
         let inline_bytes = if let Content::Inline(bytes) = &entry.content { bytes.len() } else { 0 };
-        let mut description = Description {
+        let description = Description {
             etag: entry.etag,
             size: entry.size,
             checksum: entry.checksum.clone(),
-            headers: None,
+            headers: wanted.headers.map(|headers| self.header_pool.pooled(headers)),
             expires_at: wanted.expires_at,
             reads: wanted.reads,
         };
-        let headers_bytes;
-        (description.headers, headers_bytes) = self.pooled(wanted.headers);
-        let new_bytes = entry_charge(key, &description, headers_bytes + inline_bytes as u64);
+        let new_bytes = entry_charge(key, &description, inline_bytes as u64);
+        let shared_bytes = self.header_pool.charge(description.headers.as_ref());
         let old_order = self.paid_for_order(key);
         let new_order = self.order_charge(key, description.seen(created));
-        self.account.exchange(u64::from(old_bytes) + old_order, u64::from(new_bytes) + new_order)?;
+        self.account
+            .exchange(u64::from(old_bytes) + old_order, u64::from(new_bytes) + new_order + shared_bytes)?;
 
         let end = description.expires_at;
         self.leave_order(key);
         if let Some(entry) = self.objects.get_mut(bytes_of(&key.0)) {
-            entry.redescribe(description, new_bytes);
+            self.header_pool.hold(description.headers.as_ref());
+            let old_headers = entry.redescribe(description, new_bytes);
+            let old_bytes = self.header_pool.release(old_headers.as_ref());
+            self.account.give_back(old_bytes);
         }
         self.enter_order(key);
         if end != old_end {

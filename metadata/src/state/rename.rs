@@ -275,18 +275,20 @@ impl JobState {
         self.check_settled(&key)?;
         self.check_condition(&key, &arrive.condition, now)?;
         let admission = self.admit(rename, size, NewContent::Pieces { pieces }, payload)?;
-        let (headers, headers_bytes) = self.pooled(arrive.headers);
+        let headers = arrive.headers.map(|headers| self.header_pool.pooled(headers));
         let expires_at = arrive.ttl.map(|ttl| now + ttl);
         let description = Description { etag, size, checksum, headers, expires_at, reads: arrive.reads };
         let key = Key(key);
         let inline = admission.inline_bytes().filter(|_| parts.is_empty());
-        let entry_bytes = entry_charge(&key, &description, headers_bytes + inline.unwrap_or(0));
+        let entry_bytes = entry_charge(&key, &description, inline.unwrap_or(0));
         let body_bytes = match inline {
             Some(_) => 0,
             None => BODY_BYTES + admission.pieces_bytes + parts.len_bytes(),
         };
         let order_bytes = self.order_charge(&key, description.seen(arrive.last_modified));
-        self.account.take(u64::from(entry_bytes) + body_bytes + order_bytes + ARRIVAL_BYTES)?;
+        let shared_bytes = self.header_pool.charge(description.headers.as_ref());
+        let beside_bytes = order_bytes + shared_bytes + ARRIVAL_BYTES;
+        self.account.take(u64::from(entry_bytes) + body_bytes + beside_bytes)?;
         let content = Content::new(self.take_in(admission), parts);
         let committed = self.put(key, description, content, entry_bytes, arrive.last_modified);
         self.arrivals.0.insert(rename, (from, committed.clone()));
