@@ -45,6 +45,10 @@ pub const READ_LEASE: Duration = Duration::from_secs(15);
 /// A write that was neither committed nor touched for this long is asked about at its shard. Gateways touch their
 /// open writes every [`WRITE_TOUCH_EVERY`].
 pub const WRITE_IDLE_BEFORE_ASKING: Duration = Duration::from_secs(30);
+/// How long a request may take until its change reaches the shard: from its beginning, or where it has written chunks from when
+/// their servers last heard of it. A write id that was given up as idle is remembered for twice as long, so that nothing
+/// that was freed is ever committed; the other half is for clocks that differ.
+pub const CHANGE_WITHIN: Duration = Duration::from_secs(300);
 /// How often a gateway tells servers that a write is still going on: three touches may be lost.
 pub const WRITE_TOUCH_EVERY: Duration = Duration::from_secs(8);
 /// How long a transfer may stand still before the gateway cuts it. Below [`WRITE_IDLE_BEFORE_ASKING`], so that a

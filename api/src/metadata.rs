@@ -12,7 +12,8 @@ mod reads;
 mod uploads;
 mod writes;
 
-pub use housekeeping::{Delivery, JobSpec, Order, ShardReply, ShardRequest};
+use crate::clock::Timestamp;
+pub use housekeeping::{Delivery, Fate, JobSpec, Order, ShardReply, ShardRequest};
 pub use lists::{List, ListItem, ListPage, ListStart, ListedObject};
 pub use reads::{ByteRange, Found, Lookup, ObjectPart, PartsPage, SegmentPage, SegmentsOf, Select, Want};
 pub use uploads::{
@@ -49,6 +50,20 @@ pub trait Metadata: Send + Sync + 'static {
 pub struct JobRef {
     pub job: JobId,
     pub epoch: Epoch,
+    /// A change that comes later, by the shard's clock, is refused with [`MetadataError::TooLate`], so that a caller that stood
+    /// still changes nothing when it goes on. See [`crate::limits::CHANGE_WITHIN`]. Looking does not come too late.
+    pub until: Timestamp,
+}
+
+impl JobRef {
+    /// Whenever it comes.
+    pub const fn new(job: JobId, epoch: Epoch) -> Self {
+        Self { job, epoch, until: Timestamp(u64::MAX) }
+    }
+
+    pub const fn until(self, until: Timestamp) -> Self {
+        Self { until, ..self }
+    }
 }
 
 /// What a caller of the metadata seam can meet.
@@ -100,6 +115,9 @@ pub enum MetadataError {
     /// The write was given up by the shard before it was committed: its bytes are gone.
     #[error("write came too late")]
     WriteBurned,
+    /// The change was meant to be made earlier. It was not, and will not be.
+    #[error("the change came too late: its gateway stood still, or its clock is behind")]
+    TooLate,
     /// The lease has ended; the bytes that it held may be gone.
     #[error("read lease has ended")]
     LeaseEnded,

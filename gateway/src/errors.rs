@@ -117,6 +117,7 @@ pub(crate) fn from_metadata(error: MetadataError) -> Refusal {
         MetadataError::OtherChecksum(announced, _) => other_checksum(announced, None),
         MetadataError::InvalidPart(number) => invalid_part(number.into(), None),
         MetadataError::WriteBurned
+        | MetadataError::TooLate
         | MetadataError::Moving
         | MetadataError::Busy
         | MetadataError::Full(_)
@@ -230,6 +231,7 @@ mod tests {
             (MetadataError::NoSuchUpload, 404, "NoSuchUpload"),
             (MetadataError::InvalidPart(2), 400, "InvalidPart"),
             (MetadataError::WriteBurned, 503, "SlowDown"),
+            (MetadataError::TooLate, 503, "SlowDown"),
             (MetadataError::LeaseEnded, 503, "ServiceUnavailable"),
             (MetadataError::Busy, 503, "SlowDown"),
             (MetadataError::Full(ByteBudget::new(0).shortage()), 503, "SlowDown"),

@@ -22,10 +22,12 @@ use futures::future::{join_all, try_join_all};
 use known::Known;
 use pocket_access::Ask;
 use pocket_access::cors::Cors;
+use pocket_api::clock::Clock;
 use pocket_api::cluster::Directory;
 use pocket_api::control::{Control, ControlError, Placement, WeightMap};
 use pocket_api::env::Env;
 use pocket_api::ids::{JobId, NodeId};
+use pocket_api::limits::CHANGE_WITHIN;
 use pocket_api::metadata::{Answer, JobRef, Request};
 use pocket_api::names::{BucketName, ObjectKey};
 use pocket_api::object::ObjectMeta;
@@ -54,6 +56,7 @@ pub(crate) struct Placements {
     known: Arc<Known>,
     shards: Shards,
     admission: Admission,
+    clock: Arc<dyn Clock>,
 }
 
 impl Placements {
@@ -61,12 +64,21 @@ impl Placements {
     pub(crate) fn start(control: Arc<dyn Control>, directory: Arc<dyn Directory>, env: Env) -> Self {
         let shards = Shards::new(directory);
         let known = Known::start(control, env.clone());
-        Self { known, admission: Admission::new(shards.clone(), env.clock()), shards }
+        Self { known, admission: Admission::new(shards.clone(), env.clock()), shards, clock: env.clock() }
     }
 
     /// The bucket of a request, which is yet to be admitted.
     pub(crate) async fn find<'r>(&self, name: &BucketName, ask: Ask<'r>) -> Result<Bucket<'r>, CallError> {
-        Ok(Bucket { placement: self.known.get(name).await?, asks: smallvec![ask] })
+        self.bucket(name, smallvec![ask]).await
+    }
+
+    async fn bucket<'r>(
+        &self,
+        name: &BucketName,
+        asks: SmallVec<[Ask<'r>; 1]>,
+    ) -> Result<Bucket<'r>, CallError> {
+        let until = self.clock.now() + CHANGE_WITHIN;
+        Ok(Bucket { placement: self.known.get(name).await?, asks, until })
     }
 
     /// Whether a request may do what it asks for. Whoever is refused was refused by what holds now: a placement that is
@@ -102,7 +114,7 @@ impl Placements {
 
     /// A bucket's CORS configuration by what holds now.
     pub(crate) async fn cors(&self, name: &BucketName) -> Result<Option<Arc<Cors>>, CallError> {
-        let mut bucket = Bucket { placement: self.known.get(name).await?, asks: SmallVec::new() };
+        let mut bucket = self.bucket(name, SmallVec::new()).await?;
         if self.shards.have_changed(&bucket).await {
             self.replace(&mut bucket).await?;
         }

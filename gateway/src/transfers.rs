@@ -10,7 +10,7 @@ mod releases;
 pub(crate) use open::Lease;
 
 use bytes::Bytes;
-use open::{Holds, Open, OpenTransfers, Place, Used};
+use open::{Heard, Holds, Open, OpenTransfers, Place, Used};
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::Directory;
 use pocket_api::control::Placement;
@@ -87,23 +87,27 @@ impl Transfers {
         self.releases.end(&self.releases.lane(lease.shard), read, counted);
     }
 
-    /// A PUT that will be committed at `shard` has got space on these servers, or needs none.
+    /// A PUT that will be committed at `shard` has got space on these servers, or needs none. `asked`: a moment before the
+    /// servers were asked for it.
     pub(crate) fn write(
         self: &Arc<Self>,
         placement: &Placement,
         shard: NodeId,
         write: WriteId,
         servers: Vec<NodeId>,
+        asked: Timestamp,
         connection: &Arc<Connection>,
-    ) -> Ticket {
+    ) -> Writing {
+        let servers: Arc<[Heard]> = servers.into_iter().map(|server| Heard::new(server, asked)).collect();
         let used = placement.hints.idle_ttl.map(|idle_ttl| Used {
             shard,
-            job: JobRef { job: placement.job, epoch: placement.epoch },
+            job: JobRef::new(placement.job, placement.epoch),
             // Two pings may be lost.
             every: WRITE_TOUCH_EVERY.min(idle_ttl / 3),
             ping_at: self.env.now(),
         });
-        self.add(placement.job, Holds::Space { write, servers, used }, connection)
+        let holds = Holds::Space { write, servers: servers.clone(), used };
+        Writing { ticket: self.add(placement.job, holds, connection), servers }
     }
 
     /// Jobs that have transfers.
@@ -162,18 +166,26 @@ impl Transfers {
     }
 
     fn touch(self: &Arc<Self>) {
-        let mut by_server: BTreeMap<NodeId, Vec<WriteId>> = BTreeMap::new();
+        let mut by_server: BTreeMap<NodeId, Vec<Touch>> = BTreeMap::new();
         self.open.each(|open| {
             if let Holds::Space { write, servers, .. } = &open.holds {
-                servers.iter().for_each(|&server| by_server.entry(server).or_default().push(*write));
+                for heard in servers.iter() {
+                    let touch = Touch { write: *write, servers: servers.clone() };
+                    by_server.entry(heard.server).or_default().push(touch);
+                }
             }
         });
         for (server, writes) in by_server {
             let Some(chunks) = self.directory.server(server) else { continue };
+            let env = self.env.clone();
             self.call(WRITE_TOUCH_EVERY, async move {
                 for batch in writes.chunks(BATCH_MAX) {
+                    let at = env.now();
                     // Two more touches come before the server would ask about these writes.
-                    let _ = chunks.touch(batch.to_vec()).await;
+                    if chunks.touch(batch.iter().map(|touch| touch.write).collect()).await.is_ok() {
+                        let heard = batch.iter().flat_map(|touch| touch.servers.iter());
+                        heard.filter(|heard| heard.server == server).for_each(|heard| heard.at(at));
+                    }
                 }
             });
         }
@@ -220,6 +232,12 @@ impl Transfers {
     }
 }
 
+/// A write that a server is told of.
+struct Touch {
+    write: WriteId,
+    servers: Arc<[Heard]>,
+}
+
 /// Does `work`, which does not wait, every `period` for as long as the table is in use.
 async fn every(period: Duration, table: Weak<Transfers>, work: impl Fn(&Arc<Transfers>)) {
     let mut ticks = tokio::time::interval(period);
@@ -228,6 +246,23 @@ async fn every(period: Duration, table: Weak<Transfers>, work: impl Fn(&Arc<Tran
         ticks.tick().await;
         let Some(transfers) = table.upgrade() else { return };
         work(&transfers);
+    }
+}
+
+/// A PUT into chunks, which is kept alive at their servers.
+pub(crate) struct Writing {
+    ticket: Ticket,
+    servers: Arc<[Heard]>,
+}
+
+impl Writing {
+    pub(crate) fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
+
+    /// Since when it is not certain that every server still keeps its chunks; `None` where it needs none.
+    pub(crate) fn heard(&self) -> Option<Timestamp> {
+        self.servers.iter().map(Heard::last).min()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::content_tag::{ContentTag, Passing};
 use crate::errors::{self, CallError, s3, slow_down};
 use crate::placements::{Bucket, Follow, Placements};
 use crate::space::{self, Room, SpaceError};
-use crate::transfers::{Ticket, Transfers};
+use crate::transfers::{Ticket, Transfers, Writing};
 use bytes::Bytes;
 use cursor::Cursor;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt};
@@ -23,7 +23,7 @@ use pocket_api::cluster::Directory;
 use pocket_api::env::Env;
 use pocket_api::hints::ETagRule;
 use pocket_api::ids::{NodeId, WriteId};
-use pocket_api::limits::CHUNK_GAPS_MAX;
+use pocket_api::limits::{CHANGE_WITHIN, CHUNK_GAPS_MAX};
 use pocket_api::metadata::{Answer, Request};
 use pocket_api::names::ObjectKey;
 use pocket_api::object::{ETag, NewContent};
@@ -75,7 +75,7 @@ pub(crate) struct Written {
     content: NewContent,
     payload: Bytes,
     /// Absent for inline bytes.
-    room: Option<(Room, Ticket)>,
+    room: Option<(Room, Writing)>,
 }
 
 /// Why bytes could not be written. Nothing of them is left behind.
@@ -162,15 +162,16 @@ impl Writer {
         let hints = &bucket.placement.hints;
         let rule = hints.etag;
         let shard = bucket.shard(key);
-        let hold = |write, servers| {
-            self.transfers.write(&bucket.placement, shard, write, servers, source.connection)
-        };
         if source.size <= source.inline_max_bytes as u64 {
             let mut passing = Passing::new(content_tag(source.md5, rule, ETagRule::Md5), source.sum);
             let write = self.mint();
             // Nothing has to be kept alive for it but a job that ends by idleness.
-            let ticket = hints.idle_ttl.map(|_| hold(write, Vec::new()));
-            let body = source.body.inspect(|_| ticket.iter().for_each(Ticket::progress));
+            let writing = hints.idle_ttl.map(|_| {
+                let asked = self.env.now();
+                self.transfers.write(&bucket.placement, shard, write, Vec::new(), asked, source.connection)
+            });
+            let body =
+                source.body.inspect(|_| writing.iter().for_each(|writing| writing.ticket().progress()));
             let payload = collect(body, source.size as usize, &self.buffers).await?;
             passing.update(&payload);
             let (etag, checksum) = passing.finish(source.size);
@@ -224,12 +225,15 @@ impl Writer {
     {
         let in_flight = room(&self.buffers, BYTES_IN_FLIGHT_LEAST)?;
         let shard = bucket.shard(key);
+        let asked = self.env.now();
         let (write, mut room) =
             space::reserve(&self.directory, &self.env, bucket, shard, || self.mint(), source.size).await?;
-        let ticket = self.transfers.write(&bucket.placement, shard, write, room.servers(), source.connection);
+        let servers = room.servers();
+        let writing =
+            self.transfers.write(&bucket.placement, shard, write, servers, asked, source.connection);
         let tag = content_tag(source.md5, bucket.placement.hints.etag, ETagRule::Fast);
         let mut passing = Passing::new(tag, source.sum);
-        let size = self.fill(&room, &ticket, source.body, in_flight, &mut passing).await?;
+        let size = self.fill(&room, writing.ticket(), source.body, in_flight, &mut passing).await?;
         match length {
             Length::Exact if size < source.size => return Err(WriteError::Length(size)),
             Length::Exact => {}
@@ -244,7 +248,7 @@ impl Writer {
             checksum,
             content,
             payload: Bytes::new(),
-            room: Some((room, ticket)),
+            room: Some((room, writing)),
         })
     }
 
@@ -402,9 +406,11 @@ impl Written {
         let Self { content, payload, room, .. } = self;
         let follow = if room.is_some() { Follow::SameShard } else { Follow::Key };
         // From here on the shard may know the chunks, also if this future is dropped before it has answered.
-        let room = room.map(|(mut room, ticket)| {
+        let room = room.map(|(mut room, writing)| {
             room.keep();
-            (room, ticket)
+            // Its servers may give the chunks up when they have not heard of the write for a while.
+            bucket.until = writing.heard().map_or(bucket.until, |heard| heard + CHANGE_WITHIN);
+            (room, writing)
         });
         let outcome = placements.call(bucket, key, follow, payload, || make(content.clone())).await;
         if let (Some((room, _)), Err(error)) = (room, &outcome)

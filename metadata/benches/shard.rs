@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-const JOB: JobRef = JobRef { job: JobId(1), epoch: Epoch(1) };
+const JOB: JobRef = JobRef::new(JobId(1), Epoch(1));
 /// Objects in one directory of the delimited list.
 const DIRECTORY: u64 = 100;
 

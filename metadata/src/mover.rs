@@ -9,7 +9,7 @@ use crate::state::rename::Departing;
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use pocket_api::cluster::Directory;
-use pocket_api::ids::{Epoch, NodeId, WriteId};
+use pocket_api::ids::{NodeId, WriteId};
 use pocket_api::metadata::{
     Answer, Committed, JobRef, Metadata, MetadataError, Rename, Reply, Request, ShardRequest,
 };
@@ -29,18 +29,18 @@ impl Shard {
     pub(crate) async fn rename(
         &self,
         job: Arc<Job>,
-        epoch: Epoch,
+        by: JobRef,
         rename: Box<Rename>,
     ) -> Result<Answer, MetadataError> {
         let id = rename.rename;
         let request = Request::Rename(rename);
-        let departing = match self.apply(&job, Command::Request { epoch, request, payload: Bytes::new() })? {
+        let command = Command::Request { epoch: by.epoch, until: by.until, request, payload: Bytes::new() };
+        let departing = match self.apply(&job, command)? {
             Output::Answer(answer) => return Ok(answer),
             Output::Departing(departing) => departing,
             other => unreachable!("a rename was answered with {other:?}"),
         };
-        let job_ref = JobRef { job: job.id, epoch };
-        let mover = Mover { directory: self.directory.clone(), job: job_ref, rename: id };
+        let mover = Mover { directory: self.directory.clone(), job: by, rename: id };
         let outbox = self.outbox.clone();
         let moved = self.env.spawn(async move {
             let (from, at) = (departing.from.clone(), departing.to);

@@ -7,7 +7,7 @@ use crate::shard::Shard;
 use crate::state::Command;
 use crate::state::effects::Output;
 use pocket_api::ids::{JobId, LeaseId, NodeId, WriteId};
-use pocket_api::metadata::{Delivery, ShardReply, ShardRequest};
+use pocket_api::metadata::{Delivery, Fate, ShardReply, ShardRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 const ITEMS_PER_POLL: u32 = 1_024;
 
 impl Shard {
-    /// Applies a command to a job: whether it holds what the command asks about. A job that has ended, or is not here,
-    /// holds nothing.
+    /// Applies a command to a job: whether it holds what the command is about. A job that has ended, or is not here, holds
+    /// nothing.
     fn tell(&self, job: JobId, command: Command) -> bool {
         let held = |job: &Arc<Job>| matches!(self.apply(job, command), Ok(Output::Held(true)));
         self.jobs.with(job, held).unwrap_or(false)
@@ -55,7 +55,12 @@ impl Shard {
         let mut pace = Pace::new(ITEMS_PER_POLL);
         let mut known = Vec::with_capacity(ids.len());
         for (job, id) in ids {
-            known.push(self.tell(job, question(id)));
+            let answer = self.jobs.with(job, |found| self.apply(found, question(id)));
+            // A job that has ended, or is not here, holds nothing.
+            known.push(match answer {
+                Some(Ok(Output::Fate(fate))) => fate,
+                _ => Fate::Never,
+            });
             pace.step().await;
         }
         ShardReply::Known(known)
@@ -105,7 +110,8 @@ impl Shard {
                 let Ok(Ok(ShardReply::Known(known))) = tokio::time::timeout(ASK_TIMEOUT, answer).await else {
                     return;
                 };
-                for (reference, held) in references.into_iter().zip(known) {
+                for (reference, fate) in references.into_iter().zip(known).filter(|(_, f)| *f != Fate::Open) {
+                    let held = fate == Fate::Held;
                     let (_, effects) = found.apply(Command::ReferenceHeld { reference, held });
                     outbox.post(job, &effects);
                 }

@@ -106,13 +106,13 @@ impl Shard {
     fn serve(
         &self,
         job: &Job,
-        epoch: Epoch,
+        by: JobRef,
         request: Request,
         payload: Bytes,
     ) -> Result<Answer, MetadataError> {
-        match job.query(epoch, &request) {
+        match job.query(by.epoch, &request) {
             Some(answer) => answer,
-            None => self.change(job, epoch, request, payload),
+            None => self.change(job, by, request, payload),
         }
     }
 
@@ -120,11 +120,11 @@ impl Shard {
     fn change(
         &self,
         job: &Job,
-        epoch: Epoch,
+        by: JobRef,
         request: Request,
         payload: Bytes,
     ) -> Result<Answer, MetadataError> {
-        match self.apply(job, Command::Request { epoch, request, payload })? {
+        match self.apply(job, Command::Request { epoch: by.epoch, until: by.until, request, payload })? {
             Output::Answer(answer) => Ok(answer),
             other => unreachable!("a request was answered with {other:?}"),
         }
@@ -134,7 +134,7 @@ impl Shard {
     async fn attend(
         &self,
         job: Arc<Job>,
-        epoch: Epoch,
+        by: JobRef,
         request: Request,
         payload: Bytes,
     ) -> Result<Answer, MetadataError> {
@@ -143,17 +143,17 @@ impl Shard {
             self.until_settled(&job, &request).await;
         }
         match request {
-            Request::Rename(rename) => self.rename(job, epoch, rename).await,
-            Request::Lookup(lookup) if !lookup.wait.is_zero() => self.lookup(&job, epoch, lookup).await,
-            Request::List(list) => self.list(&job, epoch, list).await,
-            Request::ListUploads(list) => self.list_uploads(&job, epoch, list).await,
-            request => self.serve(&job, epoch, request, payload),
+            Request::Rename(rename) => self.rename(job, by, rename).await,
+            Request::Lookup(lookup) if !lookup.wait.is_zero() => self.lookup(&job, by, lookup).await,
+            Request::List(list) => self.list(&job, by.epoch, list).await,
+            Request::ListUploads(list) => self.list_uploads(&job, by.epoch, list).await,
+            request => self.serve(&job, by, request, payload),
         }
     }
 
     /// A lookup that waits for its key.
-    async fn lookup(&self, job: &Job, epoch: Epoch, lookup: Lookup) -> Result<Answer, MetadataError> {
-        let look = |lookup| self.serve(job, epoch, Request::Lookup(lookup), Bytes::new());
+    async fn lookup(&self, job: &Job, by: JobRef, lookup: Lookup) -> Result<Answer, MetadataError> {
+        let look = |lookup| self.serve(job, by, Request::Lookup(lookup), Bytes::new());
         let deadline = self.env.now() + lookup.wait.min(WAIT_MAX);
         match look(lookup.clone()) {
             Err(MetadataError::NoSuchKey) => {}
@@ -212,19 +212,19 @@ impl Metadata for Shard {
         Self: 'b,
     {
         self.metrics.count(&request);
-        let JobRef { job, epoch } = job;
-        let answer = self.jobs.with(job, |found| {
+        let by = job;
+        let answer = self.jobs.with(by.job, |found| {
             let may_wait = may_wait(&request);
             if !found.is_moving() {
-                match found.query(epoch, &request) {
+                match found.query(by.epoch, &request) {
                     // It may come.
                     Some(Err(MetadataError::NoSuchKey)) if may_wait => {}
                     Some(answer) => return ready(answer).boxed(),
                     None if may_wait => {}
-                    None => return ready(self.change(found, epoch, request, payload)).boxed(),
+                    None => return ready(self.change(found, by, request, payload)).boxed(),
                 }
             }
-            self.attend(found.clone(), epoch, request, payload).boxed()
+            self.attend(found.clone(), by, request, payload).boxed()
         });
         answer.unwrap_or_else(|| ready(Err(MetadataError::NoSuchJob)).boxed())
     }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
-const JOB: JobRef = JobRef { job: JobId(1), epoch: Epoch(1) };
+const JOB: JobRef = JobRef::new(JobId(1), Epoch(1));
 const SMALL: &[u8] = &[7; 1 << 10];
 const LARGE_BYTES: u32 = 64 << 10;
 /// Requests that go before one is counted: by then the tables have the size that they keep.

@@ -36,7 +36,7 @@ async fn a_small_object_costs_at_most_300_bytes_beside_its_data() {
     let budget = ByteBudget::new(1 << 30);
     let config = ShardConfig { budget: budget.clone() };
     let shard = Shard::start(config, world.node(), world.directory(), Env::with_clock(world.clock()));
-    let job = JobRef { job: JobId(1), epoch: Epoch(1) };
+    let job = JobRef::new(JobId(1), Epoch(1));
     let spec = JobSpec {
         job: job.job,
         epoch: job.epoch,

@@ -26,7 +26,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
-const JOB: JobRef = JobRef { job: JobId(1), epoch: Epoch(1) };
+const JOB: JobRef = JobRef::new(JobId(1), Epoch(1));
 /// So many that a shard which went through them in one go would need several milliseconds.
 const MANY: u64 = 20_000;
 /// Keys that a poll of a list goes by at most.

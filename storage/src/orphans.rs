@@ -6,7 +6,7 @@ use crate::writes::Question;
 use futures::StreamExt;
 use pocket_api::clock::Timestamp;
 use pocket_api::ids::NodeId;
-use pocket_api::metadata::{MetadataError, ShardReply, ShardRequest};
+use pocket_api::metadata::{Fate, MetadataError, ShardReply, ShardRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const QUESTIONS_PER_REQUEST: usize = WRITES_AT_ONCE;
 const REQUESTS_AT_ONCE: usize = 8;
 /// A shard that does not answer is asked again; whoever does not within this time did not.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// When a shard that could not be asked is asked again. If it is dead its jobs will end, and their space with them.
+/// When a shard that could not be asked, or does not know yet, is asked again. If it is dead its jobs will end, and their space with them.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// Sweeps once a second until the server is dropped.
@@ -73,7 +73,7 @@ pub(crate) async fn sweep(server: &StorageServer, now: Timestamp) {
     futures::stream::iter(requests)
         .for_each_concurrent(REQUESTS_AT_ONCE, |(shard, questions)| async move {
             match ask(server, shard, questions).await {
-                Ok(known) => settle(server, questions, &known),
+                Ok(known) => settle(server, questions, &known, now),
                 Err(error) => {
                     tracing::debug!(%shard, writes = questions.len(), %error, "could not ask about writes");
                     let mut writes = server.writes.lock();
@@ -89,7 +89,7 @@ async fn ask(
     server: &StorageServer,
     shard: NodeId,
     questions: &[Question],
-) -> Result<Vec<bool>, MetadataError> {
+) -> Result<Vec<Fate>, MetadataError> {
     let unavailable = |why: &str| MetadataError::Unavailable(why.to_owned());
     let Some(target) = server.directory.shard(shard) else { return Err(unavailable("not in the directory")) };
     let request = ShardRequest::AskWrites(questions.iter().map(|q| (q.job, q.write)).collect());
@@ -102,16 +102,18 @@ async fn ask(
     }
 }
 
-fn settle(server: &StorageServer, questions: &[Question], known: &[bool]) {
+fn settle(server: &StorageServer, questions: &[Question], known: &[Fate], now: Timestamp) {
     let mut writes = server.writes.lock();
     let mut orphaned = 0;
     let mut chunks = Vec::new();
-    for (question, &known) in questions.iter().zip(known) {
-        if known {
-            writes.confirm(question.write);
-        } else {
-            chunks.extend(writes.burn(question.write));
-            orphaned += 1;
+    for (question, fate) in questions.iter().zip(known) {
+        match fate {
+            Fate::Held => writes.confirm(question.write),
+            Fate::Never => {
+                chunks.extend(writes.burn(question.write));
+                orphaned += 1;
+            }
+            Fate::Open => writes.put_off(question.write, now + ASK_AGAIN_AFTER),
         }
     }
     drop(writes);

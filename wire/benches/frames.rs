@@ -31,7 +31,7 @@ fn lookup() -> (JobRef, Request) {
         want: Want::Data,
         wait: Duration::ZERO,
     };
-    (JobRef { job: JobId(1 << 60), epoch: Epoch(1) }, Request::Lookup(lookup))
+    (JobRef::new(JobId(1 << 60), Epoch(1)), Request::Lookup(lookup))
 }
 
 /// So many frames are queued together when a connection is busy.

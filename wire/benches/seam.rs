@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SERVER: NodeId = NodeId(1);
-const JOB: JobRef = JobRef { job: JobId(1 << 60), epoch: Epoch(1) };
+const JOB: JobRef = JobRef::new(JobId(1 << 60), Epoch(1));
 const CHUNK: ChunkId = ChunkId { server: SERVER, number: 1 };
 const WARM_UP: Duration = Duration::from_millis(300);
 const MEASURED: Duration = Duration::from_secs(2);

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Grows with every change of what is said over a connection, which `tests/format.txt` shows. Only equal versions talk to
 /// each other.
-pub(crate) const VERSION: u16 = 6;
+pub(crate) const VERSION: u16 = 7;
 
 /// The first byte is no text, so no text protocol begins like this.
 const MAGIC: [u8; 8] = *b"\x89POCKET\n";

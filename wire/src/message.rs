@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_longest_messages_that_clients_cause_fit_a_frame() {
-        let job = JobRef { job: JobId(u64::MAX), epoch: Epoch(u64::MAX) };
+        let job = JobRef::new(JobId(u64::MAX), Epoch(u64::MAX));
         let etag = ETag { digest: [0xff; 16], parts: PART_NUMBER_MAX };
         let complete = Request::Complete(Complete {
             key: longest_key(),

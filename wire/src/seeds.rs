@@ -251,7 +251,7 @@ pub(crate) fn chunk_requests() -> Vec<ChunkRequest> {
 }
 
 pub(crate) fn calls() -> Vec<Call> {
-    let job = JobRef { job: JobId(1 << 40), epoch: Epoch(2) };
+    let job = JobRef::new(JobId(1 << 40), Epoch(2));
     let requests = requests().into_iter().map(|request| Call::Job(job, request));
     requests
         .chain(shard_requests().into_iter().map(Call::Shard))

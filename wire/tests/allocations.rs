@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 const SERVER: NodeId = NodeId(1);
-const JOB: JobRef = JobRef { job: JobId(1), epoch: Epoch(1) };
+const JOB: JobRef = JobRef::new(JobId(1), Epoch(1));
 const CHUNK: ChunkId = ChunkId { server: SERVER, number: 1 };
 const SMALL_BYTES: usize = 1 << 10;
 const CHUNK_BYTES: usize = 64 << 10;

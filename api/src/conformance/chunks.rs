@@ -10,7 +10,7 @@ use crate::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use crate::limits::{
     ALLOCATE_MAX_CHUNKS, CHUNK_GAPS_MAX, CHUNK_MAX_BYTES, WRITE_IDLE_BEFORE_ASKING, WRITE_TOUCH_EVERY,
 };
-use crate::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
+use crate::metadata::{Answer, Fate, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -367,7 +367,7 @@ impl Metadata for Ledger {
         };
         let known = |l: &mut Entries, write| {
             l.asked.insert(write);
-            l.committed.contains(&write)
+            if l.committed.contains(&write) { Fate::Held } else { Fate::Never }
         };
         Ok(ShardReply::Known(self.with(|l| writes.iter().map(|&(_, write)| known(l, write)).collect())))
     }

@@ -106,4 +106,5 @@ where
     life::an_update_changes_the_defaults_and_the_end_and_an_older_one_nothing(fresh().await).await;
     life::a_ttl_ends_the_job_on_time(fresh().await).await;
     life::an_unknown_write_is_burned(fresh().await).await;
+    life::a_change_that_comes_too_late_is_refused_and_looking_is_not(fresh().await).await;
 }

@@ -35,8 +35,9 @@ pub enum ShardRequest {
     Renew(Vec<(JobId, LeaseId)>),
     /// From gateways: these reads are over. [`ShardReply::Done`]
     Release(Vec<(JobId, LeaseId, Delivery)>),
-    /// From storage servers: were these writes committed here? Those that were not are burned: a later commit fails
-    /// with [`MetadataError::WriteBurned`]. [`ShardReply::Known`], one answer each.
+    /// From storage servers: were these writes committed here? Those that were not are burned, where there is room to remember that:
+    /// a later commit fails with [`MetadataError::WriteBurned`], or once it is forgotten with
+    /// [`MetadataError::TooLate`]. [`ShardReply::Known`], one answer each.
     AskWrites(Vec<(JobId, WriteId)>),
     /// From a manifest's home to the shard that a reference was taken for, as above. [`ShardReply::Known`]
     AskReferences(Vec<(JobId, WriteId)>),
@@ -74,7 +75,18 @@ pub enum ShardReply {
         objects: Option<u64>,
     },
     LeasesEnded(Vec<(JobId, LeaseId)>),
-    Known(Vec<bool>),
+    Known(Vec<Fate>),
+}
+
+/// What becomes of a write or a reference that a shard is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// It was committed, and is held until its shard says otherwise.
+    Held,
+    /// It was not, and never will be.
+    Never,
+    /// It was not, and may still be: ask again.
+    Open,
 }
 
 /// How a read ended.

@@ -28,10 +28,11 @@ impl Serve<RenameObject> for Operations {
         if from == to {
             return Err(s3(ErrorCode::InvalidRequest, "An object cannot be renamed to its own key"));
         }
-        let (rename, at) = (self.writer.mint(), bucket.shard(to));
+        let at = bucket.shard(to);
         let make = || {
             Request::Rename(Box::new(Rename {
-                rename,
+                // Each try has its own: what an earlier one took may be released as late as after this one.
+                rename: self.writer.mint(),
                 from: from.clone(),
                 conditions: conditions.clone(),
                 to: to.clone(),

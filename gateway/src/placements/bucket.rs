@@ -6,7 +6,7 @@ use pocket_access::action::{Action, Actions};
 use pocket_access::caller::Caller;
 use pocket_access::rules::Rules;
 use pocket_access::{Ask, SideEffect, Verdict};
-use pocket_api::clock::Clock;
+use pocket_api::clock::{Clock, Timestamp};
 use pocket_api::control::{Placement, shard_of};
 use pocket_api::ids::NodeId;
 use pocket_api::metadata::{JobRef, MetadataError};
@@ -20,22 +20,27 @@ use smallvec::{SmallVec, smallvec};
 pub(crate) struct Bucket<'r> {
     pub(crate) placement: PlacementRef,
     pub(super) asks: SmallVec<[Ask<'r>; 1]>,
+    /// Changes that reach a shard later are refused there, see [`JobRef::until`].
+    pub(crate) until: Timestamp,
 }
 
 /// A bucket of a request that has more to say before it is known what it asks for.
 #[derive(Debug)]
-pub(crate) struct Unasked(PlacementRef);
+pub(crate) struct Unasked {
+    placement: PlacementRef,
+    until: Timestamp,
+}
 
 impl Unasked {
     /// Asks it for something, which has not been admitted yet.
     pub(crate) fn asking<'s>(self, ask: Ask<'s>) -> Bucket<'s> {
-        Bucket { placement: self.0, asks: smallvec![ask] }
+        Bucket { placement: self.placement, asks: smallvec![ask], until: self.until }
     }
 }
 
 impl<'r> Bucket<'r> {
     pub(crate) fn job(&self) -> JobRef {
-        JobRef { job: self.placement.job, epoch: self.placement.epoch }
+        JobRef::new(self.placement.job, self.placement.epoch).until(self.until)
     }
 
     /// The shard that a key lives at.
@@ -49,12 +54,12 @@ impl<'r> Bucket<'r> {
 
     /// The same bucket for another wish, which has not been admitted yet.
     pub(crate) fn asking<'s>(self, ask: Ask<'s>) -> Bucket<'s> {
-        Bucket { placement: self.placement, asks: smallvec![ask] }
+        Bucket { placement: self.placement, asks: smallvec![ask], until: self.until }
     }
 
     /// The same bucket, whatever it was asked for.
     pub(crate) fn unasked(self) -> Unasked {
-        Unasked(self.placement)
+        Unasked { placement: self.placement, until: self.until }
     }
 
     /// From now on asks for what `other` asks for too, because both are the same bucket.

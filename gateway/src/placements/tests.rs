@@ -147,7 +147,7 @@ fn data() -> BucketName {
 /// A bucket that a request was admitted to at that epoch.
 fn bucket(epoch: u64) -> Bucket<'static> {
     let placed = placed::Placed::read(at(epoch), &weights::Maps::default(), Timestamp(0)).unwrap();
-    Bucket { placement: placed.into(), asks: SmallVec::new() }
+    Bucket { placement: placed.into(), asks: SmallVec::new(), until: Timestamp(u64::MAX) }
 }
 
 async fn ping(placements: &Placements, bucket: &mut Bucket<'_>) -> Result<Answer, CallError> {
@@ -321,8 +321,11 @@ async fn without_a_controller_what_is_known_goes_on_and_nobody_waits_for_it() {
         let mut bucket = placements.find(&name, ask).await.unwrap();
         let admitted = placements.admit(&mut bucket).await;
         assert!(matches!(admitted, Err(CallError::Denied)), "decided by what is known: {admitted:?}");
-        let mut bucket =
-            Bucket { placement: placements.known.get(&name).await.unwrap(), asks: SmallVec::new() };
+        let mut bucket = Bucket {
+            placement: placements.known.get(&name).await.unwrap(),
+            asks: SmallVec::new(),
+            until: Timestamp(u64::MAX),
+        };
         assert!(ping(&placements, &mut bucket).await.is_ok());
         assert_eq!(before.elapsed(), Duration::ZERO);
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -378,7 +381,11 @@ async fn a_stale_placement_is_kept_for_what_it_is_still_good_for_until_there_is_
     let name = data();
     let (known, ()) = join(epoch_of(&placements, &name), answer(&mut questions, 1)).await;
     assert_eq!(known, Ok(Epoch(1)));
-    let mut refused = Bucket { placement: placements.known.get(&name).await.unwrap(), asks: SmallVec::new() };
+    let mut refused = Bucket {
+        placement: placements.known.get(&name).await.unwrap(),
+        asks: SmallVec::new(),
+        until: Timestamp(u64::MAX),
+    };
     let mut call = std::pin::pin!(ping(&placements, &mut refused));
     assert!(futures::poll!(&mut call).is_pending());
     let asked = question(&mut questions).await;
@@ -404,7 +411,8 @@ async fn keys_of_one_request_are_decided_in_slices_and_one_a_poll_where_a_decisi
         };
         let placement = Placement { settings: settings.into(), ..at(1) };
         let placed = placed::Placed::read(placement, &weights::Maps::default(), Timestamp(0)).unwrap();
-        let bucket = Bucket { placement: placed.into(), asks: smallvec![nobodys_ask()] };
+        let bucket =
+            Bucket { placement: placed.into(), asks: smallvec![nobodys_ask()], until: Timestamp(u64::MAX) };
         let mut admitted = std::pin::pin!(placements.admission.admit_each(&bucket, &keys));
         let mut polls = 1;
         while futures::poll!(&mut admitted).is_pending() {

@@ -24,7 +24,28 @@ pub(crate) struct Lease {
 /// What has to be kept alive elsewhere.
 pub(super) enum Holds {
     Lease(Lease),
-    Space { write: WriteId, servers: Vec<NodeId>, used: Option<Used> },
+    Space { write: WriteId, servers: Arc<[Heard]>, used: Option<Used> },
+}
+
+/// A server that holds chunks of a write.
+pub(crate) struct Heard {
+    pub(super) server: NodeId,
+    /// A moment before the last word of the write that it answered, in milliseconds of the gateway's clock.
+    last: AtomicU64,
+}
+
+impl Heard {
+    pub(super) fn new(server: NodeId, asked: Timestamp) -> Self {
+        Self { server, last: AtomicU64::new(asked.0) }
+    }
+
+    pub(super) fn at(&self, asked: Timestamp) {
+        self.last.fetch_max(asked.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn last(&self) -> Timestamp {
+        Timestamp(self.last.load(Ordering::Relaxed))
+    }
 }
 
 /// A job that ends by idleness and is written to. Its shards see leases and requests, but no body that is on its way.

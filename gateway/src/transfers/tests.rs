@@ -365,12 +365,12 @@ async fn a_node_that_hangs_delays_no_renewal_touch_or_ping_of_another() {
     let mut reads = Vec::new();
     for (number, node) in [(1, HUNG), (2, QUICK)] {
         let write = WriteId { gateway: NodeId(9), number };
-        tickets.push(world.transfers.write(&placement, node, write, vec![node], &connection));
+        tickets.push(world.transfers.write(&placement, node, write, vec![node], Timestamp(0), &connection));
         reads.push(world.read(node, number, false, &connection));
     }
     for _ in 0..60 {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        tickets.iter().for_each(Ticket::progress);
+        tickets.iter().for_each(|writing| writing.ticket().progress());
         reads.iter().for_each(OpenRead::progress);
     }
     for node in [&world.quick, &world.hung] {
@@ -384,4 +384,8 @@ async fn a_node_that_hangs_delays_no_renewal_touch_or_ping_of_another() {
         most(|call| *call == Called::Touch, WRITE_TOUCH_EVERY);
         most(|call| *call == Called::Ping, Duration::from_secs(1) + PING_TICK);
     }
+    let [of_hung, of_quick] = &tickets[..] else { panic!("two writes") };
+    let since = world.transfers.env.now().since(of_quick.heard().unwrap());
+    assert!(since <= WRITE_TOUCH_EVERY, "{since:?}");
+    assert_eq!(of_hung.heard(), Some(Timestamp(0)), "who does not answer may not have heard");
 }

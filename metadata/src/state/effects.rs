@@ -4,7 +4,7 @@ use crate::state::key::Key;
 use crate::state::rename::Departing;
 use crate::state::rules::Rules;
 use pocket_api::ids::{ChunkId, NodeId, WriteId};
-use pocket_api::metadata::{Answer, MetadataError};
+use pocket_api::metadata::{Answer, Fate, MetadataError};
 
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
@@ -45,8 +45,10 @@ pub(crate) enum Output {
     Answer(Answer),
     /// Of a rename to another shard.
     Departing(Box<Departing>),
-    /// Of a question or a renewal.
+    /// Of a renewal.
     Held(bool),
+    /// Of a question.
+    Fate(Fate),
     /// How many objects there are; `None` where that is not known yet.
     Frozen {
         objects: Option<u64>,

@@ -56,7 +56,7 @@ use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
 use pocket_api::hints::{JobHints, Limit, ObjectHints};
 use pocket_api::ids::{Epoch, JobId, LeaseId, NodeId, OperationId, WriteId};
-use pocket_api::metadata::{Answer, Committed, Delivery, JobSpec, MetadataError, Reply, Request};
+use pocket_api::metadata::{Answer, Committed, Delivery, Fate, JobSpec, MetadataError, Reply, Request};
 use pocket_api::names::ObjectKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,6 +66,8 @@ use std::sync::Arc;
 pub(crate) enum Command {
     Request {
         epoch: Epoch,
+        /// See [`JobRef::until`](pocket_api::metadata::JobRef::until).
+        until: Timestamp,
         request: Request,
         payload: Bytes,
     },
@@ -294,6 +296,16 @@ impl JobState {
         Some(visible)
     }
 
+    /// Of a write or a reference that somebody asks about. What is not held is burned.
+    fn fate(&mut self, is_held: bool, id: WriteId, now: Timestamp) -> Output {
+        Output::Fate(match is_held {
+            true => Fate::Held,
+            false if self.burned.burn(id, now) => Fate::Never,
+            // No room to burn it: it may still be committed, and is not ours to give up.
+            false => Fate::Open,
+        })
+    }
+
     /// A key may be readable now that was not before.
     pub(crate) fn wake(&mut self, key: &Key) {
         if self.is_awaited {
@@ -357,6 +369,12 @@ impl JobState {
     }
 }
 
+/// Whoever looks may take as long as it likes: a lease begins now.
+fn check_time(request: &Request, until: Timestamp, now: Timestamp) -> Result<(), MetadataError> {
+    let is_change = !matches!(request, Request::Lookup(_) | Request::AskArrival { .. });
+    if is_change && now > until { Err(MetadataError::TooLate) } else { Ok(()) }
+}
+
 /// What holds for objects that say nothing.
 fn defaults(hints: &JobHints) -> ObjectHints {
     ObjectHints { ttl: hints.object_ttl.map(Limit::Of), reads: hints.reads.map(Limit::Of) }
@@ -366,8 +384,9 @@ fn defaults(hints: &JobHints) -> ObjectHints {
 pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> Outcome {
     debug_assert!(state.effects.freed.is_empty() && state.effects.woken.is_empty());
     let output = match command {
-        Command::Request { epoch, request, payload } => {
-            state.check(epoch, now).and_then(|()| state.request(request, payload, now))
+        Command::Request { epoch, until, request, payload } => {
+            let in_time = state.check(epoch, now).and_then(|()| check_time(&request, until, now));
+            in_time.and_then(|()| state.request(request, payload, now))
         }
         _ if state.ended => Err(MetadataError::NoSuchJob),
         Command::Renew(lease) => Ok(Output::Held(state.leases.renew(lease, now))),
@@ -375,13 +394,8 @@ pub(crate) fn apply(state: &mut JobState, command: Command, now: Timestamp) -> O
             state.end_lease(lease, delivery);
             Ok(Output::Done)
         }
-        Command::AskWrite(write) => {
-            // Where there is no room to burn it, it may still be committed: not ours to give up.
-            Ok(Output::Held(state.manifests.contains(write) || !state.burned.burn(write, now)))
-        }
-        Command::AskReference(reference) => {
-            Ok(Output::Held(state.held.contains(reference) || !state.burned.burn(reference, now)))
-        }
+        Command::AskWrite(write) => Ok(state.fate(state.manifests.contains(write), write, now)),
+        Command::AskReference(reference) => Ok(state.fate(state.held.contains(reference), reference, now)),
         Command::ReferenceHeld { reference, held: true } => {
             state.confirm_reference(reference);
             Ok(Output::Done)

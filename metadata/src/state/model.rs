@@ -141,7 +141,7 @@ impl World {
             return answer;
         }
         let payload = Bytes::copy_from_slice(payload);
-        match self.apply(Command::Request { epoch, request, payload })? {
+        match self.apply(Command::Request { epoch, until: Timestamp(u64::MAX), request, payload })? {
             Output::Answer(answer) => Ok(answer),
             other => panic!("a request was answered with {other:?}"),
         }

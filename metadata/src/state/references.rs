@@ -4,6 +4,7 @@
 use pocket_api::clock::Timestamp;
 use pocket_api::cluster::ClusterView;
 use pocket_api::ids::{NodeId, WriteId};
+use pocket_api::limits::CHANGE_WITHIN;
 use pocket_api::object::Reference;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -180,7 +181,7 @@ impl Held {
 }
 
 /// How long a burned id is remembered: longer than any commit can be under way.
-const BURNED_FOR: Duration = Duration::from_secs(600);
+const BURNED_FOR: Duration = Duration::from_secs(2 * CHANGE_WITHIN.as_secs());
 /// Most burned ids of one job: 3 MiB. When there are more, no further one is burned, and whoever asks keeps
 /// the bytes and asks again.
 const BURNED_MAX: usize = 1 << 16;

@@ -118,7 +118,12 @@ mod tests {
                 meta: NewMeta { etag: ETag::opaque(write), checksum: None, headers: None, hints },
                 condition: WriteCondition::None,
             });
-            let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+            let command = Command::Request {
+                epoch: Epoch(1),
+                until: Timestamp(u64::MAX),
+                request,
+                payload: Bytes::new(),
+            };
             apply(&mut state, command, start).output.unwrap();
         }
         let later = start + Duration::from_secs(2);

@@ -11,8 +11,8 @@ use pocket_api::control::JobHolder;
 use pocket_api::env::Env;
 use pocket_api::ids::{ChunkId, JobId, WriteId};
 use pocket_api::limits::WRITE_IDLE_BEFORE_ASKING;
-use pocket_api::metadata::{Answer, JobRef, Metadata, Request};
-use std::collections::HashSet;
+use pocket_api::metadata::{Answer, Fate, JobRef, Metadata, Request};
+use std::collections::HashMap;
 
 const SERVER: NodeId = NodeId(7);
 const SHARD: NodeId = NodeId(5);
@@ -21,7 +21,7 @@ const JOB: JobId = JobId(1);
 /// A cluster with one shard that knows some writes, or does not answer.
 #[derive(Default)]
 struct Cluster {
-    known: Mutex<HashSet<WriteId>>,
+    known: Mutex<HashMap<WriteId, Fate>>,
     asked: Mutex<Vec<Vec<WriteId>>>,
     answers: Mutex<Answers>,
 }
@@ -44,7 +44,8 @@ impl Metadata for Shard {
 
     async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
         let ShardRequest::AskWrites(writes) = request else { panic!("{request:?}") };
-        let mut known: Vec<bool> = writes.iter().map(|(_, w)| self.0.known.lock().contains(w)).collect();
+        let fate = |write| self.0.known.lock().get(write).copied().unwrap_or(Fate::Never);
+        let mut known: Vec<Fate> = writes.iter().map(|(_, write)| fate(write)).collect();
         self.0.asked.lock().push(writes.into_iter().map(|(_, write)| write).collect());
         match *self.0.answers.lock() {
             Answers::Well => {}
@@ -121,7 +122,7 @@ fn write_id(number: u64) -> WriteId {
 async fn what_the_shard_does_not_know_is_freed_and_what_it_knows_stays() {
     let fixture = Fixture::new();
     let (known, unknown) = (fixture.allocate(1, SHARD).await, fixture.allocate(2, SHARD).await);
-    fixture.cluster.known.lock().insert(write_id(1));
+    fixture.cluster.known.lock().insert(write_id(1), Fate::Held);
     fixture.sweep_after(WRITE_IDLE_BEFORE_ASKING - Duration::from_millis(1)).await;
     assert!(fixture.asked().is_empty());
     fixture.sweep_after(Duration::from_millis(1)).await;
@@ -130,6 +131,20 @@ async fn what_the_shard_does_not_know_is_freed_and_what_it_knows_stays() {
     fixture.sweep_after(WRITE_IDLE_BEFORE_ASKING).await;
     assert!(fixture.asked().is_empty(), "asked once");
     assert!(fixture.holds(known).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_still_be_committed_stays_and_is_asked_about_again() {
+    let fixture = Fixture::new();
+    let chunk = fixture.allocate(1, SHARD).await;
+    fixture.cluster.known.lock().insert(write_id(1), Fate::Open);
+    fixture.sweep_after(WRITE_IDLE_BEFORE_ASKING).await;
+    assert!(fixture.asked().len() == 1 && fixture.holds(chunk).await);
+    fixture.cluster.known.lock().clear();
+    fixture.sweep_after(ASK_AGAIN_AFTER / 2).await;
+    assert!(fixture.asked().is_empty() && fixture.holds(chunk).await);
+    fixture.sweep_after(ASK_AGAIN_AFTER / 2).await;
+    assert!(fixture.asked().len() == 1 && !fixture.holds(chunk).await);
 }
 
 #[tokio::test(start_paused = true)]

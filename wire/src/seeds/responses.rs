@@ -130,6 +130,7 @@ pub(crate) fn metadata_errors() -> Vec<MetadataError> {
         MetadataError::Moving,
         MetadataError::TokenTaken,
         MetadataError::WriteBurned,
+        MetadataError::TooLate,
         MetadataError::LeaseEnded,
         MetadataError::Busy,
         MetadataError::Full(shortage()),
@@ -144,7 +145,7 @@ pub(crate) fn shard_replies() -> Vec<ShardReply> {
         ShardReply::Done,
         ShardReply::Frozen { objects: Some(3) },
         ShardReply::LeasesEnded(vec![(JobId(1), LeaseId(2))]),
-        ShardReply::Known(vec![true, false]),
+        ShardReply::Known(vec![Fate::Held, Fate::Never]),
     ]
 }
 

@@ -7,14 +7,15 @@ use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::conditions::{ReadConditions, WriteCondition};
 use pocket_api::ids::{ChunkId, Epoch, JobId, Term, WriteId};
 use pocket_api::metadata::{
-    Answer, JobRef, Lookup, Metadata, MetadataError, Reply, Request, Select, ShardReply, ShardRequest, Want,
+    Answer, Fate, JobRef, Lookup, Metadata, MetadataError, Reply, Request, Select, ShardReply, ShardRequest,
+    Want,
 };
 use pocket_api::names::ObjectKey;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-pub(super) const JOB: JobRef = JobRef { job: JobId(1), epoch: Epoch(1) };
+pub(super) const JOB: JobRef = JobRef::new(JobId(1), Epoch(1));
 
 /// `Ping` is answered at once, with its own payload. `Delete` and waiting lookups are held. `DeleteMany`, and `free`
 /// among the calls for chunks, fail with what was set.
@@ -97,7 +98,7 @@ impl Metadata for Plane {
 
     async fn shard(&self, request: ShardRequest) -> Result<ShardReply, MetadataError> {
         self.note(&request, &[]);
-        Ok(ShardReply::Known(vec![true, false]))
+        Ok(ShardReply::Known(vec![Fate::Held, Fate::Never]))
     }
 }
 

@@ -13,7 +13,7 @@ use pocket_api::clock::Timestamp;
 use pocket_api::cluster::{ClusterView, Directory, Node, NodeSpec, NodeState, Role};
 use pocket_api::ids::{ChunkId, Epoch, JobId, NodeId, OperationId, Term, WriteId};
 use pocket_api::lifecycle::RuleEnd;
-use pocket_api::metadata::{Metadata, MetadataError, Order, Reply, Request, ShardReply, ShardRequest};
+use pocket_api::metadata::{Fate, Metadata, MetadataError, Order, Reply, Request, ShardReply, ShardRequest};
 use pocket_api::object::{ETag, ObjectMeta};
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ async fn every_call_arrives_with_its_bytes() {
     client.end_jobs(Term(1), vec![JobId(8)]).await.unwrap();
     let order = Order { term: Term(1), operation: OperationId(2) };
     let known = client.shard(ShardRequest::Thaw { order, job: JobId(4) }).await.unwrap();
-    assert_eq!(known, ShardReply::Known(vec![true, false]));
+    assert_eq!(known, ShardReply::Known(vec![Fate::Held, Fate::Never]));
     let calls = [
         "[w3@n7] with 0 bytes",
         "[j8] with 0 bytes",
@@ -80,6 +80,7 @@ async fn every_error_of_a_plane_arrives_as_what_it_was() {
         MetadataError::InvalidPart(3),
         MetadataError::OtherChecksum(ChecksumAlgorithm::Crc32, ChecksumKind::Composite),
         MetadataError::WriteBurned,
+        MetadataError::TooLate,
         MetadataError::LeaseEnded,
         MetadataError::Busy,
         MetadataError::Full(ByteBudget::set_by(7, "--memory").shortage()),

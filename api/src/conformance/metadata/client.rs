@@ -47,22 +47,22 @@ pub(super) fn lookup(name: &str, want: Want) -> Lookup {
 impl Client {
     pub(super) async fn open(world: World, shard: Arc<dyn Metadata>) -> Self {
         world.add_shard(world.node(), shard.clone());
-        let job = JobRef { job: JobId(100), epoch: Epoch(1) };
+        let job = JobRef::new(JobId(100), Epoch(1));
         let client = Self { world, shard, job, numbers: Arc::default() };
         client.open_job(JobId(100), JobHints::default()).await
     }
 
     /// Another job at the same shard.
     pub(super) async fn open_job(&self, job: JobId, hints: JobHints) -> Self {
-        let spec = self.spec(JobRef { job, epoch: Epoch(1) }, hints);
+        let spec = self.spec(JobRef::new(job, Epoch(1)), hints);
         let opened = self.shard.shard(ShardRequest::Open(self.order(), spec)).await;
         assert_eq!(opened, Ok(ShardReply::Done), "a job is opened");
-        Self { job: JobRef { job, epoch: Epoch(1) }, ..self.clone() }
+        Self { job: JobRef::new(job, Epoch(1)), ..self.clone() }
     }
 
     /// A job at this shard alone.
     pub(super) fn spec(&self, job: JobRef, hints: JobHints) -> Box<JobSpec> {
-        let JobRef { job, epoch } = job;
+        let JobRef { job, epoch, .. } = job;
         let lifecycle = Lifecycle::default();
         Box::new(JobSpec {
             job,

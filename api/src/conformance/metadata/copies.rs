@@ -5,7 +5,7 @@ use super::world::{OTHER, SERVERS, eventually};
 use crate::conditions::ReadConditions;
 use crate::ids::{NodeId, WriteId};
 use crate::metadata::{
-    AddReference, ByteRange, Delivery, MetadataError, Referenced, Reply, Request, SegmentsOf, Select,
+    AddReference, ByteRange, Delivery, Fate, MetadataError, Referenced, Reply, Request, SegmentsOf, Select,
     ShardReply, ShardRequest,
 };
 use crate::object::{Extent, NewContent, NewPiece, Reference, Segment};
@@ -210,7 +210,7 @@ pub(super) async fn a_copy_from_elsewhere_releases_its_reference_once(client: Cl
     let (found, payload) = client.get("k").await.unwrap();
     assert_eq!((&found.page.segments[..], &payload[..]), (&expected[..], &b"ab"[..]));
     let known = client.tell(ShardRequest::AskReferences(vec![(client.job.job, reference)])).await;
-    assert_eq!(known, ShardReply::Known(vec![true]));
+    assert_eq!(known, ShardReply::Known(vec![Fate::Held]));
     let (again, _) = refer(&client, "k", Select::Whole, client.write_id(), OTHER).await.unwrap();
     assert_eq!(again.pieces[0], NewPiece::Reference(far(reference, 0, 10)), "to be forked at its home");
     client.delete("k").await;
@@ -221,7 +221,7 @@ pub(super) async fn a_copy_from_elsewhere_releases_its_reference_once(client: Cl
 
     let burned = client.write_id();
     let known = client.tell(ShardRequest::AskReferences(vec![(client.job.job, burned)])).await;
-    assert_eq!(known, ShardReply::Known(vec![false]));
+    assert_eq!(known, ShardReply::Known(vec![Fate::Never]));
     let late = NewContent::Pieces { pieces: vec![NewPiece::Reference(far(burned, 0, 5))] };
     let late = client.commit(client.new_commit("late", 5, late), b"").await;
     assert_eq!(late, Err(MetadataError::WriteBurned));

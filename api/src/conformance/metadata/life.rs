@@ -2,29 +2,33 @@
 
 use super::client::{Client, key};
 use super::world::eventually;
-use crate::hints::JobHints;
+use crate::conditions::WriteCondition;
+use crate::hints::{JobHints, ObjectHints};
 use crate::ids::{Epoch, JobId, Term};
-use crate::limits::FREEZE_LEASE;
-use crate::metadata::{Delivery, JobRef, MetadataError, Order, Reply, Request, ShardReply, ShardRequest};
+use crate::limits::{CHANGE_WITHIN, FREEZE_LEASE};
+use crate::metadata::{
+    Commit, CreateUpload, Delivery, Fate, JobRef, MetadataError, Order, Reply, Request, ShardReply,
+    ShardRequest,
+};
 use crate::object::NewContent;
 use std::time::Duration;
 
 pub(super) async fn strangers_and_old_epochs_are_refused(client: Client) {
     let ping = async |job, epoch| {
-        let job = JobRef { job, epoch };
+        let job = JobRef::new(job, epoch);
         let answer = client.shard.job(job, Request::Ping, bytes::Bytes::new()).await;
         answer.map(|answer| answer.reply)
     };
     let job = client.job.job;
     assert_eq!(ping(JobId(999), Epoch(1)).await, Err(MetadataError::NoSuchJob));
     assert_eq!(ping(job, Epoch(1)).await, Ok(Reply::Done));
-    let next = JobRef { job, epoch: Epoch(3) };
+    let next = JobRef::new(job, Epoch(3));
     assert_eq!(client.update(next, JobHints::default()).await, ShardReply::Done);
     assert_eq!(ping(job, Epoch(2)).await, Err(MetadataError::StaleEpoch(Epoch(3))));
     assert_eq!(ping(job, Epoch(3)).await, Ok(Reply::Done));
     client.update(client.job, JobHints::default()).await;
     assert_eq!(ping(job, Epoch(2)).await, Err(MetadataError::StaleEpoch(Epoch(3))), "epochs only grow");
-    let unknown = JobRef { job: JobId(999), epoch: Epoch(1) };
+    let unknown = JobRef::new(JobId(999), Epoch(1));
     let unknown = ShardRequest::Update(client.order(), client.spec(unknown, JobHints::default()));
     assert_eq!(client.shard.shard(unknown).await, Err(MetadataError::NoSuchJob));
 }
@@ -183,15 +187,41 @@ pub(super) async fn a_ttl_ends_the_job_on_time(client: Client) {
     eventually("its memory comes back", async || client.world.budget().used_bytes() == 0).await;
 }
 
+/// Whoever stood still for so long finds out nothing, and changes nothing.
+pub(super) async fn a_change_that_comes_too_late_is_refused_and_looking_is_not(client: Client) {
+    client.put("there", b"x").await;
+    let until = client.world.now() + CHANGE_WITHIN;
+    let late = Client { job: client.job.until(until), ..client.clone() };
+    client.world.advance(CHANGE_WITHIN);
+    late.put("in-time", b"x").await;
+    let (write, extents) = (late.new_commit("k", 10, NewContent::Inline).write, client.chunks(&[10]));
+    let ask = ShardRequest::AskWrites(vec![(client.job.job, write)]);
+    assert_eq!(client.tell(ask).await, ShardReply::Known(vec![Fate::Never]));
+    client.world.advance(2 * CHANGE_WITHIN + Duration::from_secs(60));
+    // Nobody remembers that it was given up.
+    let commit = Commit { write, ..late.new_commit("k", 10, NewContent::Chunks { extents }) };
+    assert_eq!(late.commit(commit, b"").await, Err(MetadataError::TooLate));
+    let delete = Request::Delete { key: key("there"), condition: WriteCondition::None };
+    assert_eq!(late.ask(delete).await.unwrap_err(), MetadataError::TooLate);
+    let create =
+        CreateUpload { key: key("there"), headers: None, hints: ObjectHints::default(), checksum: None };
+    assert_eq!(late.ask(Request::CreateUpload(create)).await.unwrap_err(), MetadataError::TooLate);
+    assert!(late.get("there").await.is_ok());
+}
+
 pub(super) async fn an_unknown_write_is_burned(client: Client) {
     let job = client.job.job;
     let (committed, _) = client.put_chunks("a", &[10]).await;
     let extents = client.chunks(&[10]);
     let late = client.new_commit("b", 10, NewContent::Chunks { extents });
     let ask = ShardRequest::AskWrites(vec![(job, committed), (job, late.write), (JobId(999), committed)]);
-    assert_eq!(client.tell(ask.clone()).await, ShardReply::Known(vec![true, false, false]));
+    assert_eq!(client.tell(ask.clone()).await, ShardReply::Known(vec![Fate::Held, Fate::Never, Fate::Never]));
     assert_eq!(client.commit(late, b"").await, Err(MetadataError::WriteBurned));
     assert_eq!(client.get_error("b").await, Some(MetadataError::NoSuchKey));
     client.delete("a").await;
-    assert_eq!(client.tell(ask).await, ShardReply::Known(vec![false, false, false]), "freed, so unknown");
+    assert_eq!(
+        client.tell(ask).await,
+        ShardReply::Known(vec![Fate::Never, Fate::Never, Fate::Never]),
+        "freed, so unknown"
+    );
 }

@@ -7,7 +7,8 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cluster::{ClusterView, Directory, Node, NodeSpec, NodeState, Role};
 use crate::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use crate::metadata::{
-    Answer, Arrive, Committed, JobRef, Metadata, MetadataError, Reply, Request, ShardReply, ShardRequest,
+    Answer, Arrive, Committed, Fate, JobRef, Metadata, MetadataError, Reply, Request, ShardReply,
+    ShardRequest,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -297,7 +298,8 @@ impl Metadata for OtherShard {
             ShardRequest::AskReferences(references) => {
                 let ids: Vec<WriteId> = references.into_iter().map(|(_, id)| id).collect();
                 let held = lock(&self.held);
-                let known = ids.iter().map(|id| held.contains(id)).collect();
+                let fate = |id| if held.contains(id) { Fate::Held } else { Fate::Never };
+                let known = ids.iter().map(fate).collect();
                 lock(&self.asked).extend(ids);
                 Ok(ShardReply::Known(known))
             }

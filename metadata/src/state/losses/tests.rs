@@ -30,13 +30,16 @@ fn commit(state: &mut JobState, number: u64, content: NewContent, payload: &'sta
     let condition = WriteCondition::None;
     let request = Request::Commit(Commit { key, write, size: 10, content, meta, condition });
     let payload = Bytes::from_static(payload);
-    apply(state, Command::Request { epoch: Epoch(1), request, payload }, NOW).output.unwrap();
+    apply(state, Command::Request { epoch: Epoch(1), until: Timestamp(u64::MAX), request, payload }, NOW)
+        .output
+        .unwrap();
 }
 
 fn delete(state: &mut JobState, number: u64) {
     let key = ObjectKey::parse(&format!("k{number}")).unwrap();
     let request = Request::Delete { key, condition: WriteCondition::None };
-    let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+    let command =
+        Command::Request { epoch: Epoch(1), until: Timestamp(u64::MAX), request, payload: Bytes::new() };
     apply(state, command, NOW).output.unwrap();
 }
 
@@ -99,7 +102,8 @@ fn nothing_is_appended_in_chunks_of_a_dead_server_so_only_a_search_finds_losses_
         etag: ETag::opaque(write(2)),
         checksum: None,
     });
-    let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+    let command =
+        Command::Request { epoch: Epoch(1), until: Timestamp(u64::MAX), request, payload: Bytes::new() };
     assert_eq!(apply(&mut state, command, NOW).output, Err(MetadataError::WriteBurned));
     assert_eq!((state.present_objects(), state.logical_bytes), (1, 10));
 }
@@ -138,7 +142,12 @@ fn a_lost_object_keeps_its_key_and_gives_back_what_lives_of_it_but_what_somebody
     let key = ObjectKey::parse("k2").unwrap();
     let (conditions, select, wait) = (ReadConditions::default(), Select::Whole, Duration::ZERO);
     let lookup = Lookup { key, conditions, select, want: Want::Data, wait };
-    let command = |request| Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+    let command = |request| Command::Request {
+        epoch: Epoch(1),
+        until: Timestamp(u64::MAX),
+        request,
+        payload: Bytes::new(),
+    };
     let read = apply(&mut state, command(Request::Lookup(lookup.clone())), NOW).output.unwrap();
     let Output::Answer(Answer { reply: Reply::Found(found), .. }) = read else { panic!("{read:?}") };
     state.see(ClusterView { version: 1, newest: SERVER, ..ClusterView::default() }.into());
@@ -159,7 +168,8 @@ fn parts_that_died_go_in_steps_and_no_upload_is_completed_with_one_before() {
     let mut state = empty_job(budget.clone(), NOW);
     let key = || ObjectKey::parse("k").unwrap();
     let request = |state: &mut JobState, request| {
-        let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+        let command =
+            Command::Request { epoch: Epoch(1), until: Timestamp(u64::MAX), request, payload: Bytes::new() };
         apply(state, command, NOW).output
     };
     let hints = ObjectHints::default();

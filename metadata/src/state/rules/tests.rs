@@ -54,7 +54,13 @@ fn job_of(objects: usize, budget: &ByteBudget) -> JobState {
         let request =
             Request::Commit(Commit { key, write, size: 1, content: NewContent::Inline, meta, condition });
         let payload = Bytes::from_static(b"x");
-        apply(&mut state, Command::Request { epoch: Epoch(1), request, payload }, START).output.unwrap();
+        apply(
+            &mut state,
+            Command::Request { epoch: Epoch(1), until: Timestamp(u64::MAX), request, payload },
+            START,
+        )
+        .output
+        .unwrap();
     }
     state
 }
@@ -68,7 +74,8 @@ fn put_chunks(state: &mut JobState, number: usize, chunks: u64) {
         NewMeta { etag: ETag::opaque(write), checksum: None, headers: None, hints: ObjectHints::default() };
     let (key, condition) = (key(number).0, WriteCondition::None);
     let request = Request::Commit(Commit { key, write, size: chunks, content, meta, condition });
-    let command = Command::Request { epoch: Epoch(1), request, payload: Bytes::new() };
+    let command =
+        Command::Request { epoch: Epoch(1), until: Timestamp(u64::MAX), request, payload: Bytes::new() };
     apply(state, command, START).output.unwrap();
 }
 
