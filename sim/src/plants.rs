@@ -208,10 +208,16 @@ impl Metadata for PlantedShard {
                 });
             }
             (Plant::StaleRead, lookup @ Request::Lookup(_)) => {
-                answer = self.once_in_a_while_the_first(format!("{job:?} {lookup:?}"), answer);
+                answer = self.once_in_a_while_the_first(
+                    format!("{:?} {lookup:?}", JobRef::new(job.job, job.epoch)),
+                    answer,
+                );
             }
             (Plant::StaleList, list @ Request::List(_)) => {
-                answer = self.once_in_a_while_the_first(format!("{job:?} {list:?}"), answer);
+                answer = self.once_in_a_while_the_first(
+                    format!("{:?} {list:?}", JobRef::new(job.job, job.epoch)),
+                    answer,
+                );
             }
             (Plant::ShortList, Request::List(_)) => {
                 if let Reply::Listed(page) = &mut answer.reply

@@ -14,6 +14,7 @@ use pocket_api::chunks::{Allocate, ChunkError, Chunks};
 use pocket_api::ids::{ChunkId, JobId, NodeId, Term, WriteId};
 use pocket_api::limits::WAIT_MAX;
 use pocket_api::metadata::{Answer, JobRef, Metadata, MetadataError, Request, ShardReply, ShardRequest};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::{Handle, Id};
@@ -21,9 +22,9 @@ use tokio::runtime::{Handle, Id};
 /// How long a call may take. Far above what any call needs; a node that is silent for longer is declared dead before.
 pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Runtimes of one process that have a connection of their own to a node; beyond it they share one. More than
-/// a machine has cores to give to one process.
-const LINKS_MAX: usize = 256;
+/// Runtimes of one process that have a connection of their own to a node; more share them. Enough to fill a network between two
+/// processes, and few where a process with many cores has a thousand peers.
+pub(crate) const LINKS_MAX: usize = 4;
 
 /// A node, reached over one connection for each runtime that calls: a call wakes no other thread. Calls must be made
 /// within a tokio runtime. Connections are made when they are first needed.
@@ -73,7 +74,7 @@ impl PlaneClient {
             links
         });
         let links = self.links.load();
-        find(&links).unwrap_or_else(|| links[0].1.clone())
+        find(&links).unwrap_or_else(|| links[shared(runtime, links.len())].1.clone())
     }
 
     fn call(&self, outgoing: Outgoing) -> impl Future<Output = Answered> {
@@ -114,6 +115,13 @@ impl PlaneClient {
             (other, _) => Err(ChunkError::Unavailable(foreign(&other))),
         }
     }
+}
+
+/// Which of so many links a runtime that has none of its own goes over: always the same one.
+fn shared(runtime: Id, links: usize) -> usize {
+    let mut hasher = std::hash::DefaultHasher::new();
+    runtime.hash(&mut hasher);
+    (hasher.finish() % links as u64) as usize
 }
 
 /// A peer that answers another question than it was asked.

@@ -27,6 +27,8 @@ const MAGIC: [u8; 8] = *b"\x89POCKET\n";
 
 /// A handshake takes two round trips. Whoever needs longer is dead, hostile or stuck.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a server waits for whoever has not proven itself: three messages over any network, and little for a stranger.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(1);
 
 const CLIENT_HELLO_BYTES: usize = 64;
 const SERVER_HELLO_BYTES: usize = 96;
@@ -62,8 +64,8 @@ pub(crate) enum HandshakeError {
     Io(#[from] io::Error),
     #[error("peer closed the connection before it said anything")]
     Silent,
-    #[error("no handshake within {HANDSHAKE_TIMEOUT:?}")]
-    Timeout,
+    #[error("no handshake within {0:?}")]
+    Timeout(Duration),
     #[error("peer is not pocket: it began with {0:02x?}")]
     Magic([u8; 8]),
     #[error("peer speaks version {theirs} of the protocol, this side {VERSION}")]
@@ -114,7 +116,7 @@ pub(crate) async fn greet<S>(stream: &mut S, own: &Identity, reach: NodeId) -> R
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    within_timeout(greet_with(stream, own, reach, rand::random())).await
+    within(HANDSHAKE_TIMEOUT, greet_with(stream, own, reach, rand::random())).await
 }
 
 /// The server's side. Answers the client's node.
@@ -122,13 +124,14 @@ pub(crate) async fn welcome<S>(stream: &mut S, own: &Identity) -> Result<NodeId,
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    within_timeout(welcome_with(stream, own, rand::random())).await
+    within(WELCOME_TIMEOUT, welcome_with(stream, own, rand::random())).await
 }
 
-async fn within_timeout<T>(
+async fn within<T>(
+    time: Duration,
     handshake: impl Future<Output = Result<T, HandshakeError>>,
 ) -> Result<T, HandshakeError> {
-    tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await.unwrap_or(Err(HandshakeError::Timeout))
+    tokio::time::timeout(time, handshake).await.unwrap_or(Err(HandshakeError::Timeout(time)))
 }
 
 /// Without a bound in time, and with this nonce.
@@ -378,6 +381,6 @@ mod tests {
     async fn a_silent_peer_is_left_after_the_timeout() {
         let (_near, mut far) = duplex(1024);
         let outcome = welcome(&mut far, &identity(9, None)).await;
-        assert!(matches!(outcome, Err(HandshakeError::Timeout)));
+        assert!(matches!(outcome, Err(HandshakeError::Timeout(WELCOME_TIMEOUT))));
     }
 }

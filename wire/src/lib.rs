@@ -21,6 +21,7 @@ mod handshake;
 mod link;
 mod message;
 mod metrics;
+mod places;
 mod queue;
 mod reader;
 mod secret;

@@ -3,6 +3,7 @@
 
 use crate::handshake::{HandshakeError, Identity, Service, welcome};
 use crate::metrics::ServerMetrics;
+use crate::places::{Place, Places};
 use crate::secret::ClusterSecret;
 use crate::session::{Session, SessionError};
 use crate::socket::{WireError, check_exposure, prepare};
@@ -14,14 +15,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
-
-/// Connections at once, those still shaking hands included. A process has one a core and peer; the rest wait in the
-/// listener's backlog.
-pub(crate) const CONNECTIONS_MAX: usize = 1_024;
 
 /// Pause after a failed accept: most often the process is out of file descriptors, and at once nothing will change.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -55,15 +51,14 @@ pub async fn serve_planes(
     check_exposure(listener.local_addr()?, secret.as_ref())?;
     let own = Arc::new(Identity { service: Service::Planes, node, secret });
     let metrics = ServerMetrics::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::new();
     let tasks = TaskTracker::new();
-    while let Some((stream, peer, permit)) = accept(&listener, &room, &shutdown).await {
+    while let Some((stream, peer, place)) = accept(&listener, &places, &shutdown).await {
         let (own, planes, metrics) = (own.clone(), planes.clone(), metrics.clone());
-        let shutdown = shutdown.clone();
+        let (places, shutdown) = (places.clone(), shutdown.clone());
         tasks.spawn(async move {
-            let _permit = permit;
-            let admitted = shutdown.run_until_cancelled(admit(stream, peer, &own, &metrics)).await;
-            if let Some(stream) = admitted.flatten() {
+            let admitted = shutdown.run_until_cancelled(admit(stream, peer, place, &places, &own, &metrics));
+            if let Some((stream, _place)) = admitted.await.flatten() {
                 serve_connection(stream, peer, planes, metrics, shutdown).await;
             }
         });
@@ -73,17 +68,23 @@ pub async fn serve_planes(
     Ok(())
 }
 
-/// The next connection, or `None` at shutdown.
+/// The next connection, with its place while it shakes hands; or `None` at shutdown.
 pub(crate) async fn accept(
     listener: &TcpListener,
-    room: &Arc<Semaphore>,
+    places: &Places,
     shutdown: &CancellationToken,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, Place)> {
     let next = async {
-        let permit = room.clone().acquire_owned().await.expect("this semaphore is never closed");
+        let mut permit = places.free().await;
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => return (stream, peer, permit),
+                Ok((stream, peer)) => match places.unproven(peer.ip(), permit) {
+                    Some(place) => return (stream, peer, place),
+                    None => {
+                        debug!(%peer, "too many connections of this address have not proven themselves");
+                        permit = places.free().await;
+                    }
+                },
                 Err(e) => {
                     warn!(error = %e, "cannot accept connections between planes");
                     tokio::time::sleep(ACCEPT_RETRY).await;
@@ -94,21 +95,31 @@ pub(crate) async fn accept(
     shutdown.run_until_cancelled(next).await
 }
 
-/// Shakes hands; `None` for a peer that is refused, which is logged here.
+/// Shakes hands; `None` for a peer that is refused, which is logged here. What has proven itself has a place of its own.
 pub(crate) async fn admit(
     mut stream: TcpStream,
     peer: SocketAddr,
+    unproven: Place,
+    places: &Places,
     own: &Identity,
     metrics: &ServerMetrics,
-) -> Option<TcpStream> {
+) -> Option<(TcpStream, Place)> {
     let admitted = async {
         prepare(&stream)?;
         welcome(&mut stream, own).await
     };
     match admitted.await {
         Ok(node) => {
-            debug!(%peer, %node, "peer connected");
-            Some(stream)
+            drop(unproven);
+            let place = places.proven(node, peer.ip());
+            match &place {
+                Some(_) => debug!(%peer, %node, "peer connected"),
+                None => {
+                    metrics.refused.increment(1);
+                    warn!(%peer, %node, "closed a connection: this peer, or all together, has too many");
+                }
+            }
+            place.map(|place| (stream, place))
         }
         // The controller asks whether anybody is here.
         Err(HandshakeError::Silent) => None,

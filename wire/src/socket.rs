@@ -54,7 +54,7 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
 pub(crate) async fn dial(address: &str, own: &Identity, reach: NodeId) -> Result<TcpStream, HandshakeError> {
     let mut stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, connect(address, own))
         .await
-        .unwrap_or(Err(HandshakeError::Timeout))?;
+        .unwrap_or(Err(HandshakeError::Timeout(HANDSHAKE_TIMEOUT)))?;
     greet(&mut stream, own, reach).await?;
     Ok(stream)
 }

@@ -8,8 +8,9 @@ use super::proto::usage_server::UsageServer;
 use super::{CONTROL_MESSAGE_MAX_BYTES, Malformed, each, optional, proto, required};
 use crate::handshake::{Identity, Service};
 use crate::metrics::ServerMetrics;
+use crate::places::{Place, Places};
 use crate::secret::ClusterSecret;
-use crate::server::{CONNECTIONS_MAX, accept, admit};
+use crate::server::{accept, admit};
 use crate::socket::{WireError, check_exposure};
 use async_trait::async_trait;
 use pocket_api::control::{Control, Heartbeat};
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Connected, Server};
 use tonic::{Request, Response, Status};
@@ -69,17 +70,17 @@ async fn admit_all(
     shutdown: CancellationToken,
 ) {
     let (own, metrics) = (Arc::new(own), ServerMetrics::new());
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    while let Some((stream, peer, permit)) = accept(&listener, &room, &shutdown).await {
+    let places = Places::new();
+    while let Some((stream, peer, place)) = accept(&listener, &places, &shutdown).await {
         let (own, metrics, admitted) = (own.clone(), metrics.clone(), admitted.clone());
-        let lines = lines.clone();
+        let (lines, places) = (lines.clone(), places.clone());
         tokio::spawn(async move {
-            if let Some(stream) = admit(stream, peer, &own, &metrics).await
+            if let Some((stream, place)) = admit(stream, peer, place, &places, &own, &metrics).await
                 && let Ok(local) = stream.local_addr()
             {
                 let line = lines.open(peer, local);
                 // Fails only when the server has ended, and then the connection ends too.
-                let _ = admitted.send(Admitted { stream, line, _permit: permit }).await;
+                let _ = admitted.send(Admitted { stream, line, _place: place }).await;
             }
         });
     }
@@ -89,7 +90,7 @@ async fn admit_all(
 struct Admitted {
     stream: TcpStream,
     line: Arc<Line>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Connected for Admitted {

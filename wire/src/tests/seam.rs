@@ -2,7 +2,7 @@
 
 use super::plane::{JOB, Plane, held_request, key};
 use super::{CLIENT, PATIENCE, SERVER, Served, secret_of, until};
-use crate::client::PlaneClient;
+use crate::client::{LINKS_MAX, PlaneClient};
 use crate::directory::RemoteDirectory;
 use bytes::Bytes;
 use futures::future::join_all;
@@ -16,6 +16,9 @@ use pocket_api::lifecycle::RuleEnd;
 use pocket_api::metadata::{Fate, Metadata, MetadataError, Order, Reply, Request, ShardReply, ShardRequest};
 use pocket_api::object::{ETag, ObjectMeta};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn every_call_arrives_with_its_bytes() {
@@ -179,6 +182,42 @@ fn each_runtime_has_a_connection_of_its_own() {
     let third = runtime();
     third.block_on(ping());
     assert_eq!(client.link_count(), 3);
+}
+
+#[test]
+fn many_runtimes_share_a_few_connections() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime();
+    let served = server.block_on(Served::start(None));
+    let client = Arc::new(served.client());
+    let many: Vec<_> = (0..3 * LINKS_MAX).map(|_| runtime()).collect();
+    for on in &many {
+        let client = client.clone();
+        let ping = on.spawn(async move { client.job(JOB, Request::Ping, Bytes::new()).await });
+        assert!(on.block_on(ping).unwrap().is_ok());
+    }
+    assert_eq!(client.link_count(), LINKS_MAX);
+}
+
+#[tokio::test]
+async fn strangers_that_say_nothing_keep_nobody_out_and_lose_their_places() {
+    let served = Served::start(None).await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(served.address).await.unwrap());
+    }
+    // All are of one address, and so is this one.
+    let begun = Instant::now();
+    let client = served.client();
+    while client.job(JOB, Request::Ping, Bytes::new()).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the silent ones keep it out");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for mut stream in silent {
+        let closed = tokio::time::timeout(Duration::from_secs(3), stream.read(&mut [0; 8])).await;
+        assert!(matches!(closed, Ok(Ok(0) | Err(_))), "{closed:?}");
+    }
 }
 
 fn view(version: u64, newest: u64, nodes: &[(u64, Role, String)]) -> ClusterView {
