@@ -14,6 +14,7 @@ mod dev_cluster;
 mod directory;
 mod endpoint;
 mod interfaces;
+mod open_files;
 mod operator;
 mod output;
 mod reached;
@@ -91,6 +92,7 @@ fn drive(
     mut builder: tokio::runtime::Builder,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
+    open_files::allow_as_many_as_there_may_be();
     let runtime = builder.enable_all().build()?;
     let ended = runtime.block_on(work);
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);

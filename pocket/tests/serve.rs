@@ -5,7 +5,9 @@ mod support;
 use pocket_api::limits::{HEARTBEAT_EVERY, SUSPECT_AFTER};
 use pocket_compat_tests::s3::Client;
 use pocket_compat_tests::{http, metrics};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use support::{ACCESS_KEY, Running, SECRET_KEY, eventually, output, pocket, pocket_with_credentials};
 
@@ -23,6 +25,28 @@ fn it_is_ready_within_a_second() {
     });
     let took: Vec<Duration> = took.collect();
     assert!(took.iter().min().unwrap() < &Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn it_may_have_as_many_files_open_as_the_system_allows() {
+    let home = tempfile::tempdir().unwrap();
+    let serve = pocket_with_credentials(home.path());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 100; ulimit -Hn 5000; exec \"$0\" \"$@\""]).arg(serve.get_program());
+    shell.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--capacity", "64MiB"]);
+    serve.get_envs().for_each(|(name, value)| match value {
+        Some(value) => drop(shell.env(name, value)),
+        None => drop(shell.env_remove(name)),
+    });
+    let mut serve = Running::start(shell, home);
+    let banner = serve.banner();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.pid())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["5000", "5000"]);
+    let address = banner.endpoint();
+    let open: Vec<_> = (0..500).map(|_| TcpStream::connect(address).unwrap()).collect();
+    http::get(banner.admin(), "/readyz").unwrap().expect(200);
+    drop(open);
 }
 
 /// What a server that nobody has written to may hold for itself, whatever the machine. Faulting ahead would add 256 MiB.
@@ -63,7 +87,7 @@ fn it_ends_cleanly_when_asked() {
         let mut serve = Running::serve(&[]);
         let banner = serve.banner();
         // An idle connection of a client that never goes away must not hold it up.
-        let _idle = std::net::TcpStream::connect(banner.endpoint()).unwrap();
+        let _idle = TcpStream::connect(banner.endpoint()).unwrap();
         let bucket = Client::new(banner.endpoint(), ACCESS_KEY, SECRET_KEY);
         bucket.create_bucket("a-bucket", &[]).expect(200);
         let asked = Instant::now();
