@@ -1,5 +1,5 @@
 //! Who is declared dead and who is not: real processes that are stopped, go on, and are killed. What each state means is
-//! in docs/operating.md. One cluster a test: it is not whole afterwards.
+//! in docs/operations.md. One cluster a test: it is not whole afterwards.
 
 use pocket_compat_tests::objects::{BACK_WITHIN, Objects};
 use pocket_compat_tests::s3::Client;

@@ -1,5 +1,5 @@
 //! What a cluster makes of a network that fails: real processes on hosts of their own, whose links are cut and slowed. What
-//! each state means is in docs/operating.md. The same and far more, in virtual time, is in `sim/`.
+//! each state means is in docs/operations.md. The same and far more, in virtual time, is in `sim/`.
 
 use pocket_compat_tests::network::{Host, Network, Process, is_inside};
 use pocket_compat_tests::objects::{BACK_WITHIN, Objects};

@@ -182,15 +182,13 @@ mod tests {
     }
 
     fn document() -> String {
-        let described = Described::default();
-        metrics::with_local_recorder(&described, describe_all);
         let mut text = String::from(
             "# Metrics\n\n\
              `GET /metrics` on the admin port of every process, in Prometheus' text format. A process shows those of its roles,\n\
              and of S3 operations those that it has seen.\n\n\
              | name | kind | meaning |\n|---|---|---|\n",
         );
-        for (name, (kind, help)) in described.0.into_inner().unwrap() {
+        for (name, (kind, help)) in described() {
             text.push_str(&format!("| `{name}` | {kind} | {help} |\n"));
         }
         text
@@ -206,16 +204,58 @@ mod tests {
         }
     }
 
-    #[test]
-    fn whoever_is_paged_reads_of_metrics_that_there_are() {
+    /// Names of metrics in a text.
+    fn metrics_in(text: &str) -> Vec<&str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("pocket_")).collect()
+    }
+
+    fn read(path: &str) -> String {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).expect(path)
+    }
+
+    fn described() -> BTreeMap<String, (&'static str, String)> {
         let described = Described::default();
         metrics::with_local_recorder(&described, describe_all);
-        let described = described.0.into_inner().unwrap();
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md");
-        let page = std::fs::read_to_string(&path).unwrap();
-        let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let named: Vec<&str> = words.filter(|word| word.starts_with("pocket_")).collect();
+        described.0.into_inner().unwrap()
+    }
+
+    #[test]
+    fn whoever_is_paged_reads_of_metrics_that_there_are() {
+        let (described, page) = (described(), read("docs/operations.md"));
+        let named = metrics_in(&page);
         assert!(named.len() > 5, "{named:?}");
         assert!(named.iter().all(|name| described.contains_key(*name)), "{named:?}");
+    }
+
+    /// Of a heading, as it is linked to.
+    fn anchor(heading: &str) -> String {
+        let kept = heading.chars().filter(|c| c.is_ascii_alphanumeric() || " -".contains(*c));
+        kept.collect::<String>().trim().to_ascii_lowercase().replace(' ', "-")
+    }
+
+    #[test]
+    fn alerts_are_about_metrics_that_there_are_and_lead_to_the_page() {
+        let (described, page, rules) =
+            (described(), read("docs/operations.md"), read("deploy/alerts/pocket.yaml"));
+        let headings: Vec<String> = page.lines().filter(|line| line.starts_with("## ")).map(anchor).collect();
+        let alerts: Vec<&str> = rules.split("      - alert: ").skip(1).collect();
+        assert!(alerts.len() >= 8);
+        for alert in alerts {
+            let of = |key: &str| {
+                let line = alert.lines().find_map(|line| line.trim_start().strip_prefix(key));
+                line.unwrap_or_else(|| panic!("no {key} in {alert}")).trim()
+            };
+            let named = metrics_in(of("expr:"));
+            assert!(!named.is_empty(), "{alert}");
+            for name in named {
+                let (kind, _) =
+                    described.get(name).unwrap_or_else(|| panic!("{name} of {alert} is not there"));
+                assert_eq!(of("expr:").contains(&format!("increase({name}")), *kind == "counter", "{alert}");
+            }
+            assert!(!of("summary:").is_empty() && of("labels:").contains("severity: "));
+            let runbook = of("runbook:").strip_prefix("docs/operations.md#").expect("the page");
+            assert!(headings.iter().any(|heading| heading == runbook), "{runbook}: {headings:?}");
+        }
     }
 }

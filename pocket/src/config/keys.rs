@@ -206,7 +206,7 @@ const KEYS: &[Key] = &[
         "\"30s\"",
         "`30s`",
         "`--node-timeout`",
-        "A node that was silent for longer is dead, though there is no evidence that it has ended: what it held is lost. At least `2s`. See [operating.md](operating.md#suspect-held-dead).",
+        "A node that was silent for longer is dead, though there is no evidence that it has ended: what it held is lost. At least `2s`. See [operations.md](operations.md#suspect-held-dead).",
     ),
     key(
         "tenant.name",

@@ -1,4 +1,4 @@
-//! What `pocket jobs --json` and `pocket status --json` print: a contract with scripts, described in docs/operating.md.
+//! What `pocket jobs --json` and `pocket status --json` print: a contract with scripts, described in docs/operations.md.
 //! Ids are text as `pocket end` takes it, times are seconds, sizes are bytes. Pure: data in, values out.
 
 use super::space::Space;

@@ -52,7 +52,7 @@ pub(crate) fn status(status: &ClusterStatus, now_ms: u64, width: usize) -> Strin
 fn held(held_for: Duration) -> String {
     format!(
         "HELD for {}: more than half of the other hosts are silent, so the controller may be cut off.\n\
-         Nobody is declared dead for silence until they are heard again; see docs/operating.md.\n\n",
+         Nobody is declared dead for silence until they are heard again; see docs/operations.md.\n\n",
         time(held_for)
     )
 }
