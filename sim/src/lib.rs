@@ -7,4 +7,6 @@ pub mod judges;
 pub mod plants;
 pub mod port;
 pub mod run;
+#[cfg(test)]
+mod scenarios;
 pub mod world;

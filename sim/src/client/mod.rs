@@ -59,7 +59,7 @@ impl Recorder {
 
 /// What a request says beside what judges have to know.
 #[derive(Clone, Debug, Default)]
-struct Details {
+pub(crate) struct Details {
     /// Of a GET.
     wait: Option<Duration>,
     /// Of a list that goes on.
@@ -73,7 +73,7 @@ struct Details {
 
 /// What an answer says beside what judges have to know.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Told {
+pub(crate) struct Told {
     token: Option<String>,
     upload: Option<String>,
 }
@@ -82,11 +82,13 @@ pub struct Client {
     pub number: u32,
     pub signer: Arc<Signer>,
     pub recorder: Arc<Recorder>,
+    /// [`PATIENCE`], of most.
+    pub patience: Duration,
 }
 
 impl Client {
     /// One operation through one gateway, from its request to its written event.
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         port: &Arc<dyn S3Port>,
         bucket: &Text,
@@ -96,7 +98,7 @@ impl Client {
         let (number, begin) = (self.recorder.next_number(), self.recorder.now());
         let request = request::of(bucket, &asked, &details);
         let request = self.signer.signed(request, self.recorder.epoch + begin);
-        let answer = tokio::time::timeout(PATIENCE, port.call(request)).await;
+        let answer = tokio::time::timeout(self.patience, port.call(request)).await;
         let (outcome, told) = answer::read(&asked, answer.ok().flatten());
         let (end, client, bucket) = (self.recorder.now(), self.number, bucket.clone());
         let event = Event { number, client, begin, end, bucket, asked, outcome: outcome.clone() };

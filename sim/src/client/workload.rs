@@ -4,7 +4,7 @@
 mod choices;
 mod session;
 
-use super::{Client, Details, Recorder, Signer};
+use super::{Client, Details, PATIENCE, Recorder, Signer};
 use crate::history::{Answer, Asked, History, ListAsked, Outcome, Refusal, Text};
 use crate::port::S3Port;
 use choices::KEYS;
@@ -56,7 +56,7 @@ impl Workload {
     ) -> (Duration, History) {
         let client = |number| {
             let (signer, recorder) = (signer.clone(), recorder.clone());
-            Client { number, signer, recorder }
+            Client { number, signer, recorder, patience: PATIENCE }
         };
         join_all((0..self.clients).map(|number| Session::new(client(number), self, ports).run())).await;
         tokio::time::sleep(self.rest_after).await;
@@ -72,7 +72,8 @@ impl Workload {
         signer: &Arc<Signer>,
         recorder: &Arc<Recorder>,
     ) -> bool {
-        let client = Client { number: self.clients + 1, signer: signer.clone(), recorder: recorder.clone() };
+        let (signer, recorder) = (signer.clone(), recorder.clone());
+        let client = Client { number: self.clients + 1, signer, recorder, patience: PATIENCE };
         let mut all = true;
         for number in 0..self.buckets {
             let mut is_over = false;

@@ -4,7 +4,6 @@
 use super::net::Net;
 use super::process::{Machine, Place};
 use super::roles::Up;
-use crate::client::PATIENCE;
 use crate::port::S3Port;
 use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt};
@@ -13,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use pocket_edge::context::Connection;
 use pocket_gateway::gateway::Gateway;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) struct GatewayPort {
     machine: Arc<Machine>,
@@ -24,6 +24,9 @@ impl GatewayPort {
         Arc::new(Self { machine, net })
     }
 }
+
+/// A client gives up before.
+const LINE_LIVES: Duration = Duration::from_secs(3_600);
 
 impl S3Port for GatewayPort {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'static, Option<Response<Bytes>>> {
@@ -40,7 +43,7 @@ impl S3Port for GatewayPort {
             // Whoever drops this in the middle is a client that has gone.
             let line = Line(connection.clone());
             let deed = answer(gateway, request, connection).boxed();
-            let answer = net.call_for(PATIENCE, Place::CLIENTS, &process, "s3", deed).await.ok().flatten();
+            let answer = net.call_for(LINE_LIVES, Place::CLIENTS, &process, "s3", deed).await.ok().flatten();
             if answer.is_some() {
                 line.0.flushed();
             }
