@@ -25,6 +25,8 @@ impl From<&Event> for During {
 struct Make {
     event: u32,
     begin: Duration,
+    /// Some of its bytes may be as old as this.
+    bytes_since: Duration,
     /// Never, where it is not known whether it happened.
     settled: Duration,
     is_known: bool,
@@ -40,6 +42,8 @@ struct Removal {
     from: Duration,
     /// What is made after this is not what it takes.
     until: Duration,
+    /// It takes bytes, of which an object may have older ones than it is.
+    is_of_bytes: bool,
     /// It has taken away whatever was there when it began.
     is_known: bool,
 }
@@ -87,7 +91,8 @@ impl Certain {
         let Changes { makes, removals } = self.keys.get(&(bucket.clone(), key.clone()))?;
         let stays = |make: &&Make| {
             let takes = |removal: &Removal| {
-                removal.event != Some(make.event) && removal.from <= during.end && removal.until >= make.begin
+                let since = if removal.is_of_bytes { make.bytes_since } else { make.begin };
+                removal.event != Some(make.event) && removal.from <= during.end && removal.until >= since
             };
             make.is_known && make.settled < during.begin && !removals.iter().any(takes)
         };
@@ -143,6 +148,7 @@ fn removal(event: &Event) -> Removal {
         event: Some(event.number),
         from: event.begin,
         until: event.settled(),
+        is_of_bytes: false,
         is_known: event.is_done(),
     }
 }
@@ -150,7 +156,7 @@ fn removal(event: &Event) -> Removal {
 /// Something may end at any moment from so long after `begin` on.
 fn by_itself(begin: Duration, after: Duration, declared: &Declared) -> Removal {
     let from = (begin + after).saturating_sub(declared.clock_error);
-    Removal { event: None, from, until: Duration::MAX, is_known: false }
+    Removal { event: None, from, until: Duration::MAX, is_of_bytes: false, is_known: false }
 }
 
 fn changes(
@@ -183,9 +189,11 @@ fn changes(
         }
     }
     let chunks = declared.losses.iter().filter(|loss| loss.what == Lost::Chunks);
-    changes.removals.extend(
-        chunks.map(|loss| Removal { until: loss.at, ..by_itself(loss.at, Duration::ZERO, declared) }),
-    );
+    changes.removals.extend(chunks.map(|loss| Removal {
+        until: loss.at,
+        is_of_bytes: true,
+        ..by_itself(loss.at, Duration::ZERO, declared)
+    }));
     changes
 }
 
@@ -204,6 +212,11 @@ fn make(event: &Event, declared: &Declared) -> Make {
     Make {
         event: event.number,
         begin: event.begin,
+        bytes_since: match event.asked {
+            Asked::Put { .. } => event.begin,
+            // Bytes that were there before, and may have been lost before.
+            _ => Duration::ZERO,
+        },
         settled: event.settled(),
         is_known: event.is_done(),
         gone_by,

@@ -218,7 +218,8 @@ impl World {
     /// As SIGSTOP.
     pub fn stop(&self, place: Place) {
         self.machine(place).each_process(OsProcess::stop);
-        self.stopped.lock().insert(place, self.now());
+        // Whoever stands still already has done so for longer.
+        self.stopped.lock().entry(place).or_insert_with(|| self.now());
     }
 
     /// As SIGCONT.

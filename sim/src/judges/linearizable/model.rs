@@ -140,8 +140,12 @@ impl Look<'_> {
     }
 
     fn may_have_none(&self) -> bool {
-        let lost = |life: &Life| self.declared.loses_bucket(&self.step.bucket, life.made, self.step.end);
-        self.state.life.as_ref().is_none_or(|life| self.may_be_over(life.ends) || lost(life))
+        self.state.life.as_ref().is_none_or(|life| self.may_be_over(life.ends) || self.is_lost(life))
+    }
+
+    /// A shard of the bucket has died since it was made.
+    fn is_lost(&self, life: &Life) -> bool {
+        self.declared.loses_bucket(&self.step.bucket, life.made, self.step.end)
     }
 
     fn object(&self, slot: usize) -> Option<&Object> {
@@ -209,10 +213,16 @@ impl Look<'_> {
     }
 
     fn see_no_bucket(&self) -> Next {
-        match self.may_have_none() {
-            true => smallvec![State::new(self.state.slots.len())],
-            false => Next::new(),
+        if !self.may_have_none() {
+            return Next::new();
         }
+        let mut next = smallvec![State::new(self.state.slots.len())];
+        // With one copy an island of a gateway and a shard may go on with what the rest has declared lost, until it hears of it.
+        let may_be_seen_again = self.step.end < self.declared.at_rest;
+        if may_be_seen_again && self.state.life.as_ref().is_some_and(|life| self.is_lost(life)) {
+            next.push(self.state.clone());
+        }
+        next
     }
 
     /// `bounds`: `None` where nobody can know what a copy has inherited.
@@ -225,7 +235,7 @@ impl Look<'_> {
             }
             None => (Some(NOBODY_KNOWS), Some((0, u32::MAX))),
         };
-        // A copy refers to chunks that may be older than it.
+        // They may be in chunks that are older than it.
         let written = if self.step.copies { Duration::ZERO } else { self.step.begin };
         let etag = self.step.etag.clone();
         Object { content: content.cloned(), etag, expires, reads, written, is_lost: false }

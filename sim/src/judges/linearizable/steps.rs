@@ -33,7 +33,7 @@ pub(super) struct Step {
     pub(super) is_known: bool,
     /// It changes nothing, whatever there is.
     pub(super) only_sees: bool,
-    /// What it writes is a copy.
+    /// What it writes are bytes that were there before: a copy, or parts.
     pub(super) copies: bool,
     /// Of what it wrote.
     pub(super) etag: Option<Text>,
@@ -254,7 +254,7 @@ impl Projection<'_> {
             end,
             is_known,
             only_sees,
-            copies: matches!(event.asked, Asked::Copy { .. }),
+            copies: matches!(event.asked, Asked::Copy { .. } | Asked::Complete { .. }),
             etag: event.wrote().cloned(),
             kind,
         }
